@@ -1,0 +1,25 @@
+{
+  "targets": [
+    {
+      "target_name": "ddi",
+      "sources": [
+        "native/addon.cc",
+        "native/block_device.cc",
+        "native/device_mapper.cc",
+        "native/extended_attribute.cc",
+        "native/loop.cc",
+        "native/partition_scan.cc",
+        "native/sha256.cc",
+        "native/sha256_arm.cc",
+        "native/sha256_x86.cc",
+        "native/sha512.cc",
+        "native/udev_cookie.cc",
+        "native/verity_hash.cc"
+      ],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS", "_FILE_OFFSET_BITS=64"],
+      "cflags_cc": ["-std=c++20", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-fvisibility=hidden", "-fno-exceptions"],
+      "ldflags": ["-static-libstdc++", "-static-libgcc", "-Wl,-z,relro,-z,now"]
+    }
+  ]
+}

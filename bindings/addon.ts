@@ -1,0 +1,215 @@
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { getSystemErrorName } from 'node:util'
+import { DdiError } from '../lib/errors.js'
+import type { GptScan } from '../lib/gpt/table.js'
+
+/** LO_FLAGS_… of <linux/loop.h>. */
+export const loopFlags = { readOnly: 1, autoclear: 4, partitionScan: 8, directIo: 16 } as const
+
+/** `struct loop_info64`, as far as it can be set. Offsets and limits in bytes; `reference` at most 63 bytes. */
+export interface LoopInfo {
+  readonly offset: number
+  /** 0: up to the end of the backing file. */
+  readonly sizeLimit: number
+  /** An OR of {@link loopFlags}. */
+  readonly flags: number
+  /** lo_file_name: ours to choose, and kept by the kernel. */
+  readonly reference: string
+}
+
+export interface LoopStatus extends LoopInfo {
+  readonly number: number
+  /** st_dev and st_ino of the backing file, decimal. */
+  readonly backingDevice: string
+  readonly backingInode: string
+}
+
+/** A line of a device-mapper table; in 512-byte sectors whatever the device’s own are. */
+export interface DmTarget {
+  readonly startSector: number
+  readonly sectorCount: number
+  readonly type: string
+  readonly parameters: string
+}
+
+export interface DmDeviceNumber {
+  readonly major: number
+  readonly minor: number
+}
+
+export interface DmDevice extends DmDeviceNumber {
+  readonly name: string
+  readonly uuid: string
+  readonly openCount: number
+  readonly readOnly: boolean
+  readonly suspended: boolean
+  /** A table is live. */
+  readonly active: boolean
+  /** The ioctl made the kernel send an event, so that udev will answer its cookie. */
+  readonly eventSent: boolean
+}
+
+/** Extents of an open file that the addon reads by descriptor. */
+export interface NativeVolume {
+  readonly fd: number
+  readonly path: string
+  readonly extents: readonly { readonly start: number; readonly length: number }[]
+}
+
+export interface HashOptions {
+  readonly algorithm: 'sha256' | 'sha512'
+  readonly salt: Uint8Array
+  /** One of `sha256Implementations()`; the fastest where absent. */
+  readonly implementation?: string
+}
+
+/**
+ * The C++ addon: one function per kernel operation or hot loop. Each promise is settled from libuv’s thread pool, and
+ * descriptors must stay open until then. A refusal by the kernel rejects with `errno`, `code`, `syscall` and `path`.
+ */
+export interface Addon {
+  /** LOOP_CTL_GET_FREE: the number of a loop device that was free a moment ago. */
+  loopGetFree(controlFd: number): Promise<number>
+  /** LOOP_CONFIGURE (Linux 5.8). `blockSize` in bytes, 0 for the kernel’s choice. */
+  loopConfigure(
+    fd: number,
+    device: string,
+    backingFd: number,
+    options: LoopInfo & { readonly blockSize: number },
+  ): Promise<void>
+  /** LOOP_SET_FD */
+  loopSetFd(fd: number, device: string, backingFd: number): Promise<void>
+  /** LOOP_SET_STATUS64 */
+  loopSetStatus(fd: number, device: string, info: LoopInfo): Promise<void>
+  /** LOOP_GET_STATUS64; ENXIO where nothing is attached */
+  loopGetStatus(fd: number, device: string): Promise<LoopStatus>
+  /** LOOP_CLR_FD: detaches, at once or with the last close. */
+  loopClearFd(fd: number, device: string): Promise<void>
+  /** LOOP_SET_CAPACITY: takes the backing file’s size anew. */
+  loopSetCapacity(fd: number, device: string): Promise<void>
+  /** LOOP_SET_DIRECT_IO: 0 or 1 */
+  loopSetDirectIo(fd: number, device: string, on: number): Promise<void>
+  /** LOOP_SET_BLOCK_SIZE, in bytes */
+  loopSetBlockSize(fd: number, device: string, size: number): Promise<void>
+
+  /** BLKGETSIZE64, BLKSSZGET and BLKROGET; sizes in bytes */
+  blockGeometry(fd: number, device: string): Promise<{ size: number; sectorSize: number; readOnly: boolean }>
+  /** BLKPG_ADD_PARTITION, in bytes */
+  blockAddPartition(fd: number, device: string, number: number, start: number, length: number): Promise<void>
+  /** BLKPG_DEL_PARTITION */
+  blockDeletePartition(fd: number, device: string, number: number): Promise<void>
+  /** mknod(2) of a block device node with mode 0600 */
+  makeBlockNode(path: string, major: number, minor: number): Promise<void>
+
+  /** DM_VERSION: the kernel’s interface, `4.47.0` */
+  dmVersion(controlFd: number): Promise<string>
+  /** DM_LIST_VERSIONS: targets by name */
+  dmTargetVersions(controlFd: number): Promise<Record<string, string>>
+  /** DM_LIST_DEVICES */
+  dmList(controlFd: number): Promise<({ name: string } & DmDeviceNumber)[]>
+  /** DM_DEV_CREATE; EBUSY where name or UUID is taken */
+  dmCreate(controlFd: number, name: string, uuid: string): Promise<DmDevice>
+  /** DM_TABLE_LOAD into the inactive slot */
+  dmLoad(controlFd: number, name: string, targets: readonly DmTarget[], readOnly: boolean): Promise<DmDevice>
+  /** DM_DEV_SUSPEND with DM_SUSPEND_FLAG: flushes and holds back input and output */
+  dmSuspend(controlFd: number, name: string): Promise<DmDevice>
+  /** DM_DEV_SUSPEND without: makes a loaded table live. `event`: udev cookie base and flags, or 0 */
+  dmResume(controlFd: number, name: string, event: number): Promise<DmDevice>
+  /** DM_DEV_RENAME */
+  dmRename(controlFd: number, name: string, newName: string, event: number): Promise<DmDevice>
+  /** DM_DEV_REMOVE; deferred: when the last user is gone */
+  dmRemove(controlFd: number, name: string, deferred: boolean, event: number): Promise<DmDevice>
+  /** DM_DEV_STATUS; ENXIO where there is no such device */
+  dmInfo(controlFd: number, name: string): Promise<DmDevice>
+  /** DM_TABLE_STATUS */
+  dmStatus(controlFd: number, name: string, what: 'table' | 'status'): Promise<DmTarget[]>
+  /** DM_TABLE_DEPS: the devices under this one */
+  dmDependencies(controlFd: number, name: string): Promise<DmDeviceNumber[]>
+
+  /** A new udev cookie; its semaphore stands at 1, our own hold. */
+  udevCookieCreate(): Promise<number>
+  /** +1 before an ioctl that makes an event, −1 where it made none */
+  udevCookieAdjust(cookie: number, amount: 1 | -1): Promise<void>
+  /** Waits until udev has answered every event, then removes the cookie; EAGAIN after so many seconds. */
+  udevCookieWait(cookie: number, seconds: number): Promise<void>
+
+  /** getxattr(2), at most 4096 bytes; ENODATA where absent */
+  getExtendedAttribute(path: string, name: string): Promise<string>
+
+  /** The GPT on a file or device of `size` bytes, as `scanGpt` reads it. */
+  scanPartitions(fd: number, path: string, size: number): Promise<GptScan>
+  /** The same for bytes in memory, at once. */
+  scanPartitionsInBytes(bytes: Uint8Array): GptScan
+
+  /** The SHA-256 implementations that this processor runs, fastest first. */
+  sha256Implementations(): string[]
+  /** The salted digests of the blocks of `bytes`, one after the other. */
+  verityHashBlocks(bytes: Uint8Array, blockSize: number, options: HashOptions): Promise<Uint8Array>
+  /**
+   * Hashes blocks [first, first + count) and compares them with their digests.
+   * @returns the numbers of the blocks that differ, ascending; ENODATA where a volume or its file ends before
+   */
+  verityCheckBlocks(
+    options: HashOptions & {
+      readonly blocks: NativeVolume
+      readonly blockSize: number
+      /** Where block 0 lies in its volume, in bytes. */
+      readonly blocksOffset: number
+      readonly first: number
+      readonly count: number
+      readonly digests: NativeVolume
+      readonly digestBlockSize: number
+      /** Where the level of digests starts in its volume, in bytes. */
+      readonly digestsOffset: number
+    },
+  ): Promise<Float64Array>
+}
+
+let loaded: Addon | undefined
+
+/**
+ * The addon, loaded at first use so that what needs none of it runs anywhere.
+ * @throws ERR_DDI_ADDON_MISSING
+ */
+export function addon(): Addon {
+  loaded ??= load()
+  return loaded
+}
+
+// dist/bindings/ lies two folders below the package, where node-gyp-build looks for build/ and prebuilds/.
+const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '../..')
+
+function load(): Addon {
+  try {
+    const nodeGypBuild = createRequire(import.meta.url)('node-gyp-build') as (root: string) => Addon
+    return withErrorCodes(nodeGypBuild(packageRoot))
+  } catch (error) {
+    throw new DdiError(
+      'ERR_DDI_ADDON_MISSING',
+      `the native addon cannot be loaded for ${process.platform} ${process.arch}: ${(error as Error).message}`,
+      { cause: error },
+    )
+  }
+}
+
+/** Gives rejections what Node’s own system errors have: `code` and a message with the error’s name. */
+function withErrorCodes(native: Addon): Addon {
+  const name = (error: NodeJS.ErrnoException) => {
+    if (typeof error.errno === 'number') {
+      error.code = getSystemErrorName(error.errno)
+      error.message = `${error.code}, ${error.message}`
+    }
+    throw error
+  }
+  return Object.fromEntries(
+    Object.entries(native as unknown as Record<string, (...all: unknown[]) => unknown>).map(([key, call]) => [
+      key,
+      (...all: unknown[]) => {
+        const result = call(...all)
+        return result instanceof Promise ? result.catch(name) : result
+      },
+    ]),
+  ) as unknown as Addon
+}

@@ -1,0 +1,77 @@
+import { createRequire } from 'node:module'
+import { DdiError } from '../lib/errors.js'
+
+/** What libblkid recognises in a run of bytes. */
+export interface FileSystem {
+  /** As blkid names it: `erofs`, `ext4`, `squashfs`, `crypto_LUKS`, …; `ambiguous` where several claim the bytes. */
+  readonly type: string
+  readonly label: string | null
+  readonly uuid: string | null
+}
+
+const library = 'ddi-blkid'
+const libc = 'ddi-libc'
+const superblockFlags = { label: 1 << 1, uuid: 1 << 3, type: 1 << 5 } as const
+
+type Ffi = typeof import('ffi-rs')
+type Pointer = import('ffi-rs').JsExternal
+
+let opened: Ffi | undefined
+
+function ffi(): Ffi {
+  if (opened) return opened
+  try {
+    const module = createRequire(import.meta.url)('ffi-rs') as Ffi
+    module.open({ library, path: 'libblkid.so.1' })
+    module.open({ library: libc, path: 'libc.so.6' })
+    opened = module
+    return module
+  } catch (error) {
+    throw new DdiError('ERR_DDI_LIBRARY_MISSING', 'libblkid.so.1 cannot be loaded: install libblkid1 (Debian) or libblkid', {
+      cause: error,
+    })
+  }
+}
+
+/**
+ * Probes a run of bytes of an open file for a file system, with libblkid’s safe probe (util-linux, blkid.h).
+ * @param fd open for reading; libblkid neither closes nor moves it
+ * @param offset in bytes
+ * @param size in bytes
+ * @returns null where libblkid knows nothing in it
+ * @throws ERR_DDI_LIBRARY_MISSING, ERR_DDI_IO
+ */
+export function probeFileSystem(fd: number, path: string, offset: number, size: number): FileSystem | null {
+  const { load, DataType } = ffi()
+  const call = (funcName: string, retType: number, paramsType: number[], paramsValue: unknown[], from = library) =>
+    load({ library: from, funcName, retType, paramsType, paramsValue } as Parameters<Ffi['load']>[0]) as unknown
+  const probe = call('blkid_new_probe', DataType.External, [], []) as Pointer
+  const onProbe = (name: string, types: number[] = [], values: unknown[] = []) =>
+    call(name, DataType.I32, [DataType.External, ...types], [probe, ...values]) as number
+  const value = (name: string): string | null => {
+    // Two out-parameters: where the text lies in the probe's memory, and its length with the NUL.
+    const pointer = Buffer.alloc(8)
+    const length = Buffer.alloc(8)
+    const { String: text, U8Array: buffer } = DataType
+    if (onProbe('blkid_probe_lookup_value', [text, buffer, buffer], [name, pointer, length]) !== 0) return null
+    const bytes = Buffer.alloc(Number(length.readBigUInt64LE()))
+    const parameters = [buffer, DataType.I64, DataType.I64]
+    call('memcpy', DataType.Void, parameters, [bytes, Number(pointer.readBigUInt64LE()), bytes.length], libc)
+    return bytes.toString('utf8').replace(/\0.*$/s, '')
+  }
+  try {
+    if (onProbe('blkid_probe_set_device', [DataType.I32, DataType.I64, DataType.I64], [fd, offset, size]) !== 0)
+      throw new DdiError('ERR_DDI_IO', `libblkid cannot probe ${path} at byte ${offset}`)
+    onProbe('blkid_probe_enable_superblocks', [DataType.I32], [1])
+    const wanted = superblockFlags.label | superblockFlags.uuid | superblockFlags.type
+    onProbe('blkid_probe_set_superblocks_flags', [DataType.I32], [wanted])
+    const found = onProbe('blkid_do_safeprobe')
+    if (found === -2) return { type: 'ambiguous', label: null, uuid: null }
+    if (found < 0) throw new DdiError('ERR_DDI_IO', `libblkid cannot read ${path} at byte ${offset}`)
+    if (found > 0) return null
+    const type = value('TYPE')
+    return type === null ? null : { type, label: value('LABEL'), uuid: value('UUID') }
+  } finally {
+    call('blkid_free_probe', DataType.Void, [DataType.External], [probe])
+  }
+}

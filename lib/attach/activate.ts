@@ -1,0 +1,177 @@
+import { type DmDevice, type DmTarget } from '../../bindings/addon.js'
+import { open } from 'node:fs/promises'
+import { deviceNumber } from '../block/file.js'
+import { DdiError, throwIfAborted } from '../errors.js'
+import { type BaseNode, deviceName, type LinearNode, type Plan, type PlannedVolume, type VerityNode } from '../plan/plan.js'
+import { type DeviceMapper, formatDevice, openDeviceMapper } from './device-mapper.js'
+import { detachNamed } from './detach.js'
+import { attachLoop, type Loop } from './loop.js'
+import { deviceUuid, loopReference } from './names.js'
+import { beginUdevTransaction } from './udev.js'
+
+/** An attached image. `detach` undoes it, as does leaving the scope of an `await using`. */
+export interface Attachment extends AsyncDisposable {
+  readonly name: string
+  readonly image: string
+  /** `device` is the node to mount. */
+  readonly volumes: readonly PlannedVolume[]
+  /** @throws ERR_DDI_BUSY while something uses a device */
+  detach(): Promise<void>
+}
+
+export interface ActivateOptions {
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Makes the devices of a plan. What was made is undone where a step fails; a killed process leaves what
+ * `listAttachments` shows and `detach` removes, or nothing.
+ * @throws ERR_DDI_NO_DEVICE_MAPPER where a plan needs one and the kernel has none; ERR_DDI_NAME_IN_USE,
+ *   ERR_DDI_IMAGE_CHANGED, ERR_DDI_MISSING_TARGET, ERR_DDI_NO_LOOP, ERR_DDI_NO_FREE_LOOP, ERR_DDI_PERMISSION,
+ *   ERR_DDI_KERNEL, ERR_DDI_ABORTED
+ */
+export async function activate(plan: Plan, options: ActivateOptions = {}): Promise<Attachment> {
+  const mapper = await openDeviceMapper()
+  const volumes = mapper
+    ? await activateMapped(plan, mapper, options).finally(() => mapper[Symbol.asyncDispose]())
+    : await activateLoops(plan, options)
+  const detach = () => detachNamed(plan.name)
+  return { name: plan.name, image: plan.image, volumes, detach, [Symbol.asyncDispose]: detach }
+}
+
+async function activateMapped(plan: Plan, mapper: DeviceMapper, { signal }: ActivateOptions) {
+  const loops: Loop[] = []
+  const made: DmDevice[] = []
+  const numbers = new Map<string, string>()
+  const udev = await beginUdevTransaction()
+  try {
+    for (const node of plan.nodes) {
+      throwIfAborted(signal)
+      if (node.kind === 'base') {
+        numbers.set(node.id, await activateBase(node, plan.name, loops))
+        continue
+      }
+      const device = await mapper.create(
+        {
+          name: deviceName(plan.name, node.id),
+          uuid: deviceUuid(node.kind, node.id, plan.name),
+          targets: node.kind === 'linear' ? linearTable(node, numbers) : verityTable(node, numbers),
+          readOnly: node.readOnly,
+          inner: !plan.volumes.some((volume) => volume.node === node.id),
+        },
+        udev,
+      )
+      made.push(device)
+      numbers.set(node.id, formatDevice(device))
+    }
+  } catch (error) {
+    await udev.settle()
+    const undo = await beginUdevTransaction()
+    for (const device of made.reverse()) await mapper.remove(device.name, undo)
+    await undo.settle()
+    for (const device of made) await mapper.dropNode(device)
+    throw error
+  } finally {
+    for (const loop of loops) await loop.close()
+  }
+  await udev.settle()
+  for (const device of made) await mapper.ensureNode(device)
+  return plan.volumes
+}
+
+/** @returns `major:minor` of the device to build on */
+async function activateBase(node: BaseNode, attachment: string, loops: Loop[]): Promise<string> {
+  if (node.backing === 'block-device') {
+    await using handle = await openForStat(node.path)
+    return deviceNumber((await handle.stat()).rdev)
+  }
+  const { path, readOnly, sectorSize } = node
+  const loop = await attachLoop({ backing: path, readOnly, sectorSize, reference: loopReference(attachment) })
+  loops.push(loop)
+  checkSize(loop, node.size, node)
+  return formatDevice({ major: 7, minor: loop.number })
+}
+
+async function openForStat(path: string) {
+  const handle = await open(path, 'r')
+  return Object.assign(handle, { [Symbol.asyncDispose]: () => handle.close() })
+}
+
+/** A loop device has whole sectors of its backing file. */
+function checkSize(loop: Loop, expected: number, { path }: BaseNode): void {
+  const whole = expected - (expected % 512)
+  if (loop.size !== whole)
+    throw new DdiError(
+      'ERR_DDI_IMAGE_CHANGED',
+      `${path} had ${whole} bytes to attach when it was read, and has ${loop.size} now: something writes to it`,
+    )
+}
+
+const sectors = (bytes: number) => Math.floor(bytes / 512)
+
+/** drivers/md/dm-linear.c: `<device> <start sector>`, a target per extent. */
+function linearTable(node: LinearNode, numbers: ReadonlyMap<string, string>): DmTarget[] {
+  let startSector = 0
+  return node.extents.map((extent) => {
+    const sectorCount = sectors(extent.length)
+    const parameters = `${numbers.get(node.base)} ${sectors(extent.start)}`
+    const target = { startSector, sectorCount, type: 'linear', parameters }
+    startSector += sectorCount
+    return target
+  })
+}
+
+/** Documentation/admin-guide/device-mapper/verity.rst, "Construction Parameters". */
+function verityTable(node: VerityNode, numbers: ReadonlyMap<string, string>): DmTarget[] {
+  const parameters = [
+    1,
+    numbers.get(node.data),
+    numbers.get(node.hash),
+    node.dataBlockSize,
+    node.hashBlockSize,
+    node.dataBlocks,
+    node.hashStartBlock,
+    node.algorithm,
+    node.rootHash,
+    node.salt || '-',
+  ].join(' ')
+  return [{ startSector: 0, sectorCount: sectors(node.size), type: 'verity', parameters }]
+}
+
+/** Without device-mapper: a loop device for each volume that is one extent of a base. */
+async function activateLoops(plan: Plan, { signal }: ActivateOptions): Promise<readonly PlannedVolume[]> {
+  const nodes = new Map(plan.nodes.map((node) => [node.id, node]))
+  const parts = plan.volumes.map((volume) => {
+    const node = nodes.get(volume.node)
+    if (node?.kind !== 'linear' || node.extents.length !== 1)
+      throw new DdiError(
+        'ERR_DDI_NO_DEVICE_MAPPER',
+        `this kernel has no device-mapper, which ${volume.designator} of ${plan.image} needs ` +
+          `(${node?.kind === 'verity' ? 'dm-verity: a root hash covers it' : 'dm-linear: it has several extents'}): modprobe dm-mod`,
+      )
+    return { volume, base: nodes.get(node.base) as BaseNode, extent: node.extents[0]! }
+  })
+  const loops: Loop[] = []
+  try {
+    const volumes: PlannedVolume[] = []
+    for (const { volume, base, extent } of parts) {
+      throwIfAborted(signal)
+      const loop = await attachLoop({
+        backing: base.path,
+        readOnly: volume.readOnly,
+        offset: extent.start,
+        size: extent.length,
+        sectorSize: base.sectorSize,
+        reference: loopReference(plan.name, volume.designator),
+      })
+      loops.push(loop)
+      checkSize(loop, extent.length, base)
+      volumes.push({ ...volume, device: loop.device })
+    }
+    // Only now do they outlive us: killed before, they clear themselves.
+    for (const loop of loops) await loop.keep()
+    return volumes
+  } finally {
+    for (const loop of loops) await loop.close()
+  }
+}

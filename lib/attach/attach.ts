@@ -1,0 +1,17 @@
+import { dissect, type DissectOptions } from '../image/dissect.js'
+import { openImage } from '../image/open.js'
+import { plan, type PlanOptions } from '../plan/plan.js'
+import { activate, type ActivateOptions, type Attachment } from './activate.js'
+
+export type AttachOptions = DissectOptions & PlanOptions & ActivateOptions
+
+/**
+ * Attaches a disk image: opens, dissects, plans and activates it.
+ * @param path of an image file or block device
+ * @returns the attachment, whose volumes are ready to be mounted
+ * @throws what {@link openImage}, {@link dissect}, {@link plan} and {@link activate} throw; no device is left then
+ */
+export async function attach(path: string, options: AttachOptions = {}): Promise<Attachment> {
+  await using image = await openImage(path)
+  return await activate(plan(await dissect(image, options), options), options)
+}

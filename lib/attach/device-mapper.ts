@@ -1,0 +1,182 @@
+import { mkdir, open, rm, stat, type FileHandle } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { addon, type DmDevice, type DmDeviceNumber, type DmTarget } from '../../bindings/addon.js'
+import { deviceNumber } from '../block/file.js'
+import { DdiError, systemCode, systemError } from '../errors.js'
+import type { UdevTransaction } from './udev.js'
+
+const control = '/dev/mapper/control'
+
+/** `major:minor`, as tables name devices. */
+export function formatDevice({ major, minor }: DmDeviceNumber): string {
+  return `${major}:${minor}`
+}
+
+export interface NewDevice {
+  readonly name: string
+  readonly uuid: string
+  readonly targets: readonly DmTarget[]
+  readonly readOnly: boolean
+  /** Only there to stand under another device. */
+  readonly inner: boolean
+}
+
+/** Device-mapper, open. */
+export interface DeviceMapper extends AsyncDisposable {
+  /** Names and versions of the targets that are loaded now. */
+  targetVersions(): Promise<Readonly<Record<string, string>>>
+  /**
+   * Makes a device with a live table; leaves nothing where it fails. Its node is there after `ensureNode`.
+   * @throws ERR_DDI_NAME_IN_USE, ERR_DDI_MISSING_TARGET, ERR_DDI_PERMISSION, ERR_DDI_KERNEL
+   */
+  create(device: NewDevice, udev: UdevTransaction): Promise<DmDevice>
+  /** Removes a device. @throws ERR_DDI_BUSY, ERR_DDI_KERNEL; a device that is gone is no error. */
+  remove(name: string, udev: UdevTransaction, deferred?: boolean): Promise<void>
+  /** Makes the node in /dev/mapper where udev did not. */
+  ensureNode(device: DmDevice): Promise<void>
+  /** Removes a node that udev left. */
+  dropNode(device: DmDevice): Promise<void>
+  /** All devices whose UUID begins so. */
+  list(uuidPrefix: string): Promise<readonly DmDevice[]>
+  table(name: string): Promise<readonly DmTarget[]>
+  dependencies(name: string): Promise<readonly DmDeviceNumber[]>
+}
+
+/**
+ * Opens device-mapper’s control node.
+ * @returns undefined where the kernel has no device-mapper
+ * @throws ERR_DDI_PERMISSION
+ */
+export async function openDeviceMapper(): Promise<DeviceMapper | undefined> {
+  let handle: FileHandle
+  try {
+    handle = await open(control, 'r+')
+  } catch (error) {
+    if (['ENOENT', 'ENODEV', 'ENXIO'].includes(systemCode(error) ?? '')) return undefined
+    throw systemError(error, `cannot open ${control}`)
+  }
+  return new OpenDeviceMapper(handle)
+}
+
+class OpenDeviceMapper implements DeviceMapper {
+  readonly #handle: FileHandle
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle
+  }
+
+  get #fd(): number {
+    return this.#handle.fd
+  }
+
+  async targetVersions(): Promise<Readonly<Record<string, string>>> {
+    return await addon().dmTargetVersions(this.#fd)
+  }
+
+  async create(device: NewDevice, udev: UdevTransaction): Promise<DmDevice> {
+    const { name, uuid, targets, readOnly, inner } = device
+    try {
+      await addon().dmCreate(this.#fd, name, uuid)
+    } catch (error) {
+      throw systemError(error, `cannot create device ${name}`, { EBUSY: 'ERR_DDI_NAME_IN_USE' })
+    }
+    try {
+      await this.#load(name, targets, readOnly)
+      return await udev.run(inner, (event) => addon().dmResume(this.#fd, name, event))
+    } catch (error) {
+      await addon().dmRemove(this.#fd, name, false, 0).catch(() => {
+        // The first error is the one to tell; `list` shows what is left of the device, and `detach` removes it.
+      })
+      throw systemError(error, `cannot activate device ${name}`)
+    }
+  }
+
+  async #load(name: string, targets: readonly DmTarget[], readOnly: boolean): Promise<void> {
+    try {
+      await addon().dmLoad(this.#fd, name, targets, readOnly)
+    } catch (error) {
+      const known = await this.targetVersions()
+      const missing = targets.find(({ type }) => !(type in known))?.type
+      if (missing)
+        throw new DdiError(
+          'ERR_DDI_MISSING_TARGET',
+          `device-mapper has no ${missing} target: load the module dm-${missing} (modprobe dm-${missing})`,
+          { cause: error },
+        )
+      const lines = targets.map((one) => `${one.startSector} ${one.sectorCount} ${one.type} ${one.parameters}`)
+      throw systemError(error, `the kernel refused the table of ${name} (${lines.join('; ')}; the kernel log has more)`)
+    }
+  }
+
+  async remove(name: string, udev: UdevTransaction, deferred = false): Promise<void> {
+    // udev and what follows its events open devices for moments: such a user goes away by itself.
+    const attempts = udev.active ? 40 : 5
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await udev.run(false, (event) => addon().dmRemove(this.#fd, name, deferred, event))
+        return
+      } catch (error) {
+        const code = systemCode(error)
+        if (code === 'ENXIO') return
+        if (code !== 'EBUSY' || attempt === attempts)
+          throw systemError(error, `cannot remove device ${name}`, { EBUSY: 'ERR_DDI_BUSY' })
+        await sleep(5 * attempt)
+      }
+    }
+  }
+
+  async ensureNode(device: DmDevice): Promise<void> {
+    const path = `/dev/mapper/${device.name}`
+    if (await names(path, device)) return
+    await mkdir('/dev/mapper', { recursive: true })
+    await rm(path, { force: true })
+    await addon().makeBlockNode(path, device.major, device.minor)
+  }
+
+  async dropNode(device: DmDevice): Promise<void> {
+    const path = `/dev/mapper/${device.name}`
+    if (await names(path, device)) await rm(path, { force: true })
+  }
+
+  async list(uuidPrefix: string): Promise<readonly DmDevice[]> {
+    const devices: DmDevice[] = []
+    for (const { name } of await addon().dmList(this.#fd)) {
+      try {
+        const device = await addon().dmInfo(this.#fd, name)
+        if (device.uuid.startsWith(uuidPrefix)) devices.push(device)
+      } catch (error) {
+        // Gone since it was listed.
+        if (systemCode(error) !== 'ENXIO') throw systemError(error, `cannot look at device ${name}`)
+      }
+    }
+    return devices
+  }
+
+  async table(name: string): Promise<readonly DmTarget[]> {
+    return await addon().dmStatus(this.#fd, name, 'table')
+  }
+
+  async dependencies(name: string): Promise<readonly DmDeviceNumber[]> {
+    try {
+      return await addon().dmDependencies(this.#fd, name)
+    } catch (error) {
+      if (systemCode(error) === 'ENXIO') return []
+      throw systemError(error, `cannot look under device ${name}`)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handle.close()
+  }
+}
+
+/** A path is a node, or a link to one, of just this device. */
+async function names(path: string, device: DmDeviceNumber): Promise<boolean> {
+  try {
+    const stats = await stat(path)
+    return stats.isBlockDevice() && deviceNumber(stats.rdev) === formatDevice(device)
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false
+    throw systemError(error, `cannot look at ${path}`)
+  }
+}

@@ -1,0 +1,35 @@
+// How an attachment is found again without a state file: the kernel keeps these marks as long as the devices.
+
+/** The UUID of a device-mapper device of ours. */
+export function deviceUuid(kind: 'linear' | 'verity', node: string, attachment: string): string {
+  return `${uuidPrefix}${kind}:${node}:${attachment}`
+}
+
+export const uuidPrefix = 'DDI-'
+
+export interface DeviceMark {
+  readonly kind: 'linear' | 'verity'
+  readonly node: string
+  readonly attachment: string
+}
+
+/** What a UUID of ours says; undefined for one that is not. */
+export function parseDeviceUuid(uuid: string): DeviceMark | undefined {
+  const match = /^DDI-(linear|verity):([a-z-]+):(.+)$/.exec(uuid)
+  return match ? { kind: match[1] as DeviceMark['kind'], node: match[2]!, attachment: match[3]! } : undefined
+}
+
+/** The reference of a loop device of ours: under a whole attachment, or as one of its volumes. */
+export function loopReference(attachment: string, node?: string): string {
+  return `ddi:${attachment}${node === undefined ? '' : `:${node}`}`
+}
+
+export interface LoopMark {
+  readonly attachment: string
+  readonly node: string | undefined
+}
+
+export function parseLoopReference(reference: string): LoopMark | undefined {
+  const match = /^ddi:([^:]+)(?::([a-z-]+))?$/.exec(reference)
+  return match ? { attachment: match[1]!, node: match[2] } : undefined
+}

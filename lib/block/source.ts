@@ -1,0 +1,16 @@
+/** Random access to a run of bytes: a file, a block device, memory, or extents of another source. */
+export interface Source {
+  /** In bytes. */
+  readonly size: number
+  /**
+   * Reads exactly `length` bytes from byte `offset`. The caller keeps `offset + length` within `size`.
+   * @throws ERR_DDI_SHORT_READ where the bytes end before, ERR_DDI_IO where they cannot be read
+   */
+  read(offset: number, length: number): Promise<Uint8Array>
+}
+
+/** A run of bytes of a base: both in bytes from its start. */
+export interface Extent {
+  readonly start: number
+  readonly length: number
+}

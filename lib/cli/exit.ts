@@ -1,0 +1,14 @@
+import { DdiError, type ErrorKind } from '../errors.js'
+
+/** Exit statuses; the man page lists them, and they stay. */
+export const exitStatus = {
+  done: 0,
+  system: 1,
+  usage: 2,
+  image: 3,
+  permission: 4,
+} as const satisfies Record<ErrorKind | 'done', number>
+
+export function statusOf(error: unknown): number {
+  return error instanceof DdiError ? exitStatus[error.kind] : exitStatus.system
+}

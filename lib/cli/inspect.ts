@@ -1,0 +1,85 @@
+import { dissect, type DissectedVolume, type Dissection } from '../image/dissect.js'
+import { openImage } from '../image/open.js'
+import { dissectOptions, type ImageOptions } from './options.js'
+import { formatSize, note, print, printable, printJson, printTable } from './output.js'
+
+export async function runInspect(path: string, options: ImageOptions): Promise<void> {
+  await using image = await openImage(path)
+  const dissection = await dissect(image, dissectOptions(options))
+  if (options.json !== 'off') {
+    printJson(describe(dissection), options.json)
+    return
+  }
+  const { table } = image
+  const kind = table.type === 'gpt' ? `GPT ${table.uuid} (${table.source} copy)` : 'no partition table'
+  print(`${printable(path)}: ${formatSize(image.size)}, ${kind}, ${image.sectorSize}-byte sectors\n`)
+  for (const { message } of table.problems) note(message)
+  await printTable(
+    ['VOLUME', 'ARCH', 'LABEL', 'SIZE', 'FSTYPE', 'FLAGS', 'USED', 'UUID'],
+    dissection.volumes.map((volume) => [
+      volume.designator,
+      volume.architecture,
+      volume.label,
+      formatSize(volume.size),
+      volume.fileSystem?.type ?? null,
+      flagNames(volume),
+      usedFor(dissection, volume),
+      volume.uuid,
+    ]),
+  )
+}
+
+function flagNames({ flags }: DissectedVolume): string {
+  return Object.entries({ ro: flags.readOnly, noauto: flags.noAuto, grow: flags.growFileSystem })
+    .flatMap(([name, set]) => (set ? [name] : []))
+    .join(',')
+}
+
+/** What this machine would use a volume for, and whether a root hash vouches for it. */
+function usedFor({ roles, verity }: Dissection, volume: DissectedVolume): string | null {
+  for (const [designator, used] of roles) {
+    if (used !== volume) continue
+    const protection = designator === 'root' || designator === 'usr' ? verity.get(designator) : undefined
+    return protection?.trusted ? `${designator} (verified)` : designator
+  }
+  for (const [designator, { hash, trusted }] of verity)
+    if (trusted && hash.kind === 'volume' && hash.volume === volume) return `tree of ${designator}`
+  return null
+}
+
+/** The JSON of `inspect`: in bytes, UUIDs in lower case. A shape that programs rely on. */
+function describe({ image, volumes, verity }: Dissection) {
+  return {
+    image: image.path,
+    size: image.size,
+    sectorSize: image.sectorSize,
+    table: {
+      type: image.table.type,
+      uuid: image.table.uuid,
+      source: image.table.source,
+      problems: image.table.problems,
+    },
+    volumes: volumes.map((volume) => {
+      const pair = [...verity.values()].find(({ data }) => data === volume)
+      return {
+        designator: volume.designator,
+        architecture: volume.architecture,
+        uuid: volume.uuid,
+        typeUuid: volume.typeUuid,
+        label: volume.label,
+        flags: volume.flags,
+        size: volume.size,
+        extents: volume.extents,
+        fileSystem: volume.fileSystem,
+        verity: pair
+          ? {
+              rootHash: pair.trusted ? Buffer.from(pair.rootHash).toString('hex') : null,
+              dataVolume: pair.data.uuid,
+              hashVolume: pair.hash.kind === 'volume' ? pair.hash.volume.uuid : null,
+            }
+          : null,
+      }
+    }),
+    orphans: [],
+  }
+}

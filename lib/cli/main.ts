@@ -1,0 +1,100 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { DdiError } from '../errors.js'
+import { exitStatus, statusOf } from './exit.js'
+import { withImageOptions, withJson } from './options.js'
+import { note } from './output.js'
+
+const version = () =>
+  (JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }).version
+
+/** The whole command line. Each verb’s code is loaded when it runs, so that none pays for another’s. */
+export function program(): Command {
+  const ddi = new Command('ddi-attach')
+    .description('Attach, inspect and verify Discoverable Disk Images.')
+    .usage('[attach] IMAGE | VERB …')
+    .option('--version', 'print the version')
+    .helpCommand('help [verb]', 'explain a verb')
+    .showHelpAfterError('(see ddi-attach --help)')
+    .addHelpText('after', examples('ddi-attach image.raw', 'ddi-attach inspect image.raw', 'ddi-attach detach image.raw'))
+    .addHelpText('after', '\nExit status: 0 done, 1 failed, 2 wrong usage, 3 the image is not acceptable, 4 not permitted.')
+  ddi.on('option:version', () => {
+    process.stdout.write(`${version()}\n`)
+    process.exit(exitStatus.done)
+  })
+
+  withImageOptions(ddi.command('attach', { isDefault: true }))
+    .description('make devices of an image’s volumes: loop, dm-linear, and dm-verity where a root hash covers one')
+    .argument('<image>', 'image file or block device')
+    .option('--name <name>', 'of the attachment; device names carry it (default: from the file name)')
+    .option('--read-write', 'let volumes be written that nothing protects')
+    .addHelpText('after', examples('ddi-attach os_1.2.raw --root-hash 4f2a…', 'ddi-attach attach data.raw --read-write --name data'))
+    .action(async (image, options) => (await import('./attach.js')).runAttach(image, options))
+
+  withImageOptions(ddi.command('inspect'))
+    .description('say what an image holds; nothing is attached')
+    .argument('<image>', 'image file or block device')
+    .addHelpText('after', examples('ddi-attach inspect image.raw', 'ddi-attach inspect image.raw --json=short | jq .volumes[].label'))
+    .action(async (image, options) => (await import('./inspect.js')).runInspect(image, options))
+
+  withImageOptions(ddi.command('plan'))
+    .description('show the devices that attach would make; nothing is touched')
+    .argument('<image>', 'image file or block device')
+    .option('--name <name>', 'of the attachment')
+    .option('--read-write', 'as for attach')
+    .addHelpText('after', examples('ddi-attach plan image.raw', 'ddi-attach plan image.raw --json=pretty'))
+    .action(async (image, options) => (await import('./plan.js')).runPlan(image, options))
+
+  withJson(ddi.command('list'))
+    .description('list what is attached, by whichever process')
+    .addHelpText('after', examples('ddi-attach list', 'ddi-attach list --json=pretty'))
+    .action(async (options) => (await import('./list.js')).runList(options))
+
+  withJson(ddi.command('detach'))
+    .description('remove the devices of an attachment')
+    .argument('[what]', 'image, name or device')
+    .option('--all', 'detach everything that ddi-attach attached')
+    .option('--lazy', 'remove devices in use as soon as they no longer are')
+    .addHelpText('after', examples('ddi-attach detach image.raw', 'ddi-attach detach --all'))
+    .action(async (what, options) => (await import('./detach.js')).runDetach(what, options))
+
+  withImageOptions(ddi.command('verify'))
+    .description('read all that a root hash covers, and name every bad block')
+    .argument('<image>', 'image file or block device')
+    .addHelpText('after', examples('ddi-attach verify image.raw', 'ddi-attach verify /dev/sda --root-hash 4f2a…'))
+    .action(async (image, options) => (await import('./verify.js')).runVerify(image, options))
+
+  ddi
+    .command('completion')
+    .description('print a completion script for a shell')
+    .argument('<shell>', 'bash, zsh or fish')
+    .addHelpText('after', examples('source <(ddi-attach completion bash)', 'ddi-attach completion fish > ~/.config/fish/completions/ddi-attach.fish'))
+    .action(async (shell) => (await import('./completion.js')).runCompletion(shell, ddi))
+
+  for (const command of [ddi, ...ddi.commands]) command.exitOverride()
+  return ddi
+}
+
+function examples(...lines: string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`
+}
+
+/** Runs a command line. @returns the exit status */
+export async function main(argv: readonly string[]): Promise<number> {
+  try {
+    await program().parseAsync(argv, { from: 'user' })
+    return exitStatus.done
+  } catch (error) {
+    // Commander has said what is wrong by then, and help asked for is no error.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.done : exitStatus.usage
+    note(error instanceof DdiError ? `${error.message} (${error.code})` : ((error as Error).stack ?? String(error)))
+    return statusOf(error)
+  }
+}
+
+// Whoever reads us may stop reading (`| head`), which is no failure of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+})
+process.exitCode = await main(process.argv.slice(2))

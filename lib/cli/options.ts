@@ -1,0 +1,35 @@
+import { type Command, Option } from 'commander'
+import type { DissectOptions } from '../image/dissect.js'
+import { type JsonMode, parseJsonMode } from './output.js'
+
+export interface JsonOption {
+  readonly json: JsonMode
+}
+
+export interface ImageOptions extends JsonOption {
+  readonly rootHash?: string
+  readonly usrHash?: string
+  readonly architecture?: string
+}
+
+export function withJson(command: Command): Command {
+  return command.addOption(
+    new Option('--json <mode>', 'print JSON: pretty, short (one line) or off').default('off').argParser(parseJsonMode),
+  )
+}
+
+/** What every verb takes that judges an image. */
+export function withImageOptions(command: Command): Command {
+  return withJson(command)
+    .option('--root-hash <hex>', 'trusted root hash of the root volume (default: IMAGE.roothash or its attribute)')
+    .option('--usr-hash <hex>', 'trusted root hash of the usr volume (default: IMAGE.usrhash or its attribute)')
+    .option('--architecture <name>', 'take volumes for this processor (x86-64, arm64, …), not this machine’s')
+}
+
+export function dissectOptions({ rootHash, usrHash, architecture }: ImageOptions): DissectOptions {
+  return {
+    ...(rootHash !== undefined && { rootHash }),
+    ...(usrHash !== undefined && { usrHash }),
+    ...(architecture !== undefined && { architectures: [architecture] }),
+  }
+}

@@ -1,0 +1,36 @@
+import { dissect } from '../image/dissect.js'
+import { openImage } from '../image/open.js'
+import { deviceName, plan, type Plan, type PlanNode } from '../plan/plan.js'
+import { dissectOptions } from './options.js'
+import type { AttachVerbOptions } from './attach.js'
+import { type Branch, drawTree, formatSize, print, printJson } from './output.js'
+
+export async function runPlan(path: string, options: AttachVerbOptions): Promise<void> {
+  await using image = await openImage(path)
+  const planned = plan(await dissect(image, dissectOptions(options)), {
+    ...(options.name !== undefined && { name: options.name }),
+    writable: options.readWrite ?? false,
+  })
+  if (options.json !== 'off') printJson(planned, options.json)
+  else for (const node of planned.nodes) if (node.kind === 'base') print(drawTree(branch(planned, node)))
+}
+
+/** A node with what stands on it; verity is drawn on its data. */
+function branch(planned: Plan, node: PlanNode): Branch {
+  const above = planned.nodes.filter(
+    (other) => (other.kind === 'linear' && other.base === node.id) || (other.kind === 'verity' && other.data === node.id),
+  )
+  return { text: describe(planned, node), children: above.map((other) => branch(planned, other)) }
+}
+
+function describe(planned: Plan, node: PlanNode): string {
+  const access = node.readOnly ? 'ro' : 'rw'
+  if (node.kind === 'base')
+    return `${node.path}  ${node.backing === 'file' ? 'loop' : 'device'} ${formatSize(node.size)} ${access}, ${node.sectorSize}-byte sectors`
+  const name = `/dev/mapper/${deviceName(planned.name, node.id)}`
+  const facts = `${name}  ${node.kind} ${formatSize(node.size)} ${access}`
+  if (node.kind === 'verity')
+    return `${facts}, ${node.algorithm} root hash ${node.rootHash}, tree in ${deviceName(planned.name, node.hash)}`
+  const first = node.extents[0]
+  return node.extents.length === 1 && first ? `${facts}, from byte ${first.start}` : `${facts}, ${node.extents.length} extents`
+}

@@ -1,0 +1,8 @@
+export { openFile, type FileSource } from '../block/file.js'
+export { memorySource } from '../block/memory.js'
+export type { Extent, Source } from '../block/source.js'
+export { DdiError, type ErrorCode, type ErrorKind } from '../errors.js'
+export { type Designator, type DpsType, dpsTypes } from './dps-types.js'
+export { describeProblem, readGpt } from './read.js'
+export { scanGpt } from './scan.js'
+export { type Copy, type Gpt, type GptProblem, type GptScan, type Partition, partitionAttributes } from './table.js'

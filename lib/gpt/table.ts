@@ -1,0 +1,53 @@
+import type { ErrorCode } from '../errors.js'
+
+/** A partition of a GPT, in bytes from the start of the disk. */
+export interface Partition {
+  /** Its place in the entry array, from 1, as in `/dev/sda1`. */
+  readonly number: number
+  readonly typeUuid: string
+  readonly uuid: string
+  readonly start: number
+  readonly length: number
+  /** All 64 attribute bits; see {@link partitionAttributes}. */
+  readonly attributes: bigint
+  /** At most 36 UTF-16 code units. Hostile: may hold control characters and lone surrogates. */
+  readonly label: string
+}
+
+/** A GUID Partition Table (UEFI specification 2.10, section 5.3). */
+export interface Gpt {
+  /** 512, 1024, 2048 or 4096 bytes. */
+  readonly sectorSize: number
+  readonly uuid: string
+  /** Size of an entry in bytes, 128·2ⁿ. */
+  readonly entrySize: number
+  /** How many entries the array holds, used or not. */
+  readonly entryCount: number
+  /** Bytes; partitions lie within [usableStart, usableEnd). */
+  readonly usableStart: number
+  readonly usableEnd: number
+  /** In the order of their numbers. */
+  readonly partitions: readonly Partition[]
+}
+
+export type Copy = 'primary' | 'backup'
+
+/** What is wrong with a table, and where: of a copy, or of one partition in it. */
+export interface GptProblem {
+  readonly copy: Copy
+  readonly code: Extract<ErrorCode, `ERR_DDI_GPT_${string}` | 'ERR_DDI_NO_TABLE'>
+  /** The partition's number. */
+  readonly partition?: number
+}
+
+/** What a reader found: a table (from which copy, and what was wrong besides), or why there is none. */
+export type GptScan =
+  | { readonly copy: Copy; readonly table: Gpt; readonly problems: readonly GptProblem[] }
+  | GptProblem
+
+/** The attribute bits of the Discoverable Partitions Specification. */
+export const partitionAttributes = {
+  growFileSystem: 1n << 59n,
+  readOnly: 1n << 60n,
+  noAuto: 1n << 63n,
+} as const

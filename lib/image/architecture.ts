@@ -1,0 +1,22 @@
+import { arch, endianness } from 'node:os'
+
+// Node’s names for processors, and the specification’s; what a processor runs besides comes second.
+const byNodeName: Readonly<Record<string, readonly string[]>> = {
+  arm: ['arm'],
+  arm64: ['arm64', 'arm'],
+  ia32: ['x86'],
+  loong64: ['loongarch64'],
+  mips: ['mips'],
+  mipsel: ['mips-le'],
+  ppc: ['ppc'],
+  ppc64: endianness() === 'LE' ? ['ppc64-le'] : ['ppc64', 'ppc'],
+  riscv64: ['riscv64', 'riscv32'],
+  s390: ['s390'],
+  s390x: ['s390x', 's390'],
+  x64: ['x86-64', 'x86'],
+}
+
+/** The architectures whose volumes this machine runs, the preferred first, as partition types name them. */
+export function machineArchitectures(): readonly string[] {
+  return byNodeName[arch()] ?? []
+}

@@ -1,0 +1,203 @@
+import { type FileSystem, probeFileSystem } from '../../bindings/blkid.js'
+import { extentSource } from '../block/extents.js'
+import { openFile } from '../block/file.js'
+import { DdiError } from '../errors.js'
+import type { Designator } from '../gpt/dps-types.js'
+import { rootHashUuids } from '../verity/root-hash.js'
+import { readSuperblock, type Superblock } from '../verity/superblock.js'
+import { checkRootHash, checkTreeFits } from '../verity/tree.js'
+import type { Volume } from '../volume/volume.js'
+import { machineArchitectures } from './architecture.js'
+import type { Image } from './open.js'
+import { findRootHash, findVeritySideFile, type KnownRootHash, type ProtectedDesignator } from './root-hash-sources.js'
+import { compareVersions } from './version.js'
+
+export interface DissectOptions {
+  /** The trusted root hash of the root volume, in hexadecimal. Default: from beside the image. */
+  readonly rootHash?: string
+  /** The same for /usr. */
+  readonly usrHash?: string
+  /** Architectures whose volumes count, the preferred first (`x86-64`). Default: this machine’s. */
+  readonly architectures?: readonly string[]
+}
+
+/** Where a hash tree is: in a volume of the image, or in a file beside it. */
+export type HashTree =
+  | { readonly kind: 'volume'; readonly volume: DissectedVolume }
+  | { readonly kind: 'file'; readonly path: string; readonly size: number }
+
+/** A data volume with its hash tree. `trusted` where a root hash vouches for it, which the top of the tree matches. */
+export type Verity =
+  | { readonly trusted: false; readonly data: DissectedVolume; readonly hash: HashTree }
+  | {
+      readonly trusted: true
+      readonly data: DissectedVolume
+      readonly hash: HashTree
+      readonly rootHash: Uint8Array
+      readonly rootHashSource: KnownRootHash['source']
+      readonly superblock: Superblock
+    }
+
+export interface DissectedVolume extends Volume {
+  /** Null where libblkid recognises nothing. */
+  readonly fileSystem: FileSystem | null
+}
+
+/** What an image is made of, and what each part is for on this machine. */
+export interface Dissection {
+  readonly image: Image
+  readonly volumes: readonly DissectedVolume[]
+  /** The volumes that this machine would use, one for each purpose; hash volumes are in `verity`. */
+  readonly roles: ReadonlyMap<Designator, DissectedVolume>
+  readonly verity: ReadonlyMap<ProtectedDesignator, Verity>
+}
+
+const plainRoles = ['home', 'srv', 'var', 'tmp', 'esp', 'xbootldr', 'swap'] as const satisfies readonly Designator[]
+/** systemd-repart and systemd-sysupdate label so what holds nothing yet. */
+const emptyLabel = '_empty'
+
+/**
+ * Says what each volume of an image is for (Discoverable Partitions Specification): this machine’s architecture first,
+ * the newest version of the label where several compete, and by its UUIDs what a root hash names. Every root hash that
+ * is known is checked against the top of its tree here.
+ * @throws ERR_DDI_NO_TABLE for an image with neither table nor file system; ERR_DDI_ROOT_HASH_FORMAT,
+ *   ERR_DDI_ROOT_HASH_FILE, ERR_DDI_ROOT_HASH_MISMATCH, ERR_DDI_ROOT_HASH_WRONG, ERR_DDI_VERITY_MISSING,
+ *   ERR_DDI_VERITY_SUPERBLOCK, ERR_DDI_VERITY_ALGORITHM, ERR_DDI_LIBRARY_MISSING
+ */
+export async function dissect(image: Image, options: DissectOptions = {}): Promise<Dissection> {
+  const volumes = image.volumes.map((volume) => ({ ...volume, fileSystem: probe(image, volume) }))
+  if (image.table.type === 'none' && volumes.every(({ fileSystem }) => fileSystem === null))
+    throw new DdiError('ERR_DDI_NO_TABLE', `${image.path} has neither a GPT nor a file system that libblkid knows`)
+
+  const architectures = options.architectures ?? machineArchitectures()
+  const roles = new Map<Designator, DissectedVolume>()
+  const verity = new Map<ProtectedDesignator, Verity>()
+  for (const designator of ['root', 'usr'] as const) {
+    const given = designator === 'root' ? options.rootHash : options.usrHash
+    const rootHash = await findRootHash(image.path, designator, given)
+    const data = rootHash
+      ? namedByRootHash(image, volumes, designator, rootHash)
+      : preferred(volumes, designator, architectures)
+    if (!data) continue
+    roles.set(designator, data)
+    const pair = await pairVerity(image, volumes, designator, data, rootHash)
+    if (pair) verity.set(designator, pair)
+  }
+  for (const designator of plainRoles) {
+    const volume = newest(volumes.filter((one) => one.designator === designator && isOffered(one)))
+    if (volume) roles.set(designator, volume)
+  }
+  if (!roles.has('root')) {
+    const generic = volumes.filter((one) => one.designator === 'linux-generic' && isOffered(one))
+    if (generic.length === 1) roles.set('root', generic[0]!)
+  }
+  return { image, volumes, roles, verity }
+}
+
+function probe(image: Image, volume: Volume): FileSystem | null {
+  // A superblock lies at the start of its file system, so that of the first extent says it all.
+  const first = volume.extents[0]
+  return first ? probeFileSystem(image.source.fd, image.path, first.start, first.length) : null
+}
+
+function isOffered(volume: Volume): boolean {
+  return !volume.flags.noAuto && volume.label !== emptyLabel
+}
+
+function newest<V extends Volume>(volumes: readonly V[]): V | undefined {
+  return volumes.reduce<V | undefined>(
+    (best, next) => (best && compareVersions(next.label ?? '', best.label ?? '') <= 0 ? best : next),
+    undefined,
+  )
+}
+
+/** The newest volume of the first architecture that has any; one without an architecture fits all. */
+function preferred<V extends Volume>(
+  volumes: readonly V[],
+  designator: Designator,
+  architectures: readonly string[],
+): V | undefined {
+  const offered = volumes.filter((one) => one.designator === designator && isOffered(one))
+  for (const architecture of [null, ...architectures]) {
+    const found = newest(offered.filter((one) => one.architecture === architecture))
+    if (found) return found
+  }
+  return undefined
+}
+
+function onlyOne<V extends Volume>(volumes: readonly V[], what: string): V | undefined {
+  if (volumes.length > 1)
+    throw new DdiError('ERR_DDI_GPT_DUPLICATE_UUID', `${volumes.length} partitions could be the ${what} ${volumes[0]!.uuid}`)
+  return volumes[0]
+}
+
+function namedByRootHash(
+  image: Image,
+  volumes: readonly DissectedVolume[],
+  designator: ProtectedDesignator,
+  rootHash: KnownRootHash,
+): DissectedVolume | undefined {
+  if (image.table.type === 'none') return designator === 'root' ? volumes[0] : undefined
+  const { data } = rootHashUuids(rootHash.bytes)
+  const found = onlyOne(
+    volumes.filter((one) => one.designator === designator && one.uuid === data),
+    `${designator} volume`,
+  )
+  if (!found)
+    throw new DdiError(
+      'ERR_DDI_ROOT_HASH_MISMATCH',
+      `${image.path} has no ${designator} partition with UUID ${data}, the first half of the root hash` +
+        `${rootHash.source === 'option' ? '' : ` (from the ${rootHash.source} beside it)`}: wrong root hash, or another image`,
+    )
+  return found
+}
+
+async function pairVerity(
+  image: Image,
+  volumes: readonly DissectedVolume[],
+  designator: ProtectedDesignator,
+  data: DissectedVolume,
+  rootHash: KnownRootHash | undefined,
+): Promise<Verity | undefined> {
+  const candidates = volumes.filter(
+    (one) => one.designator === `${designator}-verity` && one.architecture === data.architecture,
+  )
+  if (!rootHash) {
+    const volume = newest(candidates.filter(isOffered))
+    return volume && { trusted: false, data, hash: { kind: 'volume', volume } }
+  }
+  const { hash: hashUuid } = rootHashUuids(rootHash.bytes)
+  const volume = onlyOne(
+    candidates.filter((one) => one.uuid === hashUuid),
+    `${designator} hash volume`,
+  )
+  const hash: HashTree | undefined = volume ? { kind: 'volume', volume } : await sideFileTree(image.path)
+  if (!hash)
+    throw new DdiError(
+      'ERR_DDI_VERITY_MISSING',
+      `${image.path} has a root hash for ${designator}, but no ${designator}-verity partition with UUID ${hashUuid}` +
+        ' (its second half) and no .verity file beside it',
+    )
+  const superblock = await checkTree(image, data, hash, rootHash.bytes)
+  return { trusted: true, data, hash, rootHash: rootHash.bytes, rootHashSource: rootHash.source, superblock }
+}
+
+async function sideFileTree(imagePath: string): Promise<HashTree | undefined> {
+  const path = await findVeritySideFile(imagePath)
+  if (path === undefined) return undefined
+  await using file = await openFile(path)
+  return { kind: 'file', path, size: file.size }
+}
+
+async function checkTree(image: Image, data: Volume, hash: HashTree, rootHash: Uint8Array): Promise<Superblock> {
+  const dataSource = extentSource(image.source, data.extents)
+  const check = async (hashSource: typeof dataSource) => {
+    const superblock = await readSuperblock(hashSource)
+    checkTreeFits(superblock, dataSource.size, hashSource.size)
+    await checkRootHash(superblock, dataSource, hashSource, rootHash)
+    return superblock
+  }
+  if (hash.kind === 'volume') return check(extentSource(image.source, hash.volume.extents))
+  await using file = await openFile(hash.path)
+  return await check(file)
+}

@@ -1,0 +1,80 @@
+import { type FileSource, openFile } from '../block/file.js'
+import { type ErrorCode } from '../errors.js'
+import { describeProblem, problemError } from '../gpt/read.js'
+import { scanGpt } from '../gpt/scan.js'
+import type { Copy } from '../gpt/table.js'
+import { partitionVolumes } from '../volume/partition.js'
+import type { Volume } from '../volume/volume.js'
+
+/** Which table an image has, and what is wrong with it that does not keep us from reading it. */
+export type ImageTable =
+  | { readonly type: 'gpt'; readonly uuid: string; readonly source: Copy; readonly problems: readonly TableProblem[] }
+  | { readonly type: 'none'; readonly uuid: null; readonly source: null; readonly problems: readonly [] }
+
+export interface TableProblem {
+  readonly code: ErrorCode
+  readonly message: string
+}
+
+/** An open image: its bytes, and the volumes that its table describes. Close it, or declare it with `await using`. */
+export interface Image extends AsyncDisposable {
+  readonly path: string
+  /** In bytes. */
+  readonly size: number
+  /** Of the table, in bytes; 512 where there is none. */
+  readonly sectorSize: number
+  readonly table: ImageTable
+  /** In the table’s order; without a table, one volume that is the whole image, taken for a root file system. */
+  readonly volumes: readonly Volume[]
+  readonly source: FileSource
+  close(): Promise<void>
+}
+
+/**
+ * Opens a disk image or block device and reads its table. Nothing is written, and no privileges are needed beyond
+ * reading it.
+ * @param path of a regular file or block device
+ * @throws ERR_DDI_NOT_FOUND, ERR_DDI_PERMISSION, ERR_DDI_IMAGE_KIND, ERR_DDI_IMAGE_EMPTY, and for a broken table the
+ *   `ERR_DDI_GPT_…` code that says how
+ */
+export async function openImage(path: string): Promise<Image> {
+  const source = await openFile(path)
+  const close = () => source.close()
+  const image = { path, size: source.size, source, close, [Symbol.asyncDispose]: close }
+  try {
+    const scan = await scanGpt(source)
+    if ('table' in scan) {
+      const { table, copy } = scan
+      const problems = scan.problems.map((problem) => ({ code: problem.code, message: describeProblem(problem) }))
+      return {
+        ...image,
+        sectorSize: table.sectorSize,
+        table: { type: 'gpt', uuid: table.uuid, source: copy, problems },
+        volumes: partitionVolumes(table),
+      }
+    }
+    if (scan.code !== 'ERR_DDI_NO_TABLE') throw problemError(scan)
+    return {
+      ...image,
+      sectorSize: 512,
+      table: { type: 'none', uuid: null, source: null, problems: [] },
+      volumes: [wholeImage(source.size)],
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+function wholeImage(size: number): Volume {
+  return {
+    designator: 'root',
+    architecture: null,
+    uuid: null,
+    typeUuid: null,
+    label: null,
+    flags: { readOnly: false, noAuto: false, growFileSystem: false },
+    size,
+    extents: [{ start: 0, length: size }],
+  }
+}

@@ -1,0 +1,76 @@
+import { readFile, stat } from 'node:fs/promises'
+import { addon } from '../../bindings/addon.js'
+import { systemCode, systemError } from '../errors.js'
+import { parseRootHash } from '../verity/root-hash.js'
+
+/** The designators that verity protects. */
+export type ProtectedDesignator = 'root' | 'usr'
+
+/** A root hash, and how we came by it. */
+export interface KnownRootHash {
+  readonly bytes: Uint8Array
+  readonly source: 'option' | 'file' | 'extended-attribute'
+}
+
+const sideFileEndings = { root: 'roothash', usr: 'usrhash' } as const
+
+/** `image.raw` keeps its side files as `image.roothash` (systemd’s way); `image.raw.roothash` is taken too. */
+export function sideFiles(imagePath: string, ending: string): string[] {
+  const stem = imagePath.replace(/\.raw$/, '')
+  return [...new Set([`${stem}.${ending}`, `${imagePath}.${ending}`])]
+}
+
+/**
+ * Finds the root hash of a volume: as given, else in the image’s side file, else in its extended attribute
+ * (`user.verity.roothash`, `user.verity.usrhash`).
+ * @throws ERR_DDI_ROOT_HASH_FORMAT for a given one, ERR_DDI_ROOT_HASH_FILE for one beside the image
+ */
+export async function findRootHash(
+  imagePath: string,
+  designator: ProtectedDesignator,
+  given: string | undefined,
+): Promise<KnownRootHash | undefined> {
+  if (given !== undefined) return { bytes: parseRootHash(given), source: 'option' }
+  const ending = sideFileEndings[designator]
+  for (const path of sideFiles(imagePath, ending)) {
+    const text = await readIfThere(path)
+    if (text !== undefined) return { bytes: parseRootHash(text, path, 'ERR_DDI_ROOT_HASH_FILE'), source: 'file' }
+  }
+  const name = `user.verity.${ending}`
+  const text = await attribute(imagePath, name)
+  if (text === undefined) return undefined
+  const bytes = parseRootHash(text, `${name} of ${imagePath}`, 'ERR_DDI_ROOT_HASH_FILE')
+  return { bytes, source: 'extended-attribute' }
+}
+
+/** The `.verity` side file of an image, where there is one. */
+export async function findVeritySideFile(imagePath: string): Promise<string | undefined> {
+  for (const path of sideFiles(imagePath, 'verity')) {
+    try {
+      await stat(path)
+      return path
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw systemError(error, `cannot look at ${path}`)
+    }
+  }
+  return undefined
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined
+    throw systemError(error, `cannot read ${path}`)
+  }
+}
+
+async function attribute(path: string, name: string): Promise<string | undefined> {
+  try {
+    return await addon().getExtendedAttribute(path, name)
+  } catch (error) {
+    // Absent, or a file system or node that has no attributes of users at all.
+    if (['ENODATA', 'EOPNOTSUPP', 'EPERM'].includes(systemCode(error) ?? '')) return undefined
+    throw systemError(error, `cannot read the extended attributes of ${path}`)
+  }
+}

@@ -1,0 +1,69 @@
+import { openFile } from '../block/file.js'
+import { DdiError } from '../errors.js'
+import { type BadBlocks, verifyTree } from '../verity/verify.js'
+import type { Dissection } from './dissect.js'
+import type { ProtectedDesignator } from './root-hash-sources.js'
+
+export interface VerifyOptions {
+  /** Told of bad blocks as they are found. */
+  readonly onBadBlocks?: (designator: ProtectedDesignator, bad: BadBlocks) => void
+  /** Told how many bytes of how many are done, for each volume. */
+  readonly onProgress?: (designator: ProtectedDesignator, done: number, total: number) => void
+  readonly signal?: AbortSignal
+}
+
+export interface VerifiedVolume {
+  readonly designator: ProtectedDesignator
+  /** In hexadecimal. */
+  readonly rootHash: string
+  readonly dataBlockSize: number
+  readonly hashBlockSize: number
+  readonly dataBlocks: number
+  readonly badDataBlocks: number
+  readonly badHashBlocks: number
+}
+
+/**
+ * Reads all of every volume that a root hash covers, on all cores, and compares it with its hash tree.
+ * @returns how many blocks are bad, a volume an entry; nothing about bad blocks makes it throw
+ * @throws ERR_DDI_NO_ROOT_HASH where no root hash is known, ERR_DDI_SHORT_READ, ERR_DDI_IO, ERR_DDI_ABORTED
+ */
+export async function verify(dissection: Dissection, options: VerifyOptions = {}): Promise<readonly VerifiedVolume[]> {
+  const { image } = dissection
+  const results: VerifiedVolume[] = []
+  for (const [designator, verity] of dissection.verity) {
+    if (!verity.trusted) continue
+    const { superblock, data, hash } = verity
+    await using file = await openFile(hash.kind === 'file' ? hash.path : image.path)
+    const whole = [{ start: 0, length: file.size }]
+    const { dataBlockSize, hashBlockSize, dataBlocks } = superblock
+    const counts = await verifyTree(
+      superblock,
+      { fd: image.source.fd, path: image.path, extents: data.extents },
+      { fd: file.fd, path: file.path, extents: hash.kind === 'file' ? whole : hash.volume.extents },
+      {
+        onBadBlocks: (bad) => options.onBadBlocks?.(designator, bad),
+        onProgress: (done, total) => options.onProgress?.(designator, done, total),
+        ...(options.signal && { signal: options.signal }),
+      },
+    )
+    const rootHash = Buffer.from(verity.rootHash).toString('hex')
+    results.push({ designator, rootHash, dataBlockSize, hashBlockSize, dataBlocks, ...counts })
+  }
+  if (results.length === 0)
+    throw new DdiError(
+      'ERR_DDI_NO_ROOT_HASH',
+      `no root hash is known for ${image.path}: give --root-hash or --usr-hash, or put it beside the image${suggestion(dissection)}`,
+    )
+  return results
+}
+
+/** The partition UUIDs of a pair spell out a 256-bit root hash, which an attacker writes as easily as the image’s maker. */
+function suggestion(dissection: Dissection): string {
+  for (const [designator, { data, hash }] of dissection.verity) {
+    if (hash.kind !== 'volume' || !data.uuid || !hash.volume.uuid) continue
+    const hex = `${data.uuid}${hash.volume.uuid}`.replaceAll('-', '')
+    return `. The UUIDs of its ${designator} partitions claim ${hex}: trust that only if you know it from elsewhere`
+  }
+  return ''
+}

@@ -1,0 +1,8 @@
+export { openFile, type FileSource } from '../block/file.js'
+export { memorySource } from '../block/memory.js'
+export type { Extent, Source } from '../block/source.js'
+export { DdiError, type ErrorCode, type ErrorKind } from '../errors.js'
+export { parseRootHash, rootHashUuids } from './root-hash.js'
+export { digestLengths, type HashAlgorithm, parseSuperblock, readSuperblock, type Superblock } from './superblock.js'
+export { checkRootHash, checkTreeFits, layoutTree, type TreeLayout, type TreeLevel } from './tree.js'
+export { type BadBlocks, type DescriptorExtents, verifyTree, type VerifyTreeOptions } from './verify.js'

@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto'
+import type { Source } from '../block/source.js'
+import { DdiError } from '../errors.js'
+import { digestLengths, type Superblock, superblockLength } from './superblock.js'
+
+/** A level of a hash tree. Level 0 holds the digests of the data blocks, the next those of level 0, and so on. */
+export interface TreeLevel {
+  /** Byte offset in the hash volume. */
+  readonly offset: number
+  /** In hash blocks. */
+  readonly blocks: number
+}
+
+/** Where a hash tree lies in its volume. */
+export interface TreeLayout {
+  /** From the data upwards; empty where a single data block hashes to the root hash itself. */
+  readonly levels: readonly TreeLevel[]
+  /** Digests in one hash block. */
+  readonly digestsPerBlock: number
+  /** First hash block after the superblock, as dm-verity's table wants it. */
+  readonly hashStartBlock: number
+  /** Bytes of the hash volume in use, superblock included. */
+  readonly end: number
+}
+
+/**
+ * Lays out the hash tree that a superblock describes (Documentation/admin-guide/device-mapper/verity.rst): the top
+ * level comes first in the volume, after the superblock.
+ */
+export function layoutTree(superblock: Superblock): TreeLayout {
+  const { algorithm, hashBlockSize, dataBlocks } = superblock
+  // Digests lie a power of two apart; those of sha256 and sha512 are powers of two themselves.
+  const digestsPerBlock = hashBlockSize / digestLengths[algorithm]
+  const counts: number[] = []
+  for (let blocks = dataBlocks; blocks > 1; ) {
+    blocks = Math.ceil(blocks / digestsPerBlock)
+    counts.push(blocks)
+  }
+  const hashStartBlock = Math.ceil(superblockLength / hashBlockSize)
+  let offset = hashStartBlock * hashBlockSize
+  const levels: TreeLevel[] = []
+  for (const blocks of counts.reverse()) {
+    levels.unshift({ offset, blocks })
+    offset += blocks * hashBlockSize
+  }
+  return { levels, digestsPerBlock, hashStartBlock, end: offset }
+}
+
+/**
+ * Refuses a superblock that claims more than its volumes hold.
+ * @throws ERR_DDI_VERITY_SUPERBLOCK
+ */
+export function checkTreeFits(superblock: Superblock, dataSize: number, hashSize: number): void {
+  const dataEnd = superblock.dataBlocks * superblock.dataBlockSize
+  if (dataEnd > dataSize)
+    throw new DdiError(
+      'ERR_DDI_VERITY_SUPERBLOCK',
+      `verity superblock: it covers ${dataEnd} bytes of data, and the data volume has ${dataSize}`,
+    )
+  const { end } = layoutTree(superblock)
+  if (end > hashSize)
+    throw new DdiError(
+      'ERR_DDI_VERITY_SUPERBLOCK',
+      `verity superblock: its hash tree takes ${end} bytes, and the hash volume has ${hashSize}`,
+    )
+}
+
+/**
+ * Checks that the top of a hash tree hashes to a root hash. What lies below is checked by dm-verity as it is read, or
+ * by `verifyTree` at once.
+ * @param rootHash as bytes
+ * @throws ERR_DDI_ROOT_HASH_FORMAT where it is not of the algorithm's length, ERR_DDI_ROOT_HASH_WRONG
+ */
+export async function checkRootHash(
+  superblock: Superblock,
+  data: Source,
+  hash: Source,
+  rootHash: Uint8Array,
+): Promise<void> {
+  const { algorithm, salt, dataBlockSize, hashBlockSize } = superblock
+  const expected = digestLengths[algorithm]
+  if (rootHash.length !== expected)
+    throw new DdiError(
+      'ERR_DDI_ROOT_HASH_FORMAT',
+      `the root hash has ${rootHash.length} bytes, and the hash tree’s ${algorithm} has ${expected}`,
+    )
+  const top = layoutTree(superblock).levels.at(-1)
+  const block = top ? await hash.read(top.offset, hashBlockSize) : await data.read(0, dataBlockSize)
+  const actual = createHash(algorithm).update(salt).update(block).digest()
+  if (!actual.equals(rootHash))
+    throw new DdiError(
+      'ERR_DDI_ROOT_HASH_WRONG',
+      `the hash tree hashes to ${actual.toString('hex')}, not to the root hash ${Buffer.from(rootHash).toString('hex')}: ` +
+        'this is another image, or someone changed it',
+    )
+}

@@ -1,0 +1,126 @@
+import { availableParallelism } from 'node:os'
+import { addon, type NativeVolume } from '../../bindings/addon.js'
+import { DdiError, systemError, throwIfAborted } from '../errors.js'
+import { type Extent } from '../block/source.js'
+import type { Superblock } from './superblock.js'
+import { layoutTree } from './tree.js'
+
+/** Extents of an open file, for code that reads by descriptor. */
+export interface DescriptorExtents {
+  readonly fd: number
+  readonly path: string
+  readonly extents: readonly Extent[]
+}
+
+/** Consecutive blocks whose digest is not what the level above says. */
+export interface BadBlocks {
+  /** `data`, or the tree’s level (0 is the one right above the data). */
+  readonly level: 'data' | number
+  /** Number of the first block: of the data volume, or of the hash volume. */
+  readonly first: number
+  readonly count: number
+}
+
+export interface VerifyTreeOptions {
+  /** Told of bad blocks as they are found, in ascending order within a level. */
+  readonly onBadBlocks?: (bad: BadBlocks) => void
+  /** Told how many bytes of how many are done. */
+  readonly onProgress?: (done: number, total: number) => void
+  readonly signal?: AbortSignal
+}
+
+const bytesPerTask = 16 * 1024 * 1024
+
+/**
+ * Verifies every block of a volume against its hash tree, on all cores, the top of the tree first. The root hash itself
+ * is `checkRootHash`’s affair, and to be checked before.
+ * @returns how many blocks of data and of the tree are bad
+ * @throws ERR_DDI_ABORTED, ERR_DDI_SHORT_READ, ERR_DDI_IO, ERR_DDI_ADDON_MISSING
+ */
+export async function verifyTree(
+  superblock: Superblock,
+  data: DescriptorExtents,
+  hash: DescriptorExtents,
+  options: VerifyTreeOptions = {},
+): Promise<{ readonly badDataBlocks: number; readonly badHashBlocks: number }> {
+  const { algorithm, salt, dataBlockSize, hashBlockSize, dataBlocks } = superblock
+  const { levels } = layoutTree(superblock)
+  const passes = levels
+    .map((parent, level) => {
+      const child = level === 0 ? undefined : levels[level - 1]!
+      return {
+        level: child ? level - 1 : ('data' as const),
+        volume: (child ? hash : data) as NativeVolume,
+        blockSize: child ? hashBlockSize : dataBlockSize,
+        offset: child?.offset ?? 0,
+        blocks: child?.blocks ?? dataBlocks,
+        digestsOffset: parent.offset,
+      }
+    })
+    .reverse()
+  const total = passes.reduce((sum, pass) => sum + pass.blocks * pass.blockSize, 0)
+  let done = 0
+  const bad = { badDataBlocks: 0, badHashBlocks: 0 }
+
+  for (const pass of passes) {
+    const step = Math.max(1, Math.floor(bytesPerTask / pass.blockSize))
+    const check = async (first: number) => {
+      const count = Math.min(step, pass.blocks - first)
+      const found = await addon().verityCheckBlocks({
+        algorithm,
+        salt,
+        blocks: pass.volume,
+        blockSize: pass.blockSize,
+        blocksOffset: pass.offset,
+        first,
+        count,
+        digests: hash,
+        digestBlockSize: hashBlockSize,
+        digestsOffset: pass.digestsOffset,
+      })
+      done += count * pass.blockSize
+      options.onProgress?.(done, total)
+      return found
+    }
+    const report = (numbers: Float64Array) => {
+      if (pass.level === 'data') bad.badDataBlocks += numbers.length
+      else bad.badHashBlocks += numbers.length
+      for (const { first, count } of runs(numbers))
+        options.onBadBlocks?.({ level: pass.level, first: first + pass.offset / pass.blockSize, count })
+    }
+    // As many tasks as cores are under way; results are told in order.
+    const underWay: Promise<Float64Array>[] = []
+    try {
+      for (let first = 0; first < pass.blocks; first += step) {
+        throwIfAborted(options.signal)
+        if (underWay.length >= availableParallelism()) report(await underWay.shift()!)
+        underWay.push(check(first))
+      }
+      while (underWay.length > 0) report(await underWay.shift()!)
+    } catch (error) {
+      // The threads still read from the descriptor: nobody may close it before they are done.
+      await Promise.allSettled(underWay)
+      throw readError(error, pass.volume.path)
+    }
+  }
+  return bad
+}
+
+function* runs(numbers: Float64Array): Generator<{ first: number; count: number }> {
+  let first = numbers[0]
+  let count = 0
+  for (const number of numbers) {
+    if (first !== undefined && number === first + count) {
+      count++
+      continue
+    }
+    yield { first: first!, count }
+    first = number
+    count = 1
+  }
+  if (count > 0) yield { first: first!, count }
+}
+
+function readError(error: unknown, path: string): DdiError {
+  return systemError(error, `cannot read ${path}`, { ENODATA: 'ERR_DDI_SHORT_READ', EIO: 'ERR_DDI_IO' })
+}

@@ -1,0 +1,19 @@
+// The addon's table of exports; bindings/addon.ts types and documents each.
+#include "async.h"
+
+namespace {
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  ddi::ExportBlockDevice(env, exports);
+  ddi::ExportDeviceMapper(env, exports);
+  ddi::ExportExtendedAttribute(env, exports);
+  ddi::ExportLoop(env, exports);
+  ddi::ExportPartitionScan(env, exports);
+  ddi::ExportUdevCookie(env, exports);
+  ddi::ExportVerityHash(env, exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(ddi, Init)

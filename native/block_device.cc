@@ -1,0 +1,88 @@
+// Block devices of any driver: <linux/fs.h>, <linux/blkpg.h>, and the nodes that name them.
+#include <fcntl.h>
+#include <linux/blkpg.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "async.h"
+
+namespace ddi {
+namespace {
+
+struct Geometry {
+  double size;
+  double sectorSize;
+  bool readOnly;
+};
+
+Napi::Value ToJs(Napi::Env env, const Geometry& geometry) {
+  Napi::Object value = Napi::Object::New(env);
+  value["size"] = Napi::Number::New(env, geometry.size);
+  value["sectorSize"] = Napi::Number::New(env, geometry.sectorSize);
+  value["readOnly"] = Napi::Boolean::New(env, geometry.readOnly);
+  return value;
+}
+
+// BLKGETSIZE64, BLKSSZGET, BLKROGET(fd, device) -> {size, sectorSize, readOnly}
+Napi::Value GetGeometry(const Napi::CallbackInfo& info) {
+  return Task<Geometry>::Run(info.Env(), [fd = Int(info, 0), device = Text(info, 1)]() -> Outcome<Geometry> {
+    uint64_t size = 0;
+    int sector = 0;
+    int readOnly = 0;
+    if (ioctl(fd, BLKGETSIZE64, &size) < 0) return KernelError{errno, "BLKGETSIZE64", device};
+    if (ioctl(fd, BLKSSZGET, &sector) < 0) return KernelError{errno, "BLKSSZGET", device};
+    if (ioctl(fd, BLKROGET, &readOnly) < 0) return KernelError{errno, "BLKROGET", device};
+    return Geometry{static_cast<double>(size), static_cast<double>(sector), readOnly != 0};
+  });
+}
+
+Napi::Promise Partition(const Napi::CallbackInfo& info, int operation, const char* name, double start, double length) {
+  return Task<Nothing>::Run(info.Env(), [fd = Int(info, 0), device = Text(info, 1), number = Int(info, 2), operation, name,
+                                         start, length]() -> Outcome<Nothing> {
+    blkpg_partition partition{};
+    partition.pno = number;
+    partition.start = static_cast<long long>(start);
+    partition.length = static_cast<long long>(length);
+    blkpg_ioctl_arg argument{};
+    argument.op = operation;
+    argument.datalen = sizeof partition;
+    argument.data = &partition;
+    if (ioctl(fd, BLKPG, &argument) < 0) return KernelError{errno, name, device};
+    return Nothing{};
+  });
+}
+
+// BLKPG_ADD_PARTITION(fd, device, number, start in bytes, length in bytes)
+Napi::Value AddPartition(const Napi::CallbackInfo& info) {
+  return Partition(info, BLKPG_ADD_PARTITION, "BLKPG_ADD_PARTITION", Number(info, 3), Number(info, 4));
+}
+
+// BLKPG_DEL_PARTITION(fd, device, number)
+Napi::Value DeletePartition(const Napi::CallbackInfo& info) {
+  return Partition(info, BLKPG_DEL_PARTITION, "BLKPG_DEL_PARTITION", 0, 0);
+}
+
+// mknod(path, major, minor): a block device node, mode 0600
+Napi::Value MakeNode(const Napi::CallbackInfo& info) {
+  return Task<Nothing>::Run(
+      info.Env(), [path = Text(info, 0), major = Int(info, 1), minor = Int(info, 2)]() -> Outcome<Nothing> {
+        if (mknod(path.c_str(), S_IFBLK | 0600, makedev(major, minor)) < 0) return KernelError{errno, "mknod", path};
+        return Nothing{};
+      });
+}
+
+}  // namespace
+
+void ExportBlockDevice(Napi::Env env, Napi::Object exports) {
+  exports["blockGeometry"] = Napi::Function::New(env, GetGeometry);
+  exports["blockAddPartition"] = Napi::Function::New(env, AddPartition);
+  exports["blockDeletePartition"] = Napi::Function::New(env, DeletePartition);
+  exports["makeBlockNode"] = Napi::Function::New(env, MakeNode);
+}
+
+}  // namespace ddi

@@ -1,0 +1,315 @@
+// dm-verity's hashing: every block of a volume, salted, against the digests of the level above it.
+// Format: Documentation/admin-guide/device-mapper/verity.rst and cryptsetup's DMVerity page (hash type 1).
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "async.h"
+#include "sha256.h"
+#include "sha512.h"
+
+namespace ddi {
+namespace {
+
+// How much of a volume one thread reads at once.
+constexpr size_t kReadBytes = 256 * 1024;
+
+struct Sha256 {
+  using Word = uint32_t;
+  static constexpr size_t kBlock = 64;
+  static constexpr size_t kDigest = 32;
+  static constexpr const Word* kInitial = kSha256Initial;
+  const Sha256Implementation* implementation;
+
+  void One(Word* state, const uint8_t* data, size_t count) const { implementation->one(state, data, count); }
+  void Two(Word* a, const uint8_t* dataA, Word* b, const uint8_t* dataB, size_t count) const {
+    implementation->two(a, dataA, b, dataB, count);
+  }
+};
+
+struct Sha512 {
+  using Word = uint64_t;
+  static constexpr size_t kBlock = 128;
+  static constexpr size_t kDigest = 64;
+  static constexpr const Word* kInitial = kSha512Initial;
+
+  void One(Word* state, const uint8_t* data, size_t count) const { Sha512Compress(state, data, count); }
+  void Two(Word* a, const uint8_t* dataA, Word* b, const uint8_t* dataB, size_t count) const {
+    Sha512Compress(a, dataA, count);
+    Sha512Compress(b, dataB, count);
+  }
+};
+
+// Hashes salt || block for blocks of one length.
+class SaltedHash {
+ public:
+  virtual ~SaltedHash() = default;
+  virtual size_t digestSize() const = 0;
+  virtual void One(const uint8_t* block, uint8_t* digest) const = 0;
+  virtual void Two(const uint8_t* a, const uint8_t* b, uint8_t* digestA, uint8_t* digestB) const = 0;
+};
+
+// All messages have one layout, so the salt's whole blocks are folded in once, and of every message only the seam
+// between salt and data and the padded tail are copied: the middle is hashed where it lies.
+template <typename Algorithm>
+class SaltedHashOf final : public SaltedHash {
+ public:
+  SaltedHashOf(Algorithm algorithm, const std::string& salt, size_t blockSize) : algorithm_(algorithm) {
+    constexpr size_t unit = Algorithm::kBlock;
+    std::copy_n(Algorithm::kInitial, 8, initial_);
+    const auto* bytes = reinterpret_cast<const uint8_t*>(salt.data());
+    algorithm_.One(initial_, bytes, salt.size() / unit);
+    seam_.assign(bytes + salt.size() / unit * unit, bytes + salt.size());
+    // A block may be shorter than what completes the seam (512-byte blocks never are: a unit has at most 128).
+    head_ = seam_.empty() ? 0 : unit - seam_.size();
+    middle_ = (blockSize - head_) / unit;
+    tail_ = blockSize - head_ - middle_ * unit;
+    size_t lengthBytes = unit / 8;
+    padded_ = tail_ + 1 + lengthBytes <= unit ? unit : 2 * unit;
+    bits_ = static_cast<uint64_t>(salt.size() + blockSize) * 8;
+  }
+
+  size_t digestSize() const override { return Algorithm::kDigest; }
+
+  void One(const uint8_t* block, uint8_t* digest) const override {
+    Word state[8];
+    uint8_t edge[2 * Algorithm::kBlock];
+    std::copy_n(initial_, 8, state);
+    if (head_ > 0) algorithm_.One(state, Seam(block, edge), 1);
+    algorithm_.One(state, block + head_, middle_);
+    algorithm_.One(state, Tail(block, edge), padded_ / Algorithm::kBlock);
+    Store(state, digest);
+  }
+
+  void Two(const uint8_t* a, const uint8_t* b, uint8_t* digestA, uint8_t* digestB) const override {
+    Word stateA[8], stateB[8];
+    uint8_t edgeA[2 * Algorithm::kBlock], edgeB[2 * Algorithm::kBlock];
+    std::copy_n(initial_, 8, stateA);
+    std::copy_n(initial_, 8, stateB);
+    if (head_ > 0) algorithm_.Two(stateA, Seam(a, edgeA), stateB, Seam(b, edgeB), 1);
+    algorithm_.Two(stateA, a + head_, stateB, b + head_, middle_);
+    algorithm_.Two(stateA, Tail(a, edgeA), stateB, Tail(b, edgeB), padded_ / Algorithm::kBlock);
+    Store(stateA, digestA);
+    Store(stateB, digestB);
+  }
+
+ private:
+  using Word = typename Algorithm::Word;
+
+  const uint8_t* Seam(const uint8_t* block, uint8_t* edge) const {
+    memcpy(edge, seam_.data(), seam_.size());
+    memcpy(edge + seam_.size(), block, head_);
+    return edge;
+  }
+
+  const uint8_t* Tail(const uint8_t* block, uint8_t* edge) const {
+    memset(edge, 0, padded_);
+    memcpy(edge, block + head_ + middle_ * Algorithm::kBlock, tail_);
+    edge[tail_] = 0x80;
+    uint64_t length = __builtin_bswap64(bits_);
+    memcpy(edge + padded_ - 8, &length, 8);
+    return edge;
+  }
+
+  static void Store(const Word state[8], uint8_t* digest) {
+    for (size_t i = 0; i < 8; i++) {
+      Word word = sizeof(Word) == 4 ? __builtin_bswap32(state[i]) : __builtin_bswap64(state[i]);
+      memcpy(digest + i * sizeof word, &word, sizeof word);
+    }
+  }
+
+  Algorithm algorithm_;
+  Word initial_[8];
+  std::vector<uint8_t> seam_;
+  size_t head_, middle_, tail_, padded_;
+  uint64_t bits_;
+};
+
+// `implementation` names one of Sha256Implementations(), or is empty for the fastest. null where there is none.
+std::shared_ptr<const SaltedHash> MakeHash(const std::string& algorithm, const std::string& salt, size_t blockSize,
+                                           const std::string& implementation) {
+  if (blockSize < Sha512::kBlock) return nullptr;
+  if (algorithm == "sha512") return std::make_shared<SaltedHashOf<Sha512>>(Sha512{}, salt, blockSize);
+  if (algorithm != "sha256") return nullptr;
+  for (const Sha256Implementation* one : Sha256Implementations()) {
+    if (implementation.empty() || implementation == one->name)
+      return std::make_shared<SaltedHashOf<Sha256>>(Sha256{one}, salt, blockSize);
+  }
+  return nullptr;
+}
+
+std::shared_ptr<const SaltedHash> MakeHash(const Napi::Object& options, size_t blockSize) {
+  Napi::Value implementation = options.Get("implementation");
+  return MakeHash(options.Get("algorithm").ToString().Utf8Value(), Bytes(options.Get("salt")), blockSize,
+                  implementation.IsString() ? implementation.ToString().Utf8Value() : "");
+}
+
+// A volume as a list of extents of one file: (start, length) in bytes, in order.
+struct Volume {
+  int fd = -1;
+  std::string path;
+  std::vector<std::pair<uint64_t, uint64_t>> extents;
+
+  static Volume From(const Napi::Object& object) {
+    Volume volume;
+    volume.fd = object.Get("fd").ToNumber().Int32Value();
+    volume.path = object.Get("path").ToString().Utf8Value();
+    Napi::Array extents = object.Get("extents").As<Napi::Array>();
+    for (uint32_t i = 0; i < extents.Length(); i++) {
+      Napi::Object extent = extents.Get(i).As<Napi::Object>();
+      volume.extents.emplace_back(extent.Get("start").ToNumber().Int64Value(),
+                                  extent.Get("length").ToNumber().Int64Value());
+    }
+    return volume;
+  }
+
+  // Reads all of [offset, offset + length); ENODATA where the volume or the file ends before.
+  Outcome<Nothing> Read(uint64_t offset, uint8_t* to, size_t length) const {
+    for (const auto& [start, size] : extents) {
+      if (length == 0) break;
+      if (offset >= size) {
+        offset -= size;
+        continue;
+      }
+      size_t part = std::min<uint64_t>(length, size - offset);
+      for (size_t done = 0; done < part;) {
+        ssize_t got = pread(fd, to + done, part - done, static_cast<off_t>(start + offset + done));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return KernelError{errno, "pread", path};
+        if (got == 0) return KernelError{ENODATA, "pread", path};
+        done += static_cast<size_t>(got);
+      }
+      to += part;
+      length -= part;
+      offset = 0;
+    }
+    if (length > 0) return KernelError{ENODATA, "pread", path};
+    return Nothing{};
+  }
+};
+
+struct BlockList {
+  std::vector<double> numbers;
+};
+
+Napi::Value ToJs(Napi::Env env, const BlockList& list) {
+  Napi::Float64Array array = Napi::Float64Array::New(env, list.numbers.size());
+  std::copy(list.numbers.begin(), list.numbers.end(), array.Data());
+  return array;
+}
+
+struct Check {
+  Volume blocks, digests;
+  std::shared_ptr<const SaltedHash> hash;
+  uint64_t blockSize, blocksOffset, first, count;
+  uint64_t digestBlockSize, digestsOffset;
+
+  Outcome<BlockList> Run() const {
+    // The digests of one level lie `stride` apart, as many as fit whole in a hash block.
+    const uint64_t stride = std::bit_ceil(hash->digestSize());
+    const uint64_t perBlock = digestBlockSize / stride;
+    const uint64_t step = std::max<uint64_t>(2, kReadBytes / blockSize);
+    std::vector<uint8_t> data(step * blockSize), expected(digestBlockSize);
+    std::vector<uint8_t> actual(step * hash->digestSize());
+    uint64_t loaded = UINT64_MAX;
+    BlockList bad;
+    for (uint64_t at = first; at < first + count; at += step) {
+      uint64_t here = std::min(step, first + count - at);
+      Outcome<Nothing> read = blocks.Read(blocksOffset + at * blockSize, data.data(), here * blockSize);
+      if (auto* error = std::get_if<KernelError>(&read)) return *error;
+      Hash(data.data(), here, actual.data());
+      for (uint64_t i = 0; i < here; i++) {
+        uint64_t index = at + i;
+        if (index / perBlock != loaded) {
+          loaded = index / perBlock;
+          read = digests.Read(digestsOffset + loaded * digestBlockSize, expected.data(), digestBlockSize);
+          if (auto* error = std::get_if<KernelError>(&read)) return *error;
+        }
+        if (memcmp(actual.data() + i * hash->digestSize(), expected.data() + index % perBlock * stride,
+                   hash->digestSize()) != 0)
+          bad.numbers.push_back(static_cast<double>(index));
+      }
+    }
+    return bad;
+  }
+
+  void Hash(const uint8_t* data, uint64_t blocks, uint8_t* to) const { HashAll(*hash, data, blockSize, blocks, to); }
+
+  static void HashAll(const SaltedHash& hash, const uint8_t* data, size_t size, uint64_t blocks, uint8_t* to) {
+    const size_t digest = hash.digestSize();
+    uint64_t i = 0;
+    for (; i + 2 <= blocks; i += 2)
+      hash.Two(data + i * size, data + (i + 1) * size, to + i * digest, to + (i + 1) * digest);
+    if (i < blocks) hash.One(data + i * size, to + i * digest);
+  }
+};
+
+uint64_t Whole(const Napi::Object& options, const char* name) {
+  return static_cast<uint64_t>(options.Get(name).ToNumber().Int64Value());
+}
+
+KernelError Unsupported() { return KernelError{EOPNOTSUPP, "verity", "algorithm or implementation"}; }
+
+// ({algorithm, salt, implementation?, blocks: Volume, blockSize, blocksOffset, first, count,
+//   digests: Volume, digestBlockSize, digestsOffset}) -> Float64Array of the blocks whose digest differs
+Napi::Value CheckBlocks(const Napi::CallbackInfo& info) {
+  Napi::Object options = info[0].As<Napi::Object>();
+  Check check{Volume::From(options.Get("blocks").As<Napi::Object>()),
+              Volume::From(options.Get("digests").As<Napi::Object>()),
+              MakeHash(options, Whole(options, "blockSize")),
+              Whole(options, "blockSize"),
+              Whole(options, "blocksOffset"),
+              Whole(options, "first"),
+              Whole(options, "count"),
+              Whole(options, "digestBlockSize"),
+              Whole(options, "digestsOffset")};
+  return Task<BlockList>::Run(info.Env(), [check = std::move(check)]() -> Outcome<BlockList> {
+    if (!check.hash) return Unsupported();
+    return check.Run();
+  });
+}
+
+struct Digests {
+  std::vector<uint8_t> bytes;
+};
+
+Napi::Value ToJs(Napi::Env env, const Digests& digests) {
+  Napi::Uint8Array array = Napi::Uint8Array::New(env, digests.bytes.size());
+  std::copy(digests.bytes.begin(), digests.bytes.end(), array.Data());
+  return array;
+}
+
+// (bytes, blockSize, {algorithm, salt, implementation?}) -> the digests of its blocks, one after the other
+Napi::Value HashBlocks(const Napi::CallbackInfo& info) {
+  size_t blockSize = info[1].ToNumber().Uint32Value();
+  return Task<Digests>::Run(info.Env(), [bytes = Bytes(info[0]), blockSize,
+                                         hash = MakeHash(info[2].As<Napi::Object>(), blockSize)]() -> Outcome<Digests> {
+    if (!hash) return Unsupported();
+    uint64_t blocks = bytes.size() / blockSize;
+    Digests digests{std::vector<uint8_t>(blocks * hash->digestSize())};
+    Check::HashAll(*hash, reinterpret_cast<const uint8_t*>(bytes.data()), blockSize, blocks, digests.bytes.data());
+    return digests;
+  });
+}
+
+// () -> ["sha-ni", "portable"]
+Napi::Value Implementations(const Napi::CallbackInfo& info) {
+  Napi::Array names = Napi::Array::New(info.Env());
+  for (const Sha256Implementation* one : Sha256Implementations())
+    names[names.Length()] = Napi::String::New(info.Env(), one->name);
+  return names;
+}
+
+}  // namespace
+
+void ExportVerityHash(Napi::Env env, Napi::Object exports) {
+  exports["verityCheckBlocks"] = Napi::Function::New(env, CheckBlocks);
+  exports["verityHashBlocks"] = Napi::Function::New(env, HashBlocks);
+  exports["sha256Implementations"] = Napi::Function::New(env, Implementations);
+}
+
+}  // namespace ddi

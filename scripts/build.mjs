@@ -1,0 +1,32 @@
+// Builds the package: TypeScript into dist/, the addon into build/Release/, and with --prebuild
+// a copy of the addon where an installed package looks for it (node-gyp-build's naming).
+import { spawnSync } from 'node:child_process'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const require = createRequire(import.meta.url)
+
+function run(script, ...args) {
+  const { status, error } = spawnSync(process.execPath, [script, ...args], { cwd: root, stdio: ['ignore', 2, 2] })
+  if (error) throw error
+  if (status !== 0) process.exit(status ?? 1)
+}
+
+// With Node's headers beside the node that runs this, node-gyp needs no download.
+const prefix = dirname(dirname(process.execPath))
+const headers = existsSync(join(prefix, 'include/node/node_api.h')) ? [`--nodedir=${prefix}`] : []
+const nodeGyp = require.resolve('node-gyp/bin/node-gyp.js')
+run(nodeGyp, existsSync(join(root, 'build/Makefile')) ? 'build' : 'rebuild', '--silent', ...headers)
+
+rmSync(join(root, 'dist'), { recursive: true, force: true })
+run(join(dirname(require.resolve('typescript/package.json')), 'bin/tsc'))
+chmodSync(join(root, 'dist/lib/cli/main.js'), 0o755)
+
+if (process.argv.includes('--prebuild')) {
+  const folder = join(root, 'prebuilds', `${process.platform}-${process.arch}`)
+  mkdirSync(folder, { recursive: true })
+  copyFileSync(join(root, 'build/Release/ddi.node'), join(folder, 'ddi.glibc.node'))
+}
