@@ -125,8 +125,8 @@ export interface Addon {
   dmInfo(controlFd: number, name: string): Promise<DmDevice>
   /** DM_TABLE_STATUS */
   dmStatus(controlFd: number, name: string, what: 'table' | 'status'): Promise<DmTarget[]>
-  /** DM_TABLE_DEPS: the devices under this one */
-  dmDependencies(controlFd: number, name: string): Promise<DmDeviceNumber[]>
+  /** DM_TABLE_DEPS: the devices under this one, by its live table or by one that is loaded and not yet live */
+  dmDependencies(controlFd: number, name: string, table: 'live' | 'inactive'): Promise<DmDeviceNumber[]>
 
   /** A new udev cookie; its semaphore stands at 1, our own hold. */
   udevCookieCreate(): Promise<number>

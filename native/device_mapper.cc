@@ -288,9 +288,11 @@ Napi::Value Status(const Napi::CallbackInfo& info) {
   return Run(info, request, Table);
 }
 
-// (control fd, name) -> [{major, minor}]
+// (control fd, name, "live" | "inactive") -> [{major, minor}]
 Napi::Value Deps(const Napi::CallbackInfo& info) {
-  return Run(info, Named(info, DM_TABLE_DEPS, "DM_TABLE_DEPS"), Dependencies);
+  Request request = Named(info, DM_TABLE_DEPS, "DM_TABLE_DEPS");
+  if (Text(info, 2) == "inactive") request.flags |= DM_QUERY_INACTIVE_TABLE_FLAG;
+  return Run(info, request, Dependencies);
 }
 
 }  // namespace

@@ -158,7 +158,9 @@ class OpenDeviceMapper implements DeviceMapper {
 
   async dependencies(name: string): Promise<readonly DmDeviceNumber[]> {
     try {
-      return await addon().dmDependencies(this.#fd, name)
+      // A table that was loaded and never made live holds its devices as well.
+      const live = await addon().dmDependencies(this.#fd, name, 'live')
+      return [...live, ...(await addon().dmDependencies(this.#fd, name, 'inactive'))]
     } catch (error) {
       if (systemCode(error) === 'ENXIO') return []
       throw systemError(error, `cannot look under device ${name}`)

@@ -57,8 +57,9 @@ export async function findAttachments(): Promise<readonly FoundAttachment[]> {
       if (device.kind !== 'linear' || !mapper) continue
       for (const under of await mapper.dependencies(device.name)) {
         const loop = isLoop(under) ? loops.find(({ number }) => number === under.minor) : undefined
-        if (loop) found.loops.add(loop)
-        else if (!isLoop(under)) found.image ??= await devicePath(formatDevice(under))
+        // A loop device that is not of our making is an image itself, like any other block device.
+        if (loop && parseLoopReference(loop.reference)) found.loops.add(loop)
+        else found.image ??= await devicePath(formatDevice(under))
       }
     }
     for (const loop of loops) {

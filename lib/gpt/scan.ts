@@ -32,7 +32,7 @@ function parseHeader(sector: Uint8Array, lba: bigint): Checked<Header> {
   if (String.fromCharCode(...sector.subarray(0, 8)) !== signature) return { code: 'ERR_DDI_GPT_NO_HEADER' }
   const size = view.getUint32(12, true)
   if (size < smallestHeader || size > sector.length) return { code: 'ERR_DDI_GPT_HEADER_SIZE' }
-  const summed = sector.slice(0, size)
+  const summed = Uint8Array.from(sector.subarray(0, size))
   summed.fill(0, 16, 20)
   if (crc32(summed) !== view.getUint32(16, true)) return { code: 'ERR_DDI_GPT_HEADER_CRC' }
   if (view.getUint16(10, true) !== 1) return { code: 'ERR_DDI_GPT_REVISION' }

@@ -70,7 +70,7 @@ async function attribute(path: string, name: string): Promise<string | undefined
     return await addon().getExtendedAttribute(path, name)
   } catch (error) {
     // Absent, or a file system or node that has no attributes of users at all.
-    if (['ENODATA', 'EOPNOTSUPP', 'EPERM'].includes(systemCode(error) ?? '')) return undefined
+    if (['ENODATA', 'ENOTSUP', 'EPERM'].includes(systemCode(error) ?? '')) return undefined
     throw systemError(error, `cannot read the extended attributes of ${path}`)
   }
 }

@@ -59,7 +59,7 @@ export function parseSuperblock(bytes: Uint8Array): Superblock {
   return {
     uuid: formatUuid(bytes.subarray(16, 32)),
     algorithm: name as HashAlgorithm,
-    salt: bytes.slice(88, 88 + saltLength),
+    salt: Uint8Array.from(bytes.subarray(88, 88 + saltLength)),
     dataBlockSize,
     hashBlockSize,
     dataBlocks: Number(dataBlocks),

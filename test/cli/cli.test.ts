@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { errorCodes } from '../../lib/index.js'
+import { emptyFile, flipBit, makeGptImage, makeVerityImage, MiB, typeUuids } from '../support/images.js'
+import { attempt, cli, packageRoot, run, temporaryFolder } from '../support/run.js'
+
+test('wrong usage has status 2 and says what is wrong, on stderr', () => {
+  const wrong = [
+    [],
+    ['inspect'],
+    ['inspect', 'a', 'b'],
+    ['inspect', '--nonsense', 'a'],
+    ['inspect', '--json=yaml', 'a'],
+    ['attach', '--name'],
+    ['detach'],
+    ['detach', 'a', '--all'],
+    ['completion', 'csh'],
+  ]
+  for (const args of wrong) {
+    const { status, stdout, stderr } = cli(...args)
+    assert.equal(status, 2, args.join(' '))
+    assert.equal(stdout, '', args.join(' '))
+    assert.notEqual(stderr, '', args.join(' '))
+  }
+})
+
+test('every verb explains itself, with examples', () => {
+  for (const verb of ['attach', 'inspect', 'plan', 'list', 'detach', 'verify', 'completion']) {
+    const { status, stdout } = cli(verb, '--help')
+    assert.equal(status, 0)
+    assert.match(stdout, /Examples:\n {2}/)
+  }
+  assert.match(cli('--help').stdout, /Exit status: 0 done/)
+  assert.equal(cli('--version').stdout.trim(), JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')).version)
+})
+
+test('images that are not acceptable have status 3, missing ones 1', () => {
+  using folder = temporaryFolder()
+  assert.equal(cli('inspect', emptyFile(join(folder.path, 'empty'), 0)).status, 3)
+  assert.equal(cli('inspect', emptyFile(join(folder.path, 'zero'), MiB)).status, 3)
+  assert.equal(cli('inspect', folder.path).status, 3)
+  assert.equal(cli('inspect', join(folder.path, 'missing')).status, 1)
+  const cut = join(folder.path, 'cut.raw')
+  makeGptImage(cut, 16 * MiB, [{ type: typeUuids.root, size: MiB }])
+  truncateSync(cut, 8 * MiB)
+  const { status, stderr } = cli('inspect', cut)
+  assert.equal(status, 3)
+  assert.match(stderr, /cut off.*ERR_DDI_GPT_TRUNCATED/)
+})
+
+test('inspect --json has the documented shape', () => {
+  using folder = temporaryFolder()
+  const { path, rootHash, dataSize, dataStart } = makeVerityImage(folder.path)
+  const inspected = JSON.parse(cli('inspect', path, '--root-hash', rootHash, '--architecture=x86-64', '--json=short').stdout)
+  assert.deepEqual(Object.keys(inspected), ['image', 'size', 'sectorSize', 'table', 'volumes', 'orphans'])
+  assert.deepEqual(Object.keys(inspected.table), ['type', 'uuid', 'source', 'problems'])
+  const [data, hash] = inspected.volumes
+  assert.deepEqual(data, {
+    designator: 'root',
+    architecture: 'x86-64',
+    uuid: data.uuid,
+    typeUuid: typeUuids.root,
+    label: 'os_1',
+    flags: { readOnly: false, noAuto: false, growFileSystem: false },
+    size: dataSize,
+    extents: [{ start: dataStart, length: dataSize }],
+    fileSystem: { type: 'erofs', label: null, uuid: data.fileSystem.uuid },
+    verity: { rootHash, dataVolume: data.uuid, hashVolume: hash.uuid },
+  })
+  assert.equal(hash.verity, null)
+  const { stdout: pretty } = cli('inspect', path, '--json=pretty')
+  assert.ok(pretty.split('\n').length > 20)
+})
+
+test('plan draws the tree, and touches nothing', () => {
+  using folder = temporaryFolder()
+  const { path, rootHash } = makeVerityImage(folder.path)
+  const { status, stdout } = cli('plan', path, '--root-hash', rootHash, '--architecture=x86-64', '--name=p')
+  assert.equal(status, 0)
+  const lines = stdout.trim().split('\n')
+  assert.match(lines[0]!, /image\.raw {2}loop 32M ro, 512-byte sectors/)
+  assert.match(lines[1]!, /^├─\/dev\/mapper\/ddi-p-root-data {2}linear/)
+  assert.match(lines[2]!, new RegExp(`^│ └─/dev/mapper/ddi-p-root {2}verity .*${rootHash}`))
+  assert.match(lines[3]!, /^└─\/dev\/mapper\/ddi-p-root-verity {2}linear/)
+})
+
+test('verify names bad blocks on stdout and has status 3', () => {
+  using folder = temporaryFolder()
+  const { path, rootHash, dataStart } = makeVerityImage(folder.path)
+  const verify = (...args: string[]) => cli('verify', path, '--root-hash', rootHash, '--architecture=x86-64', ...args)
+  assert.equal(verify().status, 0)
+  flipBit(path, dataStart + 5 * 4096)
+  flipBit(path, dataStart + 6 * 4096)
+  const { status, stdout, stderr } = verify()
+  assert.equal(status, 3)
+  assert.equal(stdout, 'root: data blocks 5-6\n')
+  assert.match(stderr, /ERR_DDI_VERITY_CORRUPT/)
+  assert.deepEqual(JSON.parse(verify('--json=short').stdout).badBlocks, [
+    { designator: 'root', level: 'data', first: 5, count: 2 },
+  ])
+})
+
+test('labels cannot speak to the terminal', () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'image.raw')
+  makeGptImage(path, 16 * MiB, [{ type: typeUuids.root, size: MiB, label: 'a\u001b[31mred\u202e' }])
+  const { stdout } = cli('inspect', path)
+  assert.doesNotMatch(stdout, /[\u001b\u202e]/)
+  assert.match(stdout, /a\\u\{1b\}\[31mred\\u\{202e\}/)
+})
+
+test('completion scripts are good shell and know every verb', () => {
+  using folder = temporaryFolder()
+  const script = join(folder.path, 'completion')
+  writeFileSync(script, cli('completion', 'bash').stdout)
+  const completed = run('bash', '-c', `. ${script}; COMP_WORDS=(ddi-attach ins) COMP_CWORD=1; _ddi_attach; echo "\${COMPREPLY[@]}"`)
+  assert.equal(completed.trim(), 'inspect')
+  const options = run('bash', '-c', `. ${script}; COMP_WORDS=(ddi-attach verify --root) COMP_CWORD=2; _ddi_attach; echo "\${COMPREPLY[@]}"`)
+  assert.equal(options.trim(), '--root-hash')
+  assert.match(cli('completion', 'fish').stdout, /-a verify -d/)
+  assert.match(cli('completion', 'zsh').stdout, /bashcompinit/)
+})
+
+test('the man page knows every verb, option and exit status', () => {
+  const page = readFileSync(join(packageRoot, 'docs/ddi-attach.8'), 'utf8').replaceAll('\\-', '-')
+  const script = cli('completion', 'bash').stdout
+  const verbs = script.match(/words="(attach [a-z ]+) --help/)![1]!.split(' ')
+  const options = new Set(script.match(/--[a-z-]+/g))
+  for (const word of [...verbs, ...options]) assert.ok(page.includes(word), word)
+  const { stderr } = attempt('man', '--warnings', '-E', 'UTF-8', '-l', '-Tutf8', '-Z', join(packageRoot, 'docs/ddi-attach.8'))
+  assert.equal(stderr, '')
+})
+
+test('docs/errors.md lists every code, and every code has a test', () => {
+  const page = readFileSync(join(packageRoot, 'docs/errors.md'), 'utf8')
+  const tests = readdirSync(join(packageRoot, 'test'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => readFileSync(join(packageRoot, 'test', name), 'utf8'))
+    .join('\n')
+  for (const [code, [kind, meaning]] of Object.entries(errorCodes)) {
+    assert.ok(page.includes(`| \`${code}\` | ${kind} | ${meaning} |`), code)
+    assert.ok(tests.includes(code), `${code} has no test`)
+  }
+})
+
+test('the packed package installs with neither compiler nor scripts, and its portable parts need no addon', () => {
+  using folder = temporaryFolder()
+  const packed = run('npm', 'pack', '--silent', '--pack-destination', folder.path, packageRoot).trim().split('\n').at(-1)!
+  const app = join(folder.path, 'app')
+  mkdirSync(app)
+  writeFileSync(join(app, 'package.json'), '{"type":"module"}')
+  const bin = join(folder.path, 'bin')
+  mkdirSync(bin)
+  for (const name of ['node', 'npm', 'npx', 'sh', 'env']) run('ln', '-s', run('which', name).trim(), join(bin, name))
+  // Nothing else in PATH: no compiler, no make, no python.
+  const inApp = (command: string) => attempt('env', '-i', `PATH=${bin}`, `HOME=${process.env['HOME']}`, 'sh', '-c', `cd ${app} && ${command}`)
+  const installed = inApp(`npm install --ignore-scripts --no-audit --no-fund --prefer-offline ../${packed}`)
+  assert.equal(installed.status, 0, installed.stderr)
+  const imported = inApp(`node -e "import('ddi').then(ddi => console.log(typeof ddi.attach))"`)
+  assert.equal(imported.stdout, 'function\n', imported.stderr)
+  const { path } = makeVerityImage(folder.path)
+  const inspected = inApp(`npx ddi-attach inspect ${path} --json=short`)
+  assert.equal(JSON.parse(inspected.stdout).volumes.length, 2, inspected.stderr)
+  const addonFolder = join(app, 'node_modules/ddi/prebuilds')
+  assert.ok(existsSync(addonFolder))
+  rmSync(addonFolder, { recursive: true })
+  writeFileSync(
+    join(app, 'portable.js'),
+    `import { openFile, readGpt } from 'ddi/gpt'\nimport 'ddi/verity'\nimport 'ddi'\nconst f = await openFile('${path}')\nconsole.log((await readGpt(f)).table.partitions.length)\nawait f.close()\n`,
+  )
+  const without = inApp('node portable.js')
+  assert.equal(without.stdout, '2\n', without.stderr)
+  const refused = inApp(`npx ddi-attach inspect ${path}`)
+  assert.equal(refused.status, 1)
+  assert.match(refused.stderr, /ERR_DDI_ADDON_MISSING/)
+})

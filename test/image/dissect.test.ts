@@ -1,0 +1,267 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { dissect, type DissectOptions, openImage, plan, verify } from '../../lib/index.js'
+import {
+  emptyFile,
+  flipBit,
+  formatVerity,
+  makeFileSystem,
+  makeGptImage,
+  makeRepartImage,
+  makeVerityImage,
+  MiB,
+  typeUuids,
+  uuidsOf,
+  writeAt,
+} from '../support/images.js'
+import { attempt, cli, run, temporaryFolder } from '../support/run.js'
+
+async function dissected(path: string, options: DissectOptions = {}) {
+  await using image = await openImage(path)
+  const { volumes, roles, verity } = await dissect(image, { architectures: ['x86-64', 'x86'], ...options })
+  return { volumes, verity, roles: Object.fromEntries([...roles].map(([role, volume]) => [role, volume.label])) }
+}
+
+/** What sfdisk, blkid and systemd-dissect say of an image, against `inspect --json`. */
+function compareWithPeers(path: string, device: string, sectorSize: number): void {
+  const { status, stdout, stderr } = cli('inspect', path, '--json=short')
+  assert.equal(status, 0, stderr)
+  const inspected = JSON.parse(stdout)
+  const sfdisk = JSON.parse(run('sfdisk', '--json', device)).partitiontable
+  assert.equal(inspected.sectorSize, sectorSize)
+  assert.equal(inspected.table.uuid, sfdisk.id.toLowerCase())
+  assert.equal(inspected.volumes.length, sfdisk.partitions.length)
+  for (const [index, volume] of inspected.volumes.entries()) {
+    const partition = sfdisk.partitions[index]
+    assert.equal(volume.typeUuid, partition.type.toLowerCase())
+    assert.equal(volume.uuid, partition.uuid.toLowerCase())
+    assert.equal(volume.label, partition.name ?? '')
+    assert.deepEqual(volume.extents, [{ start: partition.start * sectorSize, length: partition.size * sectorSize }])
+    const bits = String(partition.attrs ?? '')
+    assert.deepEqual(volume.flags, {
+      readOnly: /\b60\b/.test(bits),
+      noAuto: /\b63\b/.test(bits),
+      growFileSystem: /\b59\b/.test(bits),
+    })
+    const where = ['--offset', String(volume.extents[0].start), '--size', String(volume.size), path]
+    const value = (name: string) => attempt('blkid', '-p', '-s', name, '-o', 'value', ...where).stdout.trimEnd() || null
+    const type = value('TYPE')
+    assert.deepEqual(volume.fileSystem, type && { type, label: value('LABEL'), uuid: value('UUID') })
+  }
+  const systemd = JSON.parse(run('systemd-dissect', '--json=short', device))
+  for (const mount of systemd.mounts) {
+    const volume = inspected.volumes.find((one: { uuid: string }) => one.uuid === mount.partition_uuid)
+    assert.equal(volume.designator, mount.designator)
+    assert.equal(volume.architecture, mount.architecture)
+    assert.equal(volume.label, mount.partition_label)
+    assert.equal(volume.fileSystem?.type ?? null, mount.fstype)
+  }
+}
+
+/** A loop device with sectors of a size, detached at the end of the scope. */
+function loopDevice(path: string, sectorSize: number): { readonly path: string } & Disposable {
+  const device = run('losetup', '--find', '--show', '--sector-size', String(sectorSize), path).trim()
+  return { path: device, [Symbol.dispose]: () => void run('losetup', '--detach', device) }
+}
+
+for (const sectorSize of [512, 4096]) {
+  test(`inspect agrees with sfdisk, blkid and systemd-dissect, ${sectorSize}-byte sectors`, () => {
+    using folder = temporaryFolder()
+    const made = {
+      repart: (path: string) => {
+        using device = loopDevice(emptyFile(path, 64 * MiB), sectorSize)
+        const definitions = join(folder.path, `repart-${sectorSize}.d`)
+        mkdirSync(definitions)
+        const define = (name: string, text: string) => writeFileSync(join(definitions, name), `[Partition]\n${text}`)
+        define('10-root.conf', 'Type=root\nFormat=ext4\nSizeMaxBytes=16M\nReadOnly=yes\n')
+        define('20-home.conf', 'Type=home\nFormat=ext4\nSizeMaxBytes=16M\nLabel=häuser\n')
+        define('30-srv.conf', 'Type=srv\nSizeMaxBytes=4M\nNoAuto=yes\n')
+        run('systemd-repart', '--empty=force', `--definitions=${definitions}`, '--dry-run=no', '--no-pager', device.path)
+      },
+      sgdisk: (path: string) => {
+        using device = loopDevice(emptyFile(path, 32 * MiB), sectorSize)
+        const args = ['-n', `1:0:+8M`, '-t', `1:${typeUuids.root}`, '-c', '1:os_3', '-A', '1:set:60', '-n', '2:0:+4M']
+        run('sgdisk', ...args, '-t', `2:${typeUuids.home}`, '-A', '2:set:59', device.path)
+        run('mkfs.ext4', '-q', '-L', 'a label', '-E', `offset=${MiB}`, device.path, '8M')
+      },
+      sfdisk: (path: string) => {
+        using device = loopDevice(emptyFile(path, 32 * MiB), sectorSize)
+        const script = join(folder.path, 'script')
+        const sectors = (MiB / sectorSize) * 4
+        writeFileSync(
+          script,
+          `label: gpt\nsize=${sectors}, type=${typeUuids.root}, name="one"\nsize=${sectors}, type=${typeUuids.usr}, attrs="GUID:60"\n`,
+        )
+        run('sh', '-c', `sfdisk --quiet --no-reread ${device.path} < ${script}`)
+      },
+    }
+    for (const [name, make] of Object.entries(made)) {
+      const path = join(folder.path, `${name}.raw`)
+      make(path)
+      using device = loopDevice(path, sectorSize)
+      compareWithPeers(path, device.path, sectorSize)
+    }
+  })
+}
+
+test('an image by systemd-repart dissects with the root hash that it printed', async () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'image.raw')
+  const rootHash = makeRepartImage(folder.path, path)
+  const { verity, roles } = await dissected(path, { rootHash })
+  assert.equal(verity.get('root')?.trusted, true)
+  assert.deepEqual(Object.keys(roles), ['root', 'home'])
+  await using image = await openImage(path)
+  const [verified] = await verify(await dissect(image, { rootHash }))
+  assert.deepEqual(verified && [verified.badDataBlocks, verified.badHashBlocks], [0, 0])
+})
+
+test('a damaged primary header reads from the backup, and inspect says so', () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'image.raw')
+  makeGptImage(path, 16 * MiB, [{ type: typeUuids.root, size: MiB }])
+  writeAt(path, 512, Buffer.alloc(512))
+  const { status, stdout } = cli('inspect', path, '--json=pretty')
+  assert.equal(status, 0)
+  const { table, volumes } = JSON.parse(stdout)
+  assert.equal(table.source, 'backup')
+  assert.equal(table.problems[0].code, 'ERR_DDI_GPT_NO_HEADER')
+  assert.equal(volumes.length, 1)
+})
+
+test('the newest version wins, of this machine’s architecture, and no-auto and empty ones never', async () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'image.raw')
+  makeGptImage(path, 32 * MiB, [
+    { type: typeUuids.root, size: MiB, label: 'os_9' },
+    { type: typeUuids.root, size: MiB, label: 'os_10' },
+    { type: typeUuids.root, size: MiB, label: 'os_11', attributes: [63] },
+    { type: typeUuids.rootArm64, size: MiB, label: 'os_12' },
+    { type: typeUuids.usr, size: MiB, label: '_empty' },
+    { type: typeUuids.home, size: MiB, label: 'b' },
+    { type: typeUuids.linuxGeneric, size: MiB, label: 'data' },
+  ])
+  assert.deepEqual((await dissected(path)).roles, { root: 'os_10', home: 'b' })
+  assert.deepEqual((await dissected(path, { architectures: ['arm64'] })).roles, { root: 'os_12', home: 'b' })
+})
+
+test('a lone generic partition is the root', async () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'image.raw')
+  makeGptImage(path, 16 * MiB, [{ type: typeUuids.linuxGeneric, size: MiB, label: 'data' }])
+  assert.deepEqual((await dissected(path)).roles, { root: 'data' })
+  makeGptImage(path, 16 * MiB, [
+    { type: typeUuids.linuxGeneric, size: MiB, label: 'data' },
+    { type: typeUuids.linuxGeneric, size: MiB, label: 'more' },
+  ])
+  assert.deepEqual((await dissected(path)).roles, {})
+})
+
+test('a bare file system is an image, with its hash tree beside it', async () => {
+  using folder = temporaryFolder()
+  const data = makeFileSystem(folder.path, 'erofs')
+  const path = join(folder.path, 'image.raw')
+  renameSync(data, path)
+  assert.equal((await dissected(path)).volumes[0]!.fileSystem!.type, 'erofs')
+  const { rootHash } = formatVerity(path, join(folder.path, 'image.verity'))
+  assert.equal((await dissected(path, { rootHash })).verity.get('root')?.hash.kind, 'file')
+})
+
+test('a root hash comes from the option, a side file or an attribute, in this order', async () => {
+  using folder = temporaryFolder()
+  const { path, rootHash } = makeVerityImage(folder.path)
+  const source = async (options: DissectOptions = {}) => {
+    const verity = (await dissected(path, options)).verity.get('root')
+    return verity?.trusted ? verity.rootHashSource : undefined
+  }
+  assert.equal(await source(), undefined)
+  run('python3', '-c', `import os; os.setxattr(${JSON.stringify(path)}, "user.verity.roothash", b"${rootHash}")`)
+  assert.equal(await source(), 'extended-attribute')
+  writeFileSync(join(folder.path, 'image.roothash'), `${rootHash}\n`)
+  assert.equal(await source(), 'file')
+  assert.equal(await source({ rootHash }), 'option')
+  writeFileSync(join(folder.path, 'image.roothash'), 'not hex')
+  await assert.rejects(source(), { code: 'ERR_DDI_ROOT_HASH_FILE' })
+})
+
+test('root hashes of others, trees that are not there, and trees of others are refused', async () => {
+  using folder = temporaryFolder()
+  const { path, rootHash, hashStart } = makeVerityImage(folder.path)
+  await assert.rejects(dissected(path, { rootHash: 'ab'.repeat(32) }), { code: 'ERR_DDI_ROOT_HASH_MISMATCH' })
+  await assert.rejects(dissected(path, { rootHash: 'ab' }), { code: 'ERR_DDI_ROOT_HASH_FORMAT' })
+  // The same UUIDs, another hash in between: only sha512 has one.
+  const sha512 = rootHash.slice(0, 32) + 'ab'.repeat(32) + rootHash.slice(-32)
+  await assert.rejects(dissected(path, { rootHash: sha512 }), { code: 'ERR_DDI_ROOT_HASH_FORMAT' })
+  flipBit(path, hashStart + 4096 + 1)
+  await assert.rejects(dissected(path, { rootHash }), { code: 'ERR_DDI_ROOT_HASH_WRONG' })
+  writeAt(path, hashStart, Buffer.alloc(8))
+  await assert.rejects(dissected(path, { rootHash }), { code: 'ERR_DDI_VERITY_SUPERBLOCK' })
+  run('sgdisk', '--delete=2', path)
+  await assert.rejects(dissected(path, { rootHash }), { code: 'ERR_DDI_VERITY_MISSING' })
+})
+
+test('two partitions that a root hash names alike are refused', async () => {
+  using folder = temporaryFolder()
+  const { path, rootHash } = makeVerityImage(folder.path)
+  const { data } = uuidsOf(rootHash)
+  run('sgdisk', '-n', '3:0:+1M', '-t', `3:${typeUuids.root}`, '-u', `3:${data}`, path)
+  await assert.rejects(dissected(path, { rootHash }), { code: 'ERR_DDI_GPT_DUPLICATE_UUID' })
+})
+
+test('a plan refuses what a given root hash does not cover, and images with nothing to attach', async () => {
+  using folder = temporaryFolder()
+  const { path, rootHash } = makeVerityImage(folder.path)
+  run('sgdisk', '-n', '3:0:+1M', '-t', `3:${typeUuids.usr}`, path)
+  const planned = async (image: string, options: DissectOptions & { name?: string } = {}) => {
+    await using opened = await openImage(image)
+    return plan(await dissect(opened, { architectures: ['x86-64'], ...options }), options)
+  }
+  await assert.rejects(planned(path, { rootHash }), { code: 'ERR_DDI_NOT_COVERED' })
+  assert.deepEqual(
+    (await planned(path)).volumes.map(({ designator, verified }) => [designator, verified]),
+    [['root', false], ['usr', false]],
+  )
+  for (const name of ['', '-x', 'a/b', 'a b', 'x'.repeat(41), 'a:b'])
+    await assert.rejects(planned(path, { name }), { code: 'ERR_DDI_NAME' })
+  const foreign = join(folder.path, 'foreign.raw')
+  makeGptImage(foreign, 16 * MiB, [{ type: typeUuids.rootArm64, size: MiB }])
+  await assert.rejects(planned(foreign), { code: 'ERR_DDI_NOTHING_TO_ATTACH', message: /arm64/ })
+})
+
+test('what is no image is refused: directory, FIFO, device, empty file, zeroes, nothing', async () => {
+  using folder = temporaryFolder()
+  const fifo = join(folder.path, 'fifo')
+  run('mkfifo', fifo)
+  await assert.rejects(openImage(folder.path), { code: 'ERR_DDI_IMAGE_KIND' })
+  await assert.rejects(openImage(fifo), { code: 'ERR_DDI_IMAGE_KIND' })
+  await assert.rejects(openImage('/dev/null'), { code: 'ERR_DDI_IMAGE_KIND' })
+  await assert.rejects(openImage(emptyFile(join(folder.path, 'empty'), 0)), { code: 'ERR_DDI_IMAGE_EMPTY' })
+  await assert.rejects(openImage(join(folder.path, 'missing')), { code: 'ERR_DDI_NOT_FOUND' })
+  await assert.rejects(dissected(emptyFile(join(folder.path, 'zeroes'), MiB)), { code: 'ERR_DDI_NO_TABLE' })
+  const cut = join(folder.path, 'cut.raw')
+  makeGptImage(cut, 16 * MiB, [{ type: typeUuids.root, size: MiB }])
+  truncateSync(cut, 15 * MiB)
+  await assert.rejects(openImage(cut), { code: 'ERR_DDI_GPT_TRUNCATED' })
+})
+
+test('a file that shrinks under us is an error', async () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'image.raw')
+  makeGptImage(path, 16 * MiB, [{ type: typeUuids.root, size: MiB }])
+  await using image = await openImage(path)
+  truncateSync(path, 4096)
+  await assert.rejects(image.source.read(MiB, 512), { code: 'ERR_DDI_SHORT_READ' })
+})
+
+test('verify without a root hash says what the UUIDs claim, and that it is a claim', async () => {
+  using folder = temporaryFolder()
+  const { path, rootHash } = makeVerityImage(folder.path)
+  await using image = await openImage(path)
+  await assert.rejects(verify(await dissect(image, { architectures: ['x86-64'] })), {
+    code: 'ERR_DDI_NO_ROOT_HASH',
+    message: new RegExp(rootHash),
+  })
+  assert.ok(readFileSync(path).length > 0)
+})

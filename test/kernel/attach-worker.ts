@@ -1,0 +1,9 @@
+// A process that attaches: IMAGE ROOT-HASH NAME ROUNDS. Each round detaches too; with 0 rounds it attaches once, and stays so.
+import { attach } from '../../lib/index.js'
+
+const [, , path, rootHash, name, rounds] = process.argv as [string, string, string, string, string, string]
+if (rounds === '0') await attach(path, { rootHash, name })
+for (let round = 0; round < Number(rounds); round++) {
+  const attachment = await attach(path, { rootHash, name })
+  await attachment.detach()
+}

@@ -1,0 +1,289 @@
+import assert from 'node:assert/strict'
+import { closeSync, mkdirSync, openSync, readFileSync, readSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, test } from 'node:test'
+import { attach, detach, type ErrorCode, list } from '../../lib/index.js'
+import { attachLoop, configureInSteps } from '../../lib/attach/loop.js'
+import {
+  copyOf,
+  emptyFile,
+  flipBit,
+  formatVerity,
+  makeFileSystem,
+  makeGptImage,
+  makeVerityImage,
+  MiB,
+  typeUuids,
+} from '../support/images.js'
+import { attempt, cli, cliPath, run, temporaryFolder } from '../support/run.js'
+import { assertNothingLeft, dmTable } from './state.js'
+
+afterEach(assertNothingLeft)
+
+/** Mounts a device read-only for the length of a scope. */
+function mounted(folder: string, device: string): { readonly path: string } & Disposable {
+  const path = join(folder, 'mounted')
+  mkdirSync(path, { recursive: true })
+  run('mount', '-o', 'ro', device, path)
+  return { path, [Symbol.dispose]: () => void run('umount', path) }
+}
+
+/** The blocks of a device that cannot be read, by reading each past the page cache of its neighbours. */
+function unreadableBlocks(device: string, blocks: number): number[] {
+  run('sh', '-c', 'echo 3 > /proc/sys/vm/drop_caches')
+  run('blockdev', '--setra', '0', device)
+  const fd = openSync(device, 'r')
+  try {
+    return Array.from({ length: blocks }, (_, block) => block).filter((block) => {
+      try {
+        return readSync(fd, Buffer.alloc(4096), 0, 4096, block * 4096) !== 4096
+      } catch (error) {
+        assert.equal((error as NodeJS.ErrnoException).code, 'EIO')
+        return true
+      }
+    })
+  } finally {
+    closeSync(fd)
+  }
+}
+
+for (const kind of ['erofs', 'squashfs', 'ext4'] as const) {
+  test(`${kind}: attached, verified, mounted; the table is veritysetup’s to the byte`, async () => {
+    using folder = temporaryFolder()
+    const { path, rootHash } = makeVerityImage(folder.path, kind)
+    {
+      await using attachment = await attach(path, { rootHash, name: 'one' })
+      const [volume] = attachment.volumes
+      assert.equal(volume?.device, '/dev/mapper/ddi-one-root')
+      assert.equal(volume?.verified, true)
+      {
+        using mount = mounted(folder.path, volume.device)
+        assert.equal(readFileSync(join(mount.path, 'etc/os-release'), 'utf8'), 'ID=ddi-test\n')
+        assert.equal(readFileSync(join(mount.path, 'large')).length, MiB)
+        await assert.rejects(attachment.detach(), { code: 'ERR_DDI_BUSY', message: /mounted on/ })
+      }
+      assert.match(attempt('veritysetup', 'status', 'ddi-one-root').stdout, /is active/)
+      assert.match(run('dmsetup', 'status', 'ddi-one-root'), / verity V$/m)
+      assert.match(run('dmsetup', 'info', '-c', '-o', 'uuid', '--noheadings', 'ddi-one-root'), /^DDI-verity:root:one/)
+      const ours = dmTable('ddi-one-root')
+      // The same two devices under veritysetup: byte for byte the same table.
+      run('dmsetup', 'remove', 'ddi-one-root')
+      // dmsetup leaves to udev what it did not make itself.
+      rmSync('/dev/mapper/ddi-one-root', { force: true })
+      const under = (part: string) => `/dev/mapper/ddi-one-root-${part}`
+      run('veritysetup', 'open', under('data'), 'theirs', under('verity'), rootHash)
+      assert.equal(dmTable('theirs'), ours)
+      run('veritysetup', 'close', 'theirs')
+      assert.deepEqual((await list()).map(({ name, state }) => ({ name, state })), [{ name: 'one', state: 'partial' }])
+    }
+  })
+}
+
+test('one flipped byte is an error for its block and only for it, and verify names the block', async () => {
+  using folder = temporaryFolder()
+  const { path, rootHash, dataStart, dataSize } = makeVerityImage(folder.path)
+  flipBit(path, dataStart + 7 * 4096 + 1234)
+  await using attachment = await attach(path, { rootHash })
+  assert.deepEqual(unreadableBlocks(attachment.volumes[0]!.device, dataSize / 4096), [7])
+  const { status, stdout } = cli('verify', path, '--root-hash', rootHash)
+  assert.equal(status, 3)
+  assert.match(stdout, /^root: data block 7$/m)
+})
+
+test('inspect, plan, attach, list, detach: the command line on a real device-mapper', () => {
+  using folder = temporaryFolder()
+  const { path, rootHash } = makeVerityImage(folder.path)
+  writeFileSync(join(folder.path, 'image.roothash'), rootHash)
+  const json = (...args: string[]) => {
+    const { status, stdout, stderr } = cli(...args, '--json=short')
+    assert.equal(status, 0, stderr)
+    return JSON.parse(stdout)
+  }
+  const planned = json('plan', path)
+  assert.equal(run('dmsetup', 'ls').trim(), 'No devices found')
+  const attached = json(path)
+  assert.deepEqual(attached.volumes, planned.volumes.map(({ node, ...volume }: { node: string }) => volume))
+  const [listed] = json('list')
+  assert.equal(listed.state, 'active')
+  assert.equal(listed.image, path)
+  assert.deepEqual(listed.volumes, [{ designator: 'root', device: '/dev/mapper/ddi-image-root', verified: true }])
+  const again = cli('attach', path)
+  assert.equal(again.status, 1)
+  assert.match(again.stderr, /ERR_DDI_NAME_IN_USE/)
+  assert.deepEqual(json('detach', '/dev/mapper/ddi-image-root'), { detached: ['image'] })
+  assert.equal(cli('detach', path).status, 1)
+  json('attach', path, '--name', 'other')
+  assert.deepEqual(json('detach', path), { detached: ['other'] })
+  json('attach', path)
+  assert.deepEqual(json('detach', '--all'), { detached: ['image'] })
+})
+
+test('wrong root hashes and broken trees leave no device', async () => {
+  using folder = temporaryFolder()
+  const { path, rootHash, hashStart } = makeVerityImage(folder.path)
+  const refused = async (image: string, hash: string, code: ErrorCode) => {
+    await assert.rejects(attach(image, { rootHash: hash }), { code })
+    assertNothingLeft()
+  }
+  await refused(path, 'ab'.repeat(32), 'ERR_DDI_ROOT_HASH_MISMATCH')
+  await refused(path, 'ab', 'ERR_DDI_ROOT_HASH_FORMAT')
+  const broken = copyOf(path, join(folder.path, 'broken.raw'))
+  flipBit(broken, hashStart + 4096)
+  await refused(broken, rootHash, 'ERR_DDI_ROOT_HASH_WRONG')
+})
+
+test('several volumes: the root verified, home writable on request, its read-only flag kept', async () => {
+  using folder = temporaryFolder()
+  const { path, rootHash } = makeVerityImage(folder.path)
+  run('sgdisk', '-n', '3:0:+8M', '-t', `3:${typeUuids.home}`, '-c', '3:home', path)
+  const writable = async () => {
+    await using attachment = await attach(path, { rootHash, writable: true })
+    for (const { device, readOnly } of attachment.volumes)
+      assert.equal(run('blockdev', '--getro', device).trim(), readOnly ? '1' : '0')
+    return Object.fromEntries(attachment.volumes.map(({ designator, readOnly }) => [designator, !readOnly]))
+  }
+  assert.deepEqual(await writable(), { root: false, home: true })
+  {
+    await using attachment = await attach(path, { rootHash, writable: true })
+    run('mkfs.ext4', '-q', attachment.volumes.find(({ designator }) => designator === 'home')!.device)
+  }
+  const { stdout } = cli('inspect', path, '--json=short')
+  assert.equal(JSON.parse(stdout).volumes[2].fileSystem.type, 'ext4')
+  run('sgdisk', '-A', '3:set:60', path)
+  assert.deepEqual(await writable(), { root: false, home: false })
+})
+
+test('without a root hash a volume is attached unverified, and read-only unless asked', async () => {
+  using folder = temporaryFolder()
+  const { path } = makeVerityImage(folder.path)
+  await using attachment = await attach(path)
+  assert.deepEqual(
+    attachment.volumes.map(({ designator, verified, readOnly }) => ({ designator, verified, readOnly })),
+    [{ designator: 'root', verified: false, readOnly: true }],
+  )
+})
+
+test('a bare file system with a hash tree beside it', async () => {
+  using folder = temporaryFolder()
+  const path = makeFileSystem(folder.path, 'erofs')
+  const { rootHash } = formatVerity(path, `${path}.verity`)
+  await using attachment = await attach(path, { rootHash })
+  using mount = mounted(folder.path, attachment.volumes[0]!.device)
+  assert.equal(readFileSync(join(mount.path, 'etc/os-release'), 'utf8'), 'ID=ddi-test\n')
+  assert.equal((await list())[0]?.image, path)
+})
+
+test('a block device is an image too, without a loop device over it', async () => {
+  using folder = temporaryFolder()
+  const { path, rootHash } = makeVerityImage(folder.path)
+  const device = run('losetup', '--find', '--show', path).trim()
+  try {
+    await using attachment = await attach(device, { rootHash, name: 'disk' })
+    assert.equal(run('losetup', '--list', '--noheadings').trim().split('\n').length, 1)
+    assert.equal((await list())[0]?.image, device)
+    using mount = mounted(folder.path, attachment.volumes[0]!.device)
+    assert.equal(readFileSync(join(mount.path, 'etc/os-release'), 'utf8'), 'ID=ddi-test\n')
+  } finally {
+    run('losetup', '--detach', device)
+  }
+})
+
+test('4096-byte sectors are found, and given to the loop device', async () => {
+  using folder = temporaryFolder()
+  const path = emptyFile(join(folder.path, 'image.raw'), 32 * MiB)
+  const device = run('losetup', '--find', '--show', '--sector-size', '4096', path).trim()
+  run('sgdisk', '-n', '1:0:+8M', '-t', `1:${typeUuids.root}`, device)
+  run('losetup', '--detach', device)
+  await using attachment = await attach(path)
+  const loop = run('losetup', '--associated', path, '--output', 'NAME,LOG-SEC', '--noheadings').trim()
+  assert.match(loop, /4096$/)
+  assert.equal(run('blockdev', '--getsize64', attachment.volumes[0]!.device).trim(), String(8 * MiB))
+})
+
+test('a file that shrinks while attached gives errors, not bytes, and still detaches', async () => {
+  using folder = temporaryFolder()
+  const { path, rootHash, dataStart, dataSize } = makeVerityImage(folder.path)
+  await using attachment = await attach(path, { rootHash })
+  truncateSync(path, dataStart + 16 * 4096)
+  const unreadable = unreadableBlocks(attachment.volumes[0]!.device, dataSize / 4096)
+  assert.ok(unreadable.includes(16) && unreadable.includes(dataSize / 4096 - 1))
+})
+
+test('lazy detaching waits for the last user', async () => {
+  using folder = temporaryFolder()
+  const { path, rootHash } = makeVerityImage(folder.path)
+  const attachment = await attach(path, { rootHash, name: 'lazy' })
+  const fd = openSync(attachment.volumes[0]!.device, 'r')
+  await assert.rejects(detach('lazy'), { code: 'ERR_DDI_BUSY' })
+  assert.equal((await list())[0]?.state, 'active')
+  await detach('lazy', { lazy: true })
+  closeSync(fd)
+})
+
+test('a stop undoes what was made', async () => {
+  using folder = temporaryFolder()
+  const { path, rootHash } = makeVerityImage(folder.path)
+  await assert.rejects(attach(path, { rootHash, signal: AbortSignal.abort() }), { code: 'ERR_DDI_ABORTED' })
+})
+
+test('a name that another device has is refused, and what was made before is undone', async () => {
+  using folder = temporaryFolder()
+  const { path, rootHash } = makeVerityImage(folder.path)
+  run('dmsetup', 'create', 'ddi-taken-root', '--notable')
+  await assert.rejects(attach(path, { rootHash, name: 'taken' }), { code: 'ERR_DDI_NAME_IN_USE' })
+  run('dmsetup', 'remove', 'ddi-taken-root')
+})
+
+test('the step-by-step way to configure loop devices, for kernels before 5.8', async () => {
+  using folder = temporaryFolder()
+  const backing = emptyFile(join(folder.path, 'file'), 4 * MiB)
+  {
+    await using loop = await attachLoop(
+      { backing, readOnly: true, offset: MiB, size: MiB, sectorSize: 1024, reference: 'ddi:steps' },
+      configureInSteps,
+    )
+    const columns = 'NAME,SIZELIMIT,OFFSET,AUTOCLEAR,RO,LOG-SEC'
+    const facts = run('losetup', '--list', '--noheadings', '--raw', '--output', columns, loop.device).trim().split(/\s+/)
+    assert.deepEqual(facts, [loop.device, String(MiB), String(MiB), '1', '1', '1024'])
+    assert.equal(loop.size, MiB)
+  }
+})
+
+/** Runs `use` with the nodes in /dev that `keep` names, and no others. */
+function withNodes<Result>(keep: RegExp, use: () => Result): Result {
+  const hidden = run('sh', '-c', 'ls /dev').split('\n').filter((name) => /^loop/.test(name) && !keep.test(name))
+  for (const name of hidden) run('mv', `/dev/${name}`, `/dev/hidden-${name}`)
+  try {
+    return use()
+  } finally {
+    for (const name of hidden) run('mv', `/dev/hidden-${name}`, `/dev/${name}`)
+  }
+}
+
+test('no loop control, and all loop devices taken', () => {
+  using folder = temporaryFolder()
+  const path = makeFileSystem(folder.path, 'erofs')
+  withNodes(/^loop\d/, () => {
+    const { status, stderr } = cli(path)
+    assert.equal(status, 1)
+    assert.match(stderr, /ERR_DDI_NO_LOOP\)/)
+  })
+  withNodes(/^loop-control$/, () => {
+    const { status, stderr } = cli(path)
+    assert.equal(status, 1)
+    assert.match(stderr, /ERR_DDI_NO_FREE_LOOP/)
+  })
+})
+
+test('without privileges it says so', () => {
+  using folder = temporaryFolder()
+  const { path } = makeVerityImage(folder.path)
+  run('chmod', '-R', 'a+rX', folder.path)
+  const { status, stderr } = attempt(
+    'setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, cliPath, 'attach', path,
+  )
+  assert.equal(status, 4, stderr)
+  assert.match(stderr, /ERR_DDI_PERMISSION/)
+  run('chmod', '0', path)
+  assert.equal(attempt('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, cliPath, 'inspect', path).status, 4)
+})
