@@ -1,9 +1,8 @@
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { getSystemErrorName } from 'node:util'
 import { DdiError } from '../lib/errors.js'
 import type { GptScan } from '../lib/gpt/table.js'
+import { packageRoot } from '../lib/package-root.js'
 
 /** LO_FLAGS_… of <linux/loop.h>. */
 export const loopFlags = { readOnly: 1, autoclear: 4, partitionScan: 8, directIo: 16 } as const
@@ -177,9 +176,6 @@ export function addon(): Addon {
   loaded ??= load()
   return loaded
 }
-
-// dist/bindings/ lies two folders below the package, where node-gyp-build looks for build/ and prebuilds/.
-const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '../..')
 
 function load(): Addon {
   try {

@@ -27,9 +27,13 @@ function ffi(): Ffi {
     opened = module
     return module
   } catch (error) {
-    throw new DdiError('ERR_DDI_LIBRARY_MISSING', 'libblkid.so.1 cannot be loaded: install libblkid1 (Debian) or libblkid', {
-      cause: error,
-    })
+    throw new DdiError(
+      'ERR_DDI_LIBRARY_MISSING',
+      'libblkid.so.1 cannot be loaded: install libblkid1 (Debian) or libblkid',
+      {
+        cause: error,
+      },
+    )
   }
 }
 

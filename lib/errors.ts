@@ -1,7 +1,7 @@
 /** What an error says of its cause: how it was called, the image, the caller's rights, or the system. */
 export type ErrorKind = 'usage' | 'image' | 'permission' | 'system'
 
-/** Every error code, its kind and what it means; `docs/errors.md` is made from this table. */
+/** Every error code, its kind and what it means; a test keeps `docs/errors.md` equal to this table. */
 export const errorCodes = {
   ERR_DDI_USAGE: ['usage', 'an argument or option is missing, unknown or out of its range'],
   ERR_DDI_NAME: ['usage', 'a name for an attachment has characters or a length that device names cannot have'],
@@ -12,7 +12,10 @@ export const errorCodes = {
   ERR_DDI_IMAGE_CHANGED: ['image', 'the image changed while it was being attached'],
   ERR_DDI_SHORT_READ: ['image', 'the image ended before the bytes that its table promises'],
   ERR_DDI_NO_TABLE: ['image', 'the image has neither a GPT nor a file system that we know'],
-  ERR_DDI_GPT_AMBIGUOUS: ['image', 'tables for several sector sizes are in the image: which one counts is anyone’s guess'],
+  ERR_DDI_GPT_AMBIGUOUS: [
+    'image',
+    'tables for several sector sizes are in the image: which one counts is anyone’s guess',
+  ],
   ERR_DDI_GPT_NO_HEADER: ['image', 'no GPT header where one should be'],
   ERR_DDI_GPT_HEADER_SIZE: ['image', 'a GPT header claims an impossible size'],
   ERR_DDI_GPT_HEADER_CRC: ['image', 'the checksum of a GPT header is wrong'],
@@ -33,9 +36,15 @@ export const errorCodes = {
   ERR_DDI_NO_ROOT_HASH: ['image', 'there is no root hash to verify the image against'],
   ERR_DDI_ROOT_HASH_MISMATCH: ['image', 'no partition carries the UUID that the root hash asks for'],
   ERR_DDI_ROOT_HASH_WRONG: ['image', 'the hash tree does not hash to the root hash'],
-  ERR_DDI_NOT_COVERED: ['image', 'a root hash was given, and a volume that would hold executables is not covered by one'],
+  ERR_DDI_NOT_COVERED: [
+    'image',
+    'a root hash was given, and a volume that would hold executables is not covered by one',
+  ],
   ERR_DDI_VERITY_MISSING: ['image', 'a root hash is known, but no hash tree was found'],
-  ERR_DDI_VERITY_SUPERBLOCK: ['image', 'a verity superblock is missing, malformed or claims what its volume cannot hold'],
+  ERR_DDI_VERITY_SUPERBLOCK: [
+    'image',
+    'a verity superblock is missing, malformed or claims what its volume cannot hold',
+  ],
   ERR_DDI_VERITY_ALGORITHM: ['image', 'a verity superblock names a hash algorithm other than sha256 or sha512'],
   ERR_DDI_VERITY_CORRUPT: ['image', 'blocks do not match the hash tree'],
   ERR_DDI_NOTHING_TO_ATTACH: ['image', 'the image has no volume that this machine would attach'],

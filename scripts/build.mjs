@@ -5,6 +5,7 @@ import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { buildSync } from 'esbuild'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const require = createRequire(import.meta.url)
@@ -23,7 +24,26 @@ run(nodeGyp, existsSync(join(root, 'build/Makefile')) ? 'build' : 'rebuild', '--
 
 rmSync(join(root, 'dist'), { recursive: true, force: true })
 run(join(dirname(require.resolve('typescript/package.json')), 'bin/tsc'))
-chmodSync(join(root, 'dist/lib/cli/main.js'), 0o755)
+
+// The command line in a few files instead of fifty: half of its start-up was looking for them.
+buildSync({
+  absWorkingDir: root,
+  entryPoints: ['dist/lib/cli/main.js'],
+  outdir: 'dist/cli',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  // Native modules find their own files, and commander and its like are written for require().
+  external: ['ffi-rs', 'node-gyp-build'],
+  banner: {
+    js: "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);",
+  },
+  logLevel: 'warning',
+})
+rmSync(join(root, 'dist/lib/cli'), { recursive: true })
+chmodSync(join(root, 'dist/cli/main.js'), 0o755)
 
 if (process.argv.includes('--prebuild')) {
   const folder = join(root, 'prebuilds', `${process.platform}-${process.arch}`)

@@ -1,10 +1,17 @@
-import { type DmDevice, type DmTarget } from '../../bindings/addon.js'
 import { open } from 'node:fs/promises'
+import type { DmDevice, DmTarget } from '../../bindings/addon.js'
 import { deviceNumber } from '../block/file.js'
 import { DdiError, throwIfAborted } from '../errors.js'
-import { type BaseNode, deviceName, type LinearNode, type Plan, type PlannedVolume, type VerityNode } from '../plan/plan.js'
-import { type DeviceMapper, formatDevice, openDeviceMapper } from './device-mapper.js'
+import {
+  type BaseNode,
+  deviceName,
+  type LinearNode,
+  type Plan,
+  type PlannedVolume,
+  type VerityNode,
+} from '../plan/plan.js'
 import { detachNamed } from './detach.js'
+import { type DeviceMapper, formatDevice, openDeviceMapper } from './device-mapper.js'
 import { attachLoop, type Loop } from './loop.js'
 import { deviceUuid, loopReference } from './names.js'
 import { beginUdevTransaction } from './udev.js'

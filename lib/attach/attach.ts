@@ -1,7 +1,7 @@
-import { dissect, type DissectOptions } from '../image/dissect.js'
+import { type DissectOptions, dissect } from '../image/dissect.js'
 import { openImage } from '../image/open.js'
-import { plan, type PlanOptions } from '../plan/plan.js'
-import { activate, type ActivateOptions, type Attachment } from './activate.js'
+import { type PlanOptions, plan } from '../plan/plan.js'
+import { type ActivateOptions, type Attachment, activate } from './activate.js'
 
 export type AttachOptions = DissectOptions & PlanOptions & ActivateOptions
 

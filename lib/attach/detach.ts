@@ -85,7 +85,9 @@ async function refuseBusy(attachment: FoundAttachment): Promise<void> {
   for (const { path, number } of devices) {
     const mount = mounts.find((fields) => fields[2] === number)
     if (mount)
-      throw new DdiError('ERR_DDI_BUSY', `${path} is mounted on ${mount[4]}: umount it first, or detach with --lazy`, { path })
+      throw new DdiError('ERR_DDI_BUSY', `${path} is mounted on ${mount[4]}: umount it first, or detach with --lazy`, {
+        path,
+      })
   }
   const mapper = await openDeviceMapper()
   if (!mapper) return
@@ -100,9 +102,13 @@ async function refuseBusy(attachment: FoundAttachment): Promise<void> {
       const busy = tops.find(({ openCount }) => openCount > 0)
       if (!busy) return
       if (attempt === 10)
-        throw new DdiError('ERR_DDI_BUSY', `/dev/mapper/${busy.name} is in use by ${busy.openCount}: stop its users first, or detach with --lazy`, {
-          path: `/dev/mapper/${busy.name}`,
-        })
+        throw new DdiError(
+          'ERR_DDI_BUSY',
+          `/dev/mapper/${busy.name} is in use by ${busy.openCount}: stop its users first, or detach with --lazy`,
+          {
+            path: `/dev/mapper/${busy.name}`,
+          },
+        )
       await sleep(10 * attempt)
     }
   } finally {

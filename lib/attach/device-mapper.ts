@@ -1,4 +1,4 @@
-import { mkdir, open, rm, stat, type FileHandle } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rm, stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { addon, type DmDevice, type DmDeviceNumber, type DmTarget } from '../../bindings/addon.js'
 import { deviceNumber } from '../block/file.js'
@@ -84,9 +84,11 @@ class OpenDeviceMapper implements DeviceMapper {
       await this.#load(name, targets, readOnly)
       return await udev.run(inner, (event) => addon().dmResume(this.#fd, name, event))
     } catch (error) {
-      await addon().dmRemove(this.#fd, name, false, 0).catch(() => {
-        // The first error is the one to tell; `list` shows what is left of the device, and `detach` removes it.
-      })
+      await addon()
+        .dmRemove(this.#fd, name, false, 0)
+        .catch(() => {
+          // The first error is the one to tell; `list` shows what is left of the device, and `detach` removes it.
+        })
       throw systemError(error, `cannot activate device ${name}`)
     }
   }

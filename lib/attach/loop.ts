@@ -63,7 +63,9 @@ export async function attachLoop(options: LoopOptions, configure: Configure = co
         // Another process took the device between the kernel’s answer and our claim.
         if (error instanceof DdiError || !races.includes(systemCode(error) ?? '')) throw error
         if (attempt === mostAttempts)
-          throw new DdiError('ERR_DDI_NO_FREE_LOOP', `no loop device could be had in ${attempt} attempts`, { cause: error })
+          throw new DdiError('ERR_DDI_NO_FREE_LOOP', `no loop device could be had in ${attempt} attempts`, {
+            cause: error,
+          })
         await sleep(Math.random() * Math.min(attempt, 20))
       }
     }
@@ -93,7 +95,10 @@ async function attachFree(
   try {
     number = await addon().loopGetFree(control.fd)
   } catch (error) {
-    throw systemError(error, 'no loop device is free', { ENOSPC: 'ERR_DDI_NO_FREE_LOOP', ENOMEM: 'ERR_DDI_NO_FREE_LOOP' })
+    throw systemError(error, 'no loop device is free', {
+      ENOSPC: 'ERR_DDI_NO_FREE_LOOP',
+      ENOMEM: 'ERR_DDI_NO_FREE_LOOP',
+    })
   }
   const device = `/dev/loop${number}`
   const handle = await openNode(device)
@@ -148,7 +153,12 @@ export type Configure = (
 /** LOOP_CONFIGURE: all in one step. Direct input and output where the backing file allows it, else without. */
 const configureAtOnce: Configure = async (fd, device, backingFd, info, sectorSize) => {
   const attempts = [
-    () => addon().loopConfigure(fd, device, backingFd, { ...info, flags: info.flags | loopFlags.directIo, blockSize: sectorSize }),
+    () =>
+      addon().loopConfigure(fd, device, backingFd, {
+        ...info,
+        flags: info.flags | loopFlags.directIo,
+        blockSize: sectorSize,
+      }),
     () => addon().loopConfigure(fd, device, backingFd, { ...info, blockSize: sectorSize }),
     () => configureInSteps(fd, device, backingFd, info, sectorSize),
   ]

@@ -8,9 +8,13 @@ export function extentSource(base: Source, extents: readonly Extent[]): Source {
     size,
     async read(offset, length) {
       if (offset + length > size)
-        throw new DdiError('ERR_DDI_SHORT_READ', `bytes ${offset} to ${offset + length} of a volume of ${size} asked for`)
+        throw new DdiError(
+          'ERR_DDI_SHORT_READ',
+          `bytes ${offset} to ${offset + length} of a volume of ${size} asked for`,
+        )
       const parts: Uint8Array[] = []
-      for (const extent of sliceExtents(extents, offset, length)) parts.push(await base.read(extent.start, extent.length))
+      for (const extent of sliceExtents(extents, offset, length))
+        parts.push(await base.read(extent.start, extent.length))
       return parts.length === 1 ? parts[0]! : Buffer.concat(parts, length)
     },
   }

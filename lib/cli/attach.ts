@@ -1,7 +1,7 @@
 import { attach } from '../attach/attach.js'
+import { untilInterrupted } from './interrupt.js'
 import { dissectOptions, type ImageOptions } from './options.js'
 import { formatSize, note, printJson, printTable } from './output.js'
-import { untilInterrupted } from './interrupt.js'
 
 export interface AttachVerbOptions extends ImageOptions {
   readonly name?: string

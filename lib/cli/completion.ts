@@ -31,7 +31,10 @@ function bash(program: Command): string {
   local current="\${COMP_WORDS[COMP_CWORD]}" verb="\${COMP_WORDS[1]}" words=""
   case "$verb" in
 ${cases.join('\n')}
-    *) words="${all.find(({ name }) => name === 'attach')!.options.map(({ flag }) => flag).join(' ')}" ;;
+    *) words="${all
+      .find(({ name }) => name === 'attach')!
+      .options.map(({ flag }) => flag)
+      .join(' ')}" ;;
   esac
   [ "$COMP_CWORD" -eq 1 ] && words="${all.map(({ name }) => name).join(' ')} --help --version"
   COMPREPLY=($(compgen -W "$words" -- "$current") $(compgen -f -- "$current"))

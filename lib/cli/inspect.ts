@@ -1,4 +1,4 @@
-import { dissect, type DissectedVolume, type Dissection } from '../image/dissect.js'
+import { type DissectedVolume, type Dissection, dissect } from '../image/dissect.js'
 import { openImage } from '../image/open.js'
 import { dissectOptions, type ImageOptions } from './options.js'
 import { formatSize, note, print, printable, printJson, printTable } from './output.js'

@@ -1,13 +1,15 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { DdiError } from '../errors.js'
+import { packageRoot } from '../package-root.js'
 import { exitStatus, statusOf } from './exit.js'
 import { withImageOptions, withJson } from './options.js'
 import { note } from './output.js'
 
 const version = () =>
-  (JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }).version
+  (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version
 
 /** The whole command line. Each verb’s code is loaded when it runs, so that none pays for another’s. */
 export function program(): Command {
@@ -17,8 +19,14 @@ export function program(): Command {
     .option('--version', 'print the version')
     .helpCommand('help [verb]', 'explain a verb')
     .showHelpAfterError('(see ddi-attach --help)')
-    .addHelpText('after', examples('ddi-attach image.raw', 'ddi-attach inspect image.raw', 'ddi-attach detach image.raw'))
-    .addHelpText('after', '\nExit status: 0 done, 1 failed, 2 wrong usage, 3 the image is not acceptable, 4 not permitted.')
+    .addHelpText(
+      'after',
+      examples('ddi-attach image.raw', 'ddi-attach inspect image.raw', 'ddi-attach detach image.raw'),
+    )
+    .addHelpText(
+      'after',
+      '\nExit status: 0 done, 1 failed, 2 wrong usage, 3 the image is not acceptable, 4 not permitted.',
+    )
   ddi.on('option:version', () => {
     process.stdout.write(`${version()}\n`)
     process.exit(exitStatus.done)
@@ -29,13 +37,19 @@ export function program(): Command {
     .argument('<image>', 'image file or block device')
     .option('--name <name>', 'of the attachment; device names carry it (default: from the file name)')
     .option('--read-write', 'let volumes be written that nothing protects')
-    .addHelpText('after', examples('ddi-attach os_1.2.raw --root-hash 4f2a…', 'ddi-attach attach data.raw --read-write --name data'))
+    .addHelpText(
+      'after',
+      examples('ddi-attach os_1.2.raw --root-hash 4f2a…', 'ddi-attach attach data.raw --read-write --name data'),
+    )
     .action(async (image, options) => (await import('./attach.js')).runAttach(image, options))
 
   withImageOptions(ddi.command('inspect'))
     .description('say what an image holds; nothing is attached')
     .argument('<image>', 'image file or block device')
-    .addHelpText('after', examples('ddi-attach inspect image.raw', 'ddi-attach inspect image.raw --json=short | jq .volumes[].label'))
+    .addHelpText(
+      'after',
+      examples('ddi-attach inspect image.raw', 'ddi-attach inspect image.raw --json=short | jq .volumes[].label'),
+    )
     .action(async (image, options) => (await import('./inspect.js')).runInspect(image, options))
 
   withImageOptions(ddi.command('plan'))
@@ -69,7 +83,13 @@ export function program(): Command {
     .command('completion')
     .description('print a completion script for a shell')
     .argument('<shell>', 'bash, zsh or fish')
-    .addHelpText('after', examples('source <(ddi-attach completion bash)', 'ddi-attach completion fish > ~/.config/fish/completions/ddi-attach.fish'))
+    .addHelpText(
+      'after',
+      examples(
+        'source <(ddi-attach completion bash)',
+        'ddi-attach completion fish > ~/.config/fish/completions/ddi-attach.fish',
+      ),
+    )
     .action(async (shell) => (await import('./completion.js')).runCompletion(shell, ddi))
 
   for (const command of [ddi, ...ddi.commands]) command.exitOverride()

@@ -20,10 +20,7 @@ export function printJson(value: unknown, mode: Exclude<JsonMode, 'off'>): void 
 export function printable(text: string): string {
   return text
     .toWellFormed()
-    .replace(
-      /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
-      (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`,
-    )
+    .replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`)
 }
 
 /** 1536 is `1.5K`: as lsblk writes sizes, in powers of 1024. */

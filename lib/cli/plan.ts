@@ -1,8 +1,8 @@
 import { dissect } from '../image/dissect.js'
 import { openImage } from '../image/open.js'
-import { deviceName, plan, type Plan, type PlanNode } from '../plan/plan.js'
-import { dissectOptions } from './options.js'
+import { deviceName, type Plan, type PlanNode, plan } from '../plan/plan.js'
 import type { AttachVerbOptions } from './attach.js'
+import { dissectOptions } from './options.js'
 import { type Branch, drawTree, formatSize, print, printJson } from './output.js'
 
 export async function runPlan(path: string, options: AttachVerbOptions): Promise<void> {
@@ -18,7 +18,8 @@ export async function runPlan(path: string, options: AttachVerbOptions): Promise
 /** A node with what stands on it; verity is drawn on its data. */
 function branch(planned: Plan, node: PlanNode): Branch {
   const above = planned.nodes.filter(
-    (other) => (other.kind === 'linear' && other.base === node.id) || (other.kind === 'verity' && other.data === node.id),
+    (other) =>
+      (other.kind === 'linear' && other.base === node.id) || (other.kind === 'verity' && other.data === node.id),
   )
   return { text: describe(planned, node), children: above.map((other) => branch(planned, other)) }
 }
@@ -32,5 +33,7 @@ function describe(planned: Plan, node: PlanNode): string {
   if (node.kind === 'verity')
     return `${facts}, ${node.algorithm} root hash ${node.rootHash}, tree in ${deviceName(planned.name, node.hash)}`
   const first = node.extents[0]
-  return node.extents.length === 1 && first ? `${facts}, from byte ${first.start}` : `${facts}, ${node.extents.length} extents`
+  return node.extents.length === 1 && first
+    ? `${facts}, from byte ${first.start}`
+    : `${facts}, ${node.extents.length} extents`
 }

@@ -32,7 +32,9 @@ export async function runVerify(path: string, options: ImageOptions): Promise<vo
           `${volume.badHashBlocks} hash blocks are bad: get the image again`,
       )
     if (options.json === 'off')
-      print(`${volume.designator}: ${volume.dataBlocks} blocks (${formatSize(volume.dataBlocks * volume.dataBlockSize)}) match root hash ${volume.rootHash}`)
+      print(
+        `${volume.designator}: ${volume.dataBlocks} blocks (${formatSize(volume.dataBlocks * volume.dataBlockSize)}) match root hash ${volume.rootHash}`,
+      )
   }
 }
 

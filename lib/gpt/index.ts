@@ -1,4 +1,4 @@
-export { openFile, type FileSource } from '../block/file.js'
+export { type FileSource, openFile } from '../block/file.js'
 export { memorySource } from '../block/memory.js'
 export type { Extent, Source } from '../block/source.js'
 export { DdiError, type ErrorCode, type ErrorKind } from '../errors.js'

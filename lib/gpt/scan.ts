@@ -12,7 +12,9 @@ const smallestHeader = 92
 const signature = 'EFI PART'
 
 type Code = GptProblem['code']
-type Checked<Value> = { readonly code?: undefined; readonly value: Value } | { readonly code: Code; readonly value?: Value }
+type Checked<Value> =
+  | { readonly code?: undefined; readonly value: Value }
+  | { readonly code: Code; readonly value?: Value }
 
 interface Header {
   readonly lba: bigint
@@ -84,7 +86,11 @@ function parseEntry(entry: Uint8Array, number: number, sectorSize: number): Part
 }
 
 /** The used entries of a verified array, or the first that lies where no partition may. */
-function parseEntries(array: Uint8Array, header: Header, sectorSize: number): Checked<Partition[]> & { partition?: number } {
+function parseEntries(
+  array: Uint8Array,
+  header: Header,
+  sectorSize: number,
+): Checked<Partition[]> & { partition?: number } {
   const partitions: Partition[] = []
   for (let index = 0; index < header.entryCount; index++) {
     const entry = array.subarray(index * header.entrySize, index * header.entrySize + smallestEntry)

@@ -66,9 +66,6 @@ const emptyLabel = '_empty'
  */
 export async function dissect(image: Image, options: DissectOptions = {}): Promise<Dissection> {
   const volumes = image.volumes.map((volume) => ({ ...volume, fileSystem: probe(image, volume) }))
-  if (image.table.type === 'none' && volumes.every(({ fileSystem }) => fileSystem === null))
-    throw new DdiError('ERR_DDI_NO_TABLE', `${image.path} has neither a GPT nor a file system that libblkid knows`)
-
   const architectures = options.architectures ?? machineArchitectures()
   const roles = new Map<Designator, DissectedVolume>()
   const verity = new Map<ProtectedDesignator, Verity>()
@@ -91,6 +88,10 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
     const generic = volumes.filter((one) => one.designator === 'linux-generic' && isOffered(one))
     if (generic.length === 1) roles.set('root', generic[0]!)
   }
+  // Bytes that a root hash vouches for need not be of a kind that we know.
+  const known = verity.get('root')?.trusted || volumes.some(({ fileSystem }) => fileSystem !== null)
+  if (image.table.type === 'none' && !known)
+    throw new DdiError('ERR_DDI_NO_TABLE', `${image.path} has neither a GPT nor a file system that libblkid knows`)
   return { image, volumes, roles, verity }
 }
 
@@ -127,7 +128,10 @@ function preferred<V extends Volume>(
 
 function onlyOne<V extends Volume>(volumes: readonly V[], what: string): V | undefined {
   if (volumes.length > 1)
-    throw new DdiError('ERR_DDI_GPT_DUPLICATE_UUID', `${volumes.length} partitions could be the ${what} ${volumes[0]!.uuid}`)
+    throw new DdiError(
+      'ERR_DDI_GPT_DUPLICATE_UUID',
+      `${volumes.length} partitions could be the ${what} ${volumes[0]!.uuid}`,
+    )
   return volumes[0]
 }
 

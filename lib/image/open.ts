@@ -1,5 +1,5 @@
 import { type FileSource, openFile } from '../block/file.js'
-import { type ErrorCode } from '../errors.js'
+import type { ErrorCode } from '../errors.js'
 import { describeProblem, problemError } from '../gpt/read.js'
 import { scanGpt } from '../gpt/scan.js'
 import type { Copy } from '../gpt/table.js'

@@ -133,7 +133,14 @@ export function plan(dissection: Dissection, options: PlanOptions = {}): Plan {
     }
     const { path, size } = hash
     const file = addBase(`${id}-file`, 'file', path, size, true)
-    return add<LinearNode>({ kind: 'linear', id, base: file, extents: [{ start: 0, length: size }], size, readOnly: true })
+    return add<LinearNode>({
+      kind: 'linear',
+      id,
+      base: file,
+      extents: [{ start: 0, length: size }],
+      size,
+      readOnly: true,
+    })
   }
 
   for (const [designator, volume] of roles) {

@@ -6,7 +6,11 @@ import { formatUuid } from '../uuid.js'
  * @param code for the error; `ERR_DDI_ROOT_HASH_FILE` where the text comes with the image
  * @throws `code`
  */
-export function parseRootHash(text: string, what = 'root hash', code: ErrorCode = 'ERR_DDI_ROOT_HASH_FORMAT'): Uint8Array {
+export function parseRootHash(
+  text: string,
+  what = 'root hash',
+  code: ErrorCode = 'ERR_DDI_ROOT_HASH_FORMAT',
+): Uint8Array {
   const hex = text.trim()
   if (!/^[0-9a-f]*$/i.test(hex))
     throw new DdiError(code, `${what}: ${JSON.stringify(hex.slice(0, 200))} is not hexadecimal`)

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { addon, type NativeVolume } from '../../bindings/addon.js'
-import { DdiError, systemError, throwIfAborted } from '../errors.js'
-import { type Extent } from '../block/source.js'
+import type { Extent } from '../block/source.js'
+import { type DdiError, systemError, throwIfAborted } from '../errors.js'
 import type { Superblock } from './superblock.js'
 import { layoutTree } from './tree.js'
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { attachLoop } from '../../lib/attach/loop.js'
 import { addPartitionNodes, removePartitionNodes } from '../../lib/index.js'
-import { emptyFile, makeGptImage, MiB, typeUuids } from '../support/images.js'
+import { emptyFile, MiB, makeGptImage, typeUuids } from '../support/images.js'
 import { run, temporaryFolder } from '../support/run.js'
 
 test('partition nodes appear by BLKPG, where the table says', async () => {
@@ -15,7 +15,13 @@ test('partition nodes appear by BLKPG, where the table says', async () => {
     { type: typeUuids.root, size: 2 * MiB },
     { type: typeUuids.home, size: 3 * MiB },
   ])
-  await using loop = await attachLoop({ backing: path, readOnly: true, sectorSize: 512, reference: 'ddi:partitions', partitionScan: true })
+  await using loop = await attachLoop({
+    backing: path,
+    readOnly: true,
+    sectorSize: 512,
+    reference: 'ddi:partitions',
+    partitionScan: true,
+  })
   assert.deepEqual(await addPartitionNodes(loop.device), [1, 2])
   // Once more is no error: they are there.
   assert.deepEqual(await addPartitionNodes(loop.device), [1, 2])

@@ -8,7 +8,7 @@ import { addon } from '../../bindings/addon.js'
 import { crc32 } from '../../lib/gpt/crc32.js'
 import { type GptScan, memorySource, openFile, readGpt, scanGpt } from '../../lib/gpt/index.js'
 import { makeDisk, type RawEntry, seal } from '../support/gpt.js'
-import { emptyFile, makeGptImage, MiB, typeUuids } from '../support/images.js'
+import { emptyFile, MiB, makeGptImage, typeUuids } from '../support/images.js'
 import { run, temporaryFolder } from '../support/run.js'
 
 const entry = (first: bigint, last: bigint, fill = Number(first) & 0xff): RawEntry => ({
@@ -206,11 +206,39 @@ test('both readers say the same of 100,000 mutated tables', async () => {
     makeDisk({ sectorSize, sectors: 24, entryCount: 4, entries: [entry(5n, 8n), entry(9n, 12n), entry(15n, 15n)] }),
   )
   const sectorSizeOf = (base: number) => [512, 1024, 2048, 4096][base]!
-  const edge = fc.constantFrom(0n, 1n, 2n, 3n, 7n, 9n, 22n, 23n, 24n, 127n, 128n, 2n ** 31n, 2n ** 32n - 1n, 2n ** 63n, 2n ** 64n - 2n, 2n ** 64n - 1n)
+  const edge = fc.constantFrom(
+    0n,
+    1n,
+    2n,
+    3n,
+    7n,
+    9n,
+    22n,
+    23n,
+    24n,
+    127n,
+    128n,
+    2n ** 31n,
+    2n ** 32n - 1n,
+    2n ** 63n,
+    2n ** 64n - 2n,
+    2n ** 64n - 1n,
+  )
   const mutation = fc.oneof(
     // A field of a header, by its offset; of an entry, by its own; or any byte at all.
-    fc.record({ kind: fc.constant('header' as const), copy: fc.nat(1), at: fc.constantFrom(0, 8, 12, 16, 24, 32, 40, 48, 56, 72, 80, 84, 88), value: edge }),
-    fc.record({ kind: fc.constant('entry' as const), copy: fc.nat(1), at: fc.constantFrom(0, 16, 32, 40, 48, 56), index: fc.nat(3), value: edge }),
+    fc.record({
+      kind: fc.constant('header' as const),
+      copy: fc.nat(1),
+      at: fc.constantFrom(0, 8, 12, 16, 24, 32, 40, 48, 56, 72, 80, 84, 88),
+      value: edge,
+    }),
+    fc.record({
+      kind: fc.constant('entry' as const),
+      copy: fc.nat(1),
+      at: fc.constantFrom(0, 16, 32, 40, 48, 56),
+      index: fc.nat(3),
+      value: edge,
+    }),
     fc.record({ kind: fc.constant('byte' as const), at: fc.nat(), value: edge }),
   )
   const codes = new Map<string, number>()
@@ -232,7 +260,8 @@ test('both readers say the same of 100,000 mutated tables', async () => {
           const header = (one.copy === 0 ? 1 : last) * sectorSize
           const array = (one.copy === 0 ? 2 : last - 1) * sectorSize
           const at = one.kind === 'header' ? header + one.at : array + one.index * 128 + one.at
-          if (one.kind === 'header' && [8, 12, 16, 80, 84, 88].includes(one.at)) disk.writeUInt32LE(Number(one.value & 0xffffffffn), at)
+          if (one.kind === 'header' && [8, 12, 16, 80, 84, 88].includes(one.at))
+            disk.writeUInt32LE(Number(one.value & 0xffffffffn), at)
           else disk.writeBigUInt64LE(one.value, at)
         }
         // Most tables get right checksums again, or nothing would be seen of what lies behind them.

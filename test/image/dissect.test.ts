@@ -1,109 +1,27 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { dissect, type DissectOptions, openImage, plan, verify } from '../../lib/index.js'
+import { type DissectOptions, dissect, openImage, plan, verify } from '../../lib/index.js'
 import {
   emptyFile,
   flipBit,
   formatVerity,
+  MiB,
   makeFileSystem,
   makeGptImage,
   makeRepartImage,
   makeVerityImage,
-  MiB,
   typeUuids,
   uuidsOf,
   writeAt,
 } from '../support/images.js'
-import { attempt, cli, run, temporaryFolder } from '../support/run.js'
+import { cli, run, temporaryFolder } from '../support/run.js'
 
 async function dissected(path: string, options: DissectOptions = {}) {
   await using image = await openImage(path)
   const { volumes, roles, verity } = await dissect(image, { architectures: ['x86-64', 'x86'], ...options })
   return { volumes, verity, roles: Object.fromEntries([...roles].map(([role, volume]) => [role, volume.label])) }
-}
-
-/** What sfdisk, blkid and systemd-dissect say of an image, against `inspect --json`. */
-function compareWithPeers(path: string, device: string, sectorSize: number): void {
-  const { status, stdout, stderr } = cli('inspect', path, '--json=short')
-  assert.equal(status, 0, stderr)
-  const inspected = JSON.parse(stdout)
-  const sfdisk = JSON.parse(run('sfdisk', '--json', device)).partitiontable
-  assert.equal(inspected.sectorSize, sectorSize)
-  assert.equal(inspected.table.uuid, sfdisk.id.toLowerCase())
-  assert.equal(inspected.volumes.length, sfdisk.partitions.length)
-  for (const [index, volume] of inspected.volumes.entries()) {
-    const partition = sfdisk.partitions[index]
-    assert.equal(volume.typeUuid, partition.type.toLowerCase())
-    assert.equal(volume.uuid, partition.uuid.toLowerCase())
-    assert.equal(volume.label, partition.name ?? '')
-    assert.deepEqual(volume.extents, [{ start: partition.start * sectorSize, length: partition.size * sectorSize }])
-    const bits = String(partition.attrs ?? '')
-    assert.deepEqual(volume.flags, {
-      readOnly: /\b60\b/.test(bits),
-      noAuto: /\b63\b/.test(bits),
-      growFileSystem: /\b59\b/.test(bits),
-    })
-    const where = ['--offset', String(volume.extents[0].start), '--size', String(volume.size), path]
-    const value = (name: string) => attempt('blkid', '-p', '-s', name, '-o', 'value', ...where).stdout.trimEnd() || null
-    const type = value('TYPE')
-    assert.deepEqual(volume.fileSystem, type && { type, label: value('LABEL'), uuid: value('UUID') })
-  }
-  const systemd = JSON.parse(run('systemd-dissect', '--json=short', device))
-  for (const mount of systemd.mounts) {
-    const volume = inspected.volumes.find((one: { uuid: string }) => one.uuid === mount.partition_uuid)
-    assert.equal(volume.designator, mount.designator)
-    assert.equal(volume.architecture, mount.architecture)
-    assert.equal(volume.label, mount.partition_label)
-    assert.equal(volume.fileSystem?.type ?? null, mount.fstype)
-  }
-}
-
-/** A loop device with sectors of a size, detached at the end of the scope. */
-function loopDevice(path: string, sectorSize: number): { readonly path: string } & Disposable {
-  const device = run('losetup', '--find', '--show', '--sector-size', String(sectorSize), path).trim()
-  return { path: device, [Symbol.dispose]: () => void run('losetup', '--detach', device) }
-}
-
-for (const sectorSize of [512, 4096]) {
-  test(`inspect agrees with sfdisk, blkid and systemd-dissect, ${sectorSize}-byte sectors`, () => {
-    using folder = temporaryFolder()
-    const made = {
-      repart: (path: string) => {
-        using device = loopDevice(emptyFile(path, 64 * MiB), sectorSize)
-        const definitions = join(folder.path, `repart-${sectorSize}.d`)
-        mkdirSync(definitions)
-        const define = (name: string, text: string) => writeFileSync(join(definitions, name), `[Partition]\n${text}`)
-        define('10-root.conf', 'Type=root\nFormat=ext4\nSizeMaxBytes=16M\nReadOnly=yes\n')
-        define('20-home.conf', 'Type=home\nFormat=ext4\nSizeMaxBytes=16M\nLabel=häuser\n')
-        define('30-srv.conf', 'Type=srv\nSizeMaxBytes=4M\nNoAuto=yes\n')
-        run('systemd-repart', '--empty=force', `--definitions=${definitions}`, '--dry-run=no', '--no-pager', device.path)
-      },
-      sgdisk: (path: string) => {
-        using device = loopDevice(emptyFile(path, 32 * MiB), sectorSize)
-        const args = ['-n', `1:0:+8M`, '-t', `1:${typeUuids.root}`, '-c', '1:os_3', '-A', '1:set:60', '-n', '2:0:+4M']
-        run('sgdisk', ...args, '-t', `2:${typeUuids.home}`, '-A', '2:set:59', device.path)
-        run('mkfs.ext4', '-q', '-L', 'a label', '-E', `offset=${MiB}`, device.path, '8M')
-      },
-      sfdisk: (path: string) => {
-        using device = loopDevice(emptyFile(path, 32 * MiB), sectorSize)
-        const script = join(folder.path, 'script')
-        const sectors = (MiB / sectorSize) * 4
-        writeFileSync(
-          script,
-          `label: gpt\nsize=${sectors}, type=${typeUuids.root}, name="one"\nsize=${sectors}, type=${typeUuids.usr}, attrs="GUID:60"\n`,
-        )
-        run('sh', '-c', `sfdisk --quiet --no-reread ${device.path} < ${script}`)
-      },
-    }
-    for (const [name, make] of Object.entries(made)) {
-      const path = join(folder.path, `${name}.raw`)
-      make(path)
-      using device = loopDevice(path, sectorSize)
-      compareWithPeers(path, device.path, sectorSize)
-    }
-  })
 }
 
 test('an image by systemd-repart dissects with the root hash that it printed', async () => {
@@ -221,7 +139,10 @@ test('a plan refuses what a given root hash does not cover, and images with noth
   await assert.rejects(planned(path, { rootHash }), { code: 'ERR_DDI_NOT_COVERED' })
   assert.deepEqual(
     (await planned(path)).volumes.map(({ designator, verified }) => [designator, verified]),
-    [['root', false], ['usr', false]],
+    [
+      ['root', false],
+      ['usr', false],
+    ],
   )
   for (const name of ['', '-x', 'a/b', 'a b', 'x'.repeat(41), 'a:b'])
     await assert.rejects(planned(path, { name }), { code: 'ERR_DDI_NAME' })

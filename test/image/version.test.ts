@@ -12,13 +12,37 @@ function bySystemd(a: string, b: string): number {
 }
 
 test('versions compare as systemd compares them', () => {
-  const part = fc.constantFrom('0', '1', '2', '10', '007', 'a', 'B', 'rc', '~', '-', '^', '.', '_', '+', '123456789012345678901234567890')
+  const part = fc.constantFrom(
+    '0',
+    '1',
+    '2',
+    '10',
+    '007',
+    'a',
+    'B',
+    'rc',
+    '~',
+    '-',
+    '^',
+    '.',
+    '_',
+    '+',
+    '123456789012345678901234567890',
+  )
   const version = fc.array(part, { minLength: 1, maxLength: 6 }).map((parts) => `v${parts.join('')}`)
   fc.assert(
     fc.property(version, version, (a, b) => {
       assert.equal(Math.sign(compareVersions(a, b)), bySystemd(a, b), `${a} ${b}`)
     }),
-    { numRuns: 400, examples: [['os_9', 'os_10'], ['os_1.0~rc1', 'os_1.0'], ['os_1.0', 'os_1.0-2'], ['v', 'v0']] },
+    {
+      numRuns: 400,
+      examples: [
+        ['os_9', 'os_10'],
+        ['os_1.0~rc1', 'os_1.0'],
+        ['os_1.0', 'os_1.0-2'],
+        ['v', 'v0'],
+      ],
+    },
   )
 })
 

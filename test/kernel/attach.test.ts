@@ -2,17 +2,16 @@ import assert from 'node:assert/strict'
 import { closeSync, mkdirSync, openSync, readFileSync, readSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, test } from 'node:test'
-import { attach, detach, type ErrorCode, list } from '../../lib/index.js'
 import { attachLoop, configureInSteps } from '../../lib/attach/loop.js'
+import { activate, attach, detach, dissect, type ErrorCode, list, openImage, plan } from '../../lib/index.js'
 import {
   copyOf,
   emptyFile,
   flipBit,
   formatVerity,
-  makeFileSystem,
-  makeGptImage,
-  makeVerityImage,
   MiB,
+  makeFileSystem,
+  makeVerityImage,
   typeUuids,
 } from '../support/images.js'
 import { attempt, cli, cliPath, run, temporaryFolder } from '../support/run.js'
@@ -74,7 +73,10 @@ for (const kind of ['erofs', 'squashfs', 'ext4'] as const) {
       run('veritysetup', 'open', under('data'), 'theirs', under('verity'), rootHash)
       assert.equal(dmTable('theirs'), ours)
       run('veritysetup', 'close', 'theirs')
-      assert.deepEqual((await list()).map(({ name, state }) => ({ name, state })), [{ name: 'one', state: 'partial' }])
+      assert.deepEqual(
+        (await list()).map(({ name, state }) => ({ name, state })),
+        [{ name: 'one', state: 'partial' }],
+      )
     }
   })
 }
@@ -102,7 +104,10 @@ test('inspect, plan, attach, list, detach: the command line on a real device-map
   const planned = json('plan', path)
   assert.equal(run('dmsetup', 'ls').trim(), 'No devices found')
   const attached = json(path)
-  assert.deepEqual(attached.volumes, planned.volumes.map(({ node, ...volume }: { node: string }) => volume))
+  assert.deepEqual(
+    attached.volumes,
+    planned.volumes.map(({ node, ...volume }: { node: string }) => volume),
+  )
   const [listed] = json('list')
   assert.equal(listed.state, 'active')
   assert.equal(listed.image, path)
@@ -111,7 +116,7 @@ test('inspect, plan, attach, list, detach: the command line on a real device-map
   assert.equal(again.status, 1)
   assert.match(again.stderr, /ERR_DDI_NAME_IN_USE/)
   assert.deepEqual(json('detach', '/dev/mapper/ddi-image-root'), { detached: ['image'] })
-  assert.equal(cli('detach', path).status, 1)
+  assert.match(cli('detach', path).stderr, /ERR_DDI_NOT_ATTACHED/)
   json('attach', path, '--name', 'other')
   assert.deepEqual(json('detach', path), { detached: ['other'] })
   json('attach', path)
@@ -234,6 +239,42 @@ test('a name that another device has is refused, and what was made before is und
   run('dmsetup', 'remove', 'ddi-taken-root')
 })
 
+test('an image that changes between plan and attach is refused', async () => {
+  using folder = temporaryFolder()
+  const { path, rootHash } = makeVerityImage(folder.path)
+  await using image = await openImage(path)
+  const planned = plan(await dissect(image, { rootHash }))
+  truncateSync(path, 33 * MiB)
+  await assert.rejects(activate(planned), { code: 'ERR_DDI_IMAGE_CHANGED' })
+})
+
+test('what the kernel refuses is told with its errno, and undone', async () => {
+  using folder = temporaryFolder()
+  const { path, rootHash } = makeVerityImage(folder.path)
+  await using image = await openImage(path)
+  const planned = plan(await dissect(image, { rootHash }))
+  // A table past the end of its device, as no dissected image has it.
+  const nodes = planned.nodes.map((node) =>
+    node.id === 'root-verity' && node.kind === 'linear'
+      ? { ...node, extents: [{ start: 64 * MiB, length: MiB }] }
+      : node,
+  )
+  await assert.rejects(activate({ ...planned, nodes }), {
+    code: 'ERR_DDI_KERNEL',
+    errno: -22,
+    syscall: 'DM_TABLE_LOAD',
+  })
+})
+
+test('an unreadable disk is an error of its own', async () => {
+  run('dmsetup', 'create', 'unreadable', '--table', '0 2048 error')
+  try {
+    await assert.rejects(openImage('/dev/mapper/unreadable'), { code: 'ERR_DDI_IO', errno: -5 })
+  } finally {
+    run('dmsetup', 'remove', 'unreadable')
+  }
+})
+
 test('the step-by-step way to configure loop devices, for kernels before 5.8', async () => {
   using folder = temporaryFolder()
   const backing = emptyFile(join(folder.path, 'file'), 4 * MiB)
@@ -243,7 +284,9 @@ test('the step-by-step way to configure loop devices, for kernels before 5.8', a
       configureInSteps,
     )
     const columns = 'NAME,SIZELIMIT,OFFSET,AUTOCLEAR,RO,LOG-SEC'
-    const facts = run('losetup', '--list', '--noheadings', '--raw', '--output', columns, loop.device).trim().split(/\s+/)
+    const facts = run('losetup', '--list', '--noheadings', '--raw', '--output', columns, loop.device)
+      .trim()
+      .split(/\s+/)
     assert.deepEqual(facts, [loop.device, String(MiB), String(MiB), '1', '1', '1024'])
     assert.equal(loop.size, MiB)
   }
@@ -251,7 +294,9 @@ test('the step-by-step way to configure loop devices, for kernels before 5.8', a
 
 /** Runs `use` with the nodes in /dev that `keep` names, and no others. */
 function withNodes<Result>(keep: RegExp, use: () => Result): Result {
-  const hidden = run('sh', '-c', 'ls /dev').split('\n').filter((name) => /^loop/.test(name) && !keep.test(name))
+  const hidden = run('sh', '-c', 'ls /dev')
+    .split('\n')
+    .filter((name) => /^loop/.test(name) && !keep.test(name))
   for (const name of hidden) run('mv', `/dev/${name}`, `/dev/hidden-${name}`)
   try {
     return use()
@@ -280,10 +325,21 @@ test('without privileges it says so', () => {
   const { path } = makeVerityImage(folder.path)
   run('chmod', '-R', 'a+rX', folder.path)
   const { status, stderr } = attempt(
-    'setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, cliPath, 'attach', path,
+    'setpriv',
+    '--reuid=65534',
+    '--regid=65534',
+    '--clear-groups',
+    process.execPath,
+    cliPath,
+    'attach',
+    path,
   )
   assert.equal(status, 4, stderr)
   assert.match(stderr, /ERR_DDI_PERMISSION/)
   run('chmod', '0', path)
-  assert.equal(attempt('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, cliPath, 'inspect', path).status, 4)
+  assert.equal(
+    attempt('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, cliPath, 'inspect', path)
+      .status,
+    4,
+  )
 })

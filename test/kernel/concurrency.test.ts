@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { detachAll, list } from '../../lib/index.js'
 import { makeVerityImage } from '../support/images.js'
 import { run, temporaryFolder } from '../support/run.js'
@@ -32,7 +32,10 @@ test('killed at any point, an attach leaves nothing that list does not show and 
     const inject = `inject=ioctl,mknod,mknodat:signal=KILL:when=${point}`
     const trace = ['--follow-forks', '--quiet=all', '--output=/dev/null', '--trace=ioctl,mknod,mknodat', '-e', inject]
     const env = { ...process.env, UV_THREADPOOL_SIZE: '1' }
-    const child = spawn('strace', [...trace, process.execPath, worker, path, rootHash, 'killed', '0'], { env, stdio: 'inherit' })
+    const child = spawn('strace', [...trace, process.execPath, worker, path, rootHash, 'killed', '0'], {
+      env,
+      stdio: 'inherit',
+    })
     const [status] = await once(child, 'exit')
     const listed = await list()
     if (run('dmsetup', 'ls').trim() !== 'No devices found') assert.equal(listed.length, 1, `point ${point}`)

@@ -1,5 +1,15 @@
 // Real images, by the tools that people make them with.
-import { closeSync, copyFileSync, mkdirSync, openSync, readFileSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { run } from './run.js'
 
@@ -139,7 +149,14 @@ export function makeRepartImage(folder: string, path: string): string {
   const tree = makeTree(folder)
   const define = (name: string, ...lines: string[]) =>
     writeFileSync(join(definitions, `${name}.conf`), ['[Partition]', ...lines, ''].join('\n'))
-  const root = ['Type=root', 'Format=squashfs', `CopyFiles=${tree}:/`, 'Verity=data', 'VerityMatchKey=root', 'SizeMaxBytes=8M']
+  const root = [
+    'Type=root',
+    'Format=squashfs',
+    `CopyFiles=${tree}:/`,
+    'Verity=data',
+    'VerityMatchKey=root',
+    'SizeMaxBytes=8M',
+  ]
   define('10-root', ...root)
   define('20-verity', 'Type=root-verity', 'Verity=hash', 'VerityMatchKey=root', 'SizeMaxBytes=8M')
   define('30-home', 'Type=home', 'Format=ext4', 'SizeMinBytes=16M', 'SizeMaxBytes=16M', 'GrowFileSystem=yes')

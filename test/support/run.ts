@@ -30,7 +30,7 @@ const here = dirname(fileURLToPath(import.meta.url))
 /** The package’s folder: this file runs as dist/test/support/run.js. */
 export const packageRoot = join(here, '../../..')
 
-export const cliPath = join(packageRoot, 'dist/lib/cli/main.js')
+export const cliPath = join(packageRoot, 'dist/cli/main.js')
 
 /** Runs `ddi-attach`. */
 export function cli(...args: string[]): { status: number | null; stdout: string; stderr: string } {

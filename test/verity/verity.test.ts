@@ -45,7 +45,10 @@ test('every SHA-256 implementation is OpenSSL’s, for any salt and block', asyn
     count: fc.integer({ min: 0, max: 5 }),
     seed: fc.nat(255),
   })
-  for (const [algorithm, implementation] of [...names.map((name) => ['sha256', name] as const), ['sha512', ''] as const]) {
+  for (const [algorithm, implementation] of [
+    ...names.map((name) => ['sha256', name] as const),
+    ['sha512', ''] as const,
+  ]) {
     await fc.assert(
       fc.asyncProperty(arbitrary, async ({ salt, blockSize, count, seed }) => {
         const bytes = Buffer.alloc(blockSize * count).map((_, index) => (index * 7 + seed) & 0xff)
@@ -55,7 +58,10 @@ test('every SHA-256 implementation is OpenSSL’s, for any salt and block', asyn
           ...(implementation && { implementation }),
         })
         const expected = Array.from({ length: count }, (_, index) =>
-          createHash(algorithm).update(salt).update(bytes.subarray(index * blockSize, (index + 1) * blockSize)).digest(),
+          createHash(algorithm)
+            .update(salt)
+            .update(bytes.subarray(index * blockSize, (index + 1) * blockSize))
+            .digest(),
         )
         assert.ok(Buffer.concat(expected).equals(digests))
       }),
@@ -174,7 +180,16 @@ test('a superblock with absurd claims is refused', async () => {
 })
 
 test('root hashes are hexadecimal and of the right length', async () => {
-  for (const text of ['', 'xyz', 'ab', `${'a'.repeat(63)}g`, 'a'.repeat(63), 'a'.repeat(40), 'é'.repeat(64), 'a'.repeat(1e6)])
+  for (const text of [
+    '',
+    'xyz',
+    'ab',
+    `${'a'.repeat(63)}g`,
+    'a'.repeat(63),
+    'a'.repeat(40),
+    'é'.repeat(64),
+    'a'.repeat(1e6),
+  ])
     assert.throws(() => parseRootHash(text), { code: 'ERR_DDI_ROOT_HASH_FORMAT' })
   assert.deepEqual(rootHashUuids(parseRootHash(` ${'0123456789ABCDEF'.repeat(4)}\n`)), {
     data: '01234567-89ab-cdef-0123-456789abcdef',

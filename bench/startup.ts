@@ -1,0 +1,21 @@
+// What ddi-attach inspect costs beyond starting Node.
+import { join } from 'node:path'
+import { MiB, makeGptImage, typeUuids } from '../test/support/images.js'
+import { cliPath, run, temporaryFolder } from '../test/support/run.js'
+import { median, report, time } from './compare.js'
+
+using folder = temporaryFolder()
+const path = join(folder.path, 'image.raw')
+makeGptImage(path, 16 * MiB, [{ type: typeUuids.root, size: MiB }])
+
+const node: number[] = []
+const inspect: number[] = []
+for (let round = 0; round < 25; round++) {
+  node.push(await time(async () => void run(process.execPath, '-e', '0')))
+  inspect.push(await time(async () => void run(process.execPath, cliPath, 'inspect', path)))
+}
+const over = median(inspect) - median(node)
+console.log('ddi-attach inspect (median of 25)')
+console.log(`  ${median(inspect).toFixed(1).padStart(9)} ms  ddi-attach inspect`)
+console.log(`  ${median(node).toFixed(1).padStart(9)} ms  node -e 0`)
+report(`${over.toFixed(1)} ms over Node's own start`, over <= 60, 'at most 60')

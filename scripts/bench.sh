@@ -1,0 +1,12 @@
+#!/bin/bash
+# Measures ddi against its peers, each pair in one run, and fails where a target is missed.
+. "$(dirname "$0")/setup.sh"
+needs sgdisk=gdisk veritysetup=cryptsetup-bin mkfs.erofs=erofs-utils /usr/bin/time=time
+needs_kernel
+build
+status=0
+node dist/bench/startup.js || status=1
+node dist/bench/verify.js || status=1
+echo "# kernel: $(kernel_name)"
+in_kernel node dist/bench/attach.js || status=1
+exit $status

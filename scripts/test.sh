@@ -1,0 +1,31 @@
+#!/bin/bash
+# Makes the machine ready, checks the code, runs all tests. Ends with a line "N passed, N failed".
+. "$(dirname "$0")/setup.sh"
+needs sgdisk=gdisk sfdisk=fdisk veritysetup=cryptsetup-bin systemd-dissect=systemd-container systemd-repart=systemd \
+  mkfs.erofs=erofs-utils mksquashfs=squashfs-tools mkfs.ext4=e2fsprogs blkid=util-linux strace=strace man=man-db \
+  udevadm=udev setpriv=util-linux
+needs_kernel
+build --prebuild
+npm run --silent check >&2
+
+counts=$(mktemp -d)
+trap 'rm -rf "$counts"' EXIT
+reporters() {
+  echo --test-reporter=spec --test-reporter-destination=stdout \
+    --test-reporter="$PWD/scripts/count-reporter.mjs" --test-reporter-destination="$counts/$1"
+}
+status=0
+
+echo "== tests on this machine"
+mapfile -t files < <(find dist/test -name '*.test.js' -not -path 'dist/test/kernel/*' | sort)
+# shellcheck disable=SC2046
+node --test $(reporters host) "${files[@]}" || status=1
+
+echo "== tests in a kernel with device-mapper: $(kernel_name)"
+mapfile -t files < <(find dist/test/kernel -name '*.test.js' | sort)
+: >"$counts/kernel"
+# shellcheck disable=SC2046
+in_kernel node --test --test-concurrency=1 $(reporters kernel) "${files[@]}" || status=1
+
+node scripts/count-tests.mjs "$(kernel_name)" "$counts/host" "$counts/kernel" || status=1
+exit $status
