@@ -33,4 +33,5 @@ export {
 } from './plan/plan.js'
 export type { HashAlgorithm, Superblock } from './verity/superblock.js'
 export type { BadBlocks } from './verity/verify.js'
+export { extensionTypeUuid, extensionUuid, type Orphan } from './volume/extension.js'
 export type { Volume, VolumeFlags } from './volume/volume.js'

@@ -10,3 +10,9 @@ const mixedEndianOrder = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15] 
 export function swapUuidEndianness(bytes: Uint8Array): Uint8Array {
   return Uint8Array.from(mixedEndianOrder, (index) => bytes[index]!)
 }
+
+/** The 16 bytes of a UUID's text, in the order of RFC 9562; undefined where it is not one. */
+export function parseUuid(text: string): Uint8Array | undefined {
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) return undefined
+  return Uint8Array.from(Buffer.from(text.replaceAll('-', ''), 'hex'))
+}

@@ -80,6 +80,6 @@ function describe({ image, volumes, verity }: Dissection) {
           : null,
       }
     }),
-    orphans: [],
+    orphans: image.orphans,
   }
 }

@@ -45,8 +45,10 @@ export type GptScan =
   | { readonly copy: Copy; readonly table: Gpt; readonly problems: readonly GptProblem[] }
   | GptProblem
 
-/** The attribute bits of the Discoverable Partitions Specification. */
+/** The attribute bits of the Discoverable Partitions Specification, and of docs/extension-partitions.md. */
 export const partitionAttributes = {
+  /** This segment of a volume is not the last. */
+  continued: 1n << 58n,
   growFileSystem: 1n << 59n,
   readOnly: 1n << 60n,
   noAuto: 1n << 63n,

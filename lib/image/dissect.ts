@@ -76,17 +76,23 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
       ? namedByRootHash(image, volumes, designator, rootHash)
       : preferred(volumes, designator, architectures)
     if (!data) continue
+    refuseDefect(data)
     roles.set(designator, data)
     const pair = await pairVerity(image, volumes, designator, data, rootHash)
     if (pair) verity.set(designator, pair)
   }
   for (const designator of plainRoles) {
     const volume = newest(volumes.filter((one) => one.designator === designator && isOffered(one)))
-    if (volume) roles.set(designator, volume)
+    if (!volume) continue
+    refuseDefect(volume)
+    roles.set(designator, volume)
   }
   if (!roles.has('root')) {
     const generic = volumes.filter((one) => one.designator === 'linux-generic' && isOffered(one))
-    if (generic.length === 1) roles.set('root', generic[0]!)
+    if (generic.length === 1) {
+      refuseDefect(generic[0]!)
+      roles.set('root', generic[0]!)
+    }
   }
   // Bytes that a root hash vouches for need not be of a kind that we know.
   const known = verity.get('root')?.trusted || volumes.some(({ fileSystem }) => fileSystem !== null)
@@ -99,6 +105,11 @@ function probe(image: Image, volume: Volume): FileSystem | null {
   // A superblock lies at the start of its file system, so that of the first extent says it all.
   const first = volume.extents[0]
   return first ? probeFileSystem(image.source.fd, image.path, first.start, first.length) : null
+}
+
+/** What would be used must be whole; what would not may be as it is. */
+function refuseDefect({ defect }: Volume): void {
+  if (defect) throw defect
 }
 
 function isOffered(volume: Volume): boolean {
@@ -175,6 +186,7 @@ async function pairVerity(
     candidates.filter((one) => one.uuid === hashUuid),
     `${designator} hash volume`,
   )
+  if (volume) refuseDefect(volume)
   const hash: HashTree | undefined = volume ? { kind: 'volume', volume } : await sideFileTree(image.path)
   if (!hash)
     throw new DdiError(

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../errors.js'
 import { describeProblem, problemError } from '../gpt/read.js'
 import { scanGpt } from '../gpt/scan.js'
 import type { Copy } from '../gpt/table.js'
-import { partitionVolumes } from '../volume/partition.js'
+import { type Orphan, tableVolumes } from '../volume/extension.js'
 import type { Volume } from '../volume/volume.js'
 
 /** Which table an image has, and what is wrong with it that does not keep us from reading it. */
@@ -26,6 +26,8 @@ export interface Image extends AsyncDisposable {
   readonly table: ImageTable
   /** In the table’s order; without a table, one volume that is the whole image, taken for a root file system. */
   readonly volumes: readonly Volume[]
+  /** Extension partitions that no volume reaches. */
+  readonly orphans: readonly Orphan[]
   readonly source: FileSource
   close(): Promise<void>
 }
@@ -45,12 +47,15 @@ export async function openImage(path: string): Promise<Image> {
     const scan = await scanGpt(source)
     if ('table' in scan) {
       const { table, copy } = scan
+      const { volumes, orphans } = tableVolumes(table)
+      const defects = volumes.flatMap(({ defect }) => (defect ? [{ code: defect.code, message: defect.message }] : []))
       const problems = scan.problems.map((problem) => ({ code: problem.code, message: describeProblem(problem) }))
       return {
         ...image,
         sectorSize: table.sectorSize,
-        table: { type: 'gpt', uuid: table.uuid, source: copy, problems },
-        volumes: partitionVolumes(table),
+        table: { type: 'gpt', uuid: table.uuid, source: copy, problems: [...problems, ...defects] },
+        volumes,
+        orphans,
       }
     }
     if (scan.code !== 'ERR_DDI_NO_TABLE') throw problemError(scan)
@@ -59,6 +64,7 @@ export async function openImage(path: string): Promise<Image> {
       sectorSize: 512,
       table: { type: 'none', uuid: null, source: null, problems: [] },
       volumes: [wholeImage(source.size)],
+      orphans: [],
     }
   } catch (error) {
     await close()

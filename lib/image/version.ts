@@ -12,14 +12,10 @@ export function compareVersions(a: string, b: string): number {
     for (const mark of ['~', '', '-', '^', '.']) {
       const l = mark === '' ? left === '' : left.startsWith(mark)
       const r = mark === '' ? right === '' : right.startsWith(mark)
-      // What has the mark is older than what goes on otherwise; an end is too, but for what a tilde follows.
+      // What has the mark is older than what goes on otherwise, and what ends is older too.
       if (l !== r) return l ? -1 : 1
       if (l && mark === '') return 0
-      if (l) {
-        left = left.slice(1)
-        right = right.slice(1)
-        break
-      }
+      if (l) [left, right] = [left.slice(1), right.slice(1)]
     }
     const digits = /^[0-9]/.test(left) || /^[0-9]/.test(right)
     const pattern = digits ? /^[0-9]*/ : /^[A-Za-z]*/

@@ -94,7 +94,10 @@ export async function verifyTree(
       for (let first = 0; first < pass.blocks; first += step) {
         throwIfAborted(options.signal)
         if (underWay.length >= availableParallelism()) report(await underWay.shift()!)
-        underWay.push(check(first))
+        const task = check(first)
+        // It may fail before its turn to be awaited comes, which is no unhandled rejection.
+        task.catch(() => {})
+        underWay.push(task)
       }
       while (underWay.length > 0) report(await underWay.shift()!)
     } catch (error) {

@@ -1,4 +1,5 @@
 import type { Extent } from '../block/source.js'
+import type { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
 
 /** A run of bytes that an image offers under a name: an ordered list of extents of one base device. */
@@ -15,6 +16,8 @@ export interface Volume {
   /** In bytes: the sum of its extents. */
   readonly size: number
   readonly extents: readonly Extent[]
+  /** Why the volume must not be used: its chain is broken or misaligned, and `extents` are not all of it. */
+  readonly defect?: DdiError
 }
 
 /** Attribute bits 60, 63 and 59 of the Discoverable Partitions Specification. */

@@ -41,6 +41,7 @@ test('versions compare as systemd compares them', () => {
         ['os_1.0~rc1', 'os_1.0'],
         ['os_1.0', 'os_1.0-2'],
         ['v', 'v0'],
+        ['v~', 'v~~0'],
       ],
     },
   )

@@ -100,7 +100,7 @@ export interface PartitionSpec {
 export function makeGptImage(path: string, size: number, partitions: readonly PartitionSpec[]): number[] {
   emptyFile(path, size)
   const starts: number[] = []
-  const args: string[] = ['--clear']
+  const args: string[] = ['--clear', '--set-alignment=8']
   let start = MiB
   partitions.forEach(({ type, size, uuid, label, attributes = [] }, index) => {
     const number = index + 1

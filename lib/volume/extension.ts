@@ -1,0 +1,107 @@
+import { createHmac } from 'node:crypto'
+import { DdiError } from '../errors.js'
+import { type Gpt, type Partition, partitionAttributes } from '../gpt/table.js'
+import { formatUuid, parseUuid } from '../uuid.js'
+import { partitionVolume } from './partition.js'
+import type { Volume } from './volume.js'
+
+/** The partition type of extensions (docs/extension-partitions.md). */
+export const extensionTypeUuid = '793963ad-38e6-48e4-a713-d842eeed84ee'
+
+const typeBytes = parseUuid(extensionTypeUuid)!
+const alignment = 4096
+
+/**
+ * The UUID of the nth extension of a head: HMAC-SHA256 in counter mode, as docs/extension-partitions.md says.
+ * @param head partition UUID of the head
+ * @param n from 1, below 2^64
+ * @throws ERR_DDI_USAGE for what is no UUID or no such counter
+ */
+export function extensionUuid(head: string, n: number | bigint): string {
+  const key = parseUuid(head)
+  if (!key) throw new DdiError('ERR_DDI_USAGE', `${JSON.stringify(head)} is not a UUID`)
+  if (typeof n === 'number' ? !Number.isSafeInteger(n) || n < 1 : n < 1n || n >= 2n ** 64n)
+    throw new DdiError('ERR_DDI_USAGE', `${n} is not the number of an extension: they count from 1`)
+  const counter = Buffer.alloc(8)
+  counter.writeBigUInt64LE(BigInt(n))
+  const uuid = createHmac('sha256', key).update(typeBytes).update(counter).digest().subarray(0, 16)
+  // A UUIDv8 of the RFC 9562 variant.
+  uuid[6] = (uuid[6]! & 0x0f) | 0x80
+  uuid[8] = (uuid[8]! & 0x3f) | 0x80
+  return formatUuid(uuid)
+}
+
+/** An extension partition that no chain reaches; its space is free to be reclaimed. */
+export interface Orphan {
+  readonly uuid: string
+  /** Both in bytes. */
+  readonly start: number
+  readonly length: number
+}
+
+/** A head with its extensions, in order. */
+export interface Chain {
+  readonly segments: readonly [Partition, ...Partition[]]
+  readonly defect?: DdiError
+}
+
+export function isContinued({ attributes }: Partition): boolean {
+  return (attributes & partitionAttributes.continued) !== 0n
+}
+
+/** The chains of a table, in the order of their heads, and the extensions that none reaches. */
+export function findChains(table: Gpt): { readonly chains: readonly Chain[]; readonly orphans: readonly Partition[] } {
+  const byUuid = new Map<string, Partition[]>()
+  for (const partition of table.partitions)
+    byUuid.set(partition.uuid, [...(byUuid.get(partition.uuid) ?? []), partition])
+  const heads = table.partitions.filter(({ typeUuid }) => typeUuid !== extensionTypeUuid)
+  const chains = heads.map((head) => followChain(head, byUuid, table.entryCount))
+  const reached = new Set(chains.flatMap(({ segments }) => segments))
+  const orphans = table.partitions.filter((one) => one.typeUuid === extensionTypeUuid && !reached.has(one))
+  return { chains, orphans }
+}
+
+function followChain(head: Partition, byUuid: ReadonlyMap<string, readonly Partition[]>, most: number): Chain {
+  const segments: [Partition, ...Partition[]] = [head]
+  const name = `volume ${JSON.stringify(head.label)} (${head.uuid})`
+  const broken = (what: string): Chain => ({
+    segments,
+    defect: new DdiError('ERR_DDI_CHAIN_BROKEN', `${name} is broken: ${what}. It cannot be used without it`),
+  })
+  while (isContinued(segments.at(-1)!)) {
+    const n = segments.length
+    if (n >= most) return broken(`it goes on after ${n} segments, as many as the table has entries`)
+    const uuid = extensionUuid(head.uuid, n)
+    const [next, second] = byUuid.get(uuid) ?? []
+    if (!next) return broken(`extension ${n}, partition UUID ${uuid}, is missing`)
+    if (second)
+      return broken(`extension ${n}, partition UUID ${uuid}, is there twice (${next.number} and ${second.number})`)
+    if (next.typeUuid !== extensionTypeUuid)
+      return broken(`extension ${n}, partition ${next.number}, UUID ${uuid}, is of type ${next.typeUuid}`)
+    segments.push(next)
+  }
+  const crooked = segments.findIndex(({ start, length }) => start % alignment !== 0 || length % alignment !== 0)
+  if (segments.length === 1 || crooked < 0) return { segments }
+  const { number, uuid, start, length } = segments[crooked]!
+  return {
+    segments,
+    defect: new DdiError(
+      'ERR_DDI_CHAIN_MISALIGNED',
+      `${name} is misaligned: segment ${crooked}, partition ${number}, UUID ${uuid}, has ${length} bytes from ${start}, not multiples of ${alignment}`,
+    ),
+  }
+}
+
+/** The volumes of a table: a head with its extensions is one, of an extent a segment. In the order of the heads’ numbers. */
+export function tableVolumes(table: Gpt): { readonly volumes: readonly Volume[]; readonly orphans: readonly Orphan[] } {
+  const { chains, orphans } = findChains(table)
+  return {
+    volumes: chains.map(({ segments, defect }) => ({
+      ...partitionVolume(segments[0]),
+      size: segments.reduce((sum, { length }) => sum + length, 0),
+      extents: segments.map(({ start, length }) => ({ start, length })),
+      ...(defect && { defect }),
+    })),
+    orphans: orphans.map(({ uuid, start, length }) => ({ uuid, start, length })),
+  }
+}
