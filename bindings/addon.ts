@@ -99,6 +99,8 @@ export interface Addon {
   blockAddPartition(fd: number, device: string, number: number, start: number, length: number): Promise<void>
   /** BLKPG_DEL_PARTITION */
   blockDeletePartition(fd: number, device: string, number: number): Promise<void>
+  /** flock(2), exclusive and without waiting; EAGAIN where another process holds it. Given up with the descriptor. */
+  lockExclusively(fd: number, path: string): Promise<void>
   /** mknod(2) of a block device node with mode 0600 */
   makeBlockNode(path: string, major: number, minor: number): Promise<void>
 

@@ -5,6 +5,9 @@ export type ErrorKind = 'usage' | 'image' | 'permission' | 'system'
 export const errorCodes = {
   ERR_DDI_USAGE: ['usage', 'an argument or option is missing, unknown or out of its range'],
   ERR_DDI_NAME: ['usage', 'a name for an attachment has characters or a length that device names cannot have'],
+  ERR_DDI_NO_VOLUME: ['usage', 'a disk has no volume of that label or UUID, or several of that label'],
+  ERR_DDI_VOLUME_EXISTS: ['usage', 'a disk has a volume of that UUID'],
+  ERR_DDI_SHRINK_REFUSED: ['usage', 'a volume would become smaller than what its file system or hash tree claims'],
   ERR_DDI_ROOT_HASH_FORMAT: ['usage', 'a given root hash is not hexadecimal, or not of the length of its algorithm'],
   ERR_DDI_ROOT_HASH_FILE: ['image', 'a root hash in a side file or extended attribute is malformed'],
   ERR_DDI_IMAGE_KIND: ['image', 'the path is neither a regular file nor a block device'],
@@ -51,6 +54,8 @@ export const errorCodes = {
   ERR_DDI_VERITY_CORRUPT: ['image', 'blocks do not match the hash tree'],
   ERR_DDI_NOTHING_TO_ATTACH: ['image', 'the image has no volume that this machine would attach'],
   ERR_DDI_PERMISSION: ['permission', 'the operation needs privileges that this process does not have'],
+  ERR_DDI_NO_SPACE: ['system', 'a disk has not as much free space as a volume needs'],
+  ERR_DDI_TABLE_FULL: ['system', 'a GPT has no free entry left'],
   ERR_DDI_NOT_FOUND: ['system', 'a file that was named does not exist'],
   ERR_DDI_IO: ['system', 'reading failed'],
   ERR_DDI_ABORTED: ['system', 'the caller asked to stop'],

@@ -33,5 +33,7 @@ export {
 } from './plan/plan.js'
 export type { HashAlgorithm, Superblock } from './verity/superblock.js'
 export type { BadBlocks } from './verity/verify.js'
+export type { VolumeHead } from './volume/change.js'
+export { type CreateOptions, type Disk, openDisk } from './volume/disk.js'
 export { extensionTypeUuid, extensionUuid, type Orphan } from './volume/extension.js'
 export type { Volume, VolumeFlags } from './volume/volume.js'

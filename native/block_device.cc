@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <linux/blkpg.h>
 #include <linux/fs.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -76,12 +77,21 @@ Napi::Value MakeNode(const Napi::CallbackInfo& info) {
       });
 }
 
+// flock(fd, LOCK_EX | LOCK_NB): as udev's rules ask of who writes to a block device (https://systemd.io/BLOCK_DEVICE_LOCKING)
+Napi::Value Lock(const Napi::CallbackInfo& info) {
+  return Task<Nothing>::Run(info.Env(), [fd = Int(info, 0), path = Text(info, 1)]() -> Outcome<Nothing> {
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) return KernelError{errno, "flock", path};
+    return Nothing{};
+  });
+}
+
 }  // namespace
 
 void ExportBlockDevice(Napi::Env env, Napi::Object exports) {
   exports["blockGeometry"] = Napi::Function::New(env, GetGeometry);
   exports["blockAddPartition"] = Napi::Function::New(env, AddPartition);
   exports["blockDeletePartition"] = Napi::Function::New(env, DeletePartition);
+  exports["lockExclusively"] = Napi::Function::New(env, Lock);
   exports["makeBlockNode"] = Napi::Function::New(env, MakeNode);
 }
 

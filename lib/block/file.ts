@@ -1,7 +1,8 @@
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open, readFile } from 'node:fs/promises'
+import { addon } from '../../bindings/addon.js'
 import { DdiError, systemError } from '../errors.js'
-import type { Source } from './source.js'
+import type { Source, Target } from './source.js'
 
 /** A regular file or block device, open for reading. */
 export interface FileSource extends Source, AsyncDisposable {
@@ -16,15 +17,40 @@ export interface FileSource extends Source, AsyncDisposable {
  * @throws ERR_DDI_NOT_FOUND, ERR_DDI_PERMISSION, ERR_DDI_IMAGE_KIND (directory, FIFO, …), ERR_DDI_IMAGE_EMPTY
  */
 export async function openFile(path: string): Promise<FileSource> {
+  return await openChecked(path, constants.O_RDONLY)
+}
+
+/** A regular file or block device, open for writing, and locked against others who ask. */
+export interface FileTarget extends FileSource, Target {}
+
+/**
+ * Opens an image file or block device for reading and writing, for us alone: a block device that is mounted, held by
+ * device-mapper or open exclusively elsewhere is refused, and so is what another process has locked.
+ * @throws as {@link openFile}, and ERR_DDI_BUSY
+ */
+export async function openFileForWriting(path: string): Promise<FileTarget> {
+  const file = await openChecked(path, constants.O_RDWR | constants.O_EXCL)
+  try {
+    await addon().lockExclusively(file.fd, path)
+    return file
+  } catch (error) {
+    await file.close()
+    throw systemError(error, `cannot lock ${path}: another process works on it`, { EAGAIN: 'ERR_DDI_BUSY' })
+  }
+}
+
+async function openChecked(path: string, flags: number): Promise<OpenFile> {
   let handle: FileHandle
   try {
     // Non-blocking, or a FIFO without a writer would keep us here for ever.
-    handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
+    handle = await open(path, flags | constants.O_NONBLOCK | constants.O_NOCTTY)
   } catch (error) {
     throw systemError(error, `cannot open ${path}`, {
       ENOENT: 'ERR_DDI_NOT_FOUND',
       ENOTDIR: 'ERR_DDI_NOT_FOUND',
       ENXIO: 'ERR_DDI_IMAGE_KIND',
+      EISDIR: 'ERR_DDI_IMAGE_KIND',
+      EBUSY: 'ERR_DDI_BUSY',
     })
   }
   try {
@@ -41,7 +67,7 @@ export async function openFile(path: string): Promise<FileSource> {
   }
 }
 
-class OpenFile implements FileSource {
+class OpenFile implements FileTarget {
   readonly #handle: FileHandle
 
   constructor(
@@ -74,6 +100,24 @@ class OpenFile implements FileSource {
       done += bytesRead
     }
     return bytes
+  }
+
+  async write(offset: number, bytes: Uint8Array): Promise<void> {
+    for (let done = 0; done < bytes.length; ) {
+      try {
+        done += (await this.#handle.write(bytes, done, bytes.length - done, offset + done)).bytesWritten
+      } catch (error) {
+        throw systemError(error, `cannot write ${this.path} at byte ${offset + done}`, { EIO: 'ERR_DDI_IO' })
+      }
+    }
+  }
+
+  async flush(): Promise<void> {
+    try {
+      await this.#handle.sync()
+    } catch (error) {
+      throw systemError(error, `cannot flush ${this.path}`, { EIO: 'ERR_DDI_IO' })
+    }
   }
 
   async close(): Promise<void> {

@@ -14,3 +14,11 @@ export interface Extent {
   readonly start: number
   readonly length: number
 }
+
+/** A source that can be written. */
+export interface Target extends Source {
+  /** Writes all of `bytes` at byte `offset`. @throws ERR_DDI_IO, ERR_DDI_PERMISSION */
+  write(offset: number, bytes: Uint8Array): Promise<void>
+  /** Returns when everything written before is on the medium. */
+  flush(): Promise<void>
+}

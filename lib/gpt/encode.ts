@@ -1,0 +1,88 @@
+import { DdiError } from '../errors.js'
+import { parseUuid, swapUuidEndianness } from '../uuid.js'
+import { crc32 } from './crc32.js'
+import type { Copy, Gpt, Partition } from './table.js'
+
+/** A run of bytes to write at an offset. */
+export interface Write {
+  readonly offset: number
+  readonly bytes: Uint8Array
+}
+
+const headerLength = 92
+const entryLength = 128
+
+/** Sectors that one entry array takes. */
+function arraySectors({ entryCount, entrySize, sectorSize }: Gpt): number {
+  return Math.ceil((entryCount * entrySize) / sectorSize)
+}
+
+/** A table as it stands on a disk of `size` bytes: its backup at the very end, all before it usable. */
+export function fitToDisk(table: Gpt, size: number): Gpt {
+  const sectors = Math.floor(size / table.sectorSize)
+  return { ...table, usableEnd: (sectors - 1 - arraySectors(table)) * table.sectorSize }
+}
+
+/**
+ * Encodes one copy of a table (UEFI specification 2.10, section 5.3).
+ * @returns its entry array, then its header: to be written and flushed in this order
+ * @throws ERR_DDI_GPT_ENTRY_SIZE for entries over 128 bytes, whose rest we would lose; ERR_DDI_GPT_ARRAY_RANGE and
+ *   ERR_DDI_GPT_ENTRY_RANGE where array or partitions do not fit
+ */
+export function encodeCopy(table: Gpt, size: number, copy: Copy): readonly [array: Write, header: Write] {
+  const { sectorSize, entrySize, entryCount, usableStart, usableEnd } = table
+  if (entrySize !== entryLength)
+    throw new DdiError(
+      'ERR_DDI_GPT_ENTRY_SIZE',
+      `entries of ${entrySize} bytes: only tables with ${entryLength} are written`,
+    )
+  const last = Math.floor(size / sectorSize) - 1
+  const length = arraySectors(table)
+  const [lba, alternate, arrayLba] = copy === 'primary' ? [1, last, 2] : [last, 1, last - length]
+  if ((2 + length) * sectorSize > usableStart || usableEnd > (last - length) * sectorSize)
+    throw new DdiError('ERR_DDI_GPT_ARRAY_RANGE', 'the entry array does not fit before and behind the usable range')
+  const array = new Uint8Array(entryCount * entrySize)
+  for (const partition of table.partitions) {
+    if (partition.start < usableStart || partition.start + partition.length > usableEnd)
+      throw new DdiError('ERR_DDI_GPT_ENTRY_RANGE', `partition ${partition.number} lies outside the usable range`)
+    array.set(encodeEntry(partition, sectorSize), (partition.number - 1) * entrySize)
+  }
+  const header = new Uint8Array(sectorSize)
+  const view = new DataView(header.buffer)
+  header.set(Buffer.from('EFI PART', 'latin1'))
+  view.setUint32(8, 0x00010000, true)
+  view.setUint32(12, headerLength, true)
+  view.setBigUint64(24, BigInt(lba), true)
+  view.setBigUint64(32, BigInt(alternate), true)
+  view.setBigUint64(40, BigInt(usableStart / sectorSize), true)
+  view.setBigUint64(48, BigInt(usableEnd / sectorSize - 1), true)
+  header.set(mixedEndian(table.uuid), 56)
+  view.setBigUint64(72, BigInt(arrayLba), true)
+  view.setUint32(80, entryCount, true)
+  view.setUint32(84, entrySize, true)
+  view.setUint32(88, crc32(array), true)
+  view.setUint32(16, crc32(header.subarray(0, headerLength)), true)
+  return [
+    { offset: arrayLba * sectorSize, bytes: array },
+    { offset: lba * sectorSize, bytes: header },
+  ]
+}
+
+function encodeEntry(partition: Partition, sectorSize: number): Uint8Array {
+  const entry = new Uint8Array(entryLength)
+  const view = new DataView(entry.buffer)
+  entry.set(mixedEndian(partition.typeUuid))
+  entry.set(mixedEndian(partition.uuid), 16)
+  view.setBigUint64(32, BigInt(partition.start / sectorSize), true)
+  view.setBigUint64(40, BigInt((partition.start + partition.length) / sectorSize - 1), true)
+  view.setBigUint64(48, partition.attributes, true)
+  for (let unit = 0; unit < Math.min(partition.label.length, 36); unit++)
+    view.setUint16(56 + 2 * unit, partition.label.charCodeAt(unit), true)
+  return entry
+}
+
+function mixedEndian(uuid: string): Uint8Array {
+  const bytes = parseUuid(uuid)
+  if (!bytes) throw new DdiError('ERR_DDI_USAGE', `${JSON.stringify(uuid)} is not a UUID`)
+  return swapUuidEndianness(bytes)
+}

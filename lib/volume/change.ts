@@ -1,0 +1,180 @@
+// Changes of volumes as pure functions from table to table; lib/volume/disk.ts commits what they return.
+import type { Extent } from '../block/source.js'
+import { DdiError } from '../errors.js'
+import { allocate, freeRuns, segmentUnit } from '../gpt/allocate.js'
+import { type Gpt, type Partition, partitionAttributes } from '../gpt/table.js'
+import { type Chain, extensionTypeUuid, extensionUuid, findChains } from './extension.js'
+
+/** What names a volume: its head's. */
+export interface VolumeHead {
+  readonly typeUuid: string
+  readonly uuid: string
+  /** At most 36 UTF-16 code units. */
+  readonly label: string
+  readonly attributes: bigint
+}
+
+export interface Change {
+  readonly table: Gpt
+  /** The whole volume after the change, in order; empty where it is gone. */
+  readonly extents: readonly Extent[]
+}
+
+/**
+ * Finds a chain by the head's UUID, or by a label that only one head has.
+ * @throws ERR_DDI_NO_VOLUME, or the chain's own defect
+ */
+export function findVolume(table: Gpt, name: string): Chain {
+  const { chains } = findChains(table)
+  const byUuid = chains.filter(({ segments }) => segments[0].uuid === name.toLowerCase())
+  const found = byUuid.length > 0 ? byUuid : chains.filter(({ segments }) => segments[0].label === name)
+  const [chain, second] = found
+  if (!chain) {
+    const labels = chains.map(({ segments }) => segments[0].label || segments[0].uuid).join(', ')
+    throw new DdiError(
+      'ERR_DDI_NO_VOLUME',
+      `the disk has no volume ${JSON.stringify(name)}; it has ${labels || 'none at all'}`,
+    )
+  }
+  if (second)
+    throw new DdiError('ERR_DDI_NO_VOLUME', `${found.length} volumes are labelled ${JSON.stringify(name)}: give a UUID`)
+  if (chain.defect) throw chain.defect
+  return chain
+}
+
+/** Bytes as whole segment units, rounded up. */
+function wholeUnits(bytes: number): number {
+  if (!Number.isSafeInteger(bytes) || bytes <= 0)
+    throw new DdiError('ERR_DDI_USAGE', `${bytes} is no size: a whole number of bytes above 0`)
+  return Math.ceil(bytes / segmentUnit) * segmentUnit
+}
+
+function extentsOf(segments: readonly Extent[]): Extent[] {
+  return segments.map(({ start, length }) => ({ start, length }))
+}
+
+/**
+ * A table in which the partitions of one chain are replaced: entries keep their numbers as far as they go, and what is
+ * more takes the lowest free ones.
+ */
+function withSegments(table: Gpt, old: readonly Partition[], head: VolumeHead, extents: readonly Extent[]): Change {
+  const others = table.partitions.filter((partition) => !old.includes(partition))
+  const taken = new Set(others.map(({ number }) => number))
+  const numbers = old.map(({ number }) => number)
+  for (let number = 1; number <= table.entryCount && numbers.length < extents.length; number++)
+    if (!taken.has(number) && !numbers.includes(number)) numbers.push(number)
+  if (numbers.length < extents.length)
+    throw new DdiError(
+      'ERR_DDI_TABLE_FULL',
+      `the volume would have ${extents.length} segments, and the table has room for ${numbers.length} of its ${table.entryCount} entries: defragment, or remove a volume`,
+    )
+  const ofHead = head.attributes & ~partitionAttributes.continued
+  const segments = extents.map(({ start, length }, n): Partition => {
+    const more = n < extents.length - 1 ? partitionAttributes.continued : 0n
+    const place = { number: numbers[n]!, start, length }
+    return n === 0
+      ? { ...place, typeUuid: head.typeUuid, uuid: head.uuid, label: head.label, attributes: ofHead | more }
+      : {
+          ...place,
+          typeUuid: extensionTypeUuid,
+          uuid: extensionUuid(head.uuid, n),
+          label: head.label,
+          attributes: partitionAttributes.noAuto | more,
+        }
+  })
+  const uuids = new Set(others.map(({ uuid }) => uuid))
+  const clash = segments.find(({ uuid }) => uuids.has(uuid))
+  if (clash) throw new DdiError('ERR_DDI_VOLUME_EXISTS', `the disk has a partition of UUID ${clash.uuid} already`)
+  const partitions = [...others, ...segments].sort((a, b) => a.number - b.number)
+  return { table: { ...table, partitions }, extents: extentsOf(segments) }
+}
+
+/** Makes a volume of at least `size` bytes. @throws ERR_DDI_NO_SPACE, ERR_DDI_TABLE_FULL, ERR_DDI_VOLUME_EXISTS */
+export function createVolume(table: Gpt, head: VolumeHead, size: number, alignment?: number): Change {
+  return withSegments(table, [], head, allocate(freeRuns(table, alignment), wholeUnits(size)))
+}
+
+/**
+ * Appends at least `by` bytes: in place as far as free space follows, then in new extensions.
+ * @throws ERR_DDI_NO_VOLUME, ERR_DDI_NO_SPACE, ERR_DDI_TABLE_FULL
+ */
+export function growVolume(table: Gpt, name: string, by: number, alignment?: number): Change {
+  const { segments } = findVolume(table, name)
+  const last = segments.at(-1)!
+  const end = last.start + last.length
+  const wanted = wholeUnits(by)
+  const following = Math.min(
+    table.usableEnd,
+    ...table.partitions.map(({ start }) => start).filter((start) => start >= end),
+  )
+  const crooked = end % segmentUnit !== 0
+  const inPlace = crooked ? 0 : Math.min(wanted, Math.floor((following - end) / segmentUnit) * segmentUnit)
+  const grown = [...segments.slice(0, -1), { ...last, length: last.length + inPlace }]
+  const left = wanted - inPlace
+  const occupied = {
+    ...table,
+    partitions: table.partitions.map((one) => (one === last ? { ...one, ...grown.at(-1)! } : one)),
+  }
+  const more = left > 0 ? allocateLargest(freeRuns(occupied, alignment), left) : []
+  return withSegments(table, segments, segments[0], [...extentsOf(grown), ...more])
+}
+
+/** For growing, the largest free run comes first: what a chain gets should keep it short. */
+function allocateLargest(runs: readonly Extent[], size: number): Extent[] {
+  return allocate(
+    [...runs].sort((a, b) => b.length - a.length),
+    size,
+  )
+}
+
+/** Cuts `by` bytes, at most, off the end. @throws ERR_DDI_NO_VOLUME, ERR_DDI_USAGE where nothing would be left */
+export function shrinkVolume(table: Gpt, name: string, by: number): Change {
+  const { segments } = findVolume(table, name)
+  const size = segments.reduce((sum, { length }) => sum + length, 0)
+  const kept = wholeUnits(Math.max(1, size - by))
+  if (by >= size) throw new DdiError('ERR_DDI_USAGE', `the volume has ${size} bytes: to give up all of them, remove it`)
+  const extents: Extent[] = []
+  let left = Math.min(kept, size)
+  for (const { start, length } of segments) {
+    if (left === 0) break
+    const part = Math.min(length, left)
+    extents.push({ start, length: part })
+    left -= part
+  }
+  return withSegments(table, segments, segments[0], extents)
+}
+
+/** Removes a volume with all its extensions. @throws ERR_DDI_NO_VOLUME */
+export function removeVolume(table: Gpt, name: string): Change {
+  return withSegments(table, findVolume(table, name).segments, headless, [])
+}
+
+const headless: VolumeHead = { typeUuid: '', uuid: '', label: '', attributes: 0n }
+
+/**
+ * Gives a volume another label, UUID or type; its extensions follow in the same table.
+ * @throws ERR_DDI_NO_VOLUME, ERR_DDI_VOLUME_EXISTS
+ */
+export function renameVolume(table: Gpt, name: string, head: Partial<VolumeHead>): Change {
+  const { segments } = findVolume(table, name)
+  return withSegments(table, segments, { ...segments[0], ...head }, extentsOf(segments))
+}
+
+/** Where a volume would lie in fewer segments; undefined where there is no such place. */
+export function compactVolume(table: Gpt, name: string, alignment?: number): Change | undefined {
+  const { segments } = findVolume(table, name)
+  if (segments.length === 1) return undefined
+  const size = segments.reduce((sum, { length }) => sum + length, 0)
+  const runs = freeRuns(table, alignment)
+  if (runs.reduce((sum, { length }) => sum + length, 0) < size) return undefined
+  const extents = allocate(runs, size)
+  return extents.length < segments.length ? withSegments(table, segments, segments[0], extents) : undefined
+}
+
+/** Frees the extensions that no chain reaches. Nothing is freed while a chain is broken: they may be what it misses. */
+export function reclaimOrphans(table: Gpt): Gpt {
+  const { chains, orphans } = findChains(table)
+  const broken = chains.find(({ defect }) => defect)?.defect
+  if (broken) throw broken
+  return { ...table, partitions: table.partitions.filter((one) => !orphans.includes(one)) }
+}

@@ -1,0 +1,209 @@
+import { extentSource, sliceExtents } from '../block/extents.js'
+import { openFileForWriting } from '../block/file.js'
+import type { Extent, Source, Target } from '../block/source.js'
+import { DdiError, throwIfAborted } from '../errors.js'
+import { freeRuns } from '../gpt/allocate.js'
+import { commitGpt } from '../gpt/commit.js'
+import { describeProblem, readGpt } from '../gpt/read.js'
+import type { Copy, Gpt, GptProblem } from '../gpt/table.js'
+import {
+  type Change,
+  compactVolume,
+  createVolume,
+  findVolume,
+  growVolume,
+  reclaimOrphans,
+  removeVolume,
+  renameVolume,
+  shrinkVolume,
+  type VolumeHead,
+} from './change.js'
+import { claimedSize } from './claimed-size.js'
+import { findChains, type Orphan, tableVolumes } from './extension.js'
+import type { Volume } from './volume.js'
+
+export interface CreateOptions {
+  /** What the volume begins with; flushed before the table names the volume. At most `size` bytes. */
+  readonly from?: Source
+  /** Where segments may start, in bytes. Default: 1 MiB. */
+  readonly alignment?: number
+  readonly signal?: AbortSignal
+}
+
+/**
+ * A disk whose volumes change. Each change is one all-or-nothing write of its table: data before the table that names
+ * it, the table before what it gave up is used again.
+ */
+export interface Disk extends AsyncDisposable {
+  readonly path: string
+  /** In bytes. */
+  readonly size: number
+  readonly volumes: readonly Volume[]
+  readonly free: readonly Extent[]
+  readonly orphans: readonly Orphan[]
+  /** @throws ERR_DDI_NO_SPACE, ERR_DDI_TABLE_FULL, ERR_DDI_VOLUME_EXISTS */
+  create(head: VolumeHead, size: number, options?: CreateOptions): Promise<Volume>
+  /** Appends `by` bytes. @throws ERR_DDI_NO_VOLUME, ERR_DDI_NO_SPACE, ERR_DDI_TABLE_FULL */
+  grow(name: string, by: number): Promise<Volume>
+  /** Cuts `by` bytes off the end. @throws ERR_DDI_NO_VOLUME, ERR_DDI_SHRINK_REFUSED unless forced */
+  shrink(name: string, by: number, options?: { readonly force?: boolean }): Promise<Volume>
+  /** @throws ERR_DDI_NO_VOLUME */
+  remove(name: string): Promise<void>
+  /** Changes label, UUID or type. @throws ERR_DDI_NO_VOLUME, ERR_DDI_VOLUME_EXISTS */
+  rename(name: string, head: Partial<VolumeHead>): Promise<Volume>
+  /** Copies volumes to where they have fewer segments, while that helps. @returns the volumes that moved */
+  defragment(options?: { readonly signal?: AbortSignal }): Promise<readonly Volume[]>
+  /** What is wrong with the table, for people. `repair` rewrites both copies and frees orphans. */
+  check(options?: { readonly repair?: boolean }): Promise<readonly string[]>
+  close(): Promise<void>
+}
+
+/**
+ * Opens a disk image or block device to change its volumes.
+ * @throws as `openFile` and `readGpt`, and ERR_DDI_BUSY where someone else uses it
+ */
+export async function openDisk(path: string): Promise<Disk> {
+  const file = await openFileForWriting(path)
+  try {
+    return await diskOn(file, path, () => file.close())
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+/** The same over any target. */
+export async function diskOn(target: Target, path: string, close: () => Promise<void> = async () => {}): Promise<Disk> {
+  const { table, copy, problems } = await readGpt(target)
+  return new OpenDisk(target, path, table, copy, problems, close)
+}
+
+const copyStep = 4 * 1024 * 1024
+
+class OpenDisk implements Disk {
+  #table: Gpt
+  #copy: Copy
+  #problems: readonly GptProblem[]
+  readonly #target: Target
+
+  constructor(
+    target: Target,
+    readonly path: string,
+    table: Gpt,
+    copy: Copy,
+    problems: readonly GptProblem[],
+    readonly close: () => Promise<void>,
+  ) {
+    this.#target = target
+    this.#table = table
+    this.#copy = copy
+    this.#problems = problems
+  }
+
+  get size(): number {
+    return this.#target.size
+  }
+
+  get volumes(): readonly Volume[] {
+    return tableVolumes(this.#table).volumes
+  }
+
+  get free(): readonly Extent[] {
+    return freeRuns(this.#table)
+  }
+
+  get orphans(): readonly Orphan[] {
+    return tableVolumes(this.#table).orphans
+  }
+
+  async create(head: VolumeHead, size: number, options: CreateOptions = {}): Promise<Volume> {
+    const { from, alignment, signal } = options
+    if (from && from.size > size)
+      throw new DdiError('ERR_DDI_USAGE', `the volume would have ${size} bytes, and what goes into it has ${from.size}`)
+    const change = createVolume(this.#table, head, size, alignment)
+    if (from) await this.#copyInto(change.extents, from, signal)
+    return await this.#commit(change, head.uuid)
+  }
+
+  async grow(name: string, by: number): Promise<Volume> {
+    const { uuid } = findVolume(this.#table, name).segments[0]
+    return await this.#commit(growVolume(this.#table, name, by), uuid)
+  }
+
+  async shrink(name: string, by: number, { force = false }: { readonly force?: boolean } = {}): Promise<Volume> {
+    const { segments } = findVolume(this.#table, name)
+    const change = shrinkVolume(this.#table, name, by)
+    const claimed = force ? 0 : await claimedSize(extentSource(this.#target, segments))
+    const left = change.extents.reduce((sum, { length }) => sum + length, 0)
+    if (left < claimed)
+      throw new DdiError(
+        'ERR_DDI_SHRINK_REFUSED',
+        `${name} would have ${left} bytes, and what is in it claims ${claimed}: shrink that first, or force it`,
+      )
+    return await this.#commit(change, segments[0].uuid)
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#replace(removeVolume(this.#table, name).table)
+  }
+
+  async rename(name: string, head: Partial<VolumeHead>): Promise<Volume> {
+    const { uuid } = findVolume(this.#table, name).segments[0]
+    return await this.#commit(renameVolume(this.#table, name, head), head.uuid ?? uuid)
+  }
+
+  async defragment({ signal }: { readonly signal?: AbortSignal } = {}): Promise<readonly Volume[]> {
+    const moved: Volume[] = []
+    for (const { segments, defect } of findChains(this.#table).chains) {
+      const { uuid } = segments[0]
+      const change = defect ? undefined : compactVolume(this.#table, uuid)
+      if (!change) continue
+      // The new place is free by the table that counts until the commit: a power cut leaves the volume where it was.
+      await this.#copyInto(change.extents, extentSource(this.#target, segments), signal)
+      moved.push(await this.#commit(change, uuid))
+    }
+    return moved
+  }
+
+  async check({ repair = false }: { readonly repair?: boolean } = {}): Promise<readonly string[]> {
+    const { chains, orphans } = findChains(this.#table)
+    const findings = [
+      ...this.#problems.map(describeProblem),
+      ...chains.flatMap(({ defect }) => (defect ? [defect.message] : [])),
+      ...orphans.map(({ number, uuid }) => `partition ${number}: extension ${uuid} belongs to no volume`),
+    ]
+    if (repair && findings.length > 0) await this.#replace(reclaimOrphans(this.#table))
+    return findings
+  }
+
+  async #copyInto(extents: readonly Extent[], from: Source, signal?: AbortSignal): Promise<void> {
+    for (let done = 0; done < from.size; ) {
+      throwIfAborted(signal)
+      const bytes = await from.read(done, Math.min(copyStep, from.size - done))
+      let written = 0
+      for (const { start, length } of sliceExtents(extents, done, bytes.length)) {
+        await this.#target.write(start, bytes.subarray(written, written + length))
+        written += length
+      }
+      done += bytes.length
+    }
+    await this.#target.flush()
+  }
+
+  async #commit(change: Change, uuid: string): Promise<Volume> {
+    await this.#replace(change.table)
+    return this.volumes.find((volume) => volume.uuid === uuid)!
+  }
+
+  async #replace(next: Gpt): Promise<void> {
+    await commitGpt(this.#target, { table: this.#table, copy: this.#copy }, next)
+    const { table, copy, problems } = await readGpt(this.#target)
+    this.#table = table
+    this.#copy = copy
+    this.#problems = problems
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}

@@ -1,0 +1,303 @@
+import assert from 'node:assert/strict'
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { memorySource } from '../../lib/block/memory.js'
+import type { Target } from '../../lib/block/source.js'
+import { readGpt, scanGpt } from '../../lib/gpt/index.js'
+import { DdiError, type Disk, extensionTypeUuid, openDisk } from '../../lib/index.js'
+import { diskOn } from '../../lib/volume/disk.js'
+import { makeDisk } from '../support/gpt.js'
+import { emptyFile, formatVerity, MiB, makeFileSystem, makeGptImage, typeUuids } from '../support/images.js'
+import { attempt, run, temporaryFolder } from '../support/run.js'
+
+const head = (label: string, more = {}) => ({
+  typeUuid: typeUuids.home,
+  uuid: randomUUID(),
+  label,
+  attributes: 0n,
+  ...more,
+})
+
+/** A disk in memory that remembers each write. */
+function recordingTarget(
+  bytes: Buffer,
+): Target & { readonly bytes: Buffer; readonly writes: { offset: number; bytes: Buffer }[] } {
+  const writes: { offset: number; bytes: Buffer }[] = []
+  return {
+    ...memorySource(bytes),
+    bytes,
+    writes,
+    async write(offset, part) {
+      assert.ok(offset + part.length <= bytes.length)
+      writes.push({ offset, bytes: Buffer.from(part) })
+      bytes.set(part, offset)
+    },
+    async flush() {},
+  }
+}
+
+function emptyDisk(mebibytes: number, entryCount = 128): Buffer {
+  return makeDisk({ sectorSize: 512, sectors: mebibytes * 2048, entryCount, entries: [] })
+}
+
+/** What a disk says that a volume holds, segment after segment. */
+function contents(disk: Disk, bytes: Buffer, uuid: string): Buffer {
+  const { extents } = disk.volumes.find((volume) => volume.uuid === uuid)!
+  return Buffer.concat(extents.map(({ start, length }) => bytes.subarray(start, start + length)))
+}
+
+test('50 random sequences of changes: tables that sgdisk and sfdisk accept, data as a model predicts', async () => {
+  using folder = temporaryFolder()
+  const size = fc.integer({ min: 1, max: 6 * 256 }).map((units) => units * 4096)
+  const verb = fc.oneof(
+    fc.record({ verb: fc.constant('create' as const), size }),
+    fc.record({ verb: fc.constant('create' as const), size }),
+    fc.record({ verb: fc.constant('grow' as const), pick: fc.nat(), size }),
+    fc.record({ verb: fc.constant('shrink' as const), pick: fc.nat(), size }),
+    fc.record({ verb: fc.constant('remove' as const), pick: fc.nat() }),
+    fc.record({ verb: fc.constant('retag' as const), pick: fc.nat() }),
+    fc.record({ verb: fc.constant('defragment' as const) }),
+  )
+  let chained = 0
+  let sequences = 0
+  await fc.assert(
+    fc.asyncProperty(fc.array(verb, { minLength: 10, maxLength: 30 }), async (verbs) => {
+      const bytes = emptyDisk(24)
+      const disk = await diskOn(recordingTarget(bytes), 'memory')
+      const model = new Map<string, Buffer>()
+      /** Fills what a volume gained with bytes of its own, through its segments. */
+      const fill = (uuid: string, before: Buffer) => {
+        const { extents, size } = disk.volumes.find((volume) => volume.uuid === uuid)!
+        const data = Buffer.concat([before, randomBytes(Math.max(0, size - before.length))]).subarray(0, size)
+        let at = 0
+        for (const { start, length } of extents) {
+          data.copy(bytes, start, at, at + length)
+          at += length
+        }
+        model.set(uuid, data)
+      }
+      for (const step of verbs) {
+        const names = [...model.keys()]
+        const name = 'pick' in step ? names[step.pick % Math.max(1, names.length)] : undefined
+        try {
+          if (step.verb === 'create') {
+            const from = randomBytes(step.size)
+            const volume = await disk.create(head('volume'), step.size, { from: memorySource(from) })
+            model.set(volume.uuid!, from)
+          } else if (step.verb === 'defragment') {
+            const before = disk.volumes.map(({ extents }) => extents.length)
+            await disk.defragment()
+            for (const [index, { extents }] of disk.volumes.entries()) assert.ok(extents.length <= before[index]!)
+          } else if (name !== undefined) {
+            const data = model.get(name)!
+            if (step.verb === 'grow') {
+              await disk.grow(name, step.size)
+              assert.ok(contents(disk, bytes, name).subarray(0, data.length).equals(data))
+              fill(name, data)
+            } else if (step.verb === 'shrink') {
+              await disk.shrink(name, step.size)
+              model.set(name, data.subarray(0, data.length - step.size))
+            } else if (step.verb === 'remove') {
+              await disk.remove(name)
+              model.delete(name)
+            } else {
+              const uuid = randomUUID()
+              await disk.rename(name, { uuid })
+              model.delete(name)
+              model.set(uuid, data)
+            }
+          }
+        } catch (error) {
+          // A full disk and a shrink to nothing are fine, and change nothing.
+          assert.ok(
+            error instanceof DdiError && ['ERR_DDI_NO_SPACE', 'ERR_DDI_USAGE'].includes(error.code),
+            String(error),
+          )
+        }
+        assert.equal(disk.volumes.length, model.size)
+        assert.deepEqual(disk.orphans, [])
+        for (const [uuid, data] of model) assert.ok(contents(disk, bytes, uuid).equals(data))
+      }
+      if (disk.volumes.some(({ extents }) => extents.length > 1)) chained++
+      const path = join(folder.path, `disk${sequences++}`)
+      writeFileSync(path, bytes)
+      assert.match(run('sgdisk', '--verify', path), /No problems found/)
+      assert.equal(attempt('sfdisk', '--verify', path).status, 0)
+    }),
+    { numRuns: 50 },
+  )
+  assert.ok(chained > 3, `${chained} sequences ended with chains`)
+})
+
+test('power cut: at every sector of every write, torn or not, a disk is the old one or the new one', async () => {
+  const first = head('first', { uuid: '11111111-1111-4111-8111-111111111111' })
+  const second = head('second', { uuid: '22222222-2222-4222-8222-222222222222' })
+  const setUp = async () => {
+    const bytes = emptyDisk(12, 16)
+    const disk = await diskOn(recordingTarget(bytes), 'memory')
+    await disk.create(first, MiB)
+    await disk.create(second, MiB)
+    await disk.grow(first.uuid, 2 * MiB)
+    return bytes
+  }
+  const verbs: Record<string, (disk: Disk) => Promise<unknown>> = {
+    create: (disk) => disk.create(head('third'), 2 * MiB, { from: memorySource(randomBytes(8192)) }),
+    'grow in place': (disk) => disk.grow(first.uuid, MiB),
+    'grow by an extension': (disk) => disk.grow(second.uuid, MiB),
+    shrink: (disk) => disk.shrink(first.uuid, 2 * MiB),
+    remove: (disk) => disk.remove(first.uuid),
+    rename: (disk) => disk.rename(first.uuid, { label: 'other', uuid: randomUUID() }),
+    defragment: (disk) => disk.defragment(),
+    repair: (disk) => disk.check({ repair: true }),
+  }
+  const damages: Record<string, (bytes: Buffer) => void> = {
+    none: () => {},
+    'primary lost': (bytes) => bytes.fill(0, 512, 1024),
+    'backup lost': (bytes) => bytes.fill(0, bytes.length - 512),
+  }
+  let cuts = 0
+  const tableOf = async (bytes: Buffer) => {
+    const scan = await scanGpt(memorySource(bytes))
+    assert.ok('table' in scan, 'code' in scan ? scan.code : '')
+    return JSON.stringify(scan.table.partitions, (_, value) => (typeof value === 'bigint' ? String(value) : value))
+  }
+  for (const [verb, change] of Object.entries(verbs)) {
+    for (const [name, damage] of Object.entries(damages)) {
+      const before = await setUp()
+      damage(before)
+      const target = recordingTarget(Buffer.from(before))
+      await change(await diskOn(target, 'memory'))
+      const [old, changed] = [await tableOf(before), await tableOf(target.bytes)]
+      if (verb !== 'repair') assert.notEqual(old, changed, verb)
+      const disk = Buffer.from(before)
+      for (const write of target.writes) {
+        for (let at = 0; at < write.bytes.length; at += 512) {
+          const sector = write.bytes.subarray(at, at + 512)
+          const place = disk.subarray(write.offset + at, write.offset + at + sector.length)
+          const previous = Buffer.from(place)
+          // Data is not the table's business, and much: there, a cut at every sector but torn at none is enough.
+          const torn = write.offset >= MiB && write.offset < disk.length - MiB ? [] : [1, 8, 17, 91, 92, 256, 511]
+          for (const k of torn) {
+            for (const rest of [previous.subarray(k), Buffer.alloc(sector.length - k)]) {
+              place.set(sector.subarray(0, k))
+              place.set(rest, k)
+              const table = await tableOf(disk)
+              assert.ok(table === old || table === changed, `${verb}, ${name}, byte ${write.offset + at}, torn at ${k}`)
+              cuts++
+            }
+          }
+          place.set(sector)
+          const table = await tableOf(disk)
+          assert.ok(table === old || table === changed, `${verb}, ${name}, byte ${write.offset + at}`)
+          cuts++
+        }
+      }
+      assert.equal(await tableOf(disk), changed)
+    }
+  }
+  assert.ok(cuts > 1000)
+})
+
+test('a real file: created, filled, grown, renamed, removed; the peers see it', async () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'disk.raw')
+  makeGptImage(path, 32 * MiB, [{ type: typeUuids.linuxGeneric, size: MiB, label: 'kept' }])
+  const data = makeFileSystem(folder.path, 'erofs')
+  {
+    await using disk = await openDisk(path)
+    await assert.rejects(openDisk(path), { code: 'ERR_DDI_BUSY' })
+    const volume = await disk.create(head('acme_1'), 4 * MiB, { from: memorySource(readFileSync(data)) })
+    assert.deepEqual(volume.extents, [{ start: 2 * MiB, length: 4 * MiB }])
+    await disk.create(head('wall'), MiB)
+    const grown = await disk.grow('acme_1', 2 * MiB)
+    assert.equal(grown.extents.length, 2)
+    await disk.rename('acme_1', { label: 'acme_2' })
+  }
+  const { partitions } = JSON.parse(run('sfdisk', '--json', path)).partitiontable
+  assert.deepEqual(
+    partitions.map(({ type, name }: { type: string; name: string }) => [type.toLowerCase(), name]),
+    [
+      [typeUuids.linuxGeneric, 'kept'],
+      [typeUuids.home, 'acme_2'],
+      [typeUuids.home, 'wall'],
+      [extensionTypeUuid, 'acme_2'],
+    ],
+  )
+  const sum = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
+  const written = readFileSync(path).subarray(2 * MiB, 2 * MiB + readFileSync(data).length)
+  assert.equal(sum(written), sum(readFileSync(data)))
+  await using disk = await openDisk(path)
+  await disk.remove('wall')
+  const [moved] = await disk.defragment()
+  assert.equal(moved?.extents.length, 1)
+  assert.deepEqual(await disk.check(), [])
+})
+
+test('what cannot be done says why, and writes nothing', async () => {
+  const target = recordingTarget(emptyDisk(8, 4))
+  const disk = await diskOn(target, 'memory')
+  const one = await disk.create(head('one'), MiB)
+  await disk.create(head('twin'), MiB)
+  await disk.create(head('twin'), MiB)
+  const writes = target.writes.length
+  await assert.rejects(disk.create(head('large'), 64 * MiB), {
+    code: 'ERR_DDI_NO_SPACE',
+    message: /free in 1 runs, the largest of/,
+  })
+  await assert.rejects(disk.create(head('same', { uuid: one.uuid }), MiB), { code: 'ERR_DDI_VOLUME_EXISTS' })
+  await assert.rejects(disk.create(head('zero'), 0), { code: 'ERR_DDI_USAGE' })
+  await assert.rejects(disk.create(head('small'), MiB, { from: memorySource(Buffer.alloc(2 * MiB)) }), {
+    code: 'ERR_DDI_USAGE',
+  })
+  await assert.rejects(disk.grow('none', MiB), { code: 'ERR_DDI_NO_VOLUME', message: /it has one, twin, twin/ })
+  await assert.rejects(disk.grow('twin', MiB), { code: 'ERR_DDI_NO_VOLUME', message: /2 volumes are labelled/ })
+  await assert.rejects(disk.shrink('one', MiB), { code: 'ERR_DDI_USAGE' })
+  assert.equal(target.writes.length, writes)
+  await disk.create(head('four'), MiB)
+  await assert.rejects(disk.create(head('five'), MiB), { code: 'ERR_DDI_TABLE_FULL' })
+})
+
+test('a volume is not cut below what is in it, unless forced', async () => {
+  using folder = temporaryFolder()
+  const formats: Record<string, (path: string) => void> = {
+    ext4: (path) => run('mkfs.ext4', '-q', path),
+    erofs: (path) => writeFileSync(path, readFileSync(makeFileSystem(folder.path, 'erofs'))),
+    squashfs: (path) => {
+      writeFileSync(join(folder.path, 'tree/random'), randomBytes(MiB))
+      writeFileSync(path, readFileSync(makeFileSystem(folder.path, 'squashfs')))
+    },
+    verity: (path) => void formatVerity(emptyFile(join(folder.path, 'data'), 64 * MiB), path),
+  }
+  for (const [name, format] of Object.entries(formats)) {
+    const path = emptyFile(join(folder.path, name), 8 * MiB)
+    format(path)
+    const data = readFileSync(path)
+    const size = Math.ceil(data.length / 4096) * 4096
+    const disk = await diskOn(recordingTarget(emptyDisk(24)), 'memory')
+    await disk.create(head(name), size, { from: memorySource(data) })
+    await assert.rejects(disk.shrink(name, 4096), { code: 'ERR_DDI_SHRINK_REFUSED' }, name)
+    await disk.grow(name, MiB)
+    // What was never the file system's may go.
+    assert.equal((await disk.shrink(name, MiB)).size, size)
+    await disk.grow(name, MiB)
+    assert.equal((await disk.shrink(name, MiB + 4096, { force: true })).size, size - 4096)
+  }
+})
+
+test('check finds a lost copy and orphans, and repairs both; a broken chain keeps its extensions', async () => {
+  const target = recordingTarget(emptyDisk(8))
+  const disk = await diskOn(target, 'memory')
+  const wide = await disk.create(head('wide'), MiB)
+  await disk.create(head('wall'), MiB)
+  await disk.grow('wide', MiB)
+  target.bytes.fill(0, 512, 1024)
+  const damaged = await diskOn(target, 'memory')
+  assert.equal((await damaged.check()).length, 1)
+  await damaged.check({ repair: true })
+  assert.deepEqual(await damaged.check(), [])
+  assert.equal((await readGpt(target)).copy, 'primary')
+  assert.equal(damaged.volumes.find(({ uuid }) => uuid === wide.uuid)!.extents.length, 2)
+})
