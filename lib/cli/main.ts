@@ -79,6 +79,12 @@ export function program(): Command {
     .addHelpText('after', examples('ddi-attach verify image.raw', 'ddi-attach verify /dev/sda --root-hash 4f2a…'))
     .action(async (image, options) => (await import('./verify.js')).runVerify(image, options))
 
+  addVolumeVerbs(
+    ddi
+      .command('volume')
+      .description('change the volumes of a disk, in extension partitions where one run is not enough'),
+  )
+
   ddi
     .command('completion')
     .description('print a completion script for a shell')
@@ -92,8 +98,82 @@ export function program(): Command {
     )
     .action(async (shell) => (await import('./completion.js')).runCompletion(shell, ddi))
 
-  for (const command of [ddi, ...ddi.commands]) command.exitOverride()
+  for (const command of [ddi, ...ddi.commands, ...ddi.commands.flatMap(({ commands }) => commands)])
+    command.exitOverride()
   return ddi
+}
+
+function addVolumeVerbs(volume: Command): void {
+  const disk = ['<disk>', 'disk image or block device'] as const
+  const name = ['<name>', 'label or UUID of the volume'] as const
+
+  withJson(volume.command('list'))
+    .description('list the volumes, with a picture of the disk')
+    .argument(...disk)
+    .addHelpText('after', examples('ddi-attach volume list disk.raw'))
+    .action(async (path, options) => (await import('./volume.js')).runListVolumes(path, options))
+
+  withJson(volume.command('create'))
+    .description('make a volume: in one run of free space where one is large enough, else chained')
+    .argument(...disk)
+    .requiredOption('--type <type>', 'root, usr, home, srv, var, linux-generic, …, or a type UUID')
+    .option('--arch <name>', 'processor of the type (default: this machine’s)')
+    .option('--size <size>', 'such as 512M or 2G (default: that of --from)')
+    .option('--label <label>', 'at most 36 characters')
+    .option('--uuid <uuid>', 'partition UUID (default: a random one)')
+    .option('--from <file>', 'what the volume begins with')
+    .addHelpText(
+      'after',
+      examples('ddi-attach volume create disk.raw --type root --size 2G --label acme_1.4 --from root.erofs'),
+    )
+    .action(async (path, options) => (await import('./volume.js')).runCreate(path, options))
+
+  withJson(volume.command('grow'))
+    .description('append space to a volume')
+    .argument(...disk)
+    .argument(...name)
+    .requiredOption('--size <size>', 'how much more, such as +1G')
+    .addHelpText('after', examples('ddi-attach volume grow disk.raw home --size +1G'))
+    .action(async (path, which, options) => (await import('./volume.js')).runGrow(path, which, options))
+
+  withJson(volume.command('shrink'))
+    .description('cut space off the end of a volume; never below what its file system claims')
+    .argument(...disk)
+    .argument(...name)
+    .requiredOption('--size <size>', 'how much less, such as 1G')
+    .option('--force', 'cut even what the file system claims')
+    .addHelpText('after', examples('ddi-attach volume shrink disk.raw home --size 1G'))
+    .action(async (path, which, options) => (await import('./volume.js')).runShrink(path, which, options))
+
+  volume
+    .command('remove')
+    .description('remove a volume with all its segments')
+    .argument(...disk)
+    .argument(...name)
+    .addHelpText('after', examples('ddi-attach volume remove disk.raw acme_1.3'))
+    .action(async (path, which) => (await import('./volume.js')).runRemove(path, which))
+
+  withJson(volume.command('rename'))
+    .description('give a volume another label or UUID')
+    .argument(...disk)
+    .argument(...name)
+    .option('--label <label>', 'the new label')
+    .option('--uuid <uuid>', 'the new UUID; extensions follow')
+    .addHelpText('after', examples('ddi-attach volume rename disk.raw acme_1.4 --label acme_1.5'))
+    .action(async (path, which, options) => (await import('./volume.js')).runRename(path, which, options))
+
+  withJson(volume.command('check'))
+    .description('say what is wrong with the table; --repair heals a lost copy and frees orphans')
+    .argument(...disk)
+    .option('--repair', 'heal it')
+    .addHelpText('after', examples('ddi-attach volume check disk.raw --repair'))
+    .action(async (path, options) => (await import('./volume.js')).runCheck(path, options))
+
+  withJson(volume.command('defragment'))
+    .description('copy volumes to where they have fewer segments, safe against power cuts')
+    .argument(...disk)
+    .addHelpText('after', examples('ddi-attach volume defragment disk.raw'))
+    .action(async (path, options) => (await import('./volume.js')).runDefragment(path, options))
 }
 
 function examples(...lines: string[]): string {

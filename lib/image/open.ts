@@ -1,5 +1,7 @@
 import { type FileSource, openFile } from '../block/file.js'
+import type { Extent } from '../block/source.js'
 import type { ErrorCode } from '../errors.js'
+import { freeRuns } from '../gpt/allocate.js'
 import { describeProblem, problemError } from '../gpt/read.js'
 import { scanGpt } from '../gpt/scan.js'
 import type { Copy } from '../gpt/table.js'
@@ -28,6 +30,8 @@ export interface Image extends AsyncDisposable {
   readonly volumes: readonly Volume[]
   /** Extension partitions that no volume reaches. */
   readonly orphans: readonly Orphan[]
+  /** The table’s free space, in runs that start on multiples of 1 MiB. */
+  readonly free: readonly Extent[]
   readonly source: FileSource
   close(): Promise<void>
 }
@@ -56,6 +60,7 @@ export async function openImage(path: string): Promise<Image> {
         table: { type: 'gpt', uuid: table.uuid, source: copy, problems: [...problems, ...defects] },
         volumes,
         orphans,
+        free: freeRuns(table),
       }
     }
     if (scan.code !== 'ERR_DDI_NO_TABLE') throw problemError(scan)
@@ -65,6 +70,7 @@ export async function openImage(path: string): Promise<Image> {
       table: { type: 'none', uuid: null, source: null, problems: [] },
       volumes: [wholeImage(source.size)],
       orphans: [],
+      free: [],
     }
   } catch (error) {
     await close()

@@ -1,0 +1,16 @@
+import { DdiError } from '../errors.js'
+
+const units = ['', 'K', 'M', 'G', 'T', 'P']
+
+/**
+ * Reads a size as people write it: `4096`, `512K`, `1.5G`, `2GiB`, with or without a `+`; powers of 1024.
+ * @returns bytes
+ * @throws ERR_DDI_USAGE
+ */
+export function parseSize(text: string): number {
+  const match = /^\+?(\d+(?:\.\d+)?)([KMGTP]?)(?:i?B)?$/i.exec(text)
+  const bytes = match ? Number(match[1]) * 1024 ** units.indexOf(match[2]!.toUpperCase()) : Number.NaN
+  if (!Number.isSafeInteger(Math.round(bytes)) || bytes <= 0)
+    throw new DdiError('ERR_DDI_USAGE', `${JSON.stringify(text)} is no size: write 4096, 512K, 1.5G, …`)
+  return Math.round(bytes)
+}

@@ -1,0 +1,185 @@
+import { randomUUID } from 'node:crypto'
+import { type FileSource, openFile } from '../block/file.js'
+import { DdiError } from '../errors.js'
+import { type Designator, dpsTypes } from '../gpt/dps-types.js'
+import { machineArchitectures } from '../image/architecture.js'
+import { openImage } from '../image/open.js'
+import { parseUuid } from '../uuid.js'
+import { type Disk, openDisk } from '../volume/disk.js'
+import type { Volume } from '../volume/volume.js'
+import { untilInterrupted } from './interrupt.js'
+import type { JsonOption } from './options.js'
+import { formatSize, print, printable, printJson, printTable } from './output.js'
+import { parseSize } from './size.js'
+
+export interface CreateVerbOptions extends JsonOption {
+  readonly type: string
+  readonly arch?: string
+  readonly size?: string
+  readonly label?: string
+  readonly uuid?: string
+  readonly from?: string
+}
+
+export interface ChangeVerbOptions extends JsonOption {
+  readonly size: string
+  readonly force?: boolean
+}
+
+export interface RenameVerbOptions extends JsonOption {
+  readonly label?: string
+  readonly uuid?: string
+}
+
+/** Opens a disk for one change, tells the volume that it left, and closes it. */
+async function change(path: string, { json }: JsonOption, how: (disk: Disk) => Promise<Volume>): Promise<void> {
+  await using disk = await openDisk(path)
+  const volume = await how(disk)
+  const { designator, architecture, uuid, typeUuid, label, flags, size, extents } = volume
+  if (json !== 'off') printJson({ designator, architecture, uuid, typeUuid, label, flags, size, extents }, json)
+  else
+    print(
+      `${printable(label || uuid!)}: ${formatSize(size)} in ${extents.length} ${extents.length === 1 ? 'segment' : 'segments'}`,
+    )
+}
+
+export async function runCreate(path: string, options: CreateVerbOptions): Promise<void> {
+  const from: FileSource | undefined = options.from === undefined ? undefined : await openFile(options.from)
+  try {
+    const size = options.size === undefined ? from?.size : parseSize(options.size)
+    if (size === undefined) throw new DdiError('ERR_DDI_USAGE', 'give --size, or --from a file whose size it takes')
+    const uuid = options.uuid === undefined ? randomUUID() : checkedUuid(options.uuid)
+    const head = {
+      typeUuid: typeUuidOf(options.type, options.arch),
+      uuid,
+      label: checkedLabel(options.label ?? ''),
+      attributes: 0n,
+    }
+    const signal = untilInterrupted()
+    await change(path, options, (disk) => disk.create(head, size, { signal, ...(from && { from }) }))
+  } finally {
+    await from?.close()
+  }
+}
+
+export async function runGrow(path: string, name: string, options: ChangeVerbOptions): Promise<void> {
+  const by = parseSize(options.size)
+  await change(path, options, (disk) => disk.grow(name, by))
+}
+
+export async function runShrink(path: string, name: string, options: ChangeVerbOptions): Promise<void> {
+  const by = parseSize(options.size)
+  await change(path, options, (disk) => disk.shrink(name, by, { force: options.force ?? false }))
+}
+
+export async function runRename(path: string, name: string, options: RenameVerbOptions): Promise<void> {
+  if (options.label === undefined && options.uuid === undefined)
+    throw new DdiError('ERR_DDI_USAGE', 'give --label or --uuid, or both')
+  const label = options.label === undefined ? {} : { label: checkedLabel(options.label) }
+  const uuid = options.uuid === undefined ? {} : { uuid: checkedUuid(options.uuid) }
+  await change(path, options, (disk) => disk.rename(name, { ...label, ...uuid }))
+}
+
+export async function runRemove(path: string, name: string): Promise<void> {
+  await using disk = await openDisk(path)
+  await disk.remove(name)
+}
+
+export async function runDefragment(path: string, { json }: JsonOption): Promise<void> {
+  await using disk = await openDisk(path)
+  const moved = await disk.defragment({ signal: untilInterrupted() })
+  if (json !== 'off') printJson({ moved: moved.map(({ uuid, extents }) => ({ uuid, extents })) }, json)
+  else
+    for (const { label, uuid, extents } of moved)
+      print(`${printable(label || uuid!)}: now in ${extents.length} segments`)
+}
+
+export async function runCheck(
+  path: string,
+  { json, repair = false }: JsonOption & { repair?: boolean },
+): Promise<void> {
+  const findings = await checkDisk(path, repair)
+  if (json !== 'off') printJson({ findings, repaired: repair && findings.length > 0 }, json)
+  else for (const finding of findings) print(`${repair ? 'repaired: ' : ''}${printable(finding)}`)
+}
+
+async function checkDisk(path: string, repair: boolean): Promise<readonly string[]> {
+  await using disk = await openDisk(path)
+  return await disk.check({ repair })
+}
+
+export async function runListVolumes(path: string, { json }: JsonOption): Promise<void> {
+  await using image = await openImage(path)
+  const { volumes, orphans, free } = image
+  if (json !== 'off') {
+    const shown = volumes.map(({ designator, uuid, label, size, extents, defect }) => ({
+      designator,
+      uuid,
+      label,
+      size,
+      extents,
+      defect: defect?.message ?? null,
+    }))
+    printJson({ volumes: shown, orphans, free }, json)
+    return
+  }
+  await printTable(
+    ['VOLUME', 'LABEL', 'SIZE', 'SEGMENTS', 'STATE', 'UUID'],
+    volumes.map((volume) => [
+      volume.designator,
+      volume.label,
+      formatSize(volume.size),
+      volume.extents.length,
+      volume.defect ? 'broken' : 'good',
+      volume.uuid,
+    ]),
+  )
+  const pieces = [
+    ...volumes.flatMap(({ label, uuid, extents }) =>
+      extents.map((extent, n) => ({ ...extent, owner: `${label || uuid}${extents.length > 1 ? ` (${n})` : ''}` })),
+    ),
+    ...orphans.map((orphan) => ({ ...orphan, owner: 'orphan' })),
+    ...free.map((run) => ({ ...run, owner: 'free' })),
+  ].sort((a, b) => a.start - b.start)
+  print('')
+  await printTable(
+    ['START', 'SIZE', 'PICTURE', 'BELONGS TO'],
+    pieces.map(({ start, length, owner }) => [
+      formatSize(start),
+      formatSize(length),
+      picture(length, image.size, owner),
+      owner,
+    ]),
+  )
+}
+
+const widest = 40
+
+/** A bar as long as its share of the disk; free space is light. */
+function picture(length: number, size: number, owner: string): string {
+  return (owner === 'free' ? '░' : owner === 'orphan' ? '▒' : '█').repeat(
+    Math.max(1, Math.round((length / size) * widest)),
+  )
+}
+
+function typeUuidOf(type: string, architecture: string = machineArchitectures()[0] ?? ''): string {
+  if (parseUuid(type)) return type.toLowerCase()
+  for (const [uuid, known] of dpsTypes)
+    if (known.designator === type && (known.architecture === null || known.architecture === architecture)) return uuid
+  const designators = new Set<Designator>([...dpsTypes.values()].map(({ designator }) => designator))
+  throw new DdiError(
+    'ERR_DDI_USAGE',
+    `no partition type ${type} for ${architecture}: one of ${[...designators].join(', ')}, or a UUID`,
+  )
+}
+
+function checkedUuid(text: string): string {
+  if (!parseUuid(text)) throw new DdiError('ERR_DDI_USAGE', `${JSON.stringify(text)} is not a UUID`)
+  return text.toLowerCase()
+}
+
+function checkedLabel(text: string): string {
+  if (text.length > 36)
+    throw new DdiError('ERR_DDI_USAGE', `the label has ${text.length} UTF-16 units, and a GPT keeps 36`)
+  return text
+}
