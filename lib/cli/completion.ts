@@ -14,6 +14,8 @@ interface Verb {
   readonly name: string
   readonly description: string
   readonly options: readonly { readonly flag: string; readonly description: string }[]
+  /** The verbs under it, as `volume` has them. */
+  readonly verbs: readonly Verb[]
 }
 
 function verbs(program: Command): Verb[] {
@@ -21,22 +23,25 @@ function verbs(program: Command): Verb[] {
     name: command.name(),
     description: command.description(),
     options: command.options.map((option) => ({ flag: option.long ?? option.flags, description: option.description })),
+    verbs: verbs(command),
   }))
 }
 
 function bash(program: Command): string {
   const all = verbs(program)
-  const cases = all.map(({ name, options }) => `    ${name}) words="${options.map(({ flag }) => flag).join(' ')}" ;;`)
+  const flags = ({ options }: Verb) => options.map(({ flag }) => flag).join(' ')
+  const names = (of: readonly Verb[]) => of.map(({ name }) => name).join(' ')
+  const cases = all.flatMap((verb) => [
+    ...verb.verbs.map((under) => `    "${verb.name} ${under.name}") words="${flags(under)}" ;;`),
+    `    "${verb.name} "*) words="${verb.verbs.length > 0 ? names(verb.verbs) : flags(verb)}" ;;`,
+  ])
   return `_ddi_attach() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" verb="\${COMP_WORDS[1]}" words=""
-  case "$verb" in
+  local current="\${COMP_WORDS[COMP_CWORD]}" words=""
+  case "\${COMP_WORDS[1]} \${COMP_WORDS[2]}" in
 ${cases.join('\n')}
-    *) words="${all
-      .find(({ name }) => name === 'attach')!
-      .options.map(({ flag }) => flag)
-      .join(' ')}" ;;
+    *) words="${flags(all.find(({ name }) => name === 'attach')!)}" ;;
   esac
-  [ "$COMP_CWORD" -eq 1 ] && words="${all.map(({ name }) => name).join(' ')} --help --version"
+  [ "$COMP_CWORD" -eq 1 ] && words="${names(all)} --help --version"
   COMPREPLY=($(compgen -W "$words" -- "$current") $(compgen -f -- "$current"))
 }
 complete -o filenames -F _ddi_attach ddi-attach`
@@ -48,13 +53,17 @@ function zsh(program: Command): string {
 
 function fish(program: Command): string {
   const quote = (text: string) => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
-  return verbs(program)
-    .flatMap(({ name, description, options }) => [
-      `complete -c ddi-attach -n __fish_use_subcommand -a ${name} -d ${quote(description)}`,
-      ...options.map(
-        ({ flag, description }) =>
-          `complete -c ddi-attach -n ${quote(`__fish_seen_subcommand_from ${name}`)} -l ${flag.slice(2)} -d ${quote(description)}`,
-      ),
-    ])
-    .join('\n')
+  const lines = (all: readonly Verb[], condition: string): string[] =>
+    all.flatMap(({ name, description, options, verbs }) => {
+      const inside = `__fish_seen_subcommand_from ${name}`
+      return [
+        `complete -c ddi-attach -n ${quote(condition)} -a ${name} -d ${quote(description)}`,
+        ...options.map(
+          ({ flag, description }) =>
+            `complete -c ddi-attach -n ${quote(inside)} -l ${flag.slice(2)} -d ${quote(description)}`,
+        ),
+        ...lines(verbs, inside),
+      ]
+    })
+  return lines(verbs(program), '__fish_use_subcommand').join('\n')
 }

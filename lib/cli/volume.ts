@@ -37,10 +37,7 @@ async function change(path: string, { json }: JsonOption, how: (disk: Disk) => P
   const volume = await how(disk)
   const { designator, architecture, uuid, typeUuid, label, flags, size, extents } = volume
   if (json !== 'off') printJson({ designator, architecture, uuid, typeUuid, label, flags, size, extents }, json)
-  else
-    print(
-      `${printable(label || uuid!)}: ${formatSize(size)} in ${extents.length} ${extents.length === 1 ? 'segment' : 'segments'}`,
-    )
+  else print(`${printable(label || uuid!)}: ${formatSize(size)} in ${segmentCount(extents.length)}`)
 }
 
 export async function runCreate(path: string, options: CreateVerbOptions): Promise<void> {
@@ -91,7 +88,7 @@ export async function runDefragment(path: string, { json }: JsonOption): Promise
   if (json !== 'off') printJson({ moved: moved.map(({ uuid, extents }) => ({ uuid, extents })) }, json)
   else
     for (const { label, uuid, extents } of moved)
-      print(`${printable(label || uuid!)}: now in ${extents.length} segments`)
+      print(`${printable(label || uuid!)}: now in ${segmentCount(extents.length)}`)
 }
 
 export async function runCheck(
@@ -151,6 +148,10 @@ export async function runListVolumes(path: string, { json }: JsonOption): Promis
       owner,
     ]),
   )
+}
+
+function segmentCount(count: number): string {
+  return `${count} ${count === 1 ? 'segment' : 'segments'}`
 }
 
 const widest = 40

@@ -49,15 +49,28 @@ function wholeUnits(bytes: number): number {
   return Math.ceil(bytes / segmentUnit) * segmentUnit
 }
 
+/** Extents that lie one behind the other are one. */
+function coalesce(extents: readonly Extent[]): Extent[] {
+  const merged: Extent[] = []
+  for (const { start, length } of extents) {
+    const last = merged.at(-1)
+    if (last && last.start + last.length === start)
+      merged[merged.length - 1] = { start: last.start, length: last.length + length }
+    else merged.push({ start, length })
+  }
+  return merged
+}
+
 function extentsOf(segments: readonly Extent[]): Extent[] {
   return segments.map(({ start, length }) => ({ start, length }))
 }
 
 /**
- * A table in which the partitions of one chain are replaced: entries keep their numbers as far as they go, and what is
+ * A table in which the partitions of one chain are replaced by a segment for each run of `pieces`: entries keep their numbers as far as they go, and what is
  * more takes the lowest free ones.
  */
-function withSegments(table: Gpt, old: readonly Partition[], head: VolumeHead, extents: readonly Extent[]): Change {
+function withSegments(table: Gpt, old: readonly Partition[], head: VolumeHead, pieces: readonly Extent[]): Change {
+  const extents = coalesce(pieces)
   const others = table.partitions.filter((partition) => !old.includes(partition))
   const taken = new Set(others.map(({ number }) => number))
   const numbers = old.map(({ number }) => number)
@@ -160,16 +173,34 @@ export function renameVolume(table: Gpt, name: string, head: Partial<VolumeHead>
   return withSegments(table, segments, { ...segments[0], ...head }, extentsOf(segments))
 }
 
-/** Where a volume would lie in fewer segments; undefined where there is no such place. */
+/**
+ * One step towards fewer segments: all of the volume in other free space, else as much of a segment as fits into the free
+ * space behind its predecessor, until none of it is left. What moves goes to space that is free now, so that a copy harms nothing.
+ * @returns undefined where no step is left
+ */
 export function compactVolume(table: Gpt, name: string, alignment?: number): Change | undefined {
   const { segments } = findVolume(table, name)
   if (segments.length === 1) return undefined
   const size = segments.reduce((sum, { length }) => sum + length, 0)
   const runs = freeRuns(table, alignment)
-  if (runs.reduce((sum, { length }) => sum + length, 0) < size) return undefined
-  const extents = allocate(runs, size)
-  return extents.length < segments.length ? withSegments(table, segments, segments[0], extents) : undefined
+  const elsewhere = runs.reduce((sum, { length }) => sum + length, 0) < size ? segments : allocate(runs, size)
+  if (elsewhere.length < segments.length) return withSegments(table, segments, segments[0], elsewhere)
+  const gaps = freeRuns(table, segmentUnit)
+  for (const [n, segment] of segments.entries()) {
+    const previous = segments[n - 1]
+    const end = previous && previous.start + previous.length
+    const gap = gaps.find(({ start }) => start === end)
+    // Each step is a commit: a gap of a few sectors is not worth its thousands.
+    if (!gap || gap.length < Math.min(segment.length, smallestStep)) continue
+    const length = Math.min(gap.length, segment.length)
+    const rest = { start: segment.start + length, length: segment.length - length }
+    const pieces = [...segments.slice(0, n), { start: gap.start, length }, ...(rest.length > 0 ? [rest] : [])]
+    return withSegments(table, segments, segments[0], [...pieces, ...segments.slice(n + 1)])
+  }
+  return undefined
 }
+
+const smallestStep = 1024 * 1024
 
 /** Frees the extensions that no chain reaches. Nothing is freed while a chain is broken: they may be what it misses. */
 export function reclaimOrphans(table: Gpt): Gpt {

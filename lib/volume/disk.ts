@@ -155,12 +155,17 @@ class OpenDisk implements Disk {
   async defragment({ signal }: { readonly signal?: AbortSignal } = {}): Promise<readonly Volume[]> {
     const moved: Volume[] = []
     for (const { segments, defect } of findChains(this.#table).chains) {
+      if (defect) continue
       const { uuid } = segments[0]
-      const change = defect ? undefined : compactVolume(this.#table, uuid)
-      if (!change) continue
-      // The new place is free by the table that counts until the commit: a power cut leaves the volume where it was.
-      await this.#copyInto(change.extents, extentSource(this.#target, segments), signal)
-      moved.push(await this.#commit(change, uuid))
+      let volume: Volume | undefined
+      for (let from = segments as readonly Extent[]; ; from = volume.extents) {
+        const change = compactVolume(this.#table, uuid)
+        if (!change) break
+        // The new place is free by the table that counts until the commit: a power cut leaves the volume where it was.
+        await this.#move(from, change.extents, signal)
+        volume = await this.#commit(change, uuid)
+      }
+      if (volume) moved.push(volume)
     }
     return moved
   }
@@ -188,6 +193,20 @@ class OpenDisk implements Disk {
       done += bytes.length
     }
     await this.#target.flush()
+  }
+
+  /** Copies what lies elsewhere in `to` than in `from`, two lists of extents of one length. */
+  async #move(from: readonly Extent[], to: readonly Extent[], signal?: AbortSignal): Promise<void> {
+    let offset = 0
+    for (const extent of from) {
+      const shift = extent.start - offset
+      for (const { start, length } of sliceExtents(to, offset, extent.length)) {
+        const source = { start: offset + shift, length }
+        if (start !== source.start)
+          await this.#copyInto([{ start, length }], extentSource(this.#target, [source]), signal)
+        offset += length
+      }
+    }
   }
 
   async #commit(change: Change, uuid: string): Promise<Volume> {

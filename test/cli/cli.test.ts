@@ -52,8 +52,10 @@ test('a missing system library is an error that names its package', () => {
 })
 
 test('every verb explains itself, with examples', () => {
-  for (const verb of ['attach', 'inspect', 'plan', 'list', 'detach', 'verify', 'completion']) {
-    const { status, stdout } = cli(verb, '--help')
+  const volumeVerbs = ['list', 'create', 'grow', 'shrink', 'remove', 'rename', 'check', 'defragment']
+  const verbs = ['attach', 'inspect', 'plan', 'list', 'detach', 'verify', 'completion']
+  for (const verb of [...verbs.map((one) => [one]), ...volumeVerbs.map((one) => ['volume', one])]) {
+    const { status, stdout } = cli(...verb, '--help')
     assert.equal(status, 0)
     assert.match(stdout, /Examples:\n {2}/)
   }
@@ -130,6 +132,44 @@ test('verify names bad blocks on stdout and has status 3', () => {
   assert.deepEqual(JSON.parse(verify('--json=short').stdout).badBlocks, [
     { designator: 'root', level: 'data', first: 5, count: 2 },
   ])
+})
+
+test('volume verbs change a disk that sgdisk accepts, and say what they did', () => {
+  using folder = temporaryFolder()
+  const disk = join(folder.path, 'disk.raw')
+  makeGptImage(disk, 64 * MiB, [])
+  const volume = (verb: string, ...args: string[]) => {
+    const { status, stdout, stderr } = cli('volume', verb, disk, ...args)
+    assert.equal(status, 0, stderr)
+    return stdout
+  }
+  const from = join(folder.path, 'content')
+  writeFileSync(from, 'content')
+  volume('create', '--type=root', '--arch=x86-64', '--size=20M', '--label=acme_1', `--from=${from}`)
+  volume('create', '--type', typeUuids.home, '--size=10MiB', '--label=home')
+  assert.equal(volume('grow', 'acme_1', '--size', '+20M'), 'acme_1: 40M in 2 segments\n')
+  assert.match(volume('list'), /home\n.*acme_1 \(1\)\n.*free\n/)
+  const { volumes } = JSON.parse(volume('list', '--json=short'))
+  assert.equal(volumes[0].size, 40 * MiB)
+  assert.equal(readFileSync(disk).toString('latin1', volumes[0].extents[0].start).slice(0, 7), 'content')
+  volume('rename', 'acme_1', '--label=acme_2')
+  volume('remove', 'home')
+  assert.equal(volume('shrink', 'acme_2', '--size=1.5M'), 'acme_2: 38.5M in 2 segments\n')
+  assert.equal(volume('defragment'), 'acme_2: now in 1 segment\n')
+  assert.equal(volume('check'), '')
+  assert.match(run('sgdisk', '--verify', disk), /No problems found/)
+  const refused: [number, string, ...string[]][] = [
+    [1, 'grow', 'acme_2', '--size=1T'],
+    [2, 'grow', 'acme_2', '--size=large'],
+    [2, 'grow', 'nobody', '--size=1M'],
+    [2, 'create', '--type=nonsense', '--size=1M'],
+    [2, 'create', '--type=home', `--label=${'x'.repeat(37)}`, '--size=1M'],
+    [2, 'create', '--type=home'],
+    [2, 'rename', 'acme_2'],
+    [2, 'rename', 'acme_2', '--uuid=1234'],
+  ]
+  for (const [expected, verb, ...args] of refused)
+    assert.equal(cli('volume', verb, disk, ...args).status, expected, verb)
 })
 
 test('labels cannot speak to the terminal', () => {

@@ -236,6 +236,21 @@ test('a real file: created, filled, grown, renamed, removed; the peers see it', 
   assert.deepEqual(await disk.check(), [])
 })
 
+test('defragmenting closes gaps, one segment at a time, where no run holds the whole volume', async () => {
+  const target = recordingTarget(emptyDisk(20))
+  const disk = await diskOn(target, 'memory')
+  const data = randomBytes(12 * MiB)
+  const { uuid } = await disk.create(head('wide'), 4 * MiB, { from: memorySource(data.subarray(0, 4 * MiB)) })
+  await disk.create(head('wall'), 4 * MiB)
+  const { extents } = await disk.grow('wide', 4 * MiB)
+  data.copy(target.bytes, extents[1]!.start, 4 * MiB, 8 * MiB)
+  await disk.create(head('last'), 4 * MiB)
+  await disk.remove('wall')
+  const [moved] = await disk.defragment()
+  assert.deepEqual(moved?.extents, [{ start: MiB, length: 8 * MiB }])
+  assert.ok(contents(disk, target.bytes, uuid!).equals(data.subarray(0, 8 * MiB)))
+})
+
 test('what cannot be done says why, and writes nothing', async () => {
   const target = recordingTarget(emptyDisk(8, 4))
   const disk = await diskOn(target, 'memory')
