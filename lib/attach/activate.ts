@@ -2,18 +2,12 @@ import { open } from 'node:fs/promises'
 import type { DmDevice, DmTarget } from '../../bindings/addon.js'
 import { deviceNumber } from '../block/file.js'
 import { DdiError, throwIfAborted } from '../errors.js'
-import {
-  type BaseNode,
-  deviceName,
-  type LinearNode,
-  type Plan,
-  type PlannedVolume,
-  type VerityNode,
-} from '../plan/plan.js'
+import { type BaseNode, deviceName, type Plan, type PlannedVolume, type VerityNode } from '../plan/plan.js'
 import { detachNamed } from './detach.js'
 import { type DeviceMapper, formatDevice, openDeviceMapper } from './device-mapper.js'
 import { attachLoop, type Loop } from './loop.js'
 import { deviceUuid, loopReference } from './names.js'
+import { linearTable } from './tables.js'
 import { beginUdevTransaction } from './udev.js'
 
 /** An attached image. `detach` undoes it, as does leaving the scope of an `await using`. */
@@ -62,7 +56,8 @@ async function activateMapped(plan: Plan, mapper: DeviceMapper, { signal }: Acti
         {
           name: deviceName(plan.name, node.id),
           uuid: deviceUuid(node.kind, node.id, plan.name),
-          targets: node.kind === 'linear' ? linearTable(node, numbers) : verityTable(node, numbers),
+          targets:
+            node.kind === 'linear' ? linearTable(node.extents, numbers.get(node.base)!) : verityTable(node, numbers),
           readOnly: node.readOnly,
           inner: !plan.volumes.some((volume) => volume.node === node.id),
         },
@@ -114,20 +109,6 @@ function checkSize(loop: Loop, expected: number, { path }: BaseNode): void {
     )
 }
 
-const sectors = (bytes: number) => Math.floor(bytes / 512)
-
-/** drivers/md/dm-linear.c: `<device> <start sector>`, a target per extent. */
-function linearTable(node: LinearNode, numbers: ReadonlyMap<string, string>): DmTarget[] {
-  let startSector = 0
-  return node.extents.map((extent) => {
-    const sectorCount = sectors(extent.length)
-    const parameters = `${numbers.get(node.base)} ${sectors(extent.start)}`
-    const target = { startSector, sectorCount, type: 'linear', parameters }
-    startSector += sectorCount
-    return target
-  })
-}
-
 /** Documentation/admin-guide/device-mapper/verity.rst, "Construction Parameters". */
 function verityTable(node: VerityNode, numbers: ReadonlyMap<string, string>): DmTarget[] {
   const parameters = [
@@ -142,7 +123,7 @@ function verityTable(node: VerityNode, numbers: ReadonlyMap<string, string>): Dm
     node.rootHash,
     node.salt || '-',
   ].join(' ')
-  return [{ startSector: 0, sectorCount: sectors(node.size), type: 'verity', parameters }]
+  return [{ startSector: 0, sectorCount: node.size / 512, type: 'verity', parameters }]
 }
 
 /** Without device-mapper: a loop device for each volume that is one extent of a base. */

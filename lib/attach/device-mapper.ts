@@ -30,6 +30,8 @@ export interface DeviceMapper extends AsyncDisposable {
    * @throws ERR_DDI_NAME_IN_USE, ERR_DDI_MISSING_TARGET, ERR_DDI_PERMISSION, ERR_DDI_KERNEL
    */
   create(device: NewDevice, udev: UdevTransaction): Promise<DmDevice>
+  /** Replaces the live table of a device, with input and output held back meanwhile. @throws ERR_DDI_KERNEL */
+  reload(name: string, targets: readonly DmTarget[], readOnly: boolean, udev: UdevTransaction): Promise<void>
   /** Removes a device. @throws ERR_DDI_BUSY, ERR_DDI_KERNEL; a device that is gone is no error. */
   remove(name: string, udev: UdevTransaction, deferred?: boolean): Promise<void>
   /** Makes the node in /dev/mapper where udev did not. */
@@ -107,6 +109,20 @@ class OpenDeviceMapper implements DeviceMapper {
         )
       const lines = targets.map((one) => `${one.startSector} ${one.sectorCount} ${one.type} ${one.parameters}`)
       throw systemError(error, `the kernel refused the table of ${name} (${lines.join('; ')}; the kernel log has more)`)
+    }
+  }
+
+  async reload(name: string, targets: readonly DmTarget[], readOnly: boolean, udev: UdevTransaction): Promise<void> {
+    await this.#load(name, targets, readOnly)
+    try {
+      await addon().dmSuspend(this.#fd, name)
+    } catch (error) {
+      throw systemError(error, `cannot suspend device ${name}`)
+    }
+    try {
+      await udev.run(false, (event) => addon().dmResume(this.#fd, name, event))
+    } catch (error) {
+      throw systemError(error, `cannot resume device ${name}`)
     }
   }
 

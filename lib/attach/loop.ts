@@ -195,18 +195,27 @@ export interface ListedLoop extends LoopStatus {
   readonly backing: string
 }
 
+/** The configured loop devices and the paths of their backing files; needs no privileges. */
+export async function loopBackings(): Promise<readonly { readonly device: string; readonly backing: string }[]> {
+  const names = (await readdir('/sys/block').catch(() => [] as string[])).filter((name) => /^loop\d+$/.test(name))
+  const backings = await Promise.all(
+    names.map(async (name) => ({
+      device: `/dev/${name}`,
+      // Absent where nothing is attached.
+      backing: await readFile(`/sys/block/${name}/loop/backing_file`, 'utf8').catch(() => ''),
+    })),
+  )
+  return backings.flatMap(({ device, backing }) => (backing ? [{ device, backing: backing.trimEnd() }] : []))
+}
+
 /** The configured loop devices, whoever made them. @throws ERR_DDI_PERMISSION */
 export async function listLoops(): Promise<readonly ListedLoop[]> {
   const loops: ListedLoop[] = []
-  for (const name of await readdir('/sys/block').catch(() => [] as string[])) {
-    if (!/^loop\d+$/.test(name)) continue
-    const backing = await readFile(`/sys/block/${name}/loop/backing_file`, 'utf8').catch(() => undefined)
-    if (backing === undefined) continue
-    const device = `/dev/${name}`
+  for (const { device, backing } of await loopBackings()) {
     try {
       const handle = await open(device, 'r')
       try {
-        loops.push({ ...(await addon().loopGetStatus(handle.fd, device)), device, backing: backing.trimEnd() })
+        loops.push({ ...(await addon().loopGetStatus(handle.fd, device)), device, backing })
       } finally {
         await handle.close()
       }

@@ -1,5 +1,4 @@
 import { extentSource, sliceExtents } from '../block/extents.js'
-import { openFileForWriting } from '../block/file.js'
 import type { Extent, Source, Target } from '../block/source.js'
 import { DdiError, throwIfAborted } from '../errors.js'
 import { freeRuns } from '../gpt/allocate.js'
@@ -43,7 +42,7 @@ export interface Disk extends AsyncDisposable {
   readonly orphans: readonly Orphan[]
   /** @throws ERR_DDI_NO_SPACE, ERR_DDI_TABLE_FULL, ERR_DDI_VOLUME_EXISTS */
   create(head: VolumeHead, size: number, options?: CreateOptions): Promise<Volume>
-  /** Appends `by` bytes. @throws ERR_DDI_NO_VOLUME, ERR_DDI_NO_SPACE, ERR_DDI_TABLE_FULL */
+  /** Appends `by` bytes; devices of ours that offer the volume grow with it. @throws ERR_DDI_NO_VOLUME, ERR_DDI_NO_SPACE, ERR_DDI_TABLE_FULL */
   grow(name: string, by: number): Promise<Volume>
   /** Cuts `by` bytes off the end. @throws ERR_DDI_NO_VOLUME, ERR_DDI_SHRINK_REFUSED unless forced */
   shrink(name: string, by: number, options?: { readonly force?: boolean }): Promise<Volume>
@@ -58,24 +57,27 @@ export interface Disk extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/**
- * Opens a disk image or block device to change its volumes.
- * @throws as `openFile` and `readGpt`, and ERR_DDI_BUSY where someone else uses it
- */
-export async function openDisk(path: string): Promise<Disk> {
-  const file = await openFileForWriting(path)
-  try {
-    return await diskOn(file, path, () => file.close())
-  } catch (error) {
-    await file.close()
-    throw error
-  }
+/** Who else stands on a disk while it changes: `lib/attach/disk.ts` knows, for what is attached. */
+export interface DiskUsers {
+  /** @throws ERR_DDI_BUSY where something uses any of these bytes */
+  refuseUsed(extents: readonly Extent[]): Promise<void>
+  /** Lets the users of a volume see that it has grown. */
+  grown(volume: Volume): Promise<void>
 }
 
-/** The same over any target. */
-export async function diskOn(target: Target, path: string, close: () => Promise<void> = async () => {}): Promise<Disk> {
+const nobody: DiskUsers = { refuseUsed: async () => {}, grown: async () => {} }
+
+/**
+ * The volumes of a disk, to be changed.
+ * @throws ERR_DDI_NO_TABLE and the `ERR_DDI_GPT_…` codes
+ */
+export async function diskOn(
+  target: Target,
+  path: string,
+  { users = nobody, close = async () => {} }: { readonly users?: DiskUsers; readonly close?: () => Promise<void> } = {},
+): Promise<Disk> {
   const { table, copy, problems } = await readGpt(target)
-  return new OpenDisk(target, path, table, copy, problems, close)
+  return new OpenDisk(target, path, table, copy, problems, users, close)
 }
 
 const copyStep = 4 * 1024 * 1024
@@ -85,6 +87,7 @@ class OpenDisk implements Disk {
   #copy: Copy
   #problems: readonly GptProblem[]
   readonly #target: Target
+  readonly #users: DiskUsers
 
   constructor(
     target: Target,
@@ -92,12 +95,14 @@ class OpenDisk implements Disk {
     table: Gpt,
     copy: Copy,
     problems: readonly GptProblem[],
+    users: DiskUsers,
     readonly close: () => Promise<void>,
   ) {
     this.#target = target
     this.#table = table
     this.#copy = copy
     this.#problems = problems
+    this.#users = users
   }
 
   get size(): number {
@@ -127,12 +132,15 @@ class OpenDisk implements Disk {
 
   async grow(name: string, by: number): Promise<Volume> {
     const { uuid } = findVolume(this.#table, name).segments[0]
-    return await this.#commit(growVolume(this.#table, name, by), uuid)
+    const volume = await this.#commit(growVolume(this.#table, name, by), uuid)
+    await this.#users.grown(volume)
+    return volume
   }
 
   async shrink(name: string, by: number, { force = false }: { readonly force?: boolean } = {}): Promise<Volume> {
     const { segments } = findVolume(this.#table, name)
     const change = shrinkVolume(this.#table, name, by)
+    await this.#users.refuseUsed(segments)
     const claimed = force ? 0 : await claimedSize(extentSource(this.#target, segments))
     const left = change.extents.reduce((sum, { length }) => sum + length, 0)
     if (left < claimed)
@@ -144,6 +152,7 @@ class OpenDisk implements Disk {
   }
 
   async remove(name: string): Promise<void> {
+    await this.#users.refuseUsed(findVolume(this.#table, name).segments)
     await this.#replace(removeVolume(this.#table, name).table)
   }
 
@@ -161,6 +170,7 @@ class OpenDisk implements Disk {
       for (let from = segments as readonly Extent[]; ; from = volume.extents) {
         const change = compactVolume(this.#table, uuid)
         if (!change) break
+        await this.#users.refuseUsed(from)
         // The new place is free by the table that counts until the commit: a power cut leaves the volume where it was.
         await this.#move(from, change.extents, signal)
         volume = await this.#commit(change, uuid)

@@ -1,0 +1,128 @@
+import { stat } from 'node:fs/promises'
+import { openFileForWriting } from '../block/file.js'
+import type { Extent } from '../block/source.js'
+import { DdiError } from '../errors.js'
+import { type Disk, type DiskUsers, diskOn } from '../volume/disk.js'
+import type { Volume } from '../volume/volume.js'
+import { openDeviceMapper } from './device-mapper.js'
+import { type FoundAttachment, findAttachments } from './list.js'
+import { type ListedLoop, listLoops, loopBackings } from './loop.js'
+import { parseLoopReference } from './names.js'
+import { linearExtents, linearTable } from './tables.js'
+import { beginUdevTransaction } from './udev.js'
+
+/**
+ * Opens a disk image or block device to change its volumes. What is attached of an image meanwhile is protected: volumes
+ * in use may grow, and their devices with them, but are neither cut, moved nor removed.
+ * @throws as `openFile` and `readGpt`, and ERR_DDI_BUSY where someone else uses the disk: another process that changes it,
+ *   a loop device that is not ours, and for a block device whoever holds it
+ */
+export async function openDisk(path: string): Promise<Disk> {
+  const file = await openFileForWriting(path)
+  const close = () => file.close()
+  try {
+    const users = file.kind === 'file' ? await usersOf(path) : undefined
+    return await diskOn(file, path, { close, ...(users && { users }) })
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** What stands on an image file; undefined where nothing does. */
+async function usersOf(path: string): Promise<DiskUsers | undefined> {
+  const { dev, ino } = await stat(path, { bigint: true })
+  const isOver = (loop: ListedLoop) => loop.backingDevice === String(dev) && loop.backingInode === String(ino)
+  if (!(await isBacking(dev, ino))) return undefined
+  const loops = (await listLoops()).filter(isOver)
+  const foreign = loops.find(({ reference }) => !parseLoopReference(reference))
+  if (foreign)
+    throw new DdiError('ERR_DDI_BUSY', `${foreign.device} lies over ${path}, and is not ours: detach it first`, {
+      path: foreign.device,
+    })
+  return loops.length === 0
+    ? undefined
+    : { refuseUsed: (extents) => refuseUsed(path, isOver, extents), grown: growDevices }
+
+  async function growDevices(volume: Volume): Promise<void> {
+    for (const attachment of await attachmentsOver(isOver)) await growAttached(attachment, volume)
+  }
+}
+
+/** Whether a loop device lies over a file, as far as can be told without privileges: few files need us to look closer. */
+async function isBacking(dev: bigint, ino: bigint): Promise<boolean> {
+  for (const { backing } of await loopBackings()) {
+    const stats = await stat(backing, { bigint: true }).catch(() => undefined)
+    if (stats?.dev === dev && stats.ino === ino) return true
+  }
+  return false
+}
+
+async function attachmentsOver(isOver: (loop: ListedLoop) => boolean): Promise<readonly FoundAttachment[]> {
+  return (await findAttachments()).filter(({ loops }) => loops.some(isOver))
+}
+
+function overlap(a: readonly Extent[], b: readonly Extent[]): boolean {
+  return a.some((one) => b.some((two) => one.start < two.start + two.length && two.start < one.start + one.length))
+}
+
+async function refuseUsed(
+  path: string,
+  isOver: (loop: ListedLoop) => boolean,
+  extents: readonly Extent[],
+): Promise<void> {
+  const busy = (device: string) =>
+    new DdiError('ERR_DDI_BUSY', `${device} offers this volume of ${path}: detach it first`, { path: device })
+  for (const { mapped, loops } of await attachmentsOver(isOver)) {
+    for (const { name, extents: used } of await linearDevices(mapped.map(({ name }) => name)))
+      if (overlap(used, extents)) throw busy(`/dev/mapper/${name}`)
+    // Without device-mapper each volume is a loop device at an offset.
+    for (const { device, offset, sizeLimit } of loops)
+      if (sizeLimit > 0 && overlap([{ start: offset, length: sizeLimit }], extents)) throw busy(device)
+  }
+}
+
+async function linearDevices(names: readonly string[]) {
+  const mapper = await openDeviceMapper()
+  if (!mapper) return []
+  try {
+    return await Promise.all(
+      names.map(async (name) => {
+        const table = await mapper.table(name)
+        return { name, extents: linearExtents(table), base: table[0]?.parameters.split(' ')[0] ?? '' }
+      }),
+    )
+  } finally {
+    await mapper[Symbol.asyncDispose]()
+  }
+}
+
+/** Gives the device that offers a volume the volume's new end. */
+async function growAttached({ mapped }: FoundAttachment, volume: Volume): Promise<void> {
+  const tops = mapped.filter(({ kind, node }) => kind === 'linear' && !/-(data|verity)$/.test(node))
+  for (const { name, extents, base } of await linearDevices(tops.map((device) => device.name))) {
+    if (!isBeginning(extents, volume.extents)) continue
+    const mapper = await openDeviceMapper()
+    if (!mapper) return
+    const udev = await beginUdevTransaction()
+    try {
+      const { readOnly } = tops.find((device) => device.name === name)!
+      await mapper.reload(name, linearTable(volume.extents, base), readOnly, udev)
+    } finally {
+      await udev.settle()
+      await mapper[Symbol.asyncDispose]()
+    }
+  }
+}
+
+/** `long` goes on where `short` ends, its last extent perhaps longer. */
+function isBeginning(short: readonly Extent[], long: readonly Extent[]): boolean {
+  return (
+    short.length > 0 &&
+    short.every(({ start, length }, n) => {
+      const other = long[n]
+      const last = n === short.length - 1
+      return other !== undefined && other.start === start && (last ? other.length >= length : other.length === length)
+    })
+  )
+}

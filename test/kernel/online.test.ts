@@ -1,0 +1,77 @@
+// Volumes that grow while they are mounted and written.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, test } from 'node:test'
+import { attach, openDisk } from '../../lib/index.js'
+import { MiB, makeGptImage, typeUuids } from '../support/images.js'
+import { attempt, run, temporaryFolder } from '../support/run.js'
+import { assertNothingLeft, dmTable } from './state.js'
+
+afterEach(assertNothingLeft)
+
+const device = '/dev/mapper/ddi-online-home'
+
+test('an ext4 volume under a verifying writer grows from 1 to 4 segments, and shrinks back when detached', async () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'disk.raw')
+  makeGptImage(path, 128 * MiB, [{ type: typeUuids.home, size: 16 * MiB, label: 'home' }])
+  const mounted = join(folder.path, 'mounted')
+  mkdirSync(mounted)
+  {
+    await using _attachment = await attach(path, { name: 'online', writable: true })
+    run('mkfs.ext4', '-q', device)
+    run('mount', device, mounted)
+    try {
+      const job = ['--name=writer', `--directory=${mounted}`, '--rw=randwrite', '--bs=4k', '--size=4m', '--loops=20']
+      const writer = spawn('fio', [...job, '--verify=crc32c', '--verify_fatal=1', '--ioengine=sync'], {
+        stdio: 'ignore',
+      })
+      const ended = once(writer, 'exit')
+      for (let segments = 2; segments <= 4; segments++) {
+        await using disk = await openDisk(path)
+        // A wall behind the last segment: what follows has to be an extension.
+        await disk.create(
+          { typeUuid: typeUuids.linuxGeneric, uuid: crypto.randomUUID(), label: 'wall', attributes: 0n },
+          MiB,
+        )
+        const { extents } = await disk.grow('home', 8 * MiB)
+        assert.equal(extents.length, segments)
+        assert.equal(dmTable('ddi-online-home').split('\n').length, segments)
+        run('resize2fs', device)
+        // In use, it is neither cut, moved nor removed.
+        const used = { code: 'ERR_DDI_BUSY' }
+        await assert.rejects(disk.shrink('home', MiB, { force: true }), used)
+        await assert.rejects(disk.remove('home'), used)
+        await assert.rejects(disk.defragment(), used)
+      }
+      assert.equal(run('blockdev', '--getsize64', device).trim(), String(40 * MiB))
+      assert.deepEqual(await ended, [0, null])
+    } finally {
+      run('umount', mounted)
+    }
+    assert.equal(attempt('e2fsck', '-fn', device).status, 0)
+    run('resize2fs', device, '16M')
+  }
+  {
+    await using disk = await openDisk(path)
+    await assert.rejects(disk.shrink('home', 25 * MiB), { code: 'ERR_DDI_SHRINK_REFUSED' })
+    assert.equal((await disk.shrink('home', 24 * MiB)).extents.length, 1)
+  }
+  await using _attachment = await attach(path, { name: 'online' })
+  assert.equal(attempt('e2fsck', '-fn', device).status, 0)
+})
+
+test('a disk under someone else’s loop device is not changed', async () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'disk.raw')
+  makeGptImage(path, 16 * MiB, [])
+  const loop = run('losetup', '--find', '--show', path).trim()
+  try {
+    await assert.rejects(openDisk(path), { code: 'ERR_DDI_BUSY', message: new RegExp(loop) })
+  } finally {
+    run('losetup', '--detach', loop)
+  }
+})
