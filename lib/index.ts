@@ -17,7 +17,7 @@ export {
   type HashTree,
   type Verity,
 } from './image/dissect.js'
-export { type Image, type ImageTable, openImage, type TableProblem } from './image/open.js'
+export { type Image, type ImageTable, type OpenOptions, openImage, type TableProblem } from './image/open.js'
 export type { KnownRootHash, ProtectedDesignator } from './image/root-hash-sources.js'
 export { type VerifiedVolume, type VerifyOptions, verify } from './image/verify.js'
 export {
@@ -37,4 +37,5 @@ export type { BadBlocks } from './verity/verify.js'
 export type { VolumeHead } from './volume/change.js'
 export type { CreateOptions, Disk } from './volume/disk.js'
 export { extensionTypeUuid, extensionUuid, type Orphan } from './volume/extension.js'
+export { nestedTypeUuid } from './volume/nested.js'
 export type { Volume, VolumeFlags } from './volume/volume.js'

@@ -1,9 +1,9 @@
 import { type DissectOptions, dissect } from '../image/dissect.js'
-import { openImage } from '../image/open.js'
+import { type OpenOptions, openImage } from '../image/open.js'
 import { type PlanOptions, plan } from '../plan/plan.js'
 import { type ActivateOptions, type Attachment, activate } from './activate.js'
 
-export type AttachOptions = DissectOptions & PlanOptions & ActivateOptions
+export type AttachOptions = OpenOptions & DissectOptions & PlanOptions & ActivateOptions
 
 /**
  * Attaches a disk image: opens, dissects, plans and activates it.
@@ -12,6 +12,6 @@ export type AttachOptions = DissectOptions & PlanOptions & ActivateOptions
  * @throws what {@link openImage}, {@link dissect}, {@link plan} and {@link activate} throw; no device is left then
  */
 export async function attach(path: string, options: AttachOptions = {}): Promise<Attachment> {
-  await using image = await openImage(path)
+  await using image = await openImage(path, options)
   return await activate(plan(await dissect(image, options), options), options)
 }

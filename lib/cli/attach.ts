@@ -12,6 +12,7 @@ export async function runAttach(path: string, options: AttachVerbOptions): Promi
   const { name, image, volumes } = await attach(path, {
     ...dissectOptions(options),
     ...(options.name !== undefined && { name: options.name }),
+    nested: options.nested ?? false,
     writable: options.readWrite ?? false,
     signal: untilInterrupted(),
   })

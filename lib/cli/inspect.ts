@@ -4,7 +4,7 @@ import { dissectOptions, type ImageOptions } from './options.js'
 import { formatSize, note, print, printable, printJson, printTable } from './output.js'
 
 export async function runInspect(path: string, options: ImageOptions): Promise<void> {
-  await using image = await openImage(path)
+  await using image = await openImage(path, { nested: options.nested ?? false })
   const dissection = await dissect(image, dissectOptions(options))
   if (options.json !== 'off') {
     printJson(describe(dissection), options.json)

@@ -10,6 +10,7 @@ export interface ImageOptions extends JsonOption {
   readonly rootHash?: string
   readonly usrHash?: string
   readonly architecture?: string
+  readonly nested?: boolean
 }
 
 export function withJson(command: Command): Command {
@@ -24,6 +25,7 @@ export function withImageOptions(command: Command): Command {
     .option('--root-hash <hex>', 'trusted root hash of the root volume (default: IMAGE.roothash or its attribute)')
     .option('--usr-hash <hex>', 'trusted root hash of the usr volume (default: IMAGE.usrhash or its attribute)')
     .option('--architecture <name>', 'take volumes for this processor (x86-64, arm64, …), not this machine’s')
+    .option('--nested', 'look for a GPT in every volume, not only where the type says so')
 }
 
 export function dissectOptions({ rootHash, usrHash, architecture }: ImageOptions): DissectOptions {

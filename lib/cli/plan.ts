@@ -6,7 +6,7 @@ import { dissectOptions } from './options.js'
 import { type Branch, drawTree, formatSize, print, printJson } from './output.js'
 
 export async function runPlan(path: string, options: AttachVerbOptions): Promise<void> {
-  await using image = await openImage(path)
+  await using image = await openImage(path, { nested: options.nested ?? false })
   const planned = plan(await dissect(image, dissectOptions(options)), {
     ...(options.name !== undefined && { name: options.name }),
     writable: options.readWrite ?? false,

@@ -8,7 +8,7 @@ import { formatSize, print, printJson } from './output.js'
 import { progressBar } from './progress.js'
 
 export async function runVerify(path: string, options: ImageOptions): Promise<void> {
-  await using image = await openImage(path)
+  await using image = await openImage(path, { nested: options.nested ?? false })
   const dissection = await dissect(image, dissectOptions(options))
   const bad: { designator: string; level: 'data' | number; first: number; count: number }[] = []
   const bar = await progressBar('verifying')

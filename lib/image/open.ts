@@ -6,6 +6,7 @@ import { describeProblem, problemError } from '../gpt/read.js'
 import { scanGpt } from '../gpt/scan.js'
 import type { Copy } from '../gpt/table.js'
 import { type Orphan, tableVolumes } from '../volume/extension.js'
+import { nestedVolumes } from '../volume/nested.js'
 import type { Volume } from '../volume/volume.js'
 
 /** Which table an image has, and what is wrong with it that does not keep us from reading it. */
@@ -26,7 +27,7 @@ export interface Image extends AsyncDisposable {
   /** Of the table, in bytes; 512 where there is none. */
   readonly sectorSize: number
   readonly table: ImageTable
-  /** In the table’s order; without a table, one volume that is the whole image, taken for a root file system. */
+  /** In the table’s order, those of nested tables last; without a table, one volume that is the whole image, taken for a root file system. */
   readonly volumes: readonly Volume[]
   /** Extension partitions that no volume reaches. */
   readonly orphans: readonly Orphan[]
@@ -36,6 +37,11 @@ export interface Image extends AsyncDisposable {
   close(): Promise<void>
 }
 
+export interface OpenOptions {
+  /** Looks for a GPT in every volume, not only in those whose type says that they hold one. Default: false. */
+  readonly nested?: boolean
+}
+
 /**
  * Opens a disk image or block device and reads its table. Nothing is written, and no privileges are needed beyond
  * reading it.
@@ -43,7 +49,7 @@ export interface Image extends AsyncDisposable {
  * @throws ERR_DDI_NOT_FOUND, ERR_DDI_PERMISSION, ERR_DDI_IMAGE_KIND, ERR_DDI_IMAGE_EMPTY, and for a broken table the
  *   `ERR_DDI_GPT_…` code that says how
  */
-export async function openImage(path: string): Promise<Image> {
+export async function openImage(path: string, { nested = false }: OpenOptions = {}): Promise<Image> {
   const source = await openFile(path)
   const close = () => source.close()
   const image = { path, size: source.size, source, close, [Symbol.asyncDispose]: close }
@@ -51,13 +57,19 @@ export async function openImage(path: string): Promise<Image> {
     const scan = await scanGpt(source)
     if ('table' in scan) {
       const { table, copy } = scan
-      const { volumes, orphans } = tableVolumes(table)
+      const { volumes: outer, orphans } = tableVolumes(table)
+      const inner = await nestedVolumes(source, outer, nested ? 'any' : 'typed')
+      const volumes = [...outer, ...inner.volumes]
       const defects = volumes.flatMap(({ defect }) => (defect ? [{ code: defect.code, message: defect.message }] : []))
+      const unread = inner.defects.map(({ volume, error }) => ({
+        code: error.code,
+        message: `nested in ${JSON.stringify(volume.label)} (${volume.uuid}): ${error.message}`,
+      }))
       const problems = scan.problems.map((problem) => ({ code: problem.code, message: describeProblem(problem) }))
       return {
         ...image,
         sectorSize: table.sectorSize,
-        table: { type: 'gpt', uuid: table.uuid, source: copy, problems: [...problems, ...defects] },
+        table: { type: 'gpt', uuid: table.uuid, source: copy, problems: [...problems, ...defects, ...unread] },
         volumes,
         orphans,
         free: freeRuns(table),

@@ -112,9 +112,13 @@ export function plan(dissection: Dissection, options: PlanOptions = {}): Plan {
   refuseUncovered(dissection)
   const nodes = new Map<string, PlanNode>()
   const volumes: PlannedVolume[] = []
+  // A nested table may count in smaller sectors than the disk's: the device under it has to take the smallest.
+  const extents = dissection.volumes.flatMap((volume) => volume.extents)
+  const fits = extents.every(({ start, length }) => start % image.sectorSize === 0 && length % image.sectorSize === 0)
+  const sectorSize = fits || image.table.type === 'none' ? image.sectorSize : 512
 
   const addBase = (id: string, backing: BaseNode['backing'], path: string, size: number, readOnly: boolean) =>
-    add<BaseNode>({ kind: 'base', id, backing, path, size, sectorSize: image.sectorSize, readOnly })
+    add<BaseNode>({ kind: 'base', id, backing, path, size, sectorSize, readOnly })
   const add = <Node extends PlanNode>(node: Node): string => {
     nodes.set(node.id, node)
     return node.id

@@ -3,8 +3,17 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, test } from 'node:test'
-import { attach, dissect, extensionTypeUuid, extensionUuid, openImage, verify } from '../../lib/index.js'
 import {
+  attach,
+  dissect,
+  extensionTypeUuid,
+  extensionUuid,
+  nestedTypeUuid,
+  openImage,
+  verify,
+} from '../../lib/index.js'
+import {
+  emptyFile,
   formatVerity,
   MiB,
   makeFileSystem,
@@ -51,6 +60,28 @@ test('three segments on a sparse file are one device of their bytes', async () =
     table.split('\n').map((line) => line.split(' ')[2]),
     ['linear', 'linear', 'linear'],
   )
+})
+
+test('two tables deep, 512-byte sectors within 4096: the bytes of the innermost volume', async () => {
+  using folder = temporaryFolder()
+  const bytes = randomBytes(3 * MiB)
+  const content = join(folder.path, 'content')
+  writeFileSync(content, bytes)
+  const innermost = join(folder.path, 'innermost.raw')
+  makeGptImage(innermost, 8 * MiB, [{ type: typeUuids.home, size: 3 * MiB, label: 'deep', from: content }])
+  const middle = join(folder.path, 'middle.raw')
+  const box = { type: nestedTypeUuid, size: 8 * MiB, from: innermost }
+  makeGptImage(middle, 16 * MiB, [{ type: typeUuids.linuxGeneric, size: MiB }, box])
+  const path = emptyFile(join(folder.path, 'outer.raw'), 32 * MiB)
+  const device = run('losetup', '--find', '--show', '--sector-size', '4096', path).trim()
+  run('sgdisk', '-n', '1:1024:+16M', '-t', `1:${nestedTypeUuid}`, device)
+  run('losetup', '--detach', device)
+  writeAt(path, 4 * MiB, readFileSync(middle))
+  await using attachment = await attach(path, { name: 'nested' })
+  const home = attachment.volumes.find(({ designator }) => designator === 'home')!
+  assert.ok(readFileSync(home.device).equals(bytes))
+  // One loop device for all of it, and no device over a device.
+  assert.equal(run('losetup', '--list', '--noheadings').trim().split('\n').length, 1)
 })
 
 test('verity over a chained data and a chained hash volume mounts; without its middle it is refused', async () => {

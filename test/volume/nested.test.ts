@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { extensionTypeUuid, extensionUuid, nestedTypeUuid, openImage } from '../../lib/index.js'
+import { seal } from '../support/gpt.js'
+import { MiB, makeGptImage, type PartitionSpec, typeUuids, writeAt } from '../support/images.js'
+import { temporaryFolder } from '../support/run.js'
+
+const inner: PartitionSpec[] = [
+  { type: typeUuids.home, size: 2 * MiB, label: 'inner-home' },
+  { type: typeUuids.root, size: MiB, label: 'inner-root' },
+]
+
+/** A disk whose second partition holds a disk of its own. */
+function nestedDisk(folder: string, type: string, change: (disk: string) => void = () => {}) {
+  const within = join(folder, 'inner.raw')
+  const innerStarts = makeGptImage(within, 6 * MiB, inner)
+  change(within)
+  const path = join(folder, 'outer.raw')
+  const starts = makeGptImage(path, 16 * MiB, [
+    { type: typeUuids.linuxGeneric, size: MiB, label: 'plain' },
+    { type, size: 6 * MiB, label: 'box', from: within },
+  ])
+  return { path, starts, innerStarts }
+}
+
+const labels = async (path: string, nested = false) => {
+  await using image = await openImage(path, { nested })
+  return image.volumes.map(({ label }) => label)
+}
+
+test('partitions of a nested table are volumes of the disk, in its extents', async () => {
+  using folder = temporaryFolder()
+  const { path, starts, innerStarts } = nestedDisk(folder.path, nestedTypeUuid)
+  await using image = await openImage(path)
+  assert.deepEqual(
+    image.volumes.slice(2).map(({ label, extents }) => ({ label, extents })),
+    inner.map(({ label, size }, n) => ({ label, extents: [{ start: starts[1]! + innerStarts[n]!, length: size }] })),
+  )
+})
+
+test('of another type it is looked into only when asked', async () => {
+  using folder = temporaryFolder()
+  const { path } = nestedDisk(folder.path, typeUuids.linuxGeneric)
+  assert.deepEqual(await labels(path), ['plain', 'box'])
+  assert.deepEqual(await labels(path, true), ['plain', 'box', 'inner-home', 'inner-root'])
+})
+
+test('a nested table in a chain has the extents of its segments', async () => {
+  using folder = temporaryFolder()
+  const within = join(folder.path, 'inner.raw')
+  makeGptImage(within, 6 * MiB, inner)
+  const bytes = readFileSync(within)
+  const head = '0e1f2a3b-4c5d-4e6f-8a9b-0c1d2e3f4051'
+  const path = join(folder.path, 'outer.raw')
+  const [first, , second] = makeGptImage(path, 16 * MiB, [
+    { type: nestedTypeUuid, size: 2 * MiB, uuid: head, attributes: [58] },
+    { type: typeUuids.linuxGeneric, size: MiB },
+    { type: extensionTypeUuid, size: 4 * MiB, uuid: extensionUuid(head, 1), attributes: [63] },
+  ])
+  writeAt(path, first!, bytes.subarray(0, 2 * MiB))
+  writeAt(path, second!, bytes.subarray(2 * MiB))
+  await using image = await openImage(path)
+  assert.deepEqual(image.volumes.find(({ label }) => label === 'inner-home')!.extents, [
+    { start: first! + MiB, length: MiB },
+    { start: second!, length: MiB },
+  ])
+})
+
+test('a nested table that points out of its partition, or is none, is a problem of its own', async () => {
+  using folder = temporaryFolder()
+  const outside = (path: string) => {
+    const disk = readFileSync(path)
+    const last = disk.length / 512 - 1
+    for (const lba of [1, last]) {
+      // It claims the sectors behind its partition, with right checksums.
+      disk.writeBigUInt64LE(BigInt(last + 2048), lba * 512 + 48)
+      seal(disk, 512, lba)
+    }
+    return disk
+  }
+  const { path } = nestedDisk(folder.path, nestedTypeUuid, (within) => writeFileSync(within, outside(within)))
+  await using image = await openImage(path)
+  assert.deepEqual(
+    image.table.problems.map(({ code }) => code),
+    ['ERR_DDI_GPT_TRUNCATED'],
+  )
+  assert.deepEqual(await labels(path), ['plain', 'box'])
+  const none = join(folder.path, 'none.raw')
+  makeGptImage(none, 16 * MiB, [{ type: nestedTypeUuid, size: MiB }])
+  await using empty = await openImage(none)
+  assert.equal(empty.table.problems[0]?.code, 'ERR_DDI_NO_TABLE')
+})
