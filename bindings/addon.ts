@@ -1,8 +1,10 @@
 import { createRequire } from 'node:module'
 import { getSystemErrorName } from 'node:util'
 import { DdiError } from '../lib/errors.js'
-import type { GptScan } from '../lib/gpt/table.js'
+import type { GptScan, Gpt as GptTable } from '../lib/gpt/table.js'
 import { packageRoot } from '../lib/package-root.js'
+
+export type { GptTable }
 
 /** LO_FLAGS_… of <linux/loop.h>. */
 export const loopFlags = { readOnly: 1, autoclear: 4, partitionScan: 8, directIo: 16 } as const
@@ -97,6 +99,8 @@ export interface Addon {
   blockGeometry(fd: number, device: string): Promise<{ size: number; sectorSize: number; readOnly: boolean }>
   /** BLKPG_ADD_PARTITION, in bytes */
   blockAddPartition(fd: number, device: string, number: number, start: number, length: number): Promise<void>
+  /** BLKPG_RESIZE_PARTITION, in bytes; the start stays */
+  blockResizePartition(fd: number, device: string, number: number, start: number, length: number): Promise<void>
   /** BLKPG_DEL_PARTITION */
   blockDeletePartition(fd: number, device: string, number: number): Promise<void>
   /** flock(2), exclusive and without waiting; EAGAIN where another process holds it. Given up with the descriptor. */

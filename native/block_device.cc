@@ -77,6 +77,11 @@ Napi::Value MakeNode(const Napi::CallbackInfo& info) {
       });
 }
 
+// BLKPG_RESIZE_PARTITION(fd, device, number, start in bytes, length in bytes)
+Napi::Value ResizePartition(const Napi::CallbackInfo& info) {
+  return Partition(info, BLKPG_RESIZE_PARTITION, "BLKPG_RESIZE_PARTITION", Number(info, 3), Number(info, 4));
+}
+
 // flock(fd, LOCK_EX | LOCK_NB): as udev's rules ask of who writes to a block device (https://systemd.io/BLOCK_DEVICE_LOCKING)
 Napi::Value Lock(const Napi::CallbackInfo& info) {
   return Task<Nothing>::Run(info.Env(), [fd = Int(info, 0), path = Text(info, 1)]() -> Outcome<Nothing> {
@@ -91,6 +96,7 @@ void ExportBlockDevice(Napi::Env env, Napi::Object exports) {
   exports["blockGeometry"] = Napi::Function::New(env, GetGeometry);
   exports["blockAddPartition"] = Napi::Function::New(env, AddPartition);
   exports["blockDeletePartition"] = Napi::Function::New(env, DeletePartition);
+  exports["blockResizePartition"] = Napi::Function::New(env, ResizePartition);
   exports["lockExclusively"] = Napi::Function::New(env, Lock);
   exports["makeBlockNode"] = Napi::Function::New(env, MakeNode);
 }

@@ -1,4 +1,5 @@
-import { stat } from 'node:fs/promises'
+import { readdir, readFile, realpath, stat } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { openFileForWriting } from '../block/file.js'
 import type { Extent } from '../block/source.js'
 import { DdiError } from '../errors.js'
@@ -7,7 +8,8 @@ import type { Volume } from '../volume/volume.js'
 import { openDeviceMapper } from './device-mapper.js'
 import { type FoundAttachment, findAttachments } from './list.js'
 import { type ListedLoop, listLoops, loopBackings } from './loop.js'
-import { parseLoopReference } from './names.js'
+import { parseLoopReference, uuidPrefix } from './names.js'
+import { syncPartitionNodes } from './partitions.js'
 import { linearExtents, linearTable } from './tables.js'
 import { beginUdevTransaction } from './udev.js'
 
@@ -18,10 +20,15 @@ import { beginUdevTransaction } from './udev.js'
  *   a loop device that is not ours, and for a block device whoever holds it
  */
 export async function openDisk(path: string): Promise<Disk> {
-  const file = await openFileForWriting(path)
+  const file = await openFileForWriting(path).catch(async (error: unknown) => {
+    // A block device that only our own attachments hold is ours to change.
+    if (error instanceof DdiError && error.code === 'ERR_DDI_BUSY' && (await isHeldByUsOnly(path)))
+      return await openFileForWriting(path, { exclusive: false })
+    throw error
+  })
   const close = () => file.close()
   try {
-    const users = file.kind === 'file' ? await usersOf(path) : undefined
+    const users = file.kind === 'file' ? await usersOfFile(path) : await usersOfDevice(path)
     return await diskOn(file, path, { close, ...(users && { users }) })
   } catch (error) {
     await close()
@@ -29,23 +36,52 @@ export async function openDisk(path: string): Promise<Disk> {
   }
 }
 
+type IsOver = (attachment: FoundAttachment) => boolean
+
 /** What stands on an image file; undefined where nothing does. */
-async function usersOf(path: string): Promise<DiskUsers | undefined> {
+async function usersOfFile(path: string): Promise<DiskUsers | undefined> {
   const { dev, ino } = await stat(path, { bigint: true })
-  const isOver = (loop: ListedLoop) => loop.backingDevice === String(dev) && loop.backingInode === String(ino)
   if (!(await isBacking(dev, ino))) return undefined
+  const isOver = (loop: ListedLoop) => loop.backingDevice === String(dev) && loop.backingInode === String(ino)
   const loops = (await listLoops()).filter(isOver)
   const foreign = loops.find(({ reference }) => !parseLoopReference(reference))
   if (foreign)
     throw new DdiError('ERR_DDI_BUSY', `${foreign.device} lies over ${path}, and is not ours: detach it first`, {
       path: foreign.device,
     })
-  return loops.length === 0
-    ? undefined
-    : { refuseUsed: (extents) => refuseUsed(path, isOver, extents), grown: growDevices }
+  return { ...attachedUsers(path, (attachment) => attachment.loops.some(isOver)), changed: async () => {} }
+}
 
-  async function growDevices(volume: Volume): Promise<void> {
-    for (const attachment of await attachmentsOver(isOver)) await growAttached(attachment, volume)
+/** What stands on a block device, the kernel's own view of its partitions included. */
+async function usersOfDevice(path: string): Promise<DiskUsers> {
+  const device = await realpath(path)
+  return { ...attachedUsers(path, ({ image }) => image === device), changed: () => syncPartitionNodes(device) }
+}
+
+/** Who holds a block device are device-mapper devices of ours, and nobody has mounted it or a partition of it. */
+async function isHeldByUsOnly(path: string): Promise<boolean> {
+  const folder = `/sys/class/block/${basename(await realpath(path))}`
+  const holders = await readdir(`${folder}/holders`).catch(() => [])
+  const uuids = await Promise.all(
+    holders.map((name) => readFile(`/sys/class/block/${name}/dm/uuid`, 'utf8').catch(() => '')),
+  )
+  if (uuids.length === 0 || !uuids.every((uuid) => uuid.startsWith(uuidPrefix))) return false
+  const numbers = [await readFile(`${folder}/dev`, 'utf8')]
+  for (const name of await readdir(folder))
+    numbers.push(await readFile(`${folder}/${name}/dev`, 'utf8').catch(() => ''))
+  const mounts = await readFile('/proc/self/mountinfo', 'utf8')
+  return !mounts.split('\n').some((line) => numbers.some((number) => number.trim() === line.split(' ')[2]))
+}
+
+function attachedUsers(path: string, isOver: IsOver): Omit<DiskUsers, 'changed'> {
+  const attachments = async () => (await findAttachments()).filter(isOver)
+  return {
+    async refuseUsed(extents) {
+      for (const attachment of await attachments()) await refuseOverlap(path, attachment, extents)
+    },
+    async grown(volume) {
+      for (const attachment of await attachments()) await growAttached(attachment, volume)
+    },
   }
 }
 
@@ -58,28 +94,22 @@ async function isBacking(dev: bigint, ino: bigint): Promise<boolean> {
   return false
 }
 
-async function attachmentsOver(isOver: (loop: ListedLoop) => boolean): Promise<readonly FoundAttachment[]> {
-  return (await findAttachments()).filter(({ loops }) => loops.some(isOver))
-}
-
 function overlap(a: readonly Extent[], b: readonly Extent[]): boolean {
   return a.some((one) => b.some((two) => one.start < two.start + two.length && two.start < one.start + one.length))
 }
 
-async function refuseUsed(
+async function refuseOverlap(
   path: string,
-  isOver: (loop: ListedLoop) => boolean,
+  { mapped, loops }: FoundAttachment,
   extents: readonly Extent[],
 ): Promise<void> {
   const busy = (device: string) =>
     new DdiError('ERR_DDI_BUSY', `${device} offers this volume of ${path}: detach it first`, { path: device })
-  for (const { mapped, loops } of await attachmentsOver(isOver)) {
-    for (const { name, extents: used } of await linearDevices(mapped.map(({ name }) => name)))
-      if (overlap(used, extents)) throw busy(`/dev/mapper/${name}`)
-    // Without device-mapper each volume is a loop device at an offset.
-    for (const { device, offset, sizeLimit } of loops)
-      if (sizeLimit > 0 && overlap([{ start: offset, length: sizeLimit }], extents)) throw busy(device)
-  }
+  for (const { name, extents: used } of await linearDevices(mapped.map(({ name }) => name)))
+    if (overlap(used, extents)) throw busy(`/dev/mapper/${name}`)
+  // Without device-mapper each volume is a loop device at an offset.
+  for (const { device, offset, sizeLimit } of loops)
+    if (sizeLimit > 0 && overlap([{ start: offset, length: sizeLimit }], extents)) throw busy(device)
 }
 
 async function linearDevices(names: readonly string[]) {

@@ -1,5 +1,6 @@
-import { open } from 'node:fs/promises'
-import { addon } from '../../bindings/addon.js'
+import { open, readdir, readFile, realpath } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { addon, type GptTable } from '../../bindings/addon.js'
 import { DdiError, errorCodes, systemCode, systemError } from '../errors.js'
 
 /**
@@ -11,10 +12,8 @@ import { DdiError, errorCodes, systemCode, systemError } from '../errors.js'
  */
 export async function addPartitionNodes(device: string): Promise<readonly number[]> {
   return await withDevice(device, async (fd) => {
-    const { size } = await addon().blockGeometry(fd, device)
-    const scan = await addon().scanPartitions(fd, device, size)
-    if ('code' in scan) throw new DdiError(scan.code, `${device}: ${errorCodes[scan.code][1]}`, { path: device })
-    for (const { number, start, length } of scan.table.partitions) {
+    const { partitions } = await scanDevice(fd, device)
+    for (const { number, start, length } of partitions) {
       try {
         await addon().blockAddPartition(fd, device, number, start, length)
       } catch (error) {
@@ -22,7 +21,7 @@ export async function addPartitionNodes(device: string): Promise<readonly number
         if (systemCode(error) !== 'EBUSY') throw systemError(error, `cannot add partition ${number}`)
       }
     }
-    return scan.table.partitions.map(({ number }) => number)
+    return partitions.map(({ number }) => number)
   })
 }
 
@@ -41,6 +40,59 @@ export async function removePartitionNodes(device: string, numbers: readonly num
       }
     }
   })
+}
+
+/**
+ * Makes the kernel's view of a block device's partitions that of its GPT: gone ones go, new ones come, and what only
+ * changed its end is resized, in use or not. A device that allows no partitions is left alone.
+ * @throws ERR_DDI_BUSY, ERR_DDI_PERMISSION, ERR_DDI_KERNEL, and the `ERR_DDI_GPT_…` codes
+ */
+export async function syncPartitionNodes(device: string): Promise<void> {
+  const folder = `/sys/class/block/${basename(await realpath(device))}`
+  // One minor means that the driver, or its caller, wants no partitions.
+  if ((await readNumber(`${folder}/ext_range`)) <= 1) return
+  const kernel = new Map<number, { start: number; length: number }>()
+  for (const name of await readdir(folder)) {
+    const number = await readNumber(`${folder}/${name}/partition`)
+    if (number > 0)
+      kernel.set(number, {
+        start: (await readNumber(`${folder}/${name}/start`)) * 512,
+        length: (await readNumber(`${folder}/${name}/size`)) * 512,
+      })
+  }
+  await withDevice(device, async (fd) => {
+    const table = await scanDevice(fd, device)
+    const wanted = new Map(table.partitions.map((partition) => [partition.number, partition]))
+    const step = async (number: number, what: string, change: () => Promise<void>) => {
+      try {
+        await change()
+      } catch (error) {
+        throw systemError(error, `cannot ${what} partition ${number}`, { EBUSY: 'ERR_DDI_BUSY' })
+      }
+    }
+    for (const [number, { start }] of kernel) {
+      if (wanted.get(number)?.start === start) continue
+      await step(number, 'remove', () => addon().blockDeletePartition(fd, device, number))
+      kernel.delete(number)
+    }
+    for (const [number, { start, length }] of [...wanted].sort(([, a], [, b]) => a.length - b.length)) {
+      const known = kernel.get(number)
+      if (!known) await step(number, 'add', () => addon().blockAddPartition(fd, device, number, start, length))
+      else if (known.length !== length)
+        await step(number, 'resize', () => addon().blockResizePartition(fd, device, number, start, length))
+    }
+  })
+}
+
+async function readNumber(path: string): Promise<number> {
+  return Number(await readFile(path, 'utf8').catch(() => '0'))
+}
+
+async function scanDevice(fd: number, device: string): Promise<GptTable> {
+  const { size } = await addon().blockGeometry(fd, device)
+  const scan = await addon().scanPartitions(fd, device, size)
+  if ('code' in scan) throw new DdiError(scan.code, `${device}: ${errorCodes[scan.code][1]}`, { path: device })
+  return scan.table
 }
 
 async function withDevice<Result>(device: string, use: (fd: number) => Promise<Result>): Promise<Result> {

@@ -26,10 +26,14 @@ export interface FileTarget extends FileSource, Target {}
 /**
  * Opens an image file or block device for reading and writing, for us alone: a block device that is mounted, held by
  * device-mapper or open exclusively elsewhere is refused, and so is what another process has locked.
+ * @param options `exclusive: false` where it is known who holds the device
  * @throws as {@link openFile}, and ERR_DDI_BUSY
  */
-export async function openFileForWriting(path: string): Promise<FileTarget> {
-  const file = await openChecked(path, constants.O_RDWR | constants.O_EXCL)
+export async function openFileForWriting(
+  path: string,
+  { exclusive = true }: { readonly exclusive?: boolean } = {},
+): Promise<FileTarget> {
+  const file = await openChecked(path, constants.O_RDWR | (exclusive ? constants.O_EXCL : 0))
   try {
     await addon().lockExclusively(file.fd, path)
     return file

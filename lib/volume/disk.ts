@@ -63,9 +63,11 @@ export interface DiskUsers {
   refuseUsed(extents: readonly Extent[]): Promise<void>
   /** Lets the users of a volume see that it has grown. */
   grown(volume: Volume): Promise<void>
+  /** Told of each new table, when it is on the disk. */
+  changed(): Promise<void>
 }
 
-const nobody: DiskUsers = { refuseUsed: async () => {}, grown: async () => {} }
+const nobody: DiskUsers = { refuseUsed: async () => {}, grown: async () => {}, changed: async () => {} }
 
 /**
  * The volumes of a disk, to be changed.
@@ -230,6 +232,7 @@ class OpenDisk implements Disk {
     this.#table = table
     this.#copy = copy
     this.#problems = problems
+    await this.#users.changed()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

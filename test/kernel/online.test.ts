@@ -64,6 +64,45 @@ test('an ext4 volume under a verifying writer grows from 1 to 4 segments, and sh
   assert.equal(attempt('e2fsck', '-fn', device).status, 0)
 })
 
+test('a block device: its attached volume grows, and the kernel’s partitions follow the table', async () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'disk.raw')
+  makeGptImage(path, 64 * MiB, [{ type: typeUuids.home, size: 8 * MiB, label: 'home' }])
+  const disk = run('losetup', '--find', '--show', '--partscan', path).trim()
+  const partitions = () =>
+    run('lsblk', '--noheadings', '--raw', '--bytes', '--output', 'NAME,SIZE,TYPE', disk)
+      .split('\n')
+      .filter((line) => line.endsWith(' part'))
+      .map((line) => Number(line.split(' ')[1]))
+  try {
+    await using attachment = await attach(disk, { name: 'online', writable: true })
+    {
+      await using opened = await openDisk(disk)
+      await opened.create(
+        { typeUuid: typeUuids.linuxGeneric, uuid: crypto.randomUUID(), label: 'wall', attributes: 0n },
+        MiB,
+      )
+      await opened.grow('home', 8 * MiB)
+      assert.equal(run('blockdev', '--getsize64', attachment.volumes[0]!.device).trim(), String(16 * MiB))
+      assert.deepEqual(partitions(), [8 * MiB, MiB, 8 * MiB])
+      await opened.grow('wall', 2 * MiB)
+      assert.deepEqual(partitions().sort(), [8 * MiB, MiB, 8 * MiB, 2 * MiB].sort())
+      await opened.remove('wall')
+      assert.deepEqual(partitions(), [8 * MiB, 8 * MiB])
+      await assert.rejects(opened.remove('home'), { code: 'ERR_DDI_BUSY' })
+    }
+    await attachment.detach()
+    run('mkfs.ext4', '-q', `${disk}p1`)
+    const mounted = join(folder.path, 'mounted')
+    mkdirSync(mounted)
+    run('mount', `${disk}p1`, mounted)
+    await assert.rejects(openDisk(disk), { code: 'ERR_DDI_BUSY' })
+    run('umount', mounted)
+  } finally {
+    run('losetup', '--detach', disk)
+  }
+})
+
 test('a disk under someone else’s loop device is not changed', async () => {
   using folder = temporaryFolder()
   const path = join(folder.path, 'disk.raw')
