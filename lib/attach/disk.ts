@@ -36,6 +36,21 @@ export async function openDisk(path: string): Promise<Disk> {
   }
 }
 
+/**
+ * The device that offers a volume of a disk, where it is attached as it is now.
+ * @returns `/dev/mapper/…`, or undefined
+ */
+export async function attachedDevice(volume: Volume, path: string): Promise<string | undefined> {
+  const real = await realpath(path)
+  const names = (await findAttachments())
+    .filter(({ image }) => image === real)
+    .flatMap(({ mapped }) => mapped.map(({ name }) => name))
+  const same = (await linearDevices(names)).find(
+    ({ extents }) => extents.length === volume.extents.length && isBeginning(extents, volume.extents),
+  )
+  return same && `/dev/mapper/${same.name}`
+}
+
 type IsOver = (attachment: FoundAttachment) => boolean
 
 /** What stands on an image file; undefined where nothing does. */

@@ -133,6 +133,7 @@ function addVolumeVerbs(volume: Command): void {
     .argument(...disk)
     .argument(...name)
     .requiredOption('--size <size>', 'how much more, such as +1G')
+    .option('--resize-fs', 'let the file system of the attached volume fill it: ext2 to ext4, xfs, btrfs')
     .addHelpText('after', examples('ddi-attach volume grow disk.raw home --size +1G'))
     .action(async (path, which, options) => (await import('./volume.js')).runGrow(path, which, options))
 

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { openDisk } from '../attach/disk.js'
+import { probeFileSystem } from '../../bindings/blkid.js'
+import { attachedDevice, openDisk } from '../attach/disk.js'
+import { prepareResize } from '../attach/resize-file-system.js'
 import { type FileSource, openFile } from '../block/file.js'
 import { DdiError } from '../errors.js'
 import { type Designator, dpsTypes } from '../gpt/dps-types.js'
@@ -25,6 +27,7 @@ export interface CreateVerbOptions extends JsonOption {
 export interface ChangeVerbOptions extends JsonOption {
   readonly size: string
   readonly force?: boolean
+  readonly resizeFs?: boolean
 }
 
 export interface RenameVerbOptions extends JsonOption {
@@ -62,7 +65,24 @@ export async function runCreate(path: string, options: CreateVerbOptions): Promi
 
 export async function runGrow(path: string, name: string, options: ChangeVerbOptions): Promise<void> {
   const by = parseSize(options.size)
-  await change(path, options, (disk) => disk.grow(name, by))
+  await change(path, options, async (disk) => {
+    const resize = options.resizeFs ? await resizeOf(disk, name) : undefined
+    const volume = await disk.grow(name, by)
+    await resize?.()
+    return volume
+  })
+}
+
+/** Finds out how the file system of an attached volume is resized, before anything changes. */
+async function resizeOf(disk: Disk, name: string): Promise<() => Promise<void>> {
+  const device = await attachedDevice(disk.find(name), disk.path)
+  if (device === undefined)
+    throw new DdiError(
+      'ERR_DDI_NOT_ATTACHED',
+      `${name} is not attached, which --resize-fs needs: attach it with --read-write`,
+    )
+  await using source = await openFile(device)
+  return await prepareResize(device, probeFileSystem(source.fd, device, 0, source.size)?.type ?? null)
 }
 
 export async function runShrink(path: string, name: string, options: ChangeVerbOptions): Promise<void> {

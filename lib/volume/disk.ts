@@ -40,6 +40,8 @@ export interface Disk extends AsyncDisposable {
   readonly volumes: readonly Volume[]
   readonly free: readonly Extent[]
   readonly orphans: readonly Orphan[]
+  /** The volume of a UUID, or of a label that only one has. @throws ERR_DDI_NO_VOLUME */
+  find(name: string): Volume
   /** @throws ERR_DDI_NO_SPACE, ERR_DDI_TABLE_FULL, ERR_DDI_VOLUME_EXISTS */
   create(head: VolumeHead, size: number, options?: CreateOptions): Promise<Volume>
   /** Appends `by` bytes; devices of ours that offer the volume grow with it. @throws ERR_DDI_NO_VOLUME, ERR_DDI_NO_SPACE, ERR_DDI_TABLE_FULL */
@@ -121,6 +123,11 @@ class OpenDisk implements Disk {
 
   get orphans(): readonly Orphan[] {
     return tableVolumes(this.#table).orphans
+  }
+
+  find(name: string): Volume {
+    const { uuid } = findVolume(this.#table, name).segments[0]
+    return this.volumes.find((volume) => volume.uuid === uuid)!
   }
 
   async create(head: VolumeHead, size: number, options: CreateOptions = {}): Promise<Volume> {
@@ -223,7 +230,7 @@ class OpenDisk implements Disk {
 
   async #commit(change: Change, uuid: string): Promise<Volume> {
     await this.#replace(change.table)
-    return this.volumes.find((volume) => volume.uuid === uuid)!
+    return this.find(uuid)
   }
 
   async #replace(next: Gpt): Promise<void> {

@@ -7,12 +7,18 @@ import { join } from 'node:path'
 import { afterEach, test } from 'node:test'
 import { attach, openDisk } from '../../lib/index.js'
 import { MiB, makeGptImage, typeUuids } from '../support/images.js'
-import { attempt, run, temporaryFolder } from '../support/run.js'
+import { attempt, cli, run, temporaryFolder } from '../support/run.js'
 import { assertNothingLeft, dmTable } from './state.js'
 
 afterEach(assertNothingLeft)
 
 const device = '/dev/mapper/ddi-online-home'
+
+/** The volume, mounted for the length of a scope. */
+function mountedAt(path: string, ...options: string[]): { readonly path: string } & Disposable {
+  run('mount', ...options, device, path)
+  return { path, [Symbol.dispose]: () => void run('umount', path) }
+}
 
 test('an ext4 volume under a verifying writer grows from 1 to 4 segments, and shrinks back when detached', async () => {
   using folder = temporaryFolder()
@@ -53,6 +59,8 @@ test('an ext4 volume under a verifying writer grows from 1 to 4 segments, and sh
       run('umount', mounted)
     }
     assert.equal(attempt('e2fsck', '-fn', device).status, 0)
+    // resize2fs wants a full check after the last mount, whatever the one that changes nothing has found.
+    run('e2fsck', '-fp', device)
     run('resize2fs', device, '16M')
   }
   {
@@ -62,6 +70,31 @@ test('an ext4 volume under a verifying writer grows from 1 to 4 segments, and sh
   }
   await using _attachment = await attach(path, { name: 'online' })
   assert.equal(attempt('e2fsck', '-fn', device).status, 0)
+})
+
+test('grow --resize-fs: xfs and ext4 fill the volume, and what cannot is told', async () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'disk.raw')
+  makeGptImage(path, 512 * MiB, [{ type: typeUuids.home, size: 320 * MiB, label: 'home' }])
+  const grow = () => cli('volume', 'grow', path, 'home', '--size=32M', '--resize-fs')
+  assert.match(grow().stderr, /ERR_DDI_NOT_ATTACHED/)
+  const mounted = join(folder.path, 'mounted')
+  mkdirSync(mounted)
+  const blocks = () => Number(run('stat', '--file-system', '--format=%b', mounted)) * 4096
+  await using _attachment = await attach(path, { name: 'online', writable: true })
+  assert.match(grow().stderr, /holds nothing, which cannot grow \(ERR_DDI_USAGE/)
+  for (const type of ['ext4', 'xfs']) {
+    run(`mkfs.${type}`, '-q', type === 'xfs' ? '-f' : '-F', device)
+    if (type === 'xfs') assert.match(grow().stderr, /grows only while it is mounted/)
+    using mount = mountedAt(mounted)
+    const before = blocks()
+    const { status, stderr } = grow()
+    assert.equal(status, 0, stderr)
+    assert.ok(blocks() > before + 16 * MiB, `${type} on ${mount.path}`)
+  }
+  // A mount that its tool refuses to touch; the refusals before have taken no space.
+  using _mount = mountedAt(mounted, '-o', 'ro')
+  assert.match(grow().stderr, /ERR_DDI_RESIZE/)
 })
 
 test('a block device: its attached volume grows, and the kernel’s partitions follow the table', async () => {

@@ -1,0 +1,66 @@
+import { execFile } from 'node:child_process'
+import { readFile, stat } from 'node:fs/promises'
+import { promisify } from 'node:util'
+import { deviceNumber } from '../block/file.js'
+import { DdiError, systemCode } from '../errors.js'
+
+const run = promisify(execFile)
+
+/** The tools that let a file system fill its device: what each needs, and the package that has it. */
+const tools: Readonly<Record<string, (device: string, mountPoint: string | undefined) => Tool>> = {
+  ext2: (device) => ({ command: ['resize2fs', device], package: 'e2fsprogs', mounted: false }),
+  ext3: (device) => ({ command: ['resize2fs', device], package: 'e2fsprogs', mounted: false }),
+  ext4: (device) => ({ command: ['resize2fs', device], package: 'e2fsprogs', mounted: false }),
+  xfs: (_, mountPoint = '') => ({ command: ['xfs_growfs', mountPoint], package: 'xfsprogs', mounted: true }),
+  btrfs: (_, mountPoint = '') => ({
+    command: ['btrfs', 'filesystem', 'resize', 'max', mountPoint],
+    package: 'btrfs-progs',
+    mounted: true,
+  }),
+}
+
+interface Tool {
+  readonly command: readonly [string, ...string[]]
+  readonly package: string
+  /** Works on the mounted file system only. */
+  readonly mounted: boolean
+}
+
+/**
+ * Prepares to let the file system on a device fill it, by its own tool: mounted or not for ext2 to ext4, mounted for xfs
+ * and btrfs. What can be known to be wrong is so before the device grows.
+ * @param type as blkid names it
+ * @returns does it; rejects with ERR_DDI_LIBRARY_MISSING where the tool is not installed, and with ERR_DDI_RESIZE where it
+ *   fails, with what it said
+ * @throws ERR_DDI_USAGE where it has to be mounted, or cannot grow
+ */
+export async function prepareResize(device: string, type: string | null): Promise<() => Promise<void>> {
+  const mountPoint = await mountPointOf(device)
+  const tool = tools[type ?? '']?.(device, mountPoint)
+  if (!tool) throw new DdiError('ERR_DDI_USAGE', `${device} holds ${type ?? 'nothing'}, which cannot grow`)
+  if (tool.mounted && mountPoint === undefined)
+    throw new DdiError('ERR_DDI_USAGE', `${device} holds ${type}, which grows only while it is mounted: mount it first`)
+  return () => runTool(tool, device)
+}
+
+async function runTool(tool: Tool, device: string): Promise<void> {
+  const [name, ...rest] = tool.command
+  try {
+    await run(name, rest, { env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` } })
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT')
+      throw new DdiError('ERR_DDI_LIBRARY_MISSING', `${name} is not installed: install ${tool.package}`, {
+        cause: error,
+      })
+    const said = String((error as { stderr?: unknown }).stderr ?? '').trim()
+    throw new DdiError('ERR_DDI_RESIZE', `${tool.command.join(' ')} failed: ${said}`, { cause: error, path: device })
+  }
+}
+
+async function mountPointOf(device: string): Promise<string | undefined> {
+  const number = deviceNumber((await stat(device)).rdev)
+  const lines = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n')
+  const mount = lines.map((line) => line.split(' ')).find((fields) => fields[2] === number)
+  // The kernel spells spaces and their like in octal.
+  return mount?.[4]?.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
+}
