@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { errorCodes } from '../../lib/index.js'
 import { emptyFile, flipBit, MiB, makeGptImage, makeVerityImage, typeUuids } from '../support/images.js'
-import { attempt, cli, cliPath, packageRoot, run, temporaryFolder } from '../support/run.js'
+import { attempt, cli, packageRoot, run, temporaryFolder } from '../support/run.js'
 
 test('wrong usage has status 2 and says what is wrong, on stderr', () => {
   const wrong = [
@@ -29,26 +29,6 @@ test('wrong usage has status 2 and says what is wrong, on stderr', () => {
 test('what commander cannot know is wrong usage with a code', () => {
   assert.match(cli('inspect', '--json=yaml', 'a').stderr, /pretty, short, off \(ERR_DDI_USAGE\)/)
   assert.match(cli('detach').stderr, /ERR_DDI_USAGE/)
-})
-
-test('a missing system library is an error that names its package', () => {
-  using folder = temporaryFolder()
-  const { path } = makeVerityImage(folder.path)
-  const library = run('sh', '-c', "ldconfig -p | sed -n 's/.*libblkid.so.1 .*=> //p' | head -n 1").trim()
-  const hide = 'mount --bind /dev/null "$1" && shift && exec "$@"'
-  const inspect = [process.execPath, cliPath, 'inspect', path]
-  const { status, stderr } = attempt(
-    'unshare',
-    '--mount',
-    'sh',
-    '-c',
-    hide,
-    'sh',
-    run('realpath', library).trim(),
-    ...inspect,
-  )
-  assert.equal(status, 1)
-  assert.match(stderr, /install libblkid1.*ERR_DDI_LIBRARY_MISSING/)
 })
 
 test('every verb explains itself, with examples', () => {
