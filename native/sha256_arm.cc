@@ -1,4 +1,5 @@
-// SHA-256 by the cryptographic extension of ARMv8. Chosen at run time, so the file is built for any AArch64.
+// SHA-256 by the cryptographic extension of ARMv8. Chosen at run time: binding.gyp lets the compiler know the
+// instructions, and it uses them nowhere but for these intrinsics.
 #include "sha256.h"
 
 #if defined(__aarch64__)
@@ -10,15 +11,13 @@
 namespace ddi {
 namespace {
 
-#define DDI_SHA __attribute__((target("+sha2"), always_inline)) inline
-
 struct Lane {
   uint32x4_t abcd, efgh;
   const uint8_t* data;
 };
 
 template <int Lanes>
-DDI_SHA void Compress(Lane (&lanes)[Lanes], size_t count) {
+inline void Compress(Lane (&lanes)[Lanes], size_t count) {
   for (; count > 0; count--) {
     uint32x4_t abcd[Lanes], efgh[Lanes], w[Lanes][4];
     for (int l = 0; l < Lanes; l++) {
@@ -51,23 +50,22 @@ DDI_SHA void Compress(Lane (&lanes)[Lanes], size_t count) {
   }
 }
 
-DDI_SHA Lane Enter(const uint32_t state[8], const uint8_t* data) {
+inline Lane Enter(const uint32_t state[8], const uint8_t* data) {
   return Lane{vld1q_u32(state), vld1q_u32(state + 4), data};
 }
 
-DDI_SHA void Leave(const Lane& lane, uint32_t state[8]) {
+inline void Leave(const Lane& lane, uint32_t state[8]) {
   vst1q_u32(state, lane.abcd);
   vst1q_u32(state + 4, lane.efgh);
 }
 
-__attribute__((target("+sha2"))) void One(uint32_t state[8], const uint8_t* data, size_t count) {
+void One(uint32_t state[8], const uint8_t* data, size_t count) {
   Lane lanes[1] = {Enter(state, data)};
   Compress(lanes, count);
   Leave(lanes[0], state);
 }
 
-__attribute__((target("+sha2"))) void Two(uint32_t a[8], const uint8_t* dataA, uint32_t b[8], const uint8_t* dataB,
-                                          size_t count) {
+void Two(uint32_t a[8], const uint8_t* dataA, uint32_t b[8], const uint8_t* dataB, size_t count) {
   Lane lanes[2] = {Enter(a, dataA), Enter(b, dataB)};
   Compress(lanes, count);
   Leave(lanes[0], a);
