@@ -1,10 +1,11 @@
-import { readFile, realpath, stat } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { deviceNumber } from '../block/file.js'
 import { DdiError } from '../errors.js'
 import { formatDevice, openDeviceMapper } from './device-mapper.js'
 import { type FoundAttachment, findAttachments } from './list.js'
 import { clearLoop } from './loop.js'
+import { mountPoints } from './mounts.js'
 import { parseLoopReference } from './names.js'
 import { beginUdevTransaction } from './udev.js'
 
@@ -81,11 +82,11 @@ async function refuseBusy(attachment: FoundAttachment): Promise<void> {
     ...attachment.mapped.map((device) => ({ path: `/dev/mapper/${device.name}`, number: formatDevice(device) })),
     ...attachment.loops.map((loop) => ({ path: loop.device, number: `7:${loop.number}` })),
   ]
-  const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').map((line) => line.split(' '))
+  const mounts = await mountPoints()
   for (const { path, number } of devices) {
-    const mount = mounts.find((fields) => fields[2] === number)
+    const mount = mounts.get(number)
     if (mount)
-      throw new DdiError('ERR_DDI_BUSY', `${path} is mounted on ${mount[4]}: umount it first, or detach with --lazy`, {
+      throw new DdiError('ERR_DDI_BUSY', `${path} is mounted on ${mount}: umount it first, or detach with --lazy`, {
         path,
       })
   }

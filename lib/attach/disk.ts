@@ -8,6 +8,7 @@ import type { Volume } from '../volume/volume.js'
 import { openDeviceMapper } from './device-mapper.js'
 import { type FoundAttachment, findAttachments } from './list.js'
 import { type ListedLoop, listLoops, loopBackings } from './loop.js'
+import { mountPoints } from './mounts.js'
 import { parseLoopReference, uuidPrefix } from './names.js'
 import { syncPartitionNodes } from './partitions.js'
 import { linearExtents, linearTable } from './tables.js'
@@ -84,8 +85,8 @@ async function isHeldByUsOnly(path: string): Promise<boolean> {
   const numbers = [await readFile(`${folder}/dev`, 'utf8')]
   for (const name of await readdir(folder))
     numbers.push(await readFile(`${folder}/${name}/dev`, 'utf8').catch(() => ''))
-  const mounts = await readFile('/proc/self/mountinfo', 'utf8')
-  return !mounts.split('\n').some((line) => numbers.some((number) => number.trim() === line.split(' ')[2]))
+  const mounts = await mountPoints()
+  return !numbers.some((number) => mounts.has(number.trim()))
 }
 
 function attachedUsers(path: string, isOver: IsOver): Omit<DiskUsers, 'changed'> {

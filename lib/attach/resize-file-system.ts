@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process'
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { deviceNumber } from '../block/file.js'
 import { DdiError, systemCode } from '../errors.js'
+import { mountPoints } from './mounts.js'
 
 const run = promisify(execFile)
 
@@ -35,7 +36,7 @@ interface Tool {
  * @throws ERR_DDI_USAGE where it has to be mounted, or cannot grow
  */
 export async function prepareResize(device: string, type: string | null): Promise<() => Promise<void>> {
-  const mountPoint = await mountPointOf(device)
+  const mountPoint = (await mountPoints()).get(deviceNumber((await stat(device)).rdev))
   const tool = tools[type ?? '']?.(device, mountPoint)
   if (!tool) throw new DdiError('ERR_DDI_USAGE', `${device} holds ${type ?? 'nothing'}, which cannot grow`)
   if (tool.mounted && mountPoint === undefined)
@@ -55,12 +56,4 @@ async function runTool(tool: Tool, device: string): Promise<void> {
     const said = String((error as { stderr?: unknown }).stderr ?? '').trim()
     throw new DdiError('ERR_DDI_RESIZE', `${tool.command.join(' ')} failed: ${said}`, { cause: error, path: device })
   }
-}
-
-async function mountPointOf(device: string): Promise<string | undefined> {
-  const number = deviceNumber((await stat(device)).rdev)
-  const lines = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n')
-  const mount = lines.map((line) => line.split(' ')).find((fields) => fields[2] === number)
-  // The kernel spells spaces and their like in octal.
-  return mount?.[4]?.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
 }
