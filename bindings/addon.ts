@@ -56,7 +56,10 @@ export interface DmDevice extends DmDeviceNumber {
 export interface NativeVolume {
   readonly fd: number
   readonly path: string
-  readonly extents: readonly { readonly start: number; readonly length: number }[]
+  readonly extents: readonly (
+    | { readonly kind: 'linear'; readonly start: number; readonly length: number }
+    | { readonly kind: 'zero'; readonly length: number }
+  )[]
 }
 
 export interface HashOptions {

@@ -1,3 +1,4 @@
+import { closeSync, ftruncateSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { DdiError } from '../lib/errors.js'
 
@@ -77,5 +78,29 @@ export function probeFileSystem(fd: number, path: string, offset: number, size: 
     return type === null ? null : { type, label: value('LABEL'), uuid: value('UUID') }
   } finally {
     call('blkid_free_probe', DataType.Void, [DataType.External], [probe])
+  }
+}
+
+/**
+ * The same for bytes that lie in no file as they are.
+ * @param head the beginning of the volume; 1 MiB has the superblock of every file system that libblkid knows
+ * @param size of the whole volume, in bytes
+ * @throws ERR_DDI_LIBRARY_MISSING, ERR_DDI_IO
+ */
+export function probeBytes(head: Uint8Array, path: string, size: number): FileSystem | null {
+  const { load, DataType } = ffi()
+  const fd = load({
+    library: libc,
+    funcName: 'memfd_create',
+    retType: DataType.I32,
+    paramsType: [DataType.String, DataType.I32],
+    paramsValue: ['ddi', 0],
+  })
+  try {
+    writeSync(fd, head)
+    ftruncateSync(fd, size)
+    return probeFileSystem(fd, path, 0, size)
+  } finally {
+    closeSync(fd)
   }
 }

@@ -38,6 +38,7 @@ export const errorCodes = {
   ERR_DDI_GPT_NO_PROTECTIVE_MBR: ['image', 'no protective MBR stands before the GPT'],
   ERR_DDI_CHAIN_BROKEN: ['image', 'an extension partition of a volume is missing, there twice, or of another type'],
   ERR_DDI_CHAIN_MISALIGNED: ['image', 'a segment of a volume does not start or end on a multiple of 4096 bytes'],
+  ERR_DDI_SPARSE_ENCODED: ['image', 'an Android sparse image cannot be attached or changed as it is'],
   ERR_DDI_NO_ROOT_HASH: ['image', 'there is no root hash to verify the image against'],
   ERR_DDI_ROOT_HASH_MISMATCH: ['image', 'no partition carries the UUID that the root hash asks for'],
   ERR_DDI_ROOT_HASH_WRONG: ['image', 'the hash tree does not hash to the root hash'],

@@ -6,7 +6,7 @@ export { openDisk } from './attach/disk.js'
 export { type ListedAttachment, type ListedVolume, list } from './attach/list.js'
 export { addPartitionNodes, removePartitionNodes } from './attach/partitions.js'
 export type { FileSource } from './block/file.js'
-export type { Extent, Source } from './block/source.js'
+export type { Extent, LinearExtent, Run, Source, ZeroExtent } from './block/source.js'
 export { DdiError, type ErrorCode, type ErrorKind, errorCodes } from './errors.js'
 export type { Designator } from './gpt/dps-types.js'
 export {

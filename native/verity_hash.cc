@@ -148,8 +148,10 @@ std::shared_ptr<const SaltedHash> MakeHash(const Napi::Object& options, size_t b
                   implementation.IsString() ? implementation.ToString().Utf8Value() : "");
 }
 
-// A volume as a list of extents of one file: (start, length) in bytes, in order.
+// A volume as a list of extents of one file: (start, length) in bytes, in order; zeroes start nowhere.
 struct Volume {
+  static constexpr uint64_t kZeroes = UINT64_MAX;
+
   int fd = -1;
   std::string path;
   std::vector<std::pair<uint64_t, uint64_t>> extents;
@@ -161,7 +163,8 @@ struct Volume {
     Napi::Array extents = object.Get("extents").As<Napi::Array>();
     for (uint32_t i = 0; i < extents.Length(); i++) {
       Napi::Object extent = extents.Get(i).As<Napi::Object>();
-      volume.extents.emplace_back(extent.Get("start").ToNumber().Int64Value(),
+      bool zero = extent.Get("kind").ToString().Utf8Value() == "zero";
+      volume.extents.emplace_back(zero ? kZeroes : extent.Get("start").ToNumber().Int64Value(),
                                   extent.Get("length").ToNumber().Int64Value());
     }
     return volume;
@@ -176,7 +179,8 @@ struct Volume {
         continue;
       }
       size_t part = std::min<uint64_t>(length, size - offset);
-      for (size_t done = 0; done < part;) {
+      if (start == kZeroes) memset(to, 0, part);
+      for (size_t done = start == kZeroes ? part : 0; done < part;) {
         ssize_t got = pread(fd, to + done, part - done, static_cast<off_t>(start + offset + done));
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return KernelError{errno, "pread", path};

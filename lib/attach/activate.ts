@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises'
 import type { DmDevice, DmTarget } from '../../bindings/addon.js'
+import type { BaseExtent } from '../block/extents.js'
 import { deviceNumber } from '../block/file.js'
 import { DdiError, throwIfAborted } from '../errors.js'
 import { type BaseNode, deviceName, type Plan, type PlannedVolume, type VerityNode } from '../plan/plan.js'
@@ -56,8 +57,7 @@ async function activateMapped(plan: Plan, mapper: DeviceMapper, { signal }: Acti
         {
           name: deviceName(plan.name, node.id),
           uuid: deviceUuid(node.kind, node.id, plan.name),
-          targets:
-            node.kind === 'linear' ? linearTable(node.extents, numbers.get(node.base)!) : verityTable(node, numbers),
+          targets: node.kind === 'linear' ? linearTable(onDevices(node.extents, numbers)) : verityTable(node, numbers),
           readOnly: node.readOnly,
           inner: !plan.volumes.some((volume) => volume.node === node.id),
         },
@@ -109,6 +109,10 @@ function checkSize(loop: Loop, expected: number, { path }: BaseNode): void {
     )
 }
 
+function onDevices(extents: readonly BaseExtent<string>[], numbers: ReadonlyMap<string, string>): BaseExtent<string>[] {
+  return extents.map((extent) => (extent.kind === 'zero' ? extent : { ...extent, base: numbers.get(extent.base)! }))
+}
+
 /** Documentation/admin-guide/device-mapper/verity.rst, "Construction Parameters". */
 function verityTable(node: VerityNode, numbers: ReadonlyMap<string, string>): DmTarget[] {
   const parameters = [
@@ -131,13 +135,14 @@ async function activateLoops(plan: Plan, { signal }: ActivateOptions): Promise<r
   const nodes = new Map(plan.nodes.map((node) => [node.id, node]))
   const parts = plan.volumes.map((volume) => {
     const node = nodes.get(volume.node)
-    if (node?.kind !== 'linear' || node.extents.length !== 1)
+    const [extent, second] = node?.kind === 'linear' ? node.extents : []
+    if (extent?.kind !== 'linear' || second)
       throw new DdiError(
         'ERR_DDI_NO_DEVICE_MAPPER',
-        `this kernel has no device-mapper, which ${volume.designator} of ${plan.image} needs ` +
-          `(${node?.kind === 'verity' ? 'dm-verity: a root hash covers it' : 'dm-linear: it has several extents'}): modprobe dm-mod`,
+        `this kernel has no device-mapper, which ${volume.node} of ${plan.image} needs ` +
+          `(${node?.kind === 'verity' ? 'dm-verity: a root hash covers it' : 'dm-linear: it is not one run of the disk'}): modprobe dm-mod`,
       )
-    return { volume, base: nodes.get(node.base) as BaseNode, extent: node.extents[0]! }
+    return { volume, base: nodes.get(extent.base) as BaseNode, extent }
   })
   const loops: Loop[] = []
   try {
@@ -150,7 +155,7 @@ async function activateLoops(plan: Plan, { signal }: ActivateOptions): Promise<r
         offset: extent.start,
         size: extent.length,
         sectorSize: base.sectorSize,
-        reference: loopReference(plan.name, volume.designator),
+        reference: loopReference(plan.name, volume.node),
       })
       loops.push(loop)
       checkSize(loop, extent.length, base)

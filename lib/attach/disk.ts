@@ -1,10 +1,10 @@
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { openFileForWriting } from '../block/file.js'
-import type { Extent } from '../block/source.js'
+import type { LinearExtent, Run } from '../block/source.js'
 import { DdiError } from '../errors.js'
 import { type Disk, type DiskUsers, diskOn } from '../volume/disk.js'
-import type { Volume } from '../volume/volume.js'
+import type { PartitionVolume } from '../volume/volume.js'
 import { openDeviceMapper } from './device-mapper.js'
 import { type FoundAttachment, findAttachments } from './list.js'
 import { type ListedLoop, listLoops, loopBackings } from './loop.js'
@@ -41,7 +41,7 @@ export async function openDisk(path: string): Promise<Disk> {
  * The device that offers a volume of a disk, where it is attached as it is now.
  * @returns `/dev/mapper/…`, or undefined
  */
-export async function attachedDevice(volume: Volume, path: string): Promise<string | undefined> {
+export async function attachedDevice(volume: PartitionVolume, path: string): Promise<string | undefined> {
   const real = await realpath(path)
   const names = (await findAttachments())
     .filter(({ image }) => image === real)
@@ -110,15 +110,11 @@ async function isBacking(dev: bigint, ino: bigint): Promise<boolean> {
   return false
 }
 
-function overlap(a: readonly Extent[], b: readonly Extent[]): boolean {
+function overlap(a: readonly Run[], b: readonly Run[]): boolean {
   return a.some((one) => b.some((two) => one.start < two.start + two.length && two.start < one.start + one.length))
 }
 
-async function refuseOverlap(
-  path: string,
-  { mapped, loops }: FoundAttachment,
-  extents: readonly Extent[],
-): Promise<void> {
+async function refuseOverlap(path: string, { mapped, loops }: FoundAttachment, extents: readonly Run[]): Promise<void> {
   const busy = (device: string) =>
     new DdiError('ERR_DDI_BUSY', `${device} offers this volume of ${path}: detach it first`, { path: device })
   for (const { name, extents: used } of await linearDevices(mapped.map(({ name }) => name)))
@@ -144,7 +140,7 @@ async function linearDevices(names: readonly string[]) {
 }
 
 /** Gives the device that offers a volume the volume's new end. */
-async function growAttached({ mapped }: FoundAttachment, volume: Volume): Promise<void> {
+async function growAttached({ mapped }: FoundAttachment, volume: PartitionVolume): Promise<void> {
   const tops = mapped.filter(({ kind, node }) => kind === 'linear' && !/-(data|verity)$/.test(node))
   for (const { name, extents, base } of await linearDevices(tops.map((device) => device.name))) {
     if (!isBeginning(extents, volume.extents)) continue
@@ -153,7 +149,8 @@ async function growAttached({ mapped }: FoundAttachment, volume: Volume): Promis
     const udev = await beginUdevTransaction()
     try {
       const { readOnly } = tops.find((device) => device.name === name)!
-      await mapper.reload(name, linearTable(volume.extents, base), readOnly, udev)
+      const grown = volume.extents.map((extent: LinearExtent) => ({ ...extent, base }))
+      await mapper.reload(name, linearTable(grown), readOnly, udev)
     } finally {
       await udev.settle()
       await mapper[Symbol.asyncDispose]()
@@ -162,7 +159,7 @@ async function growAttached({ mapped }: FoundAttachment, volume: Volume): Promis
 }
 
 /** `long` goes on where `short` ends, its last extent perhaps longer. */
-function isBeginning(short: readonly Extent[], long: readonly Extent[]): boolean {
+function isBeginning(short: readonly Run[], long: readonly Run[]): boolean {
   return (
     short.length > 0 &&
     short.every(({ start, length }, n) => {

@@ -1,21 +1,26 @@
 import type { DmTarget } from '../../bindings/addon.js'
-import type { Extent } from '../block/source.js'
+import type { BaseExtent } from '../block/extents.js'
+import type { Run } from '../block/source.js'
 
 const sector = 512
 
-/** drivers/md/dm-linear.c: `<device> <start sector>`, a target per extent. @param base `major:minor` */
-export function linearTable(extents: readonly Extent[], base: string): DmTarget[] {
+/**
+ * A target per extent: drivers/md/dm-linear.c takes `<device> <start sector>`, drivers/md/dm-zero.c nothing.
+ * @param extents of bases named `major:minor`
+ */
+export function linearTable(extents: readonly BaseExtent<string>[]): DmTarget[] {
   let startSector = 0
-  return extents.map(({ start, length }) => {
-    const sectorCount = Math.floor(length / sector)
-    const target = { startSector, sectorCount, type: 'linear', parameters: `${base} ${Math.floor(start / sector)}` }
-    startSector += sectorCount
-    return target
+  return extents.map((extent): DmTarget => {
+    const place = { startSector, sectorCount: Math.floor(extent.length / sector) }
+    startSector += place.sectorCount
+    return extent.kind === 'zero'
+      ? { ...place, type: 'zero', parameters: '' }
+      : { ...place, type: 'linear', parameters: `${extent.base} ${Math.floor(extent.start / sector)}` }
   })
 }
 
 /** The extents of a table of linear targets, in bytes; none for other targets. */
-export function linearExtents(table: readonly DmTarget[]): Extent[] {
+export function linearExtents(table: readonly DmTarget[]): Run[] {
   return table.flatMap(({ type, sectorCount, parameters }) =>
     type === 'linear' ? [{ start: Number(parameters.split(' ')[1]) * sector, length: sectorCount * sector }] : [],
   )

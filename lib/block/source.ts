@@ -9,9 +9,22 @@ export interface Source {
   read(offset: number, length: number): Promise<Uint8Array>
 }
 
-/** A run of bytes of a base: both in bytes from its start. */
-export interface Extent {
+/** A run of bytes of a base: both in bytes, `start` from the beginning of the base. */
+export interface Run {
   readonly start: number
+  readonly length: number
+}
+
+/** A piece of a volume: a run of its base, or as many zeroes, which nothing stores. */
+export type Extent = LinearExtent | ZeroExtent
+
+export interface LinearExtent extends Run {
+  readonly kind: 'linear'
+}
+
+export interface ZeroExtent {
+  readonly kind: 'zero'
+  /** In bytes. */
   readonly length: number
 }
 

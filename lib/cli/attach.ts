@@ -20,13 +20,13 @@ export async function runAttach(path: string, options: AttachVerbOptions): Promi
     if (!verified && (designator === 'root' || designator === 'usr'))
       note(`${designator} of ${image} is not verified: no root hash is known for it`)
   if (options.json !== 'off') {
-    printJson({ name, image, volumes: volumes.map(({ node, ...volume }) => volume) }, options.json)
+    printJson({ name, image, volumes }, options.json)
     return
   }
   await printTable(
     ['VOLUME', 'DEVICE', 'SIZE', 'FSTYPE', 'RO', 'VERIFIED'],
     volumes.map((volume) => [
-      volume.designator,
+      volume.node,
       volume.device,
       formatSize(volume.size),
       volume.fileSystem?.type ?? null,

@@ -1,7 +1,7 @@
 import { type DissectedVolume, type Dissection, dissect } from '../image/dissect.js'
 import { openImage } from '../image/open.js'
 import { dissectOptions, type ImageOptions } from './options.js'
-import { formatSize, note, print, printable, printJson, printTable } from './output.js'
+import { describeExtents, formatSize, note, print, printable, printJson, printTable } from './output.js'
 
 export async function runInspect(path: string, options: ImageOptions): Promise<void> {
   await using image = await openImage(path, { nested: options.nested ?? false })
@@ -69,7 +69,7 @@ function describe({ image, volumes, verity }: Dissection) {
         label: volume.label,
         flags: volume.flags,
         size: volume.size,
-        extents: volume.extents,
+        extents: describeExtents(volume.extents),
         fileSystem: volume.fileSystem,
         verity: pair
           ? {

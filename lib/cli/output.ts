@@ -1,3 +1,4 @@
+import type { Extent } from '../block/source.js'
 import { DdiError } from '../errors.js'
 
 export type JsonMode = 'pretty' | 'short' | 'off'
@@ -14,6 +15,11 @@ export function note(text: string): void {
 
 export function printJson(value: unknown, mode: Exclude<JsonMode, 'off'>): void {
   print(JSON.stringify(value, null, mode === 'pretty' ? 2 : undefined))
+}
+
+/** The extents of a volume as JSON has them: `start` in bytes from the beginning of the disk, null where nothing stores its zeroes. */
+export function describeExtents(extents: readonly Extent[]) {
+  return extents.map((extent) => ({ start: extent.kind === 'zero' ? null : extent.start, length: extent.length }))
 }
 
 /** Text of an image, safe for a terminal: control and direction characters are spelled out. */

@@ -19,7 +19,9 @@ export async function runPlan(path: string, options: AttachVerbOptions): Promise
 function branch(planned: Plan, node: PlanNode): Branch {
   const above = planned.nodes.filter(
     (other) =>
-      (other.kind === 'linear' && other.base === node.id) || (other.kind === 'verity' && other.data === node.id),
+      (other.kind === 'linear' &&
+        other.extents.some((extent) => extent.kind === 'linear' && extent.base === node.id)) ||
+      (other.kind === 'verity' && other.data === node.id),
   )
   return { text: describe(planned, node), children: above.map((other) => branch(planned, other)) }
 }
@@ -33,7 +35,7 @@ function describe(planned: Plan, node: PlanNode): string {
   if (node.kind === 'verity')
     return `${facts}, ${node.algorithm} root hash ${node.rootHash}, tree in ${deviceName(planned.name, node.hash)}`
   const first = node.extents[0]
-  return node.extents.length === 1 && first
+  return node.extents.length === 1 && first?.kind === 'linear'
     ? `${facts}, from byte ${first.start}`
     : `${facts}, ${node.extents.length} extents`
 }

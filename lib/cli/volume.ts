@@ -6,13 +6,12 @@ import { type FileSource, openFile } from '../block/file.js'
 import { DdiError } from '../errors.js'
 import { type Designator, dpsTypes } from '../gpt/dps-types.js'
 import { machineArchitectures } from '../image/architecture.js'
-import { openImage } from '../image/open.js'
 import { parseUuid } from '../uuid.js'
-import type { Disk } from '../volume/disk.js'
+import { type Disk, readDisk } from '../volume/disk.js'
 import type { Volume } from '../volume/volume.js'
 import { untilInterrupted } from './interrupt.js'
 import type { JsonOption } from './options.js'
-import { formatSize, print, printable, printJson, printTable } from './output.js'
+import { describeExtents, formatSize, print, printable, printJson, printTable } from './output.js'
 import { parseSize } from './size.js'
 
 export interface CreateVerbOptions extends JsonOption {
@@ -40,7 +39,8 @@ async function change(path: string, { json }: JsonOption, how: (disk: Disk) => P
   await using disk = await openDisk(path)
   const volume = await how(disk)
   const { designator, architecture, uuid, typeUuid, label, flags, size, extents } = volume
-  if (json !== 'off') printJson({ designator, architecture, uuid, typeUuid, label, flags, size, extents }, json)
+  if (json !== 'off')
+    printJson({ designator, architecture, uuid, typeUuid, label, flags, size, extents: describeExtents(extents) }, json)
   else print(`${printable(label || uuid!)}: ${formatSize(size)} in ${segmentCount(extents.length)}`)
 }
 
@@ -106,7 +106,8 @@ export async function runRemove(path: string, name: string): Promise<void> {
 export async function runDefragment(path: string, { json }: JsonOption): Promise<void> {
   await using disk = await openDisk(path)
   const moved = await disk.defragment({ signal: untilInterrupted() })
-  if (json !== 'off') printJson({ moved: moved.map(({ uuid, extents }) => ({ uuid, extents })) }, json)
+  if (json !== 'off')
+    printJson({ moved: moved.map(({ uuid, extents }) => ({ uuid, extents: describeExtents(extents) })) }, json)
   else
     for (const { label, uuid, extents } of moved)
       print(`${printable(label || uuid!)}: now in ${segmentCount(extents.length)}`)
@@ -127,15 +128,15 @@ async function checkDisk(path: string, repair: boolean): Promise<readonly string
 }
 
 export async function runListVolumes(path: string, { json }: JsonOption): Promise<void> {
-  await using image = await openImage(path)
-  const { volumes, orphans, free } = image
+  await using disk = await openFile(path)
+  const { volumes, orphans, free } = await readDisk(disk)
   if (json !== 'off') {
     const shown = volumes.map(({ designator, uuid, label, size, extents, defect }) => ({
       designator,
       uuid,
       label,
       size,
-      extents,
+      extents: describeExtents(extents),
       defect: defect?.message ?? null,
     }))
     printJson({ volumes: shown, orphans, free }, json)
@@ -165,7 +166,7 @@ export async function runListVolumes(path: string, { json }: JsonOption): Promis
     pieces.map(({ start, length, owner }) => [
       formatSize(start),
       formatSize(length),
-      picture(length, image.size, owner),
+      picture(length, disk.size, owner),
       owner,
     ]),
   )

@@ -1,4 +1,5 @@
-import type { Extent } from '../block/source.js'
+import { totalLength } from '../block/extents.js'
+import type { Run } from '../block/source.js'
 import { DdiError } from '../errors.js'
 import type { Gpt } from './table.js'
 
@@ -8,11 +9,11 @@ export const defaultAlignment = 1024 * 1024
 export const segmentUnit = 4096
 
 /** The free space of a table in runs that start on multiples of `alignment`, in the order of the disk. */
-export function freeRuns(table: Gpt, alignment: number = defaultAlignment): Extent[] {
+export function freeRuns(table: Gpt, alignment: number = defaultAlignment): Run[] {
   const used = table.partitions
     .map(({ start, length }) => ({ start, end: start + length }))
     .sort((a, b) => a.start - b.start)
-  const runs: Extent[] = []
+  const runs: Run[] = []
   let at = table.usableStart
   for (const { start, end } of [...used, { start: table.usableEnd, end: table.usableEnd }]) {
     const first = Math.ceil(at / alignment) * alignment
@@ -28,10 +29,10 @@ export function freeRuns(table: Gpt, alignment: number = defaultAlignment): Exte
  * @param size a multiple of {@link segmentUnit}
  * @throws ERR_DDI_NO_SPACE, which says how much is free
  */
-export function allocate(runs: readonly Extent[], size: number): Extent[] {
+export function allocate(runs: readonly Run[], size: number): Run[] {
   const fit = runs.find(({ length }) => length >= size)
   if (fit) return [{ start: fit.start, length: size }]
-  const extents: Extent[] = []
+  const extents: Run[] = []
   let left = size
   for (const { start, length } of [...runs].sort((a, b) => b.length - a.length || a.start - b.start)) {
     if (left === 0) break
@@ -40,7 +41,7 @@ export function allocate(runs: readonly Extent[], size: number): Extent[] {
     left -= part
   }
   if (left === 0) return extents
-  const free = runs.reduce((sum, { length }) => sum + length, 0)
+  const free = totalLength(runs)
   const largest = Math.max(0, ...runs.map(({ length }) => length))
   throw new DdiError(
     'ERR_DDI_NO_SPACE',

@@ -1,6 +1,6 @@
 export { type FileSource, openFile } from '../block/file.js'
 export { memorySource } from '../block/memory.js'
-export type { Extent, Source } from '../block/source.js'
+export type { Extent, LinearExtent, Run, Source, ZeroExtent } from '../block/source.js'
 export { DdiError, type ErrorCode, type ErrorKind } from '../errors.js'
 export { type Designator, type DpsType, dpsTypes } from './dps-types.js'
 export { describeProblem, readGpt } from './read.js'

@@ -1,4 +1,4 @@
-import { type FileSystem, probeFileSystem } from '../../bindings/blkid.js'
+import { type FileSystem, probeBytes, probeFileSystem } from '../../bindings/blkid.js'
 import { extentSource } from '../block/extents.js'
 import { openFile } from '../block/file.js'
 import { DdiError } from '../errors.js'
@@ -65,7 +65,9 @@ const emptyLabel = '_empty'
  *   ERR_DDI_VERITY_SUPERBLOCK, ERR_DDI_VERITY_ALGORITHM, ERR_DDI_LIBRARY_MISSING
  */
 export async function dissect(image: Image, options: DissectOptions = {}): Promise<Dissection> {
-  const volumes = image.volumes.map((volume) => ({ ...volume, fileSystem: probe(image, volume) }))
+  const volumes = await Promise.all(
+    image.volumes.map(async (volume) => ({ ...volume, fileSystem: await probe(image, volume) })),
+  )
   const architectures = options.architectures ?? machineArchitectures()
   const roles = new Map<Designator, DissectedVolume>()
   const verity = new Map<ProtectedDesignator, Verity>()
@@ -101,10 +103,16 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
   return { image, volumes, roles, verity }
 }
 
-function probe(image: Image, volume: Volume): FileSystem | null {
-  // A superblock lies at the start of its file system, so that of the first extent says it all.
-  const first = volume.extents[0]
-  return first ? probeFileSystem(image.source.fd, image.path, first.start, first.length) : null
+/** No superblock lies further from the start of its file system. */
+const superblocks = 1024 * 1024
+
+async function probe({ path, bases, source }: Image, { extents, size }: Volume): Promise<FileSystem | null> {
+  const [first, second] = extents
+  const [base, another] = bases
+  if (base && !another && first?.kind === 'linear' && (!second || first.length >= superblocks))
+    return probeFileSystem(base.fd, path, first.start, first.length)
+  if (size === 0) return null
+  return probeBytes(await extentSource(source, extents).read(0, Math.min(size, superblocks)), path, size)
 }
 
 /** What would be used must be whole; what would not may be as it is. */

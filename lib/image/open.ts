@@ -1,6 +1,7 @@
+import { linear } from '../block/extents.js'
 import { type FileSource, openFile } from '../block/file.js'
-import type { Extent } from '../block/source.js'
-import type { ErrorCode } from '../errors.js'
+import type { Run, Source } from '../block/source.js'
+import { DdiError, type ErrorCode } from '../errors.js'
 import { freeRuns } from '../gpt/allocate.js'
 import { describeProblem, problemError } from '../gpt/read.js'
 import { scanGpt } from '../gpt/scan.js'
@@ -32,8 +33,11 @@ export interface Image extends AsyncDisposable {
   /** Extension partitions that no volume reaches. */
   readonly orphans: readonly Orphan[]
   /** The table’s free space, in runs that start on multiples of 1 MiB. */
-  readonly free: readonly Extent[]
-  readonly source: FileSource
+  readonly free: readonly Run[]
+  /** All the bytes that the extents of the volumes are of. */
+  readonly source: Source
+  /** The files and devices that hold those bytes, one behind the other; none for an encoding that has to be undone first. */
+  readonly bases: readonly FileSource[]
   close(): Promise<void>
 }
 
@@ -52,7 +56,7 @@ export interface OpenOptions {
 export async function openImage(path: string, { nested = false }: OpenOptions = {}): Promise<Image> {
   const source = await openFile(path)
   const close = () => source.close()
-  const image = { path, size: source.size, source, close, [Symbol.asyncDispose]: close }
+  const image = { path, size: source.size, source, bases: [source], close, [Symbol.asyncDispose]: close }
   try {
     const scan = await scanGpt(source)
     if ('table' in scan) {
@@ -99,6 +103,20 @@ function wholeImage(size: number): Volume {
     label: null,
     flags: { readOnly: false, noAuto: false, growFileSystem: false },
     size,
-    extents: [{ start: 0, length: size }],
+    extents: linear([{ start: 0, length: size }]),
   }
+}
+
+/**
+ * What the extents of an image's volumes are of.
+ * @throws ERR_DDI_SPARSE_ENCODED for an Android sparse image, whose bytes do not lie in its file as they are
+ */
+export function requireBases({ path, bases }: Image): readonly [FileSource, ...FileSource[]] {
+  const [first, ...others] = bases
+  if (!first)
+    throw new DdiError(
+      'ERR_DDI_SPARSE_ENCODED',
+      `${path} is an Android sparse image, which can be read, but neither attached nor changed: write it out with \`ddi-attach android convert\` first`,
+    )
+  return [first, ...others]
 }

@@ -1,7 +1,9 @@
+import { linear } from '../block/extents.js'
 import { openFile } from '../block/file.js'
 import { DdiError } from '../errors.js'
 import { type BadBlocks, verifyTree } from '../verity/verify.js'
 import type { Dissection } from './dissect.js'
+import { requireBases } from './open.js'
 import type { ProtectedDesignator } from './root-hash-sources.js'
 
 export interface VerifyOptions {
@@ -30,16 +32,17 @@ export interface VerifiedVolume {
  */
 export async function verify(dissection: Dissection, options: VerifyOptions = {}): Promise<readonly VerifiedVolume[]> {
   const { image } = dissection
+  const [base] = requireBases(image)
   const results: VerifiedVolume[] = []
   for (const [designator, verity] of dissection.verity) {
     if (!verity.trusted) continue
     const { superblock, data, hash } = verity
-    await using file = await openFile(hash.kind === 'file' ? hash.path : image.path)
-    const whole = [{ start: 0, length: file.size }]
+    await using file = await openFile(hash.kind === 'file' ? hash.path : base.path)
+    const whole = linear([{ start: 0, length: file.size }])
     const { dataBlockSize, hashBlockSize, dataBlocks } = superblock
     const counts = await verifyTree(
       superblock,
-      { fd: image.source.fd, path: image.path, extents: data.extents },
+      { fd: base.fd, path: base.path, extents: data.extents },
       { fd: file.fd, path: file.path, extents: hash.kind === 'file' ? whole : hash.volume.extents },
       {
         onBadBlocks: (bad) => options.onBadBlocks?.(designator, bad),

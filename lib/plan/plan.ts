@@ -1,16 +1,20 @@
 import { basename } from 'node:path'
 import type { FileSystem } from '../../bindings/blkid.js'
-import type { Extent } from '../block/source.js'
+import { type BaseExtent, splitByBase } from '../block/extents.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
-import type { Dissection, HashTree, Verity } from '../image/dissect.js'
+import type { DissectedVolume, Dissection, HashTree, Verity } from '../image/dissect.js'
+import { requireBases } from '../image/open.js'
 import { layoutTree } from '../verity/tree.js'
+import { findByName } from '../volume/volume.js'
 
 export interface PlanOptions {
   /** Of the attachment; device names carry it. Default: from the image’s file name. See {@link attachmentName}. */
   readonly name?: string
   /** Lets volumes be written that neither a root hash nor their read-only flag protects. Default: false. */
   readonly writable?: boolean
+  /** Labels or UUIDs of the volumes to offer, whatever they are for. Default: those that this machine would use. */
+  readonly volumes?: readonly string[]
 }
 
 /** A file or block device as the base of everything else: a loop device for a file, the device itself otherwise. */
@@ -25,12 +29,12 @@ export interface BaseNode {
   readonly readOnly: boolean
 }
 
-/** Extents of a base, merged by dm-linear. */
+/** Extents of bases, merged by dm-linear, with dm-zero for what nothing stores. */
 export interface LinearNode {
   readonly kind: 'linear'
   readonly id: string
-  readonly base: string
-  readonly extents: readonly Extent[]
+  /** `base` is the id of the base node that an extent is of. */
+  readonly extents: readonly BaseExtent<string>[]
   readonly size: number
   readonly readOnly: boolean
 }
@@ -57,7 +61,9 @@ export type PlanNode = BaseNode | LinearNode | VerityNode
 
 /** What an attachment offers: a node under a stable name. */
 export interface PlannedVolume {
-  readonly designator: Designator
+  /** Null for one that was asked for by its name, and not for what it is for. */
+  readonly designator: Designator | null
+  /** The id of its node: the designator, or what is left of the label. */
   readonly node: string
   readonly device: string
   readonly size: number
@@ -101,75 +107,132 @@ export function deviceName(attachment: string, node: string): string {
   return `ddi-${attachment}-${node}`
 }
 
+/** A volume under the id that its node gets. */
+interface Offer {
+  readonly id: string
+  readonly designator: Designator | null
+  readonly volume: DissectedVolume
+  /** The root hash and tree that cover it. */
+  readonly protection: (Verity & { readonly trusted: true }) | undefined
+  readonly readOnly: boolean
+}
+
 /**
  * Says what attaching a dissected image would make, and touches nothing.
- * @throws ERR_DDI_NAME, ERR_DDI_NOTHING_TO_ATTACH, ERR_DDI_NOT_COVERED where a root hash is known and a root or usr
- *   volume would be offered that none covers
+ * @throws ERR_DDI_NAME, ERR_DDI_NOTHING_TO_ATTACH, ERR_DDI_NO_VOLUME, ERR_DDI_SPARSE_ENCODED, the defect of a volume asked
+ *   for, and ERR_DDI_NOT_COVERED where a root hash is known and a root or usr volume would be offered that none covers
  */
 export function plan(dissection: Dissection, options: PlanOptions = {}): Plan {
-  const { image, roles, verity } = dissection
+  const { image } = dissection
   const name = attachmentName(image.path, options.name)
-  refuseUncovered(dissection)
-  const nodes = new Map<string, PlanNode>()
-  const volumes: PlannedVolume[] = []
-  // A nested table may count in smaller sectors than the disk's: the device under it has to take the smallest.
-  const extents = dissection.volumes.flatMap((volume) => volume.extents)
-  const fits = extents.every(({ start, length }) => start % image.sectorSize === 0 && length % image.sectorSize === 0)
-  const sectorSize = fits || image.table.type === 'none' ? image.sectorSize : 512
+  const files = requireBases(image)
+  if (!options.volumes) refuseUncovered(dissection)
+  const offers = options.volumes ? chosen(dissection, options.volumes, options) : offeredByRole(dissection, options)
+  if (offers.length === 0)
+    throw new DdiError('ERR_DDI_NOTHING_TO_ATTACH', `${image.path} has nothing to attach here${found(dissection)}`)
 
-  const addBase = (id: string, backing: BaseNode['backing'], path: string, size: number, readOnly: boolean) =>
-    add<BaseNode>({ kind: 'base', id, backing, path, size, sectorSize, readOnly })
+  const nodes = new Map<string, PlanNode>()
   const add = <Node extends PlanNode>(node: Node): string => {
     nodes.set(node.id, node)
     return node.id
   }
-  const protectedBy = (designator: Designator) =>
-    designator === 'root' || designator === 'usr' ? verity.get(designator) : undefined
-  const writable = [...roles].filter(
-    ([designator, volume]) => options.writable && !volume.flags.readOnly && !protectedBy(designator)?.trusted,
+  const sectorSize = fittingSectorSize(dissection)
+  const addBase = (
+    id: string,
+    file: Pick<BaseNode, 'path' | 'size'>,
+    backing: BaseNode['backing'],
+    readOnly: boolean,
+  ) => add<BaseNode>({ kind: 'base', id, backing, path: file.path, size: file.size, sectorSize, readOnly })
+  const readOnly = offers.every((offer) => offer.readOnly)
+  const bases = files.map((file, index) =>
+    addBase(index === 0 ? 'image' : `image-${index + 1}`, file, file.kind, readOnly),
   )
-  const base = addBase('image', image.source.kind, image.path, image.size, writable.length === 0)
-  const addHash = (designator: Designator, hash: HashTree): string => {
-    const id = `${designator}-verity`
-    if (hash.kind === 'volume') {
-      const { extents, size } = hash.volume
-      return add<LinearNode>({ kind: 'linear', id, base, extents, size, readOnly: true })
-    }
-    const { path, size } = hash
-    const file = addBase(`${id}-file`, 'file', path, size, true)
+  const sizes = files.map(({ size }) => size)
+  const addVolume = (id: string, { extents, size }: DissectedVolume, readOnly: boolean) => {
+    const ofBases = splitByBase(extents, sizes).map((extent) =>
+      extent.kind === 'zero' ? extent : { ...extent, base: bases[extent.base]! },
+    )
+    return add<LinearNode>({ kind: 'linear', id, extents: ofBases, size, readOnly })
+  }
+  const addHash = (id: string, hash: HashTree): string => {
+    if (hash.kind === 'volume') return addVolume(id, hash.volume, true)
+    const { size } = hash
+    const base = addBase(`${id}-file`, hash, 'file', true)
     return add<LinearNode>({
       kind: 'linear',
       id,
-      base: file,
-      extents: [{ start: 0, length: size }],
+      extents: [{ kind: 'linear', base, start: 0, length: size }],
       size,
       readOnly: true,
     })
   }
-
-  for (const [designator, volume] of roles) {
-    const protection = protectedBy(designator)
-    const readOnly = !writable.some(([one]) => one === designator)
-    const { extents, size } = volume
-    if (protection?.trusted) {
-      const data = add<LinearNode>({ kind: 'linear', id: `${designator}-data`, base, extents, size, readOnly: true })
-      add(verityNode(designator, data, addHash(designator, protection.hash), protection))
-    } else {
-      add<LinearNode>({ kind: 'linear', id: designator, base, extents, size, readOnly })
-    }
-    volumes.push({
+  const volumes = offers.map(({ id, designator, volume, protection, readOnly }): PlannedVolume => {
+    if (protection) {
+      const data = addVolume(`${id}-data`, volume, true)
+      add(verityNode(id, data, addHash(`${id}-verity`, protection.hash), protection))
+    } else addVolume(id, volume, readOnly)
+    return {
       designator,
-      node: designator,
-      device: `/dev/mapper/${deviceName(name, designator)}`,
-      size: nodes.get(designator)!.size,
+      node: id,
+      device: `/dev/mapper/${deviceName(name, id)}`,
+      size: nodes.get(id)!.size,
       readOnly,
-      verified: protection?.trusted ?? false,
+      verified: protection !== undefined,
       fileSystem: volume.fileSystem,
-    })
-  }
-  if (volumes.length === 0)
-    throw new DdiError('ERR_DDI_NOTHING_TO_ATTACH', `${image.path} has nothing to attach here${found(dissection)}`)
+    }
+  })
   return { name, image: image.path, nodes: [...nodes.values()], volumes }
+}
+
+/** A table inside another may count in smaller sectors than the disk's: the device under both has to take the smallest. */
+function fittingSectorSize({ image, volumes }: Dissection): number {
+  const fits = volumes
+    .flatMap(({ extents }) => extents)
+    .every(
+      (extent) =>
+        extent.length % image.sectorSize === 0 && (extent.kind === 'zero' || extent.start % image.sectorSize === 0),
+    )
+  return fits || image.table.type === 'none' ? image.sectorSize : 512
+}
+
+function offer(
+  id: string,
+  designator: Designator | null,
+  volume: DissectedVolume,
+  verity: Dissection['verity'],
+  { writable = false }: PlanOptions,
+): Offer {
+  const pair = [...verity.values()].find(({ data }) => data === volume)
+  const protection = pair?.trusted ? pair : undefined
+  return {
+    id,
+    designator,
+    volume,
+    protection,
+    readOnly: !writable || volume.flags.readOnly || protection !== undefined,
+  }
+}
+
+function offeredByRole({ roles, verity }: Dissection, options: PlanOptions): readonly Offer[] {
+  return [...roles].map(([designator, volume]) => offer(designator, designator, volume, verity, options))
+}
+
+/** The volumes of labels or UUIDs. Hyphens are for the nodes under a volume: in the id of one they would be taken for theirs. */
+function chosen(
+  { image, volumes, verity }: Dissection,
+  names: readonly string[],
+  options: PlanOptions,
+): readonly Offer[] {
+  const offers = names.map((name) => {
+    const volume = findByName(volumes, name, image.path)
+    if (volume.defect) throw volume.defect
+    const id = (volume.label || volume.uuid || 'image').replace(/[^A-Za-z0-9._+@=]/g, '_')
+    return offer(id, null, volume, verity, options)
+  })
+  const twin = offers.find(({ id }, index) => offers.findIndex((other) => other.id === id) < index)
+  if (twin)
+    throw new DdiError('ERR_DDI_NAME', `two of the volumes asked for would be named ${twin.id}: attach one at a time`)
+  return offers
 }
 
 function verityNode(id: string, data: string, hash: string, verity: Verity & { trusted: true }): VerityNode {

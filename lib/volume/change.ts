@@ -1,9 +1,11 @@
 // Changes of volumes as pure functions from table to table; lib/volume/disk.ts commits what they return.
-import type { Extent } from '../block/source.js'
+import { totalLength } from '../block/extents.js'
+import type { Run } from '../block/source.js'
 import { DdiError } from '../errors.js'
 import { allocate, freeRuns, segmentUnit } from '../gpt/allocate.js'
 import { type Gpt, type Partition, partitionAttributes } from '../gpt/table.js'
 import { type Chain, extensionTypeUuid, extensionUuid, findChains } from './extension.js'
+import { findByName } from './volume.js'
 
 /** What names a volume: its head's. */
 export interface VolumeHead {
@@ -17,7 +19,7 @@ export interface VolumeHead {
 export interface Change {
   readonly table: Gpt
   /** The whole volume after the change, in order; empty where it is gone. */
-  readonly extents: readonly Extent[]
+  readonly extents: readonly Run[]
 }
 
 /**
@@ -25,21 +27,14 @@ export interface Change {
  * @throws ERR_DDI_NO_VOLUME, or the chain's own defect
  */
 export function findVolume(table: Gpt, name: string): Chain {
-  const { chains } = findChains(table)
-  const byUuid = chains.filter(({ segments }) => segments[0].uuid === name.toLowerCase())
-  const found = byUuid.length > 0 ? byUuid : chains.filter(({ segments }) => segments[0].label === name)
-  const [chain, second] = found
-  if (!chain) {
-    const labels = chains.map(({ segments }) => segments[0].label || segments[0].uuid).join(', ')
-    throw new DdiError(
-      'ERR_DDI_NO_VOLUME',
-      `the disk has no volume ${JSON.stringify(name)}; it has ${labels || 'none at all'}`,
-    )
-  }
-  if (second)
-    throw new DdiError('ERR_DDI_NO_VOLUME', `${found.length} volumes are labelled ${JSON.stringify(name)}: give a UUID`)
-  if (chain.defect) throw chain.defect
-  return chain
+  const heads = findChains(table).chains.map((chain) => ({
+    ...chain,
+    uuid: chain.segments[0].uuid,
+    label: chain.segments[0].label,
+  }))
+  const { segments, defect } = findByName(heads, name, 'the disk')
+  if (defect) throw defect
+  return { segments }
 }
 
 /** Bytes as whole segment units, rounded up. */
@@ -50,8 +45,8 @@ function wholeUnits(bytes: number): number {
 }
 
 /** Extents that lie one behind the other are one. */
-function coalesce(extents: readonly Extent[]): Extent[] {
-  const merged: Extent[] = []
+function coalesce(extents: readonly Run[]): Run[] {
+  const merged: Run[] = []
   for (const { start, length } of extents) {
     const last = merged.at(-1)
     if (last && last.start + last.length === start)
@@ -61,7 +56,7 @@ function coalesce(extents: readonly Extent[]): Extent[] {
   return merged
 }
 
-function extentsOf(segments: readonly Extent[]): Extent[] {
+function extentsOf(segments: readonly Run[]): Run[] {
   return segments.map(({ start, length }) => ({ start, length }))
 }
 
@@ -69,7 +64,7 @@ function extentsOf(segments: readonly Extent[]): Extent[] {
  * A table in which the partitions of one chain are replaced by a segment for each run of `pieces`: entries keep their numbers as far as they go, and what is
  * more takes the lowest free ones.
  */
-function withSegments(table: Gpt, old: readonly Partition[], head: VolumeHead, pieces: readonly Extent[]): Change {
+function withSegments(table: Gpt, old: readonly Partition[], head: VolumeHead, pieces: readonly Run[]): Change {
   const extents = coalesce(pieces)
   const others = table.partitions.filter((partition) => !old.includes(partition))
   const taken = new Set(others.map(({ number }) => number))
@@ -133,7 +128,7 @@ export function growVolume(table: Gpt, name: string, by: number, alignment?: num
 }
 
 /** For growing, the largest free run comes first: what a chain gets should keep it short. */
-function allocateLargest(runs: readonly Extent[], size: number): Extent[] {
+function allocateLargest(runs: readonly Run[], size: number): Run[] {
   return allocate(
     [...runs].sort((a, b) => b.length - a.length),
     size,
@@ -143,10 +138,10 @@ function allocateLargest(runs: readonly Extent[], size: number): Extent[] {
 /** Cuts `by` bytes, at most, off the end. @throws ERR_DDI_NO_VOLUME, ERR_DDI_USAGE where nothing would be left */
 export function shrinkVolume(table: Gpt, name: string, by: number): Change {
   const { segments } = findVolume(table, name)
-  const size = segments.reduce((sum, { length }) => sum + length, 0)
+  const size = totalLength(segments)
   const kept = wholeUnits(Math.max(1, size - by))
   if (by >= size) throw new DdiError('ERR_DDI_USAGE', `the volume has ${size} bytes: to give up all of them, remove it`)
-  const extents: Extent[] = []
+  const extents: Run[] = []
   let left = Math.min(kept, size)
   for (const { start, length } of segments) {
     if (left === 0) break
@@ -181,9 +176,9 @@ export function renameVolume(table: Gpt, name: string, head: Partial<VolumeHead>
 export function compactVolume(table: Gpt, name: string, alignment?: number): Change | undefined {
   const { segments } = findVolume(table, name)
   if (segments.length === 1) return undefined
-  const size = segments.reduce((sum, { length }) => sum + length, 0)
+  const size = totalLength(segments)
   const runs = freeRuns(table, alignment)
-  const elsewhere = runs.reduce((sum, { length }) => sum + length, 0) < size ? segments : allocate(runs, size)
+  const elsewhere = totalLength(runs) < size ? segments : allocate(runs, size)
   if (elsewhere.length < segments.length) return withSegments(table, segments, segments[0], elsewhere)
   const gaps = freeRuns(table, segmentUnit)
   for (const [n, segment] of segments.entries()) {

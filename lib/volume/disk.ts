@@ -1,5 +1,5 @@
-import { extentSource, sliceExtents } from '../block/extents.js'
-import type { Extent, Source, Target } from '../block/source.js'
+import { extentSource, linear, sliceExtents, totalLength } from '../block/extents.js'
+import type { Run, Source, Target } from '../block/source.js'
 import { DdiError, throwIfAborted } from '../errors.js'
 import { freeRuns } from '../gpt/allocate.js'
 import { commitGpt } from '../gpt/commit.js'
@@ -19,7 +19,7 @@ import {
 } from './change.js'
 import { claimedSize } from './claimed-size.js'
 import { findChains, type Orphan, tableVolumes } from './extension.js'
-import type { Volume } from './volume.js'
+import type { PartitionVolume } from './volume.js'
 
 export interface CreateOptions {
   /** What the volume begins with; flushed before the table names the volume. At most `size` bytes. */
@@ -33,38 +33,52 @@ export interface CreateOptions {
  * A disk whose volumes change. Each change is one all-or-nothing write of its table: data before the table that names
  * it, the table before what it gave up is used again.
  */
-export interface Disk extends AsyncDisposable {
+export interface Disk extends DiskContents, AsyncDisposable {
   readonly path: string
   /** In bytes. */
   readonly size: number
-  readonly volumes: readonly Volume[]
-  readonly free: readonly Extent[]
-  readonly orphans: readonly Orphan[]
   /** The volume of a UUID, or of a label that only one has. @throws ERR_DDI_NO_VOLUME */
-  find(name: string): Volume
+  find(name: string): PartitionVolume
   /** @throws ERR_DDI_NO_SPACE, ERR_DDI_TABLE_FULL, ERR_DDI_VOLUME_EXISTS */
-  create(head: VolumeHead, size: number, options?: CreateOptions): Promise<Volume>
+  create(head: VolumeHead, size: number, options?: CreateOptions): Promise<PartitionVolume>
   /** Appends `by` bytes; devices of ours that offer the volume grow with it. @throws ERR_DDI_NO_VOLUME, ERR_DDI_NO_SPACE, ERR_DDI_TABLE_FULL */
-  grow(name: string, by: number): Promise<Volume>
+  grow(name: string, by: number): Promise<PartitionVolume>
   /** Cuts `by` bytes off the end. @throws ERR_DDI_NO_VOLUME, ERR_DDI_SHRINK_REFUSED unless forced */
-  shrink(name: string, by: number, options?: { readonly force?: boolean }): Promise<Volume>
+  shrink(name: string, by: number, options?: { readonly force?: boolean }): Promise<PartitionVolume>
   /** @throws ERR_DDI_NO_VOLUME */
   remove(name: string): Promise<void>
   /** Changes label, UUID or type. @throws ERR_DDI_NO_VOLUME, ERR_DDI_VOLUME_EXISTS */
-  rename(name: string, head: Partial<VolumeHead>): Promise<Volume>
+  rename(name: string, head: Partial<VolumeHead>): Promise<PartitionVolume>
   /** Copies volumes to where they have fewer segments, while that helps. @returns the volumes that moved */
-  defragment(options?: { readonly signal?: AbortSignal }): Promise<readonly Volume[]>
+  defragment(options?: { readonly signal?: AbortSignal }): Promise<readonly PartitionVolume[]>
   /** What is wrong with the table, for people. `repair` rewrites both copies and frees orphans. */
   check(options?: { readonly repair?: boolean }): Promise<readonly string[]>
   close(): Promise<void>
 }
 
+/** What a disk's table says. */
+export interface DiskContents {
+  readonly volumes: readonly PartitionVolume[]
+  /** In runs that start on multiples of 1 MiB. */
+  readonly free: readonly Run[]
+  readonly orphans: readonly Orphan[]
+}
+
+/**
+ * Reads what a disk's own table says; what is nested in its volumes is no part of it.
+ * @throws ERR_DDI_NO_TABLE and the `ERR_DDI_GPT_…` codes
+ */
+export async function readDisk(source: Source): Promise<DiskContents> {
+  const { table } = await readGpt(source)
+  return { ...tableVolumes(table), free: freeRuns(table) }
+}
+
 /** Who else stands on a disk while it changes: `lib/attach/disk.ts` knows, for what is attached. */
 export interface DiskUsers {
   /** @throws ERR_DDI_BUSY where something uses any of these bytes */
-  refuseUsed(extents: readonly Extent[]): Promise<void>
+  refuseUsed(extents: readonly Run[]): Promise<void>
   /** Lets the users of a volume see that it has grown. */
-  grown(volume: Volume): Promise<void>
+  grown(volume: PartitionVolume): Promise<void>
   /** Told of each new table, when it is on the disk. */
   changed(): Promise<void>
 }
@@ -113,11 +127,11 @@ class OpenDisk implements Disk {
     return this.#target.size
   }
 
-  get volumes(): readonly Volume[] {
+  get volumes(): readonly PartitionVolume[] {
     return tableVolumes(this.#table).volumes
   }
 
-  get free(): readonly Extent[] {
+  get free(): readonly Run[] {
     return freeRuns(this.#table)
   }
 
@@ -125,12 +139,12 @@ class OpenDisk implements Disk {
     return tableVolumes(this.#table).orphans
   }
 
-  find(name: string): Volume {
+  find(name: string): PartitionVolume {
     const { uuid } = findVolume(this.#table, name).segments[0]
     return this.volumes.find((volume) => volume.uuid === uuid)!
   }
 
-  async create(head: VolumeHead, size: number, options: CreateOptions = {}): Promise<Volume> {
+  async create(head: VolumeHead, size: number, options: CreateOptions = {}): Promise<PartitionVolume> {
     const { from, alignment, signal } = options
     if (from && from.size > size)
       throw new DdiError('ERR_DDI_USAGE', `the volume would have ${size} bytes, and what goes into it has ${from.size}`)
@@ -139,19 +153,23 @@ class OpenDisk implements Disk {
     return await this.#commit(change, head.uuid)
   }
 
-  async grow(name: string, by: number): Promise<Volume> {
+  async grow(name: string, by: number): Promise<PartitionVolume> {
     const { uuid } = findVolume(this.#table, name).segments[0]
     const volume = await this.#commit(growVolume(this.#table, name, by), uuid)
     await this.#users.grown(volume)
     return volume
   }
 
-  async shrink(name: string, by: number, { force = false }: { readonly force?: boolean } = {}): Promise<Volume> {
+  async shrink(
+    name: string,
+    by: number,
+    { force = false }: { readonly force?: boolean } = {},
+  ): Promise<PartitionVolume> {
     const { segments } = findVolume(this.#table, name)
     const change = shrinkVolume(this.#table, name, by)
     await this.#users.refuseUsed(segments)
-    const claimed = force ? 0 : await claimedSize(extentSource(this.#target, segments))
-    const left = change.extents.reduce((sum, { length }) => sum + length, 0)
+    const claimed = force ? 0 : await claimedSize(extentSource(this.#target, linear(segments)))
+    const left = totalLength(change.extents)
     if (left < claimed)
       throw new DdiError(
         'ERR_DDI_SHRINK_REFUSED',
@@ -165,18 +183,18 @@ class OpenDisk implements Disk {
     await this.#replace(removeVolume(this.#table, name).table)
   }
 
-  async rename(name: string, head: Partial<VolumeHead>): Promise<Volume> {
+  async rename(name: string, head: Partial<VolumeHead>): Promise<PartitionVolume> {
     const { uuid } = findVolume(this.#table, name).segments[0]
     return await this.#commit(renameVolume(this.#table, name, head), head.uuid ?? uuid)
   }
 
-  async defragment({ signal }: { readonly signal?: AbortSignal } = {}): Promise<readonly Volume[]> {
-    const moved: Volume[] = []
+  async defragment({ signal }: { readonly signal?: AbortSignal } = {}): Promise<readonly PartitionVolume[]> {
+    const moved: PartitionVolume[] = []
     for (const { segments, defect } of findChains(this.#table).chains) {
       if (defect) continue
       const { uuid } = segments[0]
-      let volume: Volume | undefined
-      for (let from = segments as readonly Extent[]; ; from = volume.extents) {
+      let volume: PartitionVolume | undefined
+      for (let from = segments as readonly Run[]; ; from = volume.extents) {
         const change = compactVolume(this.#table, uuid)
         if (!change) break
         await this.#users.refuseUsed(from)
@@ -200,12 +218,12 @@ class OpenDisk implements Disk {
     return findings
   }
 
-  async #copyInto(extents: readonly Extent[], from: Source, signal?: AbortSignal): Promise<void> {
+  async #copyInto(extents: readonly Run[], from: Source, signal?: AbortSignal): Promise<void> {
     for (let done = 0; done < from.size; ) {
       throwIfAborted(signal)
       const bytes = await from.read(done, Math.min(copyStep, from.size - done))
       let written = 0
-      for (const { start, length } of sliceExtents(extents, done, bytes.length)) {
+      for (const { start, length } of sliceExtents(linear(extents), done, bytes.length)) {
         await this.#target.write(start, bytes.subarray(written, written + length))
         written += length
       }
@@ -215,20 +233,20 @@ class OpenDisk implements Disk {
   }
 
   /** Copies what lies elsewhere in `to` than in `from`, two lists of extents of one length. */
-  async #move(from: readonly Extent[], to: readonly Extent[], signal?: AbortSignal): Promise<void> {
+  async #move(from: readonly Run[], to: readonly Run[], signal?: AbortSignal): Promise<void> {
     let offset = 0
     for (const extent of from) {
       const shift = extent.start - offset
-      for (const { start, length } of sliceExtents(to, offset, extent.length)) {
+      for (const { start, length } of sliceExtents(linear(to), offset, extent.length)) {
         const source = { start: offset + shift, length }
         if (start !== source.start)
-          await this.#copyInto([{ start, length }], extentSource(this.#target, [source]), signal)
+          await this.#copyInto([{ start, length }], extentSource(this.#target, linear([source])), signal)
         offset += length
       }
     }
   }
 
-  async #commit(change: Change, uuid: string): Promise<Volume> {
+  async #commit(change: Change, uuid: string): Promise<PartitionVolume> {
     await this.#replace(change.table)
     return this.find(uuid)
   }

@@ -1,9 +1,10 @@
 import { createHmac } from 'node:crypto'
+import { linear, totalLength } from '../block/extents.js'
 import { DdiError } from '../errors.js'
 import { type Gpt, type Partition, partitionAttributes } from '../gpt/table.js'
 import { formatUuid, parseUuid } from '../uuid.js'
 import { partitionVolume } from './partition.js'
-import type { Volume } from './volume.js'
+import type { PartitionVolume } from './volume.js'
 
 /** The partition type of extensions (docs/extension-partitions.md). */
 export const extensionTypeUuid = '793963ad-38e6-48e4-a713-d842eeed84ee'
@@ -93,13 +94,16 @@ function followChain(head: Partition, byUuid: ReadonlyMap<string, readonly Parti
 }
 
 /** The volumes of a table: a head with its extensions is one, of an extent a segment. In the order of the heads’ numbers. */
-export function tableVolumes(table: Gpt): { readonly volumes: readonly Volume[]; readonly orphans: readonly Orphan[] } {
+export function tableVolumes(table: Gpt): {
+  readonly volumes: readonly PartitionVolume[]
+  readonly orphans: readonly Orphan[]
+} {
   const { chains, orphans } = findChains(table)
   return {
     volumes: chains.map(({ segments, defect }) => ({
       ...partitionVolume(segments[0]),
-      size: segments.reduce((sum, { length }) => sum + length, 0),
-      extents: segments.map(({ start, length }) => ({ start, length })),
+      size: totalLength(segments),
+      extents: linear(segments),
       ...(defect && { defect }),
     })),
     orphans: orphans.map(({ uuid, start, length }) => ({ uuid, start, length })),

@@ -1,4 +1,4 @@
-import { extentSource, sliceExtents } from '../block/extents.js'
+import { composeExtents, extentSource } from '../block/extents.js'
 import type { Source } from '../block/source.js'
 import type { DdiError } from '../errors.js'
 import { problemError } from '../gpt/read.js'
@@ -54,7 +54,7 @@ export async function nestedVolumes(
     budget.tables--
     const inner = tableVolumes(scan.table).volumes.map((one) => ({
       ...one,
-      extents: one.extents.flatMap(({ start, length }) => sliceExtents(volume.extents, start, length)),
+      extents: composeExtents(volume.extents, one.extents),
     }))
     found.push(...inner)
     if (depth === deepest) continue

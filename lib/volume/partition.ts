@@ -1,9 +1,10 @@
+import { linear } from '../block/extents.js'
 import { dpsTypes } from '../gpt/dps-types.js'
 import { type Partition, partitionAttributes } from '../gpt/table.js'
-import type { Volume } from './volume.js'
+import type { PartitionVolume } from './volume.js'
 
 /** A partition as a volume of one extent. */
-export function partitionVolume(partition: Partition): Volume {
+export function partitionVolume(partition: Partition): PartitionVolume {
   const type = dpsTypes.get(partition.typeUuid)
   const has = (bit: bigint) => (partition.attributes & bit) !== 0n
   return {
@@ -18,6 +19,6 @@ export function partitionVolume(partition: Partition): Volume {
       growFileSystem: has(partitionAttributes.growFileSystem),
     },
     size: partition.length,
-    extents: [{ start: partition.start, length: partition.length }],
+    extents: linear([partition]),
   }
 }

@@ -1,8 +1,8 @@
-import type { Extent } from '../block/source.js'
-import type { DdiError } from '../errors.js'
+import type { Extent, LinearExtent } from '../block/source.js'
+import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
 
-/** A run of bytes that an image offers under a name: an ordered list of extents of one base device. */
+/** Bytes that an image offers under a name: an ordered list of extents of one base. */
 export interface Volume {
   /** What its type says it is for; null for types that the Discoverable Partitions Specification does not know. */
   readonly designator: Designator | null
@@ -20,9 +20,38 @@ export interface Volume {
   readonly defect?: DdiError
 }
 
+/** A volume of a GPT: nothing in it is but zeroes by definition. */
+export interface PartitionVolume extends Volume {
+  readonly extents: readonly LinearExtent[]
+}
+
 /** Attribute bits 60, 63 and 59 of the Discoverable Partitions Specification. */
 export interface VolumeFlags {
   readonly readOnly: boolean
   readonly noAuto: boolean
   readonly growFileSystem: boolean
+}
+
+/**
+ * The volume of a UUID, or of a label that only one has.
+ * @param where the image or disk, for the error
+ * @throws ERR_DDI_NO_VOLUME
+ */
+export function findByName<V extends Pick<Volume, 'uuid' | 'label'>>(
+  volumes: readonly V[],
+  name: string,
+  where: string,
+): V {
+  const byUuid = volumes.filter(({ uuid }) => uuid === name.toLowerCase())
+  const [found, second] = byUuid.length > 0 ? byUuid : volumes.filter(({ label }) => label === name)
+  if (!found) {
+    const names = volumes.map(({ label, uuid }) => label || uuid).join(', ')
+    throw new DdiError('ERR_DDI_NO_VOLUME', `${where} has no volume ${JSON.stringify(name)}; it has ${names || 'none'}`)
+  }
+  if (second)
+    throw new DdiError(
+      'ERR_DDI_NO_VOLUME',
+      `several volumes of ${where} are labelled ${JSON.stringify(name)}: give a UUID`,
+    )
+  return found
 }

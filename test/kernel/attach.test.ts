@@ -104,10 +104,7 @@ test('inspect, plan, attach, list, detach: the command line on a real device-map
   const planned = json('plan', path)
   assert.equal(run('dmsetup', 'ls').trim(), 'No devices found')
   const attached = json(path)
-  assert.deepEqual(
-    attached.volumes,
-    planned.volumes.map(({ node, ...volume }: { node: string }) => volume),
-  )
+  assert.deepEqual(attached.volumes, planned.volumes)
   const [listed] = json('list')
   assert.equal(listed.state, 'active')
   assert.equal(listed.image, path)
@@ -256,7 +253,7 @@ test('what the kernel refuses is told with its errno, and undone', async () => {
   // A table past the end of its device, as no dissected image has it.
   const nodes = planned.nodes.map((node) =>
     node.id === 'root-verity' && node.kind === 'linear'
-      ? { ...node, extents: [{ start: 64 * MiB, length: MiB }] }
+      ? { ...node, extents: [{ kind: 'linear' as const, base: 'image', start: 64 * MiB, length: MiB }] }
       : node,
   )
   await assert.rejects(activate({ ...planned, nodes }), {

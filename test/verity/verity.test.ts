@@ -22,7 +22,11 @@ import {
 import { emptyFile, flipBit, formatVerity } from '../support/images.js'
 import { attempt, run, temporaryFolder } from '../support/run.js'
 
-const whole = ({ fd, path, size }: FileSource) => ({ fd, path, extents: [{ start: 0, length: size }] })
+const whole = ({ fd, path, size }: FileSource) => ({
+  fd,
+  path,
+  extents: [{ kind: 'linear' as const, start: 0, length: size }],
+})
 
 /** Verifies a data file against a hash file, as the library’s users would. */
 async function verifyFiles(dataPath: string, hashPath: string, rootHash: string) {

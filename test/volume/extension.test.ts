@@ -79,9 +79,9 @@ test('a chain is one volume, in counter order, wherever its segments lie', async
   const volume = image.volumes.find(({ uuid }) => uuid === head)!
   assert.equal(volume.size, 4 * MiB)
   assert.deepEqual(volume.extents, [
-    { start: starts[2], length: MiB },
-    { start: starts[3], length: 2 * MiB },
-    { start: starts[0], length: MiB },
+    { kind: 'linear', start: starts[2], length: MiB },
+    { kind: 'linear', start: starts[3], length: 2 * MiB },
+    { kind: 'linear', start: starts[0], length: MiB },
   ])
   assert.equal(image.volumes.length, 2)
   assert.deepEqual(orphans, [{ uuid: extensionUuid(head, 7), start: starts[4], length: MiB }])

@@ -36,7 +36,10 @@ test('partitions of a nested table are volumes of the disk, in its extents', asy
   await using image = await openImage(path)
   assert.deepEqual(
     image.volumes.slice(2).map(({ label, extents }) => ({ label, extents })),
-    inner.map(({ label, size }, n) => ({ label, extents: [{ start: starts[1]! + innerStarts[n]!, length: size }] })),
+    inner.map(({ label, size }, n) => ({
+      label,
+      extents: [{ kind: 'linear', start: starts[1]! + innerStarts[n]!, length: size }],
+    })),
   )
 })
 
@@ -63,8 +66,8 @@ test('a nested table in a chain has the extents of its segments', async () => {
   writeAt(path, second!, bytes.subarray(2 * MiB))
   await using image = await openImage(path)
   assert.deepEqual(image.volumes.find(({ label }) => label === 'inner-home')!.extents, [
-    { start: first! + MiB, length: MiB },
-    { start: second!, length: MiB },
+    { kind: 'linear', start: first! + MiB, length: MiB },
+    { kind: 'linear', start: second!, length: MiB },
   ])
 })
 
