@@ -1,11 +1,12 @@
 // Builds the package: TypeScript into dist/, the addon into build/Release/, and with --prebuild
 // a copy of the addon where an installed package looks for it (node-gyp-build's naming).
 import { spawnSync } from 'node:child_process'
-import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { buildSync } from 'esbuild'
+import { manPage } from './man-page.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const require = createRequire(import.meta.url)
@@ -42,6 +43,8 @@ buildSync({
   },
   logLevel: 'warning',
 })
+const { program } = await import(pathToFileURL(join(root, 'dist/lib/cli/program.js')).href)
+writeFileSync(join(root, 'dist/ddi-attach.8'), manPage(program(), join(root, 'docs/ddi-attach.8.in')))
 rmSync(join(root, 'dist/lib/cli'), { recursive: true })
 chmodSync(join(root, 'dist/cli/main.js'), 0o755)
 

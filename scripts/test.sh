@@ -3,7 +3,8 @@
 . "$(dirname "$0")/setup.sh"
 needs sgdisk=gdisk sfdisk=fdisk veritysetup=cryptsetup-bin systemd-dissect=systemd-container systemd-repart=systemd \
   mkfs.erofs=erofs-utils mksquashfs=squashfs-tools mkfs.ext4=e2fsprogs blkid=util-linux strace=strace man=man-db \
-  fio=fio openssl=openssl mkfs.xfs=xfsprogs udevadm=udev setpriv=util-linux
+  fio=fio openssl=openssl mkfs.xfs=xfsprogs udevadm=udev setpriv=util-linux 7zz=7zip \
+  img2simg=android-sdk-libsparse-utils
 needs_kernel
 build --prebuild
 npm run --silent check >&2

@@ -1,6 +1,6 @@
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { openFileForWriting } from '../block/file.js'
+import { type FileTarget, openFileForWriting } from '../block/file.js'
 import type { LinearExtent, Run } from '../block/source.js'
 import { DdiError } from '../errors.js'
 import { type Disk, type DiskUsers, diskOn } from '../volume/disk.js'
@@ -21,18 +21,30 @@ import { beginUdevTransaction } from './udev.js'
  *   a loop device that is not ours, and for a block device whoever holds it
  */
 export async function openDisk(path: string): Promise<Disk> {
+  const { file, users } = await openForChange(path)
+  const close = () => file.close()
+  try {
+    return await diskOn(file, path, { close, ...(users && { users }) })
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** What is to be changed, open for us alone, and who stands on it. @throws as {@link openDisk} */
+export async function openForChange(
+  path: string,
+): Promise<{ readonly file: FileTarget; readonly users: DiskUsers | undefined }> {
   const file = await openFileForWriting(path).catch(async (error: unknown) => {
     // A block device that only our own attachments hold is ours to change.
     if (error instanceof DdiError && error.code === 'ERR_DDI_BUSY' && (await isHeldByUsOnly(path)))
       return await openFileForWriting(path, { exclusive: false })
     throw error
   })
-  const close = () => file.close()
   try {
-    const users = file.kind === 'file' ? await usersOfFile(path) : await usersOfDevice(path)
-    return await diskOn(file, path, { close, ...(users && { users }) })
+    return { file, users: file.kind === 'file' ? await usersOfFile(path) : await usersOfDevice(path) }
   } catch (error) {
-    await close()
+    await file.close()
     throw error
   }
 }

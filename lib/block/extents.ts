@@ -1,5 +1,5 @@
 import { DdiError } from '../errors.js'
-import type { Extent, LinearExtent, Run, Source, ZeroExtent } from './source.js'
+import type { Extent, LinearExtent, Run, Source, Target, ZeroExtent } from './source.js'
 
 /** Runs of a base as extents. */
 export function linear(runs: readonly Run[]): LinearExtent[] {
@@ -28,6 +28,21 @@ export function extentSource(base: Source, extents: readonly Extent[]): Source {
         )
       return parts.length === 1 ? parts[0]! : Buffer.concat(parts, length)
     },
+  }
+}
+
+/** The same for writing. */
+export function extentTarget(base: Target, extents: readonly LinearExtent[]): Target {
+  return {
+    ...extentSource(base, extents),
+    async write(offset, bytes) {
+      let done = 0
+      for (const { start, length } of sliceExtents(extents, offset, bytes.length)) {
+        await base.write(start, bytes.subarray(done, done + length))
+        done += length
+      }
+    },
+    flush: () => base.flush(),
   }
 }
 

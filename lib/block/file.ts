@@ -1,5 +1,5 @@
 import { constants, type Stats } from 'node:fs'
-import { type FileHandle, open, readFile } from 'node:fs/promises'
+import { type FileHandle, open, readFile, rm } from 'node:fs/promises'
 import { addon } from '../../bindings/addon.js'
 import { DdiError, systemError } from '../errors.js'
 import type { Source, Target } from './source.js'
@@ -42,6 +42,32 @@ export async function openFileForWriting(
     throw systemError(error, `cannot lock ${path}: another process works on it`, { EAGAIN: 'ERR_DDI_BUSY' })
   }
 }
+
+/**
+ * Makes a new file, a hole of `size` bytes, for reading and writing.
+ * @throws ERR_DDI_EXISTS, ERR_DDI_NOT_FOUND for its folder, ERR_DDI_NO_SPACE, ERR_DDI_PERMISSION
+ */
+export async function createFile(path: string, size: number): Promise<FileTarget> {
+  const what = `cannot make ${path}`
+  const handle = await open(path, 'wx+', 0o666).catch((error: unknown) => {
+    throw systemError(error, what, {
+      EEXIST: 'ERR_DDI_EXISTS',
+      ENOENT: 'ERR_DDI_NOT_FOUND',
+      ENOTDIR: 'ERR_DDI_NOT_FOUND',
+      ...noSpace,
+    })
+  })
+  try {
+    await handle.truncate(size)
+    return new OpenFile(path, handle, 'file', size)
+  } catch (error) {
+    await handle.close()
+    await rm(path, { force: true })
+    throw systemError(error, what, noSpace)
+  }
+}
+
+const noSpace = { ENOSPC: 'ERR_DDI_NO_SPACE', EDQUOT: 'ERR_DDI_NO_SPACE', EFBIG: 'ERR_DDI_NO_SPACE' } as const
 
 async function openChecked(path: string, flags: number): Promise<OpenFile> {
   let handle: FileHandle
@@ -111,7 +137,10 @@ class OpenFile implements FileTarget {
       try {
         done += (await this.#handle.write(bytes, done, bytes.length - done, offset + done)).bytesWritten
       } catch (error) {
-        throw systemError(error, `cannot write ${this.path} at byte ${offset + done}`, { EIO: 'ERR_DDI_IO' })
+        throw systemError(error, `cannot write ${this.path} at byte ${offset + done}`, {
+          EIO: 'ERR_DDI_IO',
+          ...noSpace,
+        })
       }
     }
   }
@@ -120,7 +149,7 @@ class OpenFile implements FileTarget {
     try {
       await this.#handle.sync()
     } catch (error) {
-      throw systemError(error, `cannot flush ${this.path}`, { EIO: 'ERR_DDI_IO' })
+      throw systemError(error, `cannot flush ${this.path}`, { EIO: 'ERR_DDI_IO', ...noSpace })
     }
   }
 

@@ -11,7 +11,11 @@ export async function runInspect(path: string, options: ImageOptions): Promise<v
     return
   }
   const { table } = image
-  const kind = table.type === 'gpt' ? `GPT ${table.uuid} (${table.source} copy)` : 'no partition table'
+  const kind = {
+    gpt: `GPT ${table.uuid} (${table.source} copy)`,
+    super: `Android super partition (${table.source} copy)`,
+    none: 'no partition table',
+  }[table.type]
   print(`${printable(path)}: ${formatSize(image.size)}, ${kind}, ${image.sectorSize}-byte sectors\n`)
   for (const { message } of table.problems) note(message)
   await printTable(

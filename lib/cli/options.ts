@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import { DdiError } from '../errors.js'
 import type { DissectOptions } from '../image/dissect.js'
 import { type JsonMode, parseJsonMode } from './output.js'
 
@@ -34,4 +35,12 @@ export function dissectOptions({ rootHash, usrHash, architecture }: ImageOptions
     ...(usrHash !== undefined && { usrHash }),
     ...(architecture !== undefined && { architectures: [architecture] }),
   }
+}
+
+/** `a`, `_b` or `1`. @throws ERR_DDI_USAGE */
+export function parseSlot(text: string): number {
+  const letter = /^_?([a-z])$/i.exec(text)?.[1]
+  if (letter) return letter.toLowerCase().charCodeAt(0) - 'a'.charCodeAt(0)
+  if (/^\d{1,3}$/.test(text)) return Number(text)
+  throw new DdiError('ERR_DDI_USAGE', `${JSON.stringify(text)} is no slot: a, b, … or 0, 1, …`)
 }

@@ -9,6 +9,7 @@ export async function runPlan(path: string, options: AttachVerbOptions): Promise
   await using image = await openImage(path, { nested: options.nested ?? false })
   const planned = plan(await dissect(image, dissectOptions(options)), {
     ...(options.name !== undefined && { name: options.name }),
+    ...(options.volume && { volumes: options.volume }),
     writable: options.readWrite ?? false,
   })
   if (options.json !== 'off') printJson(planned, options.json)

@@ -3,6 +3,16 @@ import { DdiError } from '../errors.js'
 const units = ['', 'K', 'M', 'G', 'T', 'P']
 
 /**
+ * Reads a new size: `2G` as it is, `+1G` and `-1G` from what there is.
+ * @param current in bytes
+ * @throws ERR_DDI_USAGE
+ */
+export function parseNewSize(text: string, current: number): number {
+  if (text.startsWith('+')) return current + parseSize(text)
+  return text.startsWith('-') ? Math.max(0, current - parseSize(text.slice(1))) : parseSize(text)
+}
+
+/**
  * Reads a size as people write it: `4096`, `512K`, `1.5G`, `2GiB`, with or without a `+`; powers of 1024.
  * @returns bytes
  * @throws ERR_DDI_USAGE

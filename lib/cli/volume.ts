@@ -11,7 +11,7 @@ import { type Disk, readDisk } from '../volume/disk.js'
 import type { Volume } from '../volume/volume.js'
 import { untilInterrupted } from './interrupt.js'
 import type { JsonOption } from './options.js'
-import { describeExtents, formatSize, print, printable, printJson, printTable } from './output.js'
+import { describeExtents, formatSize, print, printable, printJson, printLayout, printTable } from './output.js'
 import { parseSize } from './size.js'
 
 export interface CreateVerbOptions extends JsonOption {
@@ -159,30 +159,13 @@ export async function runListVolumes(path: string, { json }: JsonOption): Promis
     ),
     ...orphans.map((orphan) => ({ ...orphan, owner: 'orphan' })),
     ...free.map((run) => ({ ...run, owner: 'free' })),
-  ].sort((a, b) => a.start - b.start)
+  ]
   print('')
-  await printTable(
-    ['START', 'SIZE', 'PICTURE', 'BELONGS TO'],
-    pieces.map(({ start, length, owner }) => [
-      formatSize(start),
-      formatSize(length),
-      picture(length, disk.size, owner),
-      owner,
-    ]),
-  )
+  await printLayout(pieces, disk.size)
 }
 
 function segmentCount(count: number): string {
   return `${count} ${count === 1 ? 'segment' : 'segments'}`
-}
-
-const widest = 40
-
-/** A bar as long as its share of the disk; free space is light. */
-function picture(length: number, size: number, owner: string): string {
-  return (owner === 'free' ? '░' : owner === 'orphan' ? '▒' : '█').repeat(
-    Math.max(1, Math.round((length / size) * widest)),
-  )
 }
 
 function typeUuidOf(type: string, architecture: string = machineArchitectures()[0] ?? ''): string {

@@ -1,6 +1,6 @@
+import { crc32 } from 'node:zlib'
 import { DdiError } from '../errors.js'
 import { parseUuid, swapUuidEndianness } from '../uuid.js'
-import { crc32 } from './crc32.js'
 import type { Copy, Gpt, Partition } from './table.js'
 
 /** A run of bytes to write at an offset. */

@@ -1,6 +1,6 @@
+import { crc32 } from 'node:zlib'
 import type { Source } from '../block/source.js'
 import { formatUuid, swapUuidEndianness } from '../uuid.js'
-import { crc32 } from './crc32.js'
 import type { Copy, Gpt, GptProblem, GptScan, Partition } from './table.js'
 
 // The bounds that hostile tables meet. native/partition_scan.cc keeps the same ones, and a property test both equal.

@@ -1,4 +1,8 @@
-import { linear } from '../block/extents.js'
+import { dirname, join } from 'node:path'
+import { type Metadata, withSlotSuffixes } from '../android/metadata.js'
+import { expand } from '../android/sparse.js'
+import { isSuper, readSuper } from '../android/super.js'
+import { joinSources, linear } from '../block/extents.js'
 import { type FileSource, openFile } from '../block/file.js'
 import type { Run, Source } from '../block/source.js'
 import { DdiError, type ErrorCode } from '../errors.js'
@@ -6,6 +10,7 @@ import { freeRuns } from '../gpt/allocate.js'
 import { describeProblem, problemError } from '../gpt/read.js'
 import { scanGpt } from '../gpt/scan.js'
 import type { Copy } from '../gpt/table.js'
+import { logicalVolumes } from '../volume/android.js'
 import { type Orphan, tableVolumes } from '../volume/extension.js'
 import { nestedVolumes } from '../volume/nested.js'
 import type { Volume } from '../volume/volume.js'
@@ -13,6 +18,8 @@ import type { Volume } from '../volume/volume.js'
 /** Which table an image has, and what is wrong with it that does not keep us from reading it. */
 export type ImageTable =
   | { readonly type: 'gpt'; readonly uuid: string; readonly source: Copy; readonly problems: readonly TableProblem[] }
+  /** An Android super partition: `source` is the copy of the metadata that counts. */
+  | { readonly type: 'super'; readonly uuid: null; readonly source: Copy; readonly problems: readonly TableProblem[] }
   | { readonly type: 'none'; readonly uuid: null; readonly source: null; readonly problems: readonly [] }
 
 export interface TableProblem {
@@ -44,27 +51,36 @@ export interface Image extends AsyncDisposable {
 export interface OpenOptions {
   /** Looks for a GPT in every volume, not only in those whose type says that they hold one. Default: false. */
   readonly nested?: boolean
+  /** Of an Android super partition: which slot's metadata counts, 0 for a. Default: 0. */
+  readonly slot?: number
+  /** Paths of the further devices of an Android super partition, by their names. Default: NAME.img or NAME beside the image. */
+  readonly devices?: Readonly<Record<string, string>>
 }
 
 /**
- * Opens a disk image or block device and reads its table. Nothing is written, and no privileges are needed beyond
- * reading it.
+ * Opens a disk image or block device and reads its table. An Android sparse image is expanded as it is read. Nothing is
+ * written, and no privileges are needed beyond reading it.
  * @param path of a regular file or block device
- * @throws ERR_DDI_NOT_FOUND, ERR_DDI_PERMISSION, ERR_DDI_IMAGE_KIND, ERR_DDI_IMAGE_EMPTY, and for a broken table the
- *   `ERR_DDI_GPT_…` code that says how
+ * @throws ERR_DDI_NOT_FOUND, ERR_DDI_PERMISSION, ERR_DDI_IMAGE_KIND, ERR_DDI_IMAGE_EMPTY, ERR_DDI_SPARSE_FORMAT, and for a
+ *   broken table the `ERR_DDI_GPT_…` or `ERR_DDI_SUPER_…` code that says how
  */
-export async function openImage(path: string, { nested = false }: OpenOptions = {}): Promise<Image> {
-  const source = await openFile(path)
-  const close = () => source.close()
-  const image = { path, size: source.size, source, bases: [source], close, [Symbol.asyncDispose]: close }
+export async function openImage(path: string, options: OpenOptions = {}): Promise<Image> {
+  const { nested = false, slot = 0 } = options
+  const files = [await openFile(path)]
+  const close = async () => {
+    for (const file of files) await file.close()
+  }
   try {
+    const first = await expanded(files[0]!)
+    const { source, bases } = first
+    const image = { path, size: source.size, source, bases, close, [Symbol.asyncDispose]: close }
     const scan = await scanGpt(source)
     if ('table' in scan) {
       const { table, copy } = scan
       const { volumes: outer, orphans } = tableVolumes(table)
-      const inner = await nestedVolumes(source, outer, nested ? 'any' : 'typed')
+      const inner = await nestedVolumes(source, outer, nested ? 'any' : 'typed', slot)
       const volumes = [...outer, ...inner.volumes]
-      const defects = volumes.flatMap(({ defect }) => (defect ? [{ code: defect.code, message: defect.message }] : []))
+      const defects = volumes.flatMap(({ defect }) => (defect ? [describe(defect)] : []))
       const unread = inner.defects.map(({ volume, error }) => ({
         code: error.code,
         message: `nested in ${JSON.stringify(volume.label)} (${volume.uuid}): ${error.message}`,
@@ -80,18 +96,86 @@ export async function openImage(path: string, { nested = false }: OpenOptions = 
       }
     }
     if (scan.code !== 'ERR_DDI_NO_TABLE') throw problemError(scan)
+    const plain = { ...image, sectorSize: 512, orphans: [], free: [] }
+    if (await isSuper(source)) {
+      const { metadata: unsuffixed, copy, problems } = await readSuper(source, slot)
+      const metadata = withSlotSuffixes(unsuffixed, slot)
+      const devices = await openDevices(path, metadata, first, options.devices ?? {}, files)
+      const whole = joinSources(devices.map((device) => device.source))
+      const inner = logicalVolumes(
+        metadata,
+        devices.map((device) => device.source.size),
+      )
+      return {
+        ...plain,
+        size: whole.size,
+        source: whole,
+        bases: devices.some((device) => device.bases.length === 0) ? [] : files,
+        table: { type: 'super', uuid: null, source: copy, problems: problems.map(describe) },
+        volumes: nested ? [...inner, ...(await nestedVolumes(whole, inner, 'any', slot)).volumes] : inner,
+      }
+    }
     return {
-      ...image,
-      sectorSize: 512,
+      ...plain,
       table: { type: 'none', uuid: null, source: null, problems: [] },
       volumes: [wholeImage(source.size)],
-      orphans: [],
-      free: [],
     }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+interface Expanded {
+  readonly source: Source
+  readonly bases: readonly FileSource[]
+}
+
+async function expanded(file: FileSource): Promise<Expanded> {
+  const { source, sparse } = await expand(file)
+  return { source, bases: sparse ? [] : [file] }
+}
+
+/** Opens what logical partitions lie on besides the device with the metadata, into `files`. */
+async function openDevices(
+  path: string,
+  { devices }: Metadata,
+  first: Expanded,
+  given: Readonly<Record<string, string>>,
+  files: FileSource[],
+): Promise<readonly Expanded[]> {
+  const opened: Expanded[] = []
+  const candidates = (name: string) =>
+    given[name] === undefined ? ['.img', ''].map((ending) => join(dirname(path), name + ending)) : [given[name]]
+  for (const [index, { name, size }] of devices.entries()) {
+    if (index > 0) files.push(await openDevice(name, candidates(name)))
+    const device = index > 0 ? await expanded(files[index]!) : first
+    if (device.source.size < size)
+      throw new DdiError(
+        'ERR_DDI_SUPER_DEVICE',
+        `${files[index]!.path} has ${device.source.size} bytes, and the metadata says that ${name} has ${size}`,
+      )
+    opened.push(device)
+  }
+  return opened
+}
+
+async function openDevice(name: string, candidates: readonly string[]): Promise<FileSource> {
+  for (const candidate of candidates) {
+    try {
+      return await openFile(candidate)
+    } catch (error) {
+      if (!(error instanceof DdiError) || error.code !== 'ERR_DDI_NOT_FOUND') throw error
+    }
+  }
+  throw new DdiError(
+    'ERR_DDI_SUPER_DEVICE',
+    `logical partitions lie on ${name} too, and ${candidates.join(' and ')} are not there: say where it is with --device ${name}=PATH`,
+  )
+}
+
+function describe({ code, message }: DdiError): TableProblem {
+  return { code, message }
 }
 
 function wholeImage(size: number): Volume {

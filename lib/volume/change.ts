@@ -1,8 +1,9 @@
 // Changes of volumes as pure functions from table to table; lib/volume/disk.ts commits what they return.
 import { totalLength } from '../block/extents.js'
+import { allocate, mergeRuns } from '../block/runs.js'
 import type { Run } from '../block/source.js'
 import { DdiError } from '../errors.js'
-import { allocate, freeRuns, segmentUnit } from '../gpt/allocate.js'
+import { freeRuns, segmentUnit } from '../gpt/allocate.js'
 import { type Gpt, type Partition, partitionAttributes } from '../gpt/table.js'
 import { type Chain, extensionTypeUuid, extensionUuid, findChains } from './extension.js'
 import { findByName } from './volume.js'
@@ -44,18 +45,6 @@ function wholeUnits(bytes: number): number {
   return Math.ceil(bytes / segmentUnit) * segmentUnit
 }
 
-/** Extents that lie one behind the other are one. */
-function coalesce(extents: readonly Run[]): Run[] {
-  const merged: Run[] = []
-  for (const { start, length } of extents) {
-    const last = merged.at(-1)
-    if (last && last.start + last.length === start)
-      merged[merged.length - 1] = { start: last.start, length: last.length + length }
-    else merged.push({ start, length })
-  }
-  return merged
-}
-
 function extentsOf(segments: readonly Run[]): Run[] {
   return segments.map(({ start, length }) => ({ start, length }))
 }
@@ -65,7 +54,7 @@ function extentsOf(segments: readonly Run[]): Run[] {
  * more takes the lowest free ones.
  */
 function withSegments(table: Gpt, old: readonly Partition[], head: VolumeHead, pieces: readonly Run[]): Change {
-  const extents = coalesce(pieces)
+  const extents = mergeRuns(pieces)
   const others = table.partitions.filter((partition) => !old.includes(partition))
   const taken = new Set(others.map(({ number }) => number))
   const numbers = old.map(({ number }) => number)

@@ -1,6 +1,7 @@
-import { extentSource, linear, sliceExtents, totalLength } from '../block/extents.js'
+import { copy } from '../block/copy.js'
+import { extentSource, extentTarget, linear, sliceExtents, totalLength } from '../block/extents.js'
 import type { Run, Source, Target } from '../block/source.js'
-import { DdiError, throwIfAborted } from '../errors.js'
+import { DdiError } from '../errors.js'
 import { freeRuns } from '../gpt/allocate.js'
 import { commitGpt } from '../gpt/commit.js'
 import { describeProblem, readGpt } from '../gpt/read.js'
@@ -97,8 +98,6 @@ export async function diskOn(
   const { table, copy, problems } = await readGpt(target)
   return new OpenDisk(target, path, table, copy, problems, users, close)
 }
-
-const copyStep = 4 * 1024 * 1024
 
 class OpenDisk implements Disk {
   #table: Gpt
@@ -219,17 +218,7 @@ class OpenDisk implements Disk {
   }
 
   async #copyInto(extents: readonly Run[], from: Source, signal?: AbortSignal): Promise<void> {
-    for (let done = 0; done < from.size; ) {
-      throwIfAborted(signal)
-      const bytes = await from.read(done, Math.min(copyStep, from.size - done))
-      let written = 0
-      for (const { start, length } of sliceExtents(linear(extents), done, bytes.length)) {
-        await this.#target.write(start, bytes.subarray(written, written + length))
-        written += length
-      }
-      done += bytes.length
-    }
-    await this.#target.flush()
+    await copy(from, extentTarget(this.#target, linear(extents)), signal ? { signal } : {})
   }
 
   /** Copies what lies elsewhere in `to` than in `from`, two lists of extents of one length. */

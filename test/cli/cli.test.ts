@@ -182,7 +182,7 @@ test('completion scripts are good shell and know every verb', () => {
 })
 
 test('the man page knows every verb, option and exit status', () => {
-  const page = readFileSync(join(packageRoot, 'docs/ddi-attach.8'), 'utf8').replaceAll('\\-', '-')
+  const page = readFileSync(join(packageRoot, 'dist/ddi-attach.8'), 'utf8').replaceAll('\\-', '-')
   const script = cli('completion', 'bash').stdout
   const verbs = script.match(/words="(attach [a-z ]+) --help/)![1]!.split(' ')
   const options = new Set(script.match(/--[a-z-]+/g))
@@ -195,7 +195,7 @@ test('the man page knows every verb, option and exit status', () => {
     '-l',
     '-Tutf8',
     '-Z',
-    join(packageRoot, 'docs/ddi-attach.8'),
+    join(packageRoot, 'dist/ddi-attach.8'),
   )
   assert.equal(stderr, '')
 })

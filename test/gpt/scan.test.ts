@@ -2,10 +2,8 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { crc32 as zlibCrc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { addon } from '../../bindings/addon.js'
-import { crc32 } from '../../lib/gpt/crc32.js'
 import { type GptScan, memorySource, openFile, readGpt, scanGpt } from '../../lib/gpt/index.js'
 import { makeDisk, type RawEntry, seal } from '../support/gpt.js'
 import { emptyFile, MiB, makeGptImage, typeUuids } from '../support/images.js'
@@ -30,10 +28,6 @@ async function codeOf(bytes: Uint8Array): Promise<string | undefined> {
   const scan = await scanBoth(bytes)
   return 'code' in scan ? scan.code : undefined
 }
-
-test('CRC-32 is zlib’s', () => {
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => assert.equal(crc32(bytes), zlibCrc32(bytes))))
-})
 
 test('a table by sgdisk reads as sfdisk reads it', async () => {
   using folder = temporaryFolder()

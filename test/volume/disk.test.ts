@@ -6,12 +6,12 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { linear } from '../../lib/block/extents.js'
 import { memorySource } from '../../lib/block/memory.js'
-import type { Target } from '../../lib/block/source.js'
 import { readGpt, scanGpt } from '../../lib/gpt/index.js'
 import { DdiError, type Disk, extensionTypeUuid, openDisk } from '../../lib/index.js'
 import { diskOn } from '../../lib/volume/disk.js'
 import { makeDisk } from '../support/gpt.js'
 import { emptyFile, formatVerity, MiB, makeFileSystem, makeGptImage, typeUuids } from '../support/images.js'
+import { cutEverywhere, recordingTarget } from '../support/power-cut.js'
 import { attempt, run, temporaryFolder } from '../support/run.js'
 
 const head = (label: string, more = {}) => ({
@@ -21,24 +21,6 @@ const head = (label: string, more = {}) => ({
   attributes: 0n,
   ...more,
 })
-
-/** A disk in memory that remembers each write. */
-function recordingTarget(
-  bytes: Buffer,
-): Target & { readonly bytes: Buffer; readonly writes: { offset: number; bytes: Buffer }[] } {
-  const writes: { offset: number; bytes: Buffer }[] = []
-  return {
-    ...memorySource(bytes),
-    bytes,
-    writes,
-    async write(offset, part) {
-      assert.ok(offset + part.length <= bytes.length)
-      writes.push({ offset, bytes: Buffer.from(part) })
-      bytes.set(part, offset)
-    },
-    async flush() {},
-  }
-}
 
 function emptyDisk(mebibytes: number, entryCount = 128): Buffer {
   return makeDisk({ sectorSize: 512, sectors: mebibytes * 2048, entryCount, entries: [] })
@@ -173,30 +155,11 @@ test('power cut: at every sector of every write, torn or not, a disk is the old 
       await change(await diskOn(target, 'memory'))
       const [old, changed] = [await tableOf(before), await tableOf(target.bytes)]
       if (verb !== 'repair') assert.notEqual(old, changed, verb)
-      const disk = Buffer.from(before)
-      for (const write of target.writes) {
-        for (let at = 0; at < write.bytes.length; at += 512) {
-          const sector = write.bytes.subarray(at, at + 512)
-          const place = disk.subarray(write.offset + at, write.offset + at + sector.length)
-          const previous = Buffer.from(place)
-          // Data is not the table's business, and much: there, a cut at every sector but torn at none is enough.
-          const torn = write.offset >= MiB && write.offset < disk.length - MiB ? [] : [1, 8, 17, 91, 92, 256, 511]
-          for (const k of torn) {
-            for (const rest of [previous.subarray(k), Buffer.alloc(sector.length - k)]) {
-              place.set(sector.subarray(0, k))
-              place.set(rest, k)
-              const table = await tableOf(disk)
-              assert.ok(table === old || table === changed, `${verb}, ${name}, byte ${write.offset + at}, torn at ${k}`)
-              cuts++
-            }
-          }
-          place.set(sector)
-          const table = await tableOf(disk)
-          assert.ok(table === old || table === changed, `${verb}, ${name}, byte ${write.offset + at}`)
-          cuts++
-        }
-      }
-      assert.equal(await tableOf(disk), changed)
+      const ofTable = (offset: number) => offset < MiB || offset >= before.length - MiB
+      cuts += await cutEverywhere(before, target.writes, ofTable, async (disk, where) => {
+        const table = await tableOf(disk)
+        assert.ok(table === old || table === changed, `${verb}, ${name}, ${where}`)
+      })
     }
   }
   assert.ok(cuts > 1000)

@@ -1,0 +1,198 @@
+// Changes of logical partitions as pure functions from metadata to metadata; `commitSuper` writes what they return.
+import { type BaseExtent, totalLength } from '../block/extents.js'
+import { alignUp, allocate, gaps } from '../block/runs.js'
+import type { Run } from '../block/source.js'
+import { DdiError } from '../errors.js'
+import { type Geometry, metadataEnd, sectorSize } from './geometry.js'
+import {
+  type LogicalPartition,
+  type Metadata,
+  noAttributes,
+  type PartitionAttributes,
+  type PartitionGroup,
+  type SuperDevice,
+} from './metadata.js'
+
+/** The group that every super partition has, of any size. */
+export const defaultGroup = 'default'
+
+/** A device of a new super partition, sizes in bytes. */
+export interface NewSuperDevice {
+  readonly name: string
+  readonly size: number
+  /** Default: 1 MiB. */
+  readonly alignment?: number
+  /** Default: 0. */
+  readonly alignmentOffset?: number
+  readonly slotSuffixed?: boolean
+}
+
+/**
+ * Metadata without partitions for a new super partition; the first device holds the metadata.
+ * @throws ERR_DDI_USAGE, ERR_DDI_NO_SPACE where a device is too small
+ */
+export function newMetadata(
+  geometry: Geometry,
+  devices: readonly [NewSuperDevice, ...NewSuperDevice[]],
+  groups: readonly PartitionGroup[] = [],
+  flags = 0,
+): Metadata {
+  const [first, ...others] = devices
+  return {
+    minorVersion: flags ? 2 : 0,
+    flags,
+    partitions: [],
+    groups: [{ name: defaultGroup, slotSuffixed: false, maximumSize: 0 }, ...groups],
+    devices: [
+      newDevice(first, geometry, metadataEnd(geometry)),
+      ...others.map((device) => newDevice(device, geometry, 0)),
+    ],
+  }
+}
+
+function newDevice(device: NewSuperDevice, { blockSize }: Geometry, from: number): SuperDevice {
+  const { name, size, alignment = 1024 * 1024, alignmentOffset = 0, slotSuffixed = false } = device
+  if (
+    [size, alignment, alignmentOffset].some((bytes) => !Number.isSafeInteger(bytes) || bytes % sectorSize !== 0) ||
+    alignment <= 0
+  )
+    throw new DdiError('ERR_DDI_USAGE', `device ${name}: size and alignment are multiples of ${sectorSize} bytes`)
+  const usableStart = alignUp(from, alignment, alignmentOffset)
+  if (usableStart + blockSize > size)
+    throw new DdiError(
+      'ERR_DDI_NO_SPACE',
+      `device ${name} has ${size} bytes, and needs ${usableStart + blockSize} for metadata and one block`,
+    )
+  return { name, slotSuffixed, size, usableStart, alignment, alignmentOffset }
+}
+
+/** The free space of the devices, in runs that extents may start with. */
+export function freeSuperRuns(
+  { partitions, devices }: Metadata,
+  { blockSize }: Geometry,
+): (Run & { readonly base: number })[] {
+  const extents = partitions.flatMap((partition) => partition.extents)
+  return devices.flatMap(({ usableStart, size, alignment, alignmentOffset }, base) =>
+    gaps(
+      { start: usableStart, length: size - usableStart },
+      extents.flatMap((extent) => (extent.kind === 'linear' && extent.base === base ? [extent] : [])),
+      { alignment: alignment || blockSize, alignmentOffset, unit: blockSize },
+    ).map((run) => ({ ...run, base })),
+  )
+}
+
+/** The partition of a name. @throws ERR_DDI_NO_VOLUME */
+export function findPartition({ partitions }: Metadata, name: string): LogicalPartition {
+  const found = partitions.find((one) => one.name === name)
+  if (!found)
+    throw new DdiError(
+      'ERR_DDI_NO_VOLUME',
+      `there is no logical partition ${JSON.stringify(name)}; there are ${partitions.map((one) => one.name).join(', ') || 'none'}`,
+    )
+  return found
+}
+
+export interface NewPartition {
+  readonly name: string
+  /** In bytes, rounded up to logical blocks; 0 for one that gets its space later. */
+  readonly size: number
+  /** Default: `default`. */
+  readonly group?: string
+  readonly attributes?: Partial<PartitionAttributes>
+}
+
+/** @throws ERR_DDI_VOLUME_EXISTS, ERR_DDI_NO_SPACE, ERR_DDI_NO_VOLUME for an unknown group */
+export function addPartition(metadata: Metadata, geometry: Geometry, partition: NewPartition): Metadata {
+  const { name, size, group = defaultGroup, attributes } = partition
+  if (metadata.partitions.some((one) => one.name === name))
+    throw new DdiError('ERR_DDI_VOLUME_EXISTS', `there is a logical partition ${name} already`)
+  if (!metadata.groups.some((one) => one.name === group))
+    throw new DdiError(
+      'ERR_DDI_NO_VOLUME',
+      `there is no group ${JSON.stringify(group)}; there are ${metadata.groups.map((one) => one.name).join(', ')}`,
+    )
+  const empty: LogicalPartition = { name, group, attributes: { ...noAttributes, ...attributes }, extents: [] }
+  const added = { ...metadata, partitions: [...metadata.partitions, empty] }
+  return size === 0 ? added : resizePartition(added, geometry, name, size)
+}
+
+/**
+ * Gives a partition another size: appends extents, or cuts from the end.
+ * @param size in bytes, rounded up to logical blocks
+ * @throws ERR_DDI_NO_VOLUME, ERR_DDI_NO_SPACE, ERR_DDI_USAGE
+ */
+export function resizePartition(metadata: Metadata, geometry: Geometry, name: string, size: number): Metadata {
+  const partition = findPartition(metadata, name)
+  if (!Number.isSafeInteger(size) || size < 0)
+    throw new DdiError('ERR_DDI_USAGE', `${size} is no size: a whole number of bytes`)
+  const wanted = alignUp(size, geometry.blockSize)
+  const more = wanted - totalLength(partition.extents)
+  const extents =
+    more > 0
+      ? [...partition.extents, ...grownBy(metadata, geometry, partition, more)]
+      : cutTo(partition.extents, wanted)
+  return withPartition(metadata, { ...partition, extents: coalesce(extents) })
+}
+
+/** In place first, as far as the space behind the last extent is free. */
+function grownBy(
+  metadata: Metadata,
+  geometry: Geometry,
+  { extents }: LogicalPartition,
+  more: number,
+): BaseExtent<number>[] {
+  const last = extents.at(-1)
+  const runs = freeSuperRuns(metadata, geometry)
+  if (last?.kind !== 'linear') return allocate(runs, more).map((run) => ({ kind: 'linear', ...run }))
+  const end = last.start + last.length
+  // Behind an extent no alignment is asked for: the space goes on.
+  const following = freeSuperRuns({ ...metadata, devices: withoutAlignment(metadata.devices) }, geometry).find(
+    ({ base, start }) => base === last.base && start === end,
+  )
+  const inPlace = Math.min(more, following?.length ?? 0)
+  if (inPlace === 0) return allocate(runs, more).map((run) => ({ kind: 'linear', ...run }))
+  const grown: BaseExtent<number> = { kind: 'linear', base: last.base, start: end, length: inPlace }
+  if (inPlace === more) return [grown]
+  const rest = runs.filter(({ base, start }) => base !== last.base || start >= end + inPlace || start < end)
+  return [grown, ...allocate(rest, more - inPlace).map((run) => ({ kind: 'linear' as const, ...run }))]
+}
+
+function withoutAlignment([first, ...others]: Metadata['devices']): Metadata['devices'] {
+  const plain = (device: SuperDevice) => ({ ...device, alignment: 0, alignmentOffset: 0 })
+  return [plain(first), ...others.map(plain)]
+}
+
+function cutTo(extents: readonly BaseExtent<number>[], size: number): BaseExtent<number>[] {
+  let left = size
+  return extents.flatMap((extent) => {
+    const length = Math.min(extent.length, left)
+    left -= length
+    return length > 0 ? [{ ...extent, length }] : []
+  })
+}
+
+/** Extents that go on where the one before ends are one with it. */
+function coalesce(extents: readonly BaseExtent<number>[]): BaseExtent<number>[] {
+  const merged: BaseExtent<number>[] = []
+  for (const extent of extents) {
+    const last = merged.at(-1)
+    const goesOn =
+      last &&
+      (extent.kind === 'zero'
+        ? last.kind === 'zero'
+        : last.kind === 'linear' && last.base === extent.base && last.start + last.length === extent.start)
+    if (last && goesOn) merged[merged.length - 1] = { ...last, length: last.length + extent.length }
+    else merged.push(extent)
+  }
+  return merged
+}
+
+function withPartition(metadata: Metadata, partition: LogicalPartition): Metadata {
+  return { ...metadata, partitions: metadata.partitions.map((one) => (one.name === partition.name ? partition : one)) }
+}
+
+/** Removes a partition; its space is free. @throws ERR_DDI_NO_VOLUME */
+export function removePartition(metadata: Metadata, name: string): Metadata {
+  const partition = findPartition(metadata, name)
+  return { ...metadata, partitions: metadata.partitions.filter((one) => one !== partition) }
+}

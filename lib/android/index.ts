@@ -1,0 +1,28 @@
+export type { BaseExtent } from '../block/extents.js'
+export { type FileSource, openFile } from '../block/file.js'
+export { memorySource } from '../block/memory.js'
+export type { Run, Source, Target } from '../block/source.js'
+export { DdiError, type ErrorCode, type ErrorKind } from '../errors.js'
+export {
+  addPartition,
+  defaultGroup,
+  findPartition,
+  freeSuperRuns,
+  type NewPartition,
+  type NewSuperDevice,
+  newMetadata,
+  removePartition,
+  resizePartition,
+} from './change.js'
+export type { Geometry, SuperCopy } from './geometry.js'
+export {
+  type LogicalPartition,
+  type Metadata,
+  type PartitionAttributes,
+  type PartitionGroup,
+  type SuperDevice,
+  slotSuffix,
+  withSlotSuffixes,
+} from './metadata.js'
+export { type EncodeSparseOptions, encodeSparse, isSparse, openSparse, type SparseSource } from './sparse.js'
+export { commitSuper, encodeSuper, isSuper, readSuper, type SuperSlot } from './super.js'

@@ -1,0 +1,330 @@
+import { crc32 } from 'node:zlib'
+import type { Run, Source, Target } from '../block/source.js'
+import { DdiError, throwIfAborted } from '../errors.js'
+
+// AOSP's libsparse/sparse_format.h, version 1; all numbers are little-endian.
+const magic = 0xed26ff3a
+const headerLength = 28
+const chunkHeaderLength = 12
+const chunkType = { raw: 0xcac1, fill: 0xcac2, dontCare: 0xcac3, crc32: 0xcac4 } as const
+/** Every chunk takes memory here, whatever little it takes in the file; real images have some thousands. */
+const mostChunks = 1 << 20
+const windowLength = 64 * 1024
+const copyStep = 1024 * 1024
+
+type Chunk =
+  /** `at`: where its bytes lie in the file. */
+  | (Run & { readonly kind: 'raw'; readonly at: number })
+  | (Run & { readonly kind: 'fill'; readonly value: number })
+  | (Run & { readonly kind: 'dont-care' })
+
+/** A checksum of all bytes before `end`. */
+interface Checksum {
+  readonly end: number
+  readonly value: number
+}
+
+/** An Android sparse image, expanded as it is read; what it does not care for reads as zeroes. */
+export interface SparseSource extends Source {
+  /** What the image says something of, in order; there are zeroes in between. */
+  readonly written: readonly Run[]
+  /** @throws ERR_DDI_SPARSE_CRC where the image has checksums and its bytes are not theirs; reads all of it */
+  verify(options?: { readonly signal?: AbortSignal }): Promise<void>
+}
+
+function malformed(what: string): DdiError {
+  return new DdiError('ERR_DDI_SPARSE_FORMAT', `Android sparse image: ${what}`)
+}
+
+/** Whether bytes begin as an Android sparse image. */
+export async function isSparse(source: Source): Promise<boolean> {
+  if (source.size < headerLength) return false
+  const bytes = await source.read(0, 4)
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true) === magic
+}
+
+/** A file as it is, or what an Android sparse image expands to. @throws as {@link openSparse} */
+export async function expand(
+  file: Source,
+): Promise<{ readonly source: Source; readonly sparse: SparseSource | undefined }> {
+  const sparse = (await isSparse(file)) ? await openSparse(file) : undefined
+  return { source: sparse ?? file, sparse }
+}
+
+/**
+ * Opens an Android sparse image; its chunks are found and checked at once, its bytes read when they are asked for.
+ * @param file the image as it is
+ * @throws ERR_DDI_SPARSE_FORMAT, and what `file.read` throws
+ */
+export async function openSparse(file: Source): Promise<SparseSource> {
+  const { blockSize, size, chunkCount, chunkLength, checksum, at } = await readHeader(file)
+  const chunks: Chunk[] = []
+  const checksums: Checksum[] = []
+  const read = windowed(file)
+  let offset = at
+  let end = 0
+  for (let number = 0; number < chunkCount; number++) {
+    if (offset + chunkLength > file.size) throw malformed(`it ends within chunk ${number} of ${chunkCount}`)
+    const view = await read(offset, chunkLength)
+    const [type, blocks, total] = [view.getUint16(0, true), view.getUint32(4, true), view.getUint32(8, true)]
+    const data = total - chunkLength
+    const length = blocks * blockSize
+    const bad = (what: string) => malformed(`chunk ${number} at byte ${offset} ${what}`)
+    if (data < 0 || offset + total > file.size)
+      throw bad(`claims ${total} bytes, of which the file has ${file.size - offset}`)
+    if (type !== chunkType.crc32 && blocks === 0) throw bad('has no blocks')
+    if (end + length > size) throw bad(`goes to byte ${end + length} of an image of ${size}`)
+    const expected = { [chunkType.raw]: length, [chunkType.fill]: 4, [chunkType.dontCare]: 0, [chunkType.crc32]: 4 }[
+      type
+    ]
+    if (expected === undefined) throw bad(`is of type 0x${type.toString(16)}`)
+    if (data !== expected) throw bad(`has ${data} bytes of data, and its kind has ${expected}`)
+    const word = async () => (await read(offset + chunkLength, 4)).getUint32(0, true)
+    if (type === chunkType.raw) chunks.push({ kind: 'raw', start: end, length, at: offset + chunkLength })
+    else if (type === chunkType.fill) chunks.push({ kind: 'fill', start: end, length, value: await word() })
+    else if (type === chunkType.dontCare) chunks.push({ kind: 'dont-care', start: end, length })
+    else checksums.push({ end, value: await word() })
+    if (type !== chunkType.crc32) end += length
+    offset += total
+  }
+  if (end !== size) throw malformed(`its chunks have ${end} bytes, and its header says ${size}`)
+  if (checksum !== 0) checksums.push({ end: size, value: checksum })
+  return {
+    size,
+    written: chunks.filter(({ kind }) => kind !== 'dont-care').map(({ start, length }) => ({ start, length })),
+    read: (offset, length) => readChunks(file, chunks, size, offset, length),
+    async verify({ signal } = {}) {
+      let value = 0
+      let done = 0
+      for (const { end, value: claimed } of checksums) {
+        while (done < end) {
+          throwIfAborted(signal)
+          const bytes = await readChunks(file, chunks, size, done, Math.min(copyStep, end - done))
+          value = crc32(bytes, value)
+          done += bytes.length
+        }
+        if (value !== claimed)
+          throw new DdiError(
+            'ERR_DDI_SPARSE_CRC',
+            `Android sparse image: the CRC-32 of its first ${end} bytes is ${hex(value)}, and it claims ${hex(claimed)}: get the image again`,
+          )
+      }
+    },
+  }
+}
+
+function hex(value: number): string {
+  return value.toString(16).padStart(8, '0')
+}
+
+async function readHeader(file: Source) {
+  if (file.size < headerLength) throw malformed(`${file.size} bytes are too few`)
+  const bytes = await file.read(0, headerLength)
+  const view = new DataView(bytes.buffer, bytes.byteOffset)
+  if (view.getUint32(0, true) !== magic) throw malformed('the signature is missing')
+  const major = view.getUint16(4, true)
+  if (major !== 1) throw malformed(`version ${major}, of which only 1 is known`)
+  const [at, chunkLength] = [view.getUint16(8, true), view.getUint16(10, true)]
+  if (at < headerLength || chunkLength < chunkHeaderLength)
+    throw malformed(
+      `headers of ${at} and ${chunkLength} bytes, where at least ${headerLength} and ${chunkHeaderLength} are known`,
+    )
+  const [blockSize, blocks, chunkCount, checksum] = [12, 16, 20, 24].map((at) => view.getUint32(at, true)) as [
+    number,
+    number,
+    number,
+    number,
+  ]
+  if (blockSize === 0 || blockSize % 4 !== 0) throw malformed(`blocks of ${blockSize} bytes`)
+  if (!Number.isSafeInteger(blocks * blockSize)) throw malformed(`${blocks} blocks of ${blockSize} bytes`)
+  if (chunkCount > mostChunks) throw malformed(`${chunkCount} chunks, where ${mostChunks} are the most that are read`)
+  return { blockSize, size: blocks * blockSize, chunkCount, chunkLength, checksum, at }
+}
+
+/** Small reads one behind the other out of larger ones. */
+function windowed(file: Source): (offset: number, length: number) => Promise<DataView> {
+  let start = 0
+  let bytes: Uint8Array = new Uint8Array()
+  return async (offset, length) => {
+    if (offset < start || offset + length > start + bytes.length) {
+      start = offset
+      bytes = await file.read(offset, Math.min(Math.max(windowLength, length), file.size - offset))
+    }
+    return new DataView(bytes.buffer, bytes.byteOffset + offset - start, length)
+  }
+}
+
+async function readChunks(
+  file: Source,
+  chunks: readonly Chunk[],
+  size: number,
+  offset: number,
+  length: number,
+): Promise<Uint8Array> {
+  if (offset + length > size)
+    throw new DdiError('ERR_DDI_SHORT_READ', `bytes ${offset} to ${offset + length} of ${size} asked for`)
+  const bytes = new Uint8Array(length)
+  for (let index = firstChunk(chunks, offset); index < chunks.length; index++) {
+    const chunk = chunks[index]!
+    if (chunk.start >= offset + length) break
+    const from = Math.max(offset, chunk.start)
+    const to = Math.min(offset + length, chunk.start + chunk.length)
+    const part = bytes.subarray(from - offset, to - offset)
+    if (chunk.kind === 'raw') part.set(await file.read(chunk.at + from - chunk.start, to - from))
+    else if (chunk.kind === 'fill' && chunk.value !== 0) fill(part, chunk.value, from - chunk.start)
+  }
+  return bytes
+}
+
+/** Index of the chunk that has the byte at `offset`. */
+function firstChunk(chunks: readonly Chunk[], offset: number): number {
+  let low = 0
+  let high = chunks.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (chunks[middle]!.start + chunks[middle]!.length <= offset) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** Repeats four bytes, from the one that the distance to the chunk's start asks for. */
+function fill(part: Uint8Array, value: number, distance: number): void {
+  const word = Buffer.alloc(4)
+  word.writeUInt32LE(value)
+  const shifted = Buffer.from([0, 1, 2, 3].map((index) => word[(index + distance) % 4]!))
+  Buffer.from(part.buffer, part.byteOffset, part.length).fill(shifted)
+}
+
+export interface EncodeSparseOptions {
+  /** What is to be written; the image does not care for the rest. In order, in whole blocks. Default: all. */
+  readonly written?: readonly Run[]
+  /** In bytes, a multiple of 4. Default: 4096. */
+  readonly blockSize?: number
+  /** Told how many bytes of how many are done. */
+  readonly onProgress?: (done: number, total: number) => void
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Encodes bytes as an Android sparse image: blocks of one repeated word become fill chunks.
+ * @param source of whole blocks
+ * @param target takes the image from byte 0
+ * @returns the length of the image in bytes
+ * @throws ERR_DDI_USAGE where `source` or `written` are not whole blocks, or are more than 2^32 of them
+ */
+export async function encodeSparse(source: Source, target: Target, options: EncodeSparseOptions = {}): Promise<number> {
+  const { blockSize = 4096, written = [{ start: 0, length: source.size }], onProgress, signal } = options
+  for (const { start, length } of [...written, { start: 0, length: source.size }])
+    if (start % blockSize !== 0 || length % blockSize !== 0)
+      throw new DdiError(
+        'ERR_DDI_USAGE',
+        `an Android sparse image has whole blocks of ${blockSize} bytes, which ${start} and ${length} are not`,
+      )
+  if (source.size / blockSize >= 2 ** 32)
+    throw new DdiError(
+      'ERR_DDI_USAGE',
+      `an Android sparse image has fewer than 2^32 blocks: ${source.size} bytes are too many`,
+    )
+  const writer = new ChunkWriter(target, blockSize)
+  let end = 0
+  for (const { start, length } of written) {
+    await writer.skip(start - end)
+    for (let done = 0; done < length; ) {
+      throwIfAborted(signal)
+      const bytes = await source.read(
+        start + done,
+        Math.min(copyStep - (copyStep % blockSize) || blockSize, length - done),
+      )
+      await writer.add(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
+      done += bytes.length
+      onProgress?.(start + done, source.size)
+    }
+    end = start + length
+  }
+  await writer.skip(source.size - end)
+  return await writer.finish(source.size / blockSize)
+}
+
+/** No chunk has more: its length is told in 32 bits. */
+const largestRawChunk = 1024 * 1024 * 1024
+
+class ChunkWriter {
+  readonly #target: Target
+  readonly #blockSize: number
+  #at = headerLength
+  #chunks = 0
+  /** The chunk that still may grow; its header is written when it no longer does. */
+  #open:
+    | { readonly at: number; readonly kind: 'raw' | 'fill' | 'dontCare'; readonly value: number; blocks: number }
+    | undefined
+
+  constructor(target: Target, blockSize: number) {
+    this.#target = target
+    this.#blockSize = blockSize
+  }
+
+  async skip(length: number): Promise<void> {
+    if (length > 0) await this.#extend('dontCare', 0, length / this.#blockSize)
+  }
+
+  async add(bytes: Buffer): Promise<void> {
+    for (let at = 0; at < bytes.length; ) {
+      const value = repeatedWord(bytes.subarray(at, at + this.#blockSize))
+      let end = at + this.#blockSize
+      while (end < bytes.length && repeatedWord(bytes.subarray(end, end + this.#blockSize)) === value)
+        end += this.#blockSize
+      const blocks = (end - at) / this.#blockSize
+      if (value === undefined) {
+        await this.#extend('raw', 0, blocks)
+        await this.#target.write(this.#at, bytes.subarray(at, end))
+        this.#at += end - at
+      } else await this.#extend('fill', value, blocks)
+      at = end
+    }
+  }
+
+  async #extend(kind: 'raw' | 'fill' | 'dontCare', value: number, blocks: number): Promise<void> {
+    const open = this.#open
+    const full = kind === 'raw' && open && (open.blocks + blocks) * this.#blockSize > largestRawChunk
+    if (open?.kind === kind && open.value === value && !full) {
+      open.blocks += blocks
+      return
+    }
+    await this.#close()
+    this.#open = { at: this.#at, kind, value, blocks }
+    this.#at += chunkHeaderLength + (kind === 'fill' ? 4 : 0)
+  }
+
+  async #close(): Promise<void> {
+    if (!this.#open) return
+    const { at, kind, value, blocks } = this.#open
+    const header = Buffer.alloc(chunkHeaderLength + (kind === 'fill' ? 4 : 0))
+    header.writeUInt16LE(chunkType[kind], 0)
+    header.writeUInt32LE(blocks, 4)
+    header.writeUInt32LE(header.length + (kind === 'raw' ? blocks * this.#blockSize : 0), 8)
+    if (kind === 'fill') header.writeUInt32LE(value, 12)
+    await this.#target.write(at, header)
+    this.#chunks++
+    this.#open = undefined
+  }
+
+  async finish(blocks: number): Promise<number> {
+    await this.#close()
+    const header = Buffer.alloc(headerLength)
+    header.writeUInt32LE(magic, 0)
+    header.writeUInt16LE(1, 4)
+    header.writeUInt16LE(headerLength, 8)
+    header.writeUInt16LE(chunkHeaderLength, 10)
+    header.writeUInt32LE(this.#blockSize, 12)
+    header.writeUInt32LE(blocks, 16)
+    header.writeUInt32LE(this.#chunks, 20)
+    await this.#target.write(0, header)
+    return this.#at
+  }
+}
+
+/** The word that a block repeats, if it does. */
+function repeatedWord(block: Buffer): number | undefined {
+  return block.subarray(4).equals(block.subarray(0, -4)) ? block.readUInt32LE(0) : undefined
+}

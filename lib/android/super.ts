@@ -1,0 +1,165 @@
+import type { Source, Target } from '../block/source.js'
+import { DdiError } from '../errors.js'
+import {
+  encodeGeometry,
+  type Geometry,
+  geometryOffset,
+  hasGeometryMagic,
+  metadataEnd,
+  metadataOffset,
+  parseGeometry,
+  type SuperCopy,
+} from './geometry.js'
+import { encodeMetadata, type Metadata, overfullGroups, parseHeader, parseTables } from './metadata.js'
+
+/** A slot of a super partition, as it was read. */
+export interface SuperSlot {
+  readonly geometry: Geometry
+  readonly slot: number
+  readonly metadata: Metadata
+  /** The copy of the metadata that counts. */
+  readonly copy: SuperCopy
+  /** What is wrong besides: with the other copies, or with what a group has. */
+  readonly problems: readonly DdiError[]
+}
+
+const structLength = 52
+/** No copy of the metadata is smaller than a sector, nor a header longer than this. */
+const headerLength = 256
+
+type Read<Value> = { readonly value: Value; readonly error?: undefined } | { readonly error: DdiError }
+
+async function tryRead<Value>(read: () => Promise<Value>): Promise<Read<Value>> {
+  try {
+    return { value: await read() }
+  } catch (error) {
+    if (error instanceof DdiError && error.code.startsWith('ERR_DDI_SUPER_')) return { error }
+    throw error
+  }
+}
+
+/** Whether bytes claim to be a super partition, in either copy of the geometry. */
+export async function isSuper(source: Source): Promise<boolean> {
+  for (const offset of Object.values(geometryOffset))
+    if (source.size >= offset + structLength && hasGeometryMagic(await source.read(offset, 4))) return true
+  return false
+}
+
+async function readGeometryCopy(source: Source, copy: SuperCopy): Promise<Read<Geometry>> {
+  return await tryRead(async () => {
+    const offset = geometryOffset[copy]
+    if (source.size < offset + structLength)
+      throw new DdiError(
+        'ERR_DDI_SUPER_GEOMETRY',
+        `geometry of the super partition: there are only ${source.size} bytes`,
+      )
+    const geometry = parseGeometry(await source.read(offset, structLength))
+    if (metadataEnd(geometry) > source.size)
+      throw new DdiError(
+        'ERR_DDI_SUPER_GEOMETRY',
+        `geometry of the super partition: it asks for ${metadataEnd(geometry)} bytes of metadata, and there are only ${source.size}`,
+      )
+    return geometry
+  })
+}
+
+async function readMetadataCopy(
+  source: Source,
+  geometry: Geometry,
+  slot: number,
+  copy: SuperCopy,
+): Promise<Read<Metadata>> {
+  return await tryRead(async () => {
+    const offset = metadataOffset(geometry, slot, copy)
+    const header = parseHeader(await source.read(offset, headerLength), geometry)
+    return parseTables(await source.read(offset + header.length, header.tablesLength), header, geometry)
+  })
+}
+
+/** The first of two readings that holds, or the error of the first. */
+function preferred<Value>(primary: Read<Value>, backup: Read<Value>): { value: Value; copy: SuperCopy } {
+  if (!primary.error) return { value: primary.value, copy: 'primary' }
+  if (!backup.error) return { value: backup.value, copy: 'backup' }
+  throw primary.error
+}
+
+/**
+ * Reads one slot of a super partition: of geometry and metadata the primary copy counts where it verifies, else the backup.
+ * @param slot from 0, which is slot a
+ * @throws ERR_DDI_SUPER_SLOT where there are fewer; ERR_DDI_SUPER_GEOMETRY, ERR_DDI_SUPER_HEADER, ERR_DDI_SUPER_TABLES and
+ *   ERR_DDI_SUPER_EXTENT where neither copy holds
+ */
+export async function readSuper(source: Source, slot = 0): Promise<SuperSlot> {
+  const geometries = [await readGeometryCopy(source, 'primary'), await readGeometryCopy(source, 'backup')] as const
+  const { value: geometry } = preferred(...geometries)
+  if (!Number.isInteger(slot) || slot < 0 || slot >= geometry.slotCount)
+    throw new DdiError(
+      'ERR_DDI_SUPER_SLOT',
+      `there is no metadata slot ${slot}: the super partition has ${geometry.slotCount}`,
+    )
+  const copies = [
+    await readMetadataCopy(source, geometry, slot, 'primary'),
+    await readMetadataCopy(source, geometry, slot, 'backup'),
+  ] as const
+  const { value: metadata, copy } = preferred(...copies)
+  const problems = [...geometries, ...copies].flatMap(({ error }, index) =>
+    error ? [new DdiError(error.code, `${index % 2 === 0 ? 'primary' : 'backup'} copy: ${error.message}`)] : [],
+  )
+  const [one, two] = copies
+  if (!one.error && !two.error && !sameMetadata(one.value, two.value))
+    problems.push(new DdiError('ERR_DDI_SUPER_TABLES', 'backup copy: the metadata is not that of the primary copy'))
+  for (const { name, size, maximumSize } of overfullGroups(metadata))
+    problems.push(
+      new DdiError(
+        'ERR_DDI_SUPER_GROUP',
+        `the partitions of group ${name} have ${size} bytes, and may have ${maximumSize}`,
+      ),
+    )
+  return { geometry, slot, metadata, copy, problems }
+}
+
+function sameMetadata(a: Metadata, b: Metadata): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}
+
+/**
+ * Replaces the metadata of one slot, all or nothing: what is wrong with one copy is healed from the other first, then the
+ * primary is written, then the backup, each flushed before the next is begun (as liblp's UpdatePartitionTable).
+ * @param current as it was read from `target`
+ * @throws what `encodeMetadata` throws, before anything is written, and what `target` throws
+ */
+export async function commitSuper(target: Target, current: SuperSlot, next: Metadata): Promise<void> {
+  const { geometry, slot } = current
+  const bytes = encodeMetadata(next, geometry)
+  const put = async (offset: number, bytes: Uint8Array) => {
+    await target.write(offset, bytes)
+    await target.flush()
+  }
+  for (const copy of ['primary', 'backup'] as const)
+    if ((await readGeometryCopy(target, copy)).error) await put(geometryOffset[copy], encodeGeometry(geometry))
+  const other = current.copy === 'primary' ? 'backup' : 'primary'
+  const twin = await readMetadataCopy(target, geometry, slot, other)
+  if (twin.error || !sameMetadata(twin.value, current.metadata)) {
+    const from = metadataOffset(geometry, slot, current.copy)
+    const { length, tablesLength } = parseHeader(await target.read(from, headerLength), geometry)
+    await put(metadataOffset(geometry, slot, other), await target.read(from, length + tablesLength))
+  }
+  await put(metadataOffset(geometry, slot, 'primary'), bytes)
+  await put(metadataOffset(geometry, slot, 'backup'), bytes)
+}
+
+/** What a new super partition begins with, in the order to be written: its geometry comes last and makes it one. */
+export function encodeSuper(
+  geometry: Geometry,
+  metadata: Metadata,
+): readonly { readonly offset: number; readonly bytes: Uint8Array }[] {
+  const bytes = encodeMetadata(metadata, geometry)
+  const slots = Array.from({ length: geometry.slotCount }, (_, slot) =>
+    (['primary', 'backup'] as const).map((copy) => ({ offset: metadataOffset(geometry, slot, copy), bytes })),
+  ).flat()
+  const copies = (['backup', 'primary'] as const).map((copy) => ({
+    offset: geometryOffset[copy],
+    bytes: encodeGeometry(geometry),
+  }))
+  return [...slots, ...copies]
+}

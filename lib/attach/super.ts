@@ -1,0 +1,33 @@
+import { isSparse } from '../android/sparse.js'
+import { DdiError } from '../errors.js'
+import { findSuper, type Super, superOn } from '../volume/super.js'
+import { openForChange } from './disk.js'
+
+export interface OpenSuperOptions {
+  /** Which slot's metadata to change, 0 for a. Default: 0. */
+  readonly slot?: number
+  /** Label or UUID of the volume of a GPT that is the super partition. Default: the only one that is. */
+  readonly volume?: string
+}
+
+/**
+ * Opens an Android super partition to change its logical partitions: an image file, a block device, or a volume of a GPT.
+ * @throws as `openFile` and `readSuper`; ERR_DDI_NO_VOLUME where a GPT has no such volume, or several;
+ *   ERR_DDI_SPARSE_ENCODED; ERR_DDI_BUSY as `openDisk`
+ */
+export async function openSuper(path: string, { slot = 0, volume }: OpenSuperOptions = {}): Promise<Super> {
+  const { file, users } = await openForChange(path)
+  const close = () => file.close()
+  try {
+    if (await isSparse(file))
+      throw new DdiError(
+        'ERR_DDI_SPARSE_ENCODED',
+        `${path} is an Android sparse image, which cannot be changed: write it out with \`ddi-attach android convert\` first`,
+      )
+    const extents = await findSuper(file, path, volume)
+    return await superOn(file, path, { slot, extents, close, ...(users && { users }) })
+  } catch (error) {
+    await close()
+    throw error
+  }
+}

@@ -1,0 +1,46 @@
+import { throwIfAborted } from '../errors.js'
+import type { Source, Target } from './source.js'
+
+const step = 4 * 1024 * 1024
+const page = 4096
+const zeroes = Buffer.alloc(step)
+
+export interface CopyOptions {
+  /** Leaves pages of zeroes out: for targets that are holes until something is written. Default: false. */
+  readonly sparse?: boolean
+  /** Told how many bytes of how many are done. */
+  readonly onProgress?: (done: number, total: number) => void
+  readonly signal?: AbortSignal
+}
+
+/** Copies all of a source to byte 0 of a target, and flushes it. @throws what they throw, and ERR_DDI_ABORTED */
+export async function copy(
+  from: Source,
+  to: Target,
+  { sparse = false, onProgress, signal }: CopyOptions = {},
+): Promise<void> {
+  for (let done = 0; done < from.size; ) {
+    throwIfAborted(signal)
+    const bytes = await from.read(done, Math.min(step, from.size - done))
+    if (!sparse) await to.write(done, bytes)
+    else for (const { start, end } of written(bytes)) await to.write(done + start, bytes.subarray(start, end))
+    done += bytes.length
+    onProgress?.(done, from.size)
+  }
+  await to.flush()
+}
+
+/** The runs of pages that are not all zeroes. */
+function* written(bytes: Uint8Array): Generator<{ start: number; end: number }> {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  let start: number | undefined
+  for (let at = 0; at < bytes.length; at += page) {
+    const end = Math.min(at + page, bytes.length)
+    const isZero = buffer.compare(zeroes, 0, end - at, at, end) === 0
+    if (isZero && start !== undefined) {
+      yield { start, end: at }
+      start = undefined
+    } else if (!isZero) start ??= at
+  }
+  if (start !== undefined) yield { start, end: bytes.length }
+}

@@ -1,0 +1,75 @@
+import { randomBytes } from 'node:crypto'
+import { access, link, open, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { DdiError, systemCode, systemError } from '../errors.js'
+import { createFile, type FileTarget } from './file.js'
+
+/**
+ * Makes a file, all or nothing: it has another name until `write` is done and every byte is on the disk.
+ * @param size in bytes; what `write` leaves out is a hole
+ * @param options `replace`: an existing file is replaced, not refused
+ * @throws ERR_DDI_EXISTS, ERR_DDI_PERMISSION, ERR_DDI_NOT_FOUND for the folder, ERR_DDI_NO_SPACE, and what `write` throws;
+ *   nothing is left then
+ */
+export async function writeNewFile<Result>(
+  path: string,
+  size: number,
+  write: (target: FileTarget) => Promise<Result>,
+  { replace = false }: { readonly replace?: boolean } = {},
+): Promise<Result> {
+  if (!replace) await refuseExisting(path)
+  const folder = dirname(path)
+  const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}.new`)
+  const target = await createFile(temporary, size)
+  try {
+    let result: Result
+    try {
+      result = await write(target)
+      await target.flush()
+    } finally {
+      await target.close()
+    }
+    if (replace) await rename(temporary, path)
+    else await giveName(temporary, path)
+    await flushFolder(folder)
+    return result
+  } catch (error) {
+    throw systemError(error, `cannot make ${path}`)
+  } finally {
+    await rm(temporary, { force: true })
+  }
+}
+
+function exists(path: string): DdiError {
+  return new DdiError('ERR_DDI_EXISTS', `${path} exists: remove it, or say that it may be replaced`)
+}
+
+async function refuseExisting(path: string): Promise<void> {
+  const there = await access(path).then(
+    () => true,
+    () => false,
+  )
+  if (there) throw exists(path)
+}
+
+/** A link, unlike a renaming, replaces nothing; where there are no links, a look just before has to do. */
+async function giveName(temporary: string, path: string): Promise<void> {
+  try {
+    await link(temporary, path)
+  } catch (error) {
+    const code = systemCode(error)
+    if (code === 'EEXIST') throw exists(path)
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK'].includes(code ?? '')) throw error
+    await refuseExisting(path)
+    await rename(temporary, path)
+  }
+}
+
+async function flushFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}

@@ -1,0 +1,82 @@
+import { DdiError } from '../errors.js'
+import { totalLength } from './extents.js'
+import type { Run } from './source.js'
+
+/**
+ * What no run of `used` covers within a range.
+ * @param within the range
+ * @param alignment where a gap may start, in bytes from the beginning of the disk, shifted by `alignmentOffset`
+ * @param unit what the length of a gap is a multiple of, in bytes
+ * @returns in the order of the disk
+ */
+export function gaps(
+  within: Run,
+  used: readonly Run[],
+  { alignment, alignmentOffset = 0, unit }: { alignment: number; alignmentOffset?: number; unit: number },
+): Run[] {
+  const end = within.start + within.length
+  const found: Run[] = []
+  let at = within.start
+  for (const { start, length } of [...[...used].sort((a, b) => a.start - b.start), { start: end, length: 0 }]) {
+    const first = alignUp(at, alignment, alignmentOffset)
+    const room = Math.floor((Math.min(start, end) - first) / unit) * unit
+    if (room > 0) found.push({ start: first, length: room })
+    at = Math.max(at, start + length)
+  }
+  return found
+}
+
+/** The first multiple of `alignment`, shifted by `offset`, that is not below `value`. */
+export function alignUp(value: number, alignment: number, offset = 0): number {
+  const shift = offset % alignment
+  return Math.ceil((value - shift) / alignment) * alignment + shift
+}
+
+/**
+ * Chooses space for `size` bytes: the first run that is large enough, else the largest runs first.
+ * @param size a multiple of what the lengths of the runs are multiples of
+ * @returns parts of the runs, with whatever else these tell
+ * @throws ERR_DDI_NO_SPACE, which says how much is free
+ */
+export function allocate<R extends Run>(runs: readonly R[], size: number): R[] {
+  const fit = runs.find(({ length }) => length >= size)
+  if (fit) return [{ ...fit, length: size }]
+  const chosen: R[] = []
+  let left = size
+  for (const run of [...runs].sort((a, b) => b.length - a.length || a.start - b.start)) {
+    if (left === 0) break
+    const length = Math.min(run.length, left)
+    chosen.push({ ...run, length })
+    left -= length
+  }
+  if (left === 0) return chosen
+  const largest = Math.max(0, ...runs.map(({ length }) => length))
+  throw new DdiError(
+    'ERR_DDI_NO_SPACE',
+    `${size} bytes are wanted, and ${totalLength(runs)} are free in ${runs.length} runs, the largest of ${largest}`,
+  )
+}
+
+/** Runs that share a byte: the first such pair, by index. */
+export function findOverlap(runs: readonly Run[]): readonly [number, number] | undefined {
+  const order = runs.map((run, index) => ({ ...run, index })).sort((a, b) => a.start - b.start)
+  let last: (typeof order)[number] | undefined
+  for (const run of order) {
+    if (run.length === 0) continue
+    if (last && run.start < last.start + last.length) return [last.index, run.index]
+    last = run
+  }
+  return undefined
+}
+
+/** Runs of which one begins in or right behind the one before are one. */
+export function mergeRuns(runs: readonly Run[]): Run[] {
+  const merged: Run[] = []
+  for (const { start, length } of runs) {
+    const last = merged.at(-1)
+    if (last && start >= last.start && start <= last.start + last.length)
+      merged[merged.length - 1] = { start: last.start, length: Math.max(last.length, start + length - last.start) }
+    else merged.push({ start, length })
+  }
+  return merged
+}

@@ -1,0 +1,39 @@
+import type { LogicalPartition, Metadata } from '../android/metadata.js'
+import { type BaseExtent, totalLength } from '../block/extents.js'
+import type { Extent } from '../block/source.js'
+import type { Volume } from './volume.js'
+
+/**
+ * The logical partitions of an Android super partition as volumes.
+ * @param sizes of the devices that they lie on, in bytes, which are one behind the other in the volumes' base
+ */
+export function logicalVolumes({ partitions }: Metadata, sizes: readonly number[]): readonly Volume[] {
+  return partitions.map((partition) => logicalVolume(partition, sizes))
+}
+
+function logicalVolume({ name, attributes, extents }: LogicalPartition, sizes: readonly number[]): Volume {
+  return {
+    designator: null,
+    architecture: null,
+    uuid: null,
+    typeUuid: null,
+    label: name,
+    flags: { readOnly: attributes.readOnly, noAuto: attributes.disabled, growFileSystem: false },
+    size: totalLength(extents),
+    extents: joinBases(extents, sizes),
+  }
+}
+
+/** Extents of several devices as extents of these one behind the other. */
+export function joinBases(extents: readonly BaseExtent<number>[], sizes: readonly number[]): Extent[] {
+  return extents.map((extent) => {
+    if (extent.kind === 'zero') return extent
+    const before = sizes.slice(0, extent.base).reduce((sum, size) => sum + size, 0)
+    return { kind: 'linear', start: before + extent.start, length: extent.length }
+  })
+}
+
+/** Only logical partitions have a name and no UUID. */
+export function isLogical({ label, uuid }: Volume): boolean {
+  return label !== null && uuid === null
+}

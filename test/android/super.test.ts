@@ -1,0 +1,481 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import {
+  addPartition,
+  encodeSuper,
+  type Geometry,
+  type Metadata,
+  memorySource,
+  newMetadata,
+  readSuper,
+  removePartition,
+  resizePartition,
+} from '../../lib/android/index.js'
+import { totalLength } from '../../lib/block/extents.js'
+import { DdiError, makeSuper, openImage, openSuper } from '../../lib/index.js'
+import { type Super, superOn } from '../../lib/volume/super.js'
+import { emptyFile, MiB, makeFileSystem, makeGptImage, typeUuids } from '../support/images.js'
+import { cutEverywhere, recordingTarget } from '../support/power-cut.js'
+import { cli, run, temporaryFolder } from '../support/run.js'
+import { assembleSuper, reseal, type SuperLayout } from '../support/super.js'
+
+const geometry: Geometry = { metadataSize: 4096, slotCount: 2, blockSize: 4096 }
+
+/** A super partition in memory. */
+function superDisk(size: number, change: (metadata: Metadata) => Metadata = (one) => one): Buffer {
+  const metadata = change(
+    newMetadata(
+      geometry,
+      [{ name: 'super', size, alignment: 65536 }],
+      [{ name: 'main', slotSuffixed: false, maximumSize: 4 * MiB }],
+    ),
+  )
+  const disk = Buffer.alloc(size)
+  for (const { offset, bytes } of encodeSuper(geometry, metadata)) disk.set(bytes, offset)
+  return disk
+}
+
+/** What the format's description says, byte by byte: two slots, a linear partition of two extents, one with zeroes. */
+const layout: SuperLayout = {
+  metadataSize: 8192,
+  slots: 2,
+  blockSize: 4096,
+  header: { minor: 0, length: 128 },
+  partitions: [
+    { name: 'system', attributes: 3, first: 0, count: 2, group: 1 },
+    { name: 'vendor_b', attributes: 1, first: 2, count: 2, group: 0 },
+    { name: 'off', attributes: 0, first: 0, count: 0, group: 0 },
+  ],
+  extents: [
+    { sectors: 16n, type: 0, data: 2048n, source: 0 },
+    { sectors: 8n, type: 0, data: 4096n, source: 0 },
+    { sectors: 8n, type: 1, data: 0n, source: 0 },
+    { sectors: 8n, type: 0, data: 3000n, source: 0 },
+  ],
+  groups: [
+    { name: 'default', flags: 0, maximum: 0n },
+    { name: 'main', flags: 1, maximum: 1048576n },
+  ],
+  devices: [{ first: 2048n, alignment: 1048576, offset: 0, size: 4194304n, name: 'super', flags: 0 }],
+}
+
+test('hand-assembled bytes: slot b, suffixes, zero extents, every version of the header', async () => {
+  for (const header of [
+    { minor: 0, length: 128 },
+    { minor: 1, length: 128 },
+    { minor: 2, length: 256, flags: 1 },
+  ]) {
+    const disk = assembleSuper({ ...layout, header })
+    const { metadata, problems, copy } = await readSuper(memorySource(disk), 1)
+    assert.deepEqual([problems, copy], [[], 'primary'])
+    assert.equal(metadata.flags, header.flags ?? 0)
+    assert.deepEqual(metadata.partitions[1], {
+      name: 'vendor_b',
+      group: 'default',
+      attributes: { readOnly: true, slotSuffixed: false, updated: false, disabled: false },
+      extents: [
+        { kind: 'zero', length: 4096 },
+        { kind: 'linear', base: 0, start: 3000 * 512, length: 4096 },
+      ],
+    })
+    using folder = temporaryFolder()
+    const path = join(folder.path, 'super.img')
+    writeFileSync(path, disk)
+    await using image = await openImage(path, { slot: 1 })
+    assert.equal(image.table.type, 'super')
+    assert.deepEqual(
+      image.volumes.map(({ label, size, flags }) => [label, size, flags.readOnly]),
+      [
+        ['system_b', 24 * 512, true],
+        ['vendor_b', 8192, true],
+        ['off', 0, false],
+      ],
+    )
+    assert.match(cli('android', 'dump', path, '--slot=b').stdout, /^system_b +main_b +12K +2 +ro$/m)
+  }
+})
+
+test('7-Zip lists and extracts what we make as we do, also through img2simg and simg2img', async () => {
+  using folder = temporaryFolder()
+  const at = (name: string) => join(folder.path, name)
+  const system = makeFileSystem(folder.path, 'erofs')
+  writeFileSync(at('vendor'), randomBytes(MiB + 5000))
+  const partitions = ['system_a:readonly:0:main', 'vendor_a:readonly:2M:main', 'data:none:3M']
+  const make = (output: string, ...more: string[]) =>
+    cli(
+      ...['android', 'make', output, '--device-size=32M', '--group=main:20M'],
+      ...partitions.map((one) => `--partition=${one}`),
+      ...[`--image=system_a=${system}`, `--image=vendor_a=${at('vendor')}`, ...more],
+    )
+  const made = make(at('super.img'))
+  assert.equal(made.status, 0, made.stderr)
+  assert.match(make(at('super.img')).stderr, /ERR_DDI_EXISTS/)
+  assert.equal(make(at('super.simg'), '--sparse').status, 0)
+  // What was changed since lies in several extents.
+  assert.equal(cli('android', 'resize', at('super.img'), 'system_a', '--size=+2M').status, 0)
+  assert.match(cli('android', 'resize', at('super.img'), 'system_a', '--size=4096').stderr, /ERR_DDI_SHRINK_REFUSED/)
+  run('simg2img', at('super.simg'), at('expanded.img'))
+  run('img2simg', at('super.img'), at('theirs.simg'))
+  run('simg2img', at('theirs.simg'), at('back.img'))
+  assert.ok(readFileSync(at('back.img')).equals(readFileSync(at('super.img'))))
+  for (const name of ['super.img', 'expanded.img', 'theirs.simg', 'super.simg']) {
+    const raw = name === 'theirs.simg' ? 'back.img' : name === 'super.simg' ? 'expanded.img' : name
+    const listed = run('7zz', 'l', '-slt', '-tLP', at(raw))
+    await using image = await openImage(at(name))
+    run('7zz', 'x', '-y', '-tLP', `-o${at(`${name}.7z`)}`, at(raw))
+    assert.equal(cli('android', 'extract', at(name), `--output=${at(`${name}.ours`)}`).status, 0)
+    for (const { label, size } of image.volumes) {
+      const theirs = readdirSync(at(`${name}.7z`)).find((file) => file.split('.')[0] === label)!
+      assert.match(listed, new RegExp(`Path = ${theirs}\nSize = ${size}\n`))
+      const ours = readFileSync(join(at(`${name}.ours`), `${label}.img`))
+      assert.ok(ours.equals(readFileSync(join(at(`${name}.7z`), theirs))), `${label} of ${name}`)
+    }
+    assert.ok(
+      readFileSync(join(at(`${name}.ours`), 'system_a.img'))
+        .subarray(0, statSync(system).size)
+        .equals(readFileSync(system)),
+    )
+  }
+  assert.match(cli('attach', at('super.simg')).stderr, /ERR_DDI_SPARSE_ENCODED/)
+})
+
+test('every field at 0, its greatest and the one below: an error of its own, or sense', async () => {
+  const clean = assembleSuper(layout)
+  const start = 4096 + 2 * 4096
+  const tables = start + 128
+  const offsets = { partitions: 0, extents: 3 * 52, groups: 3 * 52 + 4 * 24, devices: 3 * 52 + 4 * 24 + 2 * 48 }
+  const fields: [at: number, bytes: 2 | 4 | 8][] = [
+    ...[4, 40, 44, 48].map((at): [number, 4] => [4096 + at, 4]),
+    ...[4, 6].map((at): [number, 2] => [start + at, 2]),
+    ...[0, 8, 44, ...Array.from({ length: 12 }, (_, n) => 80 + 4 * n)].map((at): [number, 4] => [start + at, 4]),
+    ...[36, 40, 44, 48].map((at): [number, 4] => [tables + offsets.partitions + at, 4]),
+    ...[0, 12].map((at): [number, 8] => [tables + offsets.extents + at, 8]),
+    ...[8, 20].map((at): [number, 4] => [tables + offsets.extents + at, 4]),
+    [tables + offsets.groups + 40, 8],
+    [tables + offsets.devices, 8],
+    ...[8, 12, 60].map((at): [number, 4] => [tables + offsets.devices + at, 4]),
+    [tables + offsets.devices + 16, 8],
+  ]
+  const outcomes = new Map<string, number>()
+  for (const [at, bytes] of fields) {
+    for (const value of [0n, 2n ** BigInt(8 * bytes) - 1n, 2n ** BigInt(8 * bytes) - 2n]) {
+      const disk = Buffer.from(clean)
+      // The same change in both copies, with right checksums: nothing to fall back to.
+      for (const shift of at < start ? [0, 4096] : [0, 2 * 8192]) {
+        if (bytes === 8) disk.writeBigUInt64LE(value, at + shift)
+        else disk.writeUIntLE(Number(value), at + shift, bytes)
+      }
+      reseal(disk, layout)
+      const outcome = await readSuper(memorySource(disk)).then(
+        () => 'sense',
+        (error: unknown) => {
+          assert.ok(error instanceof DdiError, String(error))
+          return error.code
+        },
+      )
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
+    }
+  }
+  assert.deepEqual([...outcomes.keys()].sort(), [
+    'ERR_DDI_SUPER_EXTENT',
+    'ERR_DDI_SUPER_GEOMETRY',
+    'ERR_DDI_SUPER_HEADER',
+    'ERR_DDI_SUPER_TABLES',
+    'sense',
+  ])
+})
+
+test('random damage is refused or does no harm, whatever its checksums say', async () => {
+  const clean = assembleSuper(layout)
+  const spot = fc.record({
+    at: fc.integer({ min: 4096, max: 12288 + 4 * 8192 }),
+    value: fc.integer({ min: 0, max: 255 }),
+  })
+  await fc.assert(
+    fc.asyncProperty(fc.array(spot, { minLength: 1, maxLength: 8 }), fc.boolean(), async (spots, sealed) => {
+      const disk = Buffer.from(clean)
+      for (const { at, value } of spots) disk[at] = value
+      if (sealed) reseal(disk, layout)
+      try {
+        const { metadata } = await readSuper(memorySource(disk))
+        for (const { extents } of metadata.partitions)
+          for (const extent of extents)
+            if (extent.kind === 'linear') assert.ok(extent.start + extent.length <= metadata.devices[extent.base]!.size)
+      } catch (error) {
+        assert.ok(error instanceof DdiError && error.code.startsWith('ERR_DDI_SUPER_'), String(error))
+      }
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('overlapping, misplaced and shared extents, a checksum wrong in one copy and in both', async () => {
+  const read = (change: Partial<SuperLayout>) => readSuper(memorySource(assembleSuper({ ...layout, ...change })))
+  const [one, two, zero, last] = layout.extents
+  const refused: Partial<SuperLayout>[] = [
+    { extents: [one!, { ...two!, data: 2056n }, zero!, last!] },
+    { extents: [one!, { ...two!, data: 8192n }, zero!, last!] },
+    { extents: [{ ...one!, data: 8n }, two!, zero!, last!] },
+    { partitions: [layout.partitions[0]!, { ...layout.partitions[1]!, first: 0 }, layout.partitions[2]!] },
+  ]
+  for (const change of refused) await assert.rejects(read(change), { code: 'ERR_DDI_SUPER_EXTENT' })
+  await assert.rejects(read({ partitions: [{ ...layout.partitions[0]!, name: '../../etc/passwd' }] }), {
+    code: 'ERR_DDI_SUPER_TABLES',
+  })
+  await assert.rejects(read({ devices: [] }), { code: 'ERR_DDI_SUPER_TABLES', message: /names no device/ })
+  const { problems } = await read({ groups: [layout.groups[0]!, { ...layout.groups[1]!, maximum: 4096n }] })
+  assert.deepEqual(
+    problems.map(({ code }) => code),
+    ['ERR_DDI_SUPER_GROUP'],
+  )
+  await assert.rejects(readSuper(memorySource(assembleSuper(layout)), 2), { code: 'ERR_DDI_SUPER_SLOT' })
+
+  const disk = assembleSuper(layout)
+  for (const at of [4096, 12288, 12288 + 200]) disk[at + 8]! ^= 1
+  const healed = await readSuper(memorySource(disk))
+  assert.equal(healed.copy, 'backup')
+  assert.deepEqual(
+    healed.problems.map(({ code }) => code),
+    ['ERR_DDI_SUPER_GEOMETRY', 'ERR_DDI_SUPER_HEADER'],
+  )
+  for (const at of [12288 + 2 * 8192 + 128 + 8]) disk[at]! ^= 1
+  await assert.rejects(readSuper(memorySource(disk)), { code: 'ERR_DDI_SUPER_HEADER' })
+})
+
+test('random sequences of changes: metadata that reads back, data as a model predicts, nothing of another slot touched', async () => {
+  const size = fc.integer({ min: 0, max: 100 }).map((blocks) => blocks * 4096)
+  const verb = fc.oneof(
+    fc.record({ verb: fc.constant('add' as const), pick: fc.nat(9), size }),
+    fc.record({ verb: fc.constant('resize' as const), pick: fc.nat(9), size }),
+    fc.record({ verb: fc.constant('remove' as const), pick: fc.nat(9) }),
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.array(verb, { minLength: 5, maxLength: 40 }), async (verbs) => {
+      const foreign = 'other'
+      const target = recordingTarget(
+        superDisk(2 * MiB, (metadata) => addPartition(metadata, geometry, { name: foreign, size: 128 * 1024 })),
+      )
+      const one = await superOn(target, 'memory')
+      await one.remove(foreign)
+      const theirs = (await readSuper(target, 1)).metadata.partitions[0]!.extents
+      const model = new Map<string, Buffer>()
+      const contents = async (name: string) => {
+        const { extents } = (await readSuper(target)).metadata.partitions.find((each) => each.name === name)!
+        const parts = extents.map((extent) =>
+          extent.kind === 'zero'
+            ? Buffer.alloc(extent.length)
+            : target.bytes.subarray(extent.start, extent.start + extent.length),
+        )
+        return Buffer.concat(parts)
+      }
+      for (const step of verbs) {
+        const name = `p${step.pick}`
+        try {
+          if (step.verb === 'add') {
+            const from = randomBytes(step.size)
+            await one.add({ name, size: step.size }, { from: memorySource(from) })
+            model.set(name, from)
+          } else if (step.verb === 'resize') {
+            await one.resize(name, step.size)
+            const kept = Math.min(step.size, model.get(name)!.length)
+            assert.ok((await contents(name)).subarray(0, kept).equals(model.get(name)!.subarray(0, kept)))
+            model.set(name, Buffer.from(await contents(name)))
+          } else {
+            await one.remove(name)
+            model.delete(name)
+          }
+        } catch (error) {
+          assert.ok(error instanceof DdiError, String(error))
+          assert.ok(
+            ['ERR_DDI_NO_SPACE', 'ERR_DDI_NO_VOLUME', 'ERR_DDI_VOLUME_EXISTS', 'ERR_DDI_TABLE_FULL'].includes(
+              error.code,
+            ),
+            error.code,
+          )
+        }
+        for (const [each, data] of model) assert.ok((await contents(each)).equals(data))
+        for (const { extents } of one.metadata.partitions)
+          for (const extent of extents)
+            for (const other of theirs)
+              if (extent.kind === 'linear' && other.kind === 'linear')
+                assert.ok(extent.start >= other.start + other.length || other.start >= extent.start + extent.length)
+      }
+      assert.deepEqual((await readSuper(target)).problems, [])
+    }),
+    { numRuns: 50 },
+  )
+})
+
+test('power cut: at every sector of every write, torn or not, a slot is the old one or the new one', async () => {
+  const setUp = () =>
+    superDisk(MiB, (metadata) => {
+      const one = addPartition(metadata, geometry, { name: 'one', size: 65536, group: 'main' })
+      return addPartition(one, geometry, { name: 'two', size: 4096 })
+    })
+  const verbs: Record<string, (one: Super) => Promise<unknown>> = {
+    add: (one) => one.add({ name: 'three', size: 8192 }, { from: memorySource(randomBytes(8192)) }),
+    grow: (one) => one.resize('one', 3 * 65536),
+    shrink: (one) => one.resize('one', 4096),
+    remove: (one) => one.remove('one'),
+  }
+  const damages: Record<string, (bytes: Buffer) => void> = {
+    none: () => {},
+    'primary lost': (bytes) => bytes.fill(0, 12288, 12289),
+    'backup lost': (bytes) => bytes.fill(0, 12288 + 2 * 4096, 12289 + 2 * 4096),
+    'a geometry lost': (bytes) => bytes.fill(0, 4096, 4100),
+  }
+  const stateOf = async (bytes: Buffer) => JSON.stringify((await readSuper(memorySource(bytes))).metadata)
+  let cuts = 0
+  for (const [verb, change] of Object.entries(verbs)) {
+    for (const [name, damage] of Object.entries(damages)) {
+      const before = setUp()
+      damage(before)
+      const target = recordingTarget(Buffer.from(before))
+      await change(await superOn(target, 'memory'))
+      const [old, changed] = [await stateOf(before), await stateOf(target.bytes)]
+      assert.notEqual(old, changed)
+      assert.deepEqual((await readSuper(target)).problems, [])
+      cuts += await cutEverywhere(
+        before,
+        target.writes,
+        (offset) => offset < 65536,
+        async (disk, where) => {
+          const state = await stateOf(disk)
+          assert.ok(state === old || state === changed, `${verb}, ${name}, ${where}`)
+        },
+      )
+    }
+  }
+  assert.ok(cuts > 300)
+})
+
+test('what cannot be done says why, and writes nothing', async () => {
+  using folder = temporaryFolder()
+  const target = recordingTarget(
+    superDisk(8 * MiB, (metadata) => addPartition(metadata, geometry, { name: 'one', size: MiB })),
+  )
+  const one = await superOn(target, 'memory')
+  await assert.rejects(one.add({ name: 'one', size: 4096 }), { code: 'ERR_DDI_VOLUME_EXISTS' })
+  await assert.rejects(one.add({ name: 'a/b', size: 4096 }), { code: 'ERR_DDI_USAGE' })
+  await assert.rejects(one.add({ name: 'large', size: 64 * MiB }), {
+    code: 'ERR_DDI_NO_SPACE',
+    message: /are free in 1 runs/,
+  })
+  await assert.rejects(one.add({ name: 'x', size: 1, group: 'none' }), { code: 'ERR_DDI_NO_VOLUME' })
+  await assert.rejects(one.add({ name: 'x', size: 5 * MiB, group: 'main' }), { code: 'ERR_DDI_SUPER_GROUP' })
+  await assert.rejects(one.add({ name: 'x', size: 1 }, { from: memorySource(Buffer.alloc(2)) }), {
+    code: 'ERR_DDI_USAGE',
+  })
+  await assert.rejects(one.resize('none', MiB), { code: 'ERR_DDI_NO_VOLUME', message: /there are one/ })
+  await assert.rejects(
+    (async () => {
+      for (let n = 0; n < 200; n++) await one.add({ name: `p${n}`, size: 0 })
+    })(),
+    { code: 'ERR_DDI_TABLE_FULL' },
+  )
+  const names = one.metadata.partitions.length
+  assert.ok(names > 50 && target.writes.every(({ offset }) => offset < 65536))
+  assert.equal((await readSuper(target)).metadata.partitions.length, names)
+  await assert.rejects(makeSuper(join(folder.path, 'small'), { geometry, devices: [{ name: 'super', size: 65536 }] }), {
+    code: 'ERR_DDI_NO_SPACE',
+  })
+  await assert.rejects(openSuper(emptyFile(join(folder.path, 'none'), MiB)), { code: 'ERR_DDI_NO_TABLE' })
+  assert.deepEqual(readdirSync(folder.path), ['none'])
+})
+
+test('several devices: a folder of images, read as one, each extent on its own', async () => {
+  using folder = temporaryFolder()
+  const output = join(folder.path, 'retrofit')
+  writeFileSync(join(folder.path, 'data'), randomBytes(5 * MiB))
+  const made = cli(
+    ...[
+      'android',
+      'make',
+      output,
+      '--device=system:4M',
+      '--device=vendor:4M',
+      '--auto-slot-suffixing',
+      '--metadata-slots=1',
+    ],
+    ...['--partition=all:none:0', `--image=all=${join(folder.path, 'data')}`],
+  )
+  assert.equal(made.status, 0, made.stderr)
+  assert.deepEqual(readdirSync(output).sort(), ['system.img', 'vendor.img'])
+  const path = join(output, 'system.img')
+  const dumped = JSON.parse(cli('android', 'dump', path, '--json=short').stdout)
+  assert.deepEqual(
+    dumped.partitions.map(({ name, extents }: { name: string; extents: { device: string }[] }) => [
+      name,
+      extents.map(({ device }) => device),
+    ]),
+    [['all_a', ['vendor_a', 'system_a']]],
+  )
+  assert.match(
+    cli('android', 'extract', path).stderr,
+    /vendor_a.img and .*vendor_a are not there.*ERR_DDI_SUPER_DEVICE/,
+  )
+  const extracted = cli(
+    'android',
+    'extract',
+    path,
+    `--device=vendor_a=${join(output, 'vendor.img')}`,
+    `--output=${folder.path}`,
+  )
+  assert.equal(extracted.status, 0, extracted.stderr)
+  assert.ok(readFileSync(join(folder.path, 'all_a.img')).equals(readFileSync(join(folder.path, 'data'))))
+  assert.match(cli('android', 'add', path, 'more', '--size=4096').stderr, /ERR_DDI_SUPER_DEVICE/)
+})
+
+test('a super partition of a GPT: found by its name, changed in place, its neighbours untouched', async () => {
+  using folder = temporaryFolder()
+  const inner = join(folder.path, 'super.img')
+  assert.equal(cli('android', 'make', inner, '--device-size=8M', '--partition=system_a:none:1M').status, 0)
+  const path = join(folder.path, 'disk.raw')
+  const content = join(folder.path, 'content')
+  writeFileSync(content, randomBytes(MiB))
+  const [, start] = makeGptImage(path, 32 * MiB, [
+    { type: typeUuids.home, size: MiB, label: 'home', from: content },
+    { type: typeUuids.linuxGeneric, size: 8 * MiB, label: 'super', from: inner },
+  ])
+  assert.equal(cli('android', 'add', path, 'vendor_a', `--from=${content}`).status, 0)
+  await using image = await openImage(path)
+  assert.deepEqual(
+    image.volumes.map(({ label, extents }) => [label, extents]),
+    [
+      ['home', [{ kind: 'linear', start: MiB, length: MiB }]],
+      ['super', [{ kind: 'linear', start: start!, length: 8 * MiB }]],
+      ['system_a', [{ kind: 'linear', start: start! + MiB, length: MiB }]],
+      ['vendor_a', [{ kind: 'linear', start: start! + 2 * MiB, length: MiB }]],
+    ],
+  )
+  const disk = readFileSync(path)
+  assert.ok(disk.subarray(start! + 2 * MiB, start! + 3 * MiB).equals(readFileSync(content)))
+  assert.ok(disk.subarray(MiB, 2 * MiB).equals(readFileSync(content)))
+  assert.match(run('sgdisk', '--verify', path), /No problems found/)
+  assert.equal(cli('android', 'remove', path, 'system_a', '--volume=super').status, 0)
+  assert.match(cli('android', 'dump', path).stdout, /^vendor_a/m)
+})
+
+test('growing goes on in place, and what is cut is free again', () => {
+  const metadata = newMetadata(geometry, [{ name: 'super', size: 4 * MiB, alignment: 65536 }])
+  const one = addPartition(metadata, geometry, { name: 'one', size: 5000 })
+  const grown = resizePartition(one, geometry, 'one', MiB)
+  assert.equal(grown.partitions[0]!.extents.length, 1)
+  const two = resizePartition(addPartition(grown, geometry, { name: 'two', size: MiB }), geometry, 'one', 2 * MiB)
+  assert.equal(two.partitions[0]!.extents.length, 2)
+  const cut = resizePartition(two, geometry, 'one', 8192)
+  assert.deepEqual([cut.partitions[0]!.extents.length, totalLength(cut.partitions[0]!.extents)], [1, 8192])
+  assert.equal(removePartition(cut, 'one').partitions.length, 1)
+})
+
+test('a make that is stopped leaves nothing', async () => {
+  using folder = temporaryFolder()
+  const stopped = { signal: AbortSignal.abort(new Error('no')) }
+  const definition = { geometry, devices: [{ name: 'super', size: 8 * MiB }] as const }
+  await assert.rejects(makeSuper(join(folder.path, 'super.img'), definition, stopped), { code: 'ERR_DDI_ABORTED' })
+  assert.deepEqual(readdirSync(folder.path), [])
+})
