@@ -1,14 +1,16 @@
 /** Lower-case text of a UUID whose 16 bytes are in the order of RFC 9562 (big-endian). */
 export function formatUuid(bytes: Uint8Array): string {
-  const hex = Array.from(bytes.subarray(0, 16), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  const hex = Buffer.from(bytes.buffer, bytes.byteOffset, 16).toString('hex')
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
 
-const mixedEndianOrder = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15] as const
-
 /** Swaps between RFC 9562's byte order and GPT's, which keeps the first three fields little-endian (UEFI, appendix A). */
 export function swapUuidEndianness(bytes: Uint8Array): Uint8Array {
-  return Uint8Array.from(mixedEndianOrder, (index) => bytes[index]!)
+  const swapped = Uint8Array.from(bytes.subarray(0, 16))
+  swapped.subarray(0, 4).reverse()
+  swapped.subarray(4, 6).reverse()
+  swapped.subarray(6, 8).reverse()
+  return swapped
 }
 
 /** The 16 bytes of a UUID's text, in the order of RFC 9562; undefined where it is not one. */

@@ -7,6 +7,8 @@ build
 status=0
 node dist/bench/startup.js || status=1
 node dist/bench/verify.js || status=1
+node dist/bench/volumes.js || status=1
 echo "# kernel: $(kernel_name)"
 in_kernel node dist/bench/attach.js || status=1
+in_kernel node dist/bench/chain.js || status=1
 exit $status

@@ -13,5 +13,8 @@ export type AttachOptions = OpenOptions & DissectOptions & PlanOptions & Activat
  */
 export async function attach(path: string, options: AttachOptions = {}): Promise<Attachment> {
   await using image = await openImage(path, options)
-  return await activate(plan(await dissect(image, options), options), options)
+  return await activate(
+    plan(await dissect(image, { probe: options.volumes ? 'all' : 'used', ...options }), options),
+    options,
+  )
 }

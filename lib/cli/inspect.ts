@@ -74,7 +74,7 @@ function describe({ image, volumes, verity }: Dissection) {
         flags: volume.flags,
         size: volume.size,
         extents: describeExtents(volume.extents),
-        fileSystem: volume.fileSystem,
+        fileSystem: volume.fileSystem ?? null,
         verity: pair
           ? {
               rootHash: pair.trusted ? Buffer.from(pair.rootHash).toString('hex') : null,

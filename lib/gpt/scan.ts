@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import { withEndsInMemory } from '../block/memory.js'
 import type { Source } from '../block/source.js'
 import { formatUuid, swapUuidEndianness } from '../uuid.js'
 import type { Copy, Gpt, GptProblem, GptScan, Partition } from './table.js'
@@ -10,6 +11,8 @@ const smallestEntry = 128
 const largestEntry = 4096
 const smallestHeader = 92
 const signature = 'EFI PART'
+/** Header and array of a usual table, in any sector size, before it or behind it. */
+const usualTable = 32 * 1024
 
 type Code = GptProblem['code']
 type Checked<Value> =
@@ -72,8 +75,8 @@ function checkGeometry(header: Header, sectorSize: number, sectors: bigint): Cod
 function parseEntry(entry: Uint8Array, number: number, sectorSize: number): Partition {
   const view = new DataView(entry.buffer, entry.byteOffset, entry.byteLength)
   const first = view.getBigUint64(32, true)
-  const units = Array.from({ length: 36 }, (_, index) => view.getUint16(56 + 2 * index, true))
-  const end = units.indexOf(0)
+  const text = Buffer.from(entry.buffer, entry.byteOffset + 56, 72).toString('utf16le')
+  const end = text.indexOf('\0')
   return {
     number,
     typeUuid: formatUuid(swapUuidEndianness(entry)),
@@ -81,7 +84,7 @@ function parseEntry(entry: Uint8Array, number: number, sectorSize: number): Part
     start: Number(first) * sectorSize,
     length: Number(view.getBigUint64(40, true) - first + 1n) * sectorSize,
     attributes: view.getBigUint64(48, true),
-    label: String.fromCharCode(...(end < 0 ? units : units.slice(0, end))),
+    label: end < 0 ? text : text.slice(0, end),
   }
 }
 
@@ -142,11 +145,12 @@ function sameTable(a: Header, b: Header): boolean {
  * The sector size is the one at whose LBA 1 a header with a right checksum lies, else the one at whose last LBA its
  * backup does. The primary counts where its header and array verify, else the backup. A copy that verifies and yet
  * places partitions wrongly is refused, not worked around: both copies say the same then.
- * @param source the disk
+ * @param disk all of it
  * @returns the table and its problems, or the one problem that leaves no table
- * @throws what `source.read` throws
+ * @throws what `disk.read` throws
  */
-export async function scanGpt(source: Source): Promise<GptScan> {
+export async function scanGpt(disk: Source): Promise<GptScan> {
+  const source = withEndsInMemory(disk, usualTable)
   const sectorCount = (sectorSize: number) => BigInt(Math.floor(source.size / sectorSize))
 
   async function readHeader(sectorSize: number, lba: bigint): Promise<Checked<Header>> {

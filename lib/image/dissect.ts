@@ -19,6 +19,8 @@ export interface DissectOptions {
   readonly usrHash?: string
   /** Architectures whose volumes count, the preferred first (`x86-64`). Default: this machine’s. */
   readonly architectures?: readonly string[]
+  /** Of which volumes libblkid tells the file system: all, or those that this machine would use. Default: all. */
+  readonly probe?: 'all' | 'used'
 }
 
 /** Where a hash tree is: in a volume of the image, or in a file beside it. */
@@ -39,9 +41,12 @@ export type Verity =
     }
 
 export interface DissectedVolume extends Volume {
-  /** Null where libblkid recognises nothing. */
-  readonly fileSystem: FileSystem | null
+  /** Null where libblkid recognises nothing; absent where it was not asked (see {@link DissectOptions.probe}). */
+  readonly fileSystem?: FileSystem | null
 }
+
+/** One whose file system is still to be told. */
+type Probed = Volume & { fileSystem?: FileSystem | null }
 
 /** What an image is made of, and what each part is for on this machine. */
 export interface Dissection {
@@ -65,11 +70,9 @@ const emptyLabel = '_empty'
  *   ERR_DDI_VERITY_SUPERBLOCK, ERR_DDI_VERITY_ALGORITHM, ERR_DDI_LIBRARY_MISSING
  */
 export async function dissect(image: Image, options: DissectOptions = {}): Promise<Dissection> {
-  const volumes = await Promise.all(
-    image.volumes.map(async (volume) => ({ ...volume, fileSystem: await probe(image, volume) })),
-  )
+  const volumes: Probed[] = image.volumes.map((volume) => ({ ...volume }))
   const architectures = options.architectures ?? machineArchitectures()
-  const roles = new Map<Designator, DissectedVolume>()
+  const roles = new Map<Designator, Probed>()
   const verity = new Map<ProtectedDesignator, Verity>()
   for (const designator of ['root', 'usr'] as const) {
     const given = designator === 'root' ? options.rootHash : options.usrHash
@@ -96,8 +99,10 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
       roles.set('root', generic[0]!)
     }
   }
+  for (const volume of options.probe === 'used' ? roles.values() : volumes)
+    volume.fileSystem = await probe(image, volume)
   // Bytes that a root hash vouches for need not be of a kind that we know.
-  const known = verity.get('root')?.trusted || volumes.some(({ fileSystem }) => fileSystem !== null)
+  const known = verity.get('root')?.trusted || volumes.some(({ fileSystem }) => fileSystem)
   if (image.table.type === 'none' && !known)
     throw new DdiError('ERR_DDI_NO_TABLE', `${image.path} has neither a GPT nor a file system that libblkid knows`)
   return { image, volumes, roles, verity }
@@ -154,12 +159,12 @@ function onlyOne<V extends Volume>(volumes: readonly V[], what: string): V | und
   return volumes[0]
 }
 
-function namedByRootHash(
+function namedByRootHash<V extends Volume>(
   image: Image,
-  volumes: readonly DissectedVolume[],
+  volumes: readonly V[],
   designator: ProtectedDesignator,
   rootHash: KnownRootHash,
-): DissectedVolume | undefined {
+): V | undefined {
   if (image.table.type === 'none') return designator === 'root' ? volumes[0] : undefined
   const { data } = rootHashUuids(rootHash.bytes)
   const found = onlyOne(

@@ -178,7 +178,7 @@ export function plan(dissection: Dissection, options: PlanOptions = {}): Plan {
       size: nodes.get(id)!.size,
       readOnly,
       verified: protection !== undefined,
-      fileSystem: volume.fileSystem,
+      fileSystem: volume.fileSystem ?? null,
     }
   })
   return { name, image: image.path, nodes: [...nodes.values()], volumes }
