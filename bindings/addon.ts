@@ -120,7 +120,14 @@ export interface Addon {
   /** DM_DEV_CREATE; EBUSY where name or UUID is taken */
   dmCreate(controlFd: number, name: string, uuid: string): Promise<DmDevice>
   /** DM_TABLE_LOAD into the inactive slot */
-  dmLoad(controlFd: number, name: string, targets: readonly DmTarget[], readOnly: boolean): Promise<DmDevice>
+  dmLoad(
+    controlFd: number,
+    name: string,
+    targets: readonly DmTarget[],
+    readOnly: boolean,
+    /** A user key that targets may ask for, add_key(2) into the keyring of the calling thread for just as long. */
+    key?: { readonly description: string; readonly bytes: Uint8Array },
+  ): Promise<DmDevice>
   /** DM_DEV_SUSPEND with DM_SUSPEND_FLAG: flushes and holds back input and output */
   dmSuspend(controlFd: number, name: string): Promise<DmDevice>
   /** DM_DEV_SUSPEND without: makes a loaded table live. `event`: udev cookie base and flags, or 0 */
@@ -155,6 +162,19 @@ export interface Addon {
   sha256Implementations(): string[]
   /** The salted digests of the blocks of `bytes`, one after the other. */
   verityHashBlocks(bytes: Uint8Array, blockSize: number, options: HashOptions): Promise<Uint8Array>
+  /**
+   * The salted digests of blocks [first, first + count), one after the other; ENODATA where the volume or its file ends before.
+   */
+  verityDigestBlocks(
+    options: HashOptions & {
+      readonly blocks: NativeVolume
+      readonly blockSize: number
+      /** Where block 0 lies in its volume, in bytes. */
+      readonly blocksOffset: number
+      readonly first: number
+      readonly count: number
+    },
+  ): Promise<Uint8Array>
   /**
    * Hashes blocks [first, first + count) and compares them with their digests.
    * @returns the numbers of the blocks that differ, ascending; ENODATA where a volume or its file ends before

@@ -8,9 +8,12 @@ export { addPartitionNodes, removePartitionNodes } from './attach/partitions.js'
 export { type OpenSuperOptions, openSuper } from './attach/super.js'
 export type { FileSource } from './block/file.js'
 export type { Extent, LinearExtent, Run, Source, ZeroExtent } from './block/source.js'
+export { type Signer, sign } from './build/sign.js'
 export { type MakeSuperOptions, makeSuper, type SuperDefinition, type SuperPartition } from './build/super.js'
+export { type FormatFileOptions, type FormattedTree, formatFile } from './build/tree.js'
 export { DdiError, type ErrorCode, type ErrorKind, errorCodes } from './errors.js'
 export type { Designator } from './gpt/dps-types.js'
+export { trustedCertificates } from './image/certificates.js'
 export {
   type DissectedVolume,
   type Dissection,
@@ -20,7 +23,20 @@ export {
   type Verity,
 } from './image/dissect.js'
 export { type Image, type ImageTable, type OpenOptions, openImage, type TableProblem } from './image/open.js'
+export {
+  equivalentPolicies,
+  formatImagePolicy,
+  type ImagePolicy,
+  intersectPolicies,
+  namedPolicies,
+  type PartitionPolicy,
+  type PolicyDesignator,
+  type PolicyUse,
+  parseImagePolicy,
+  policyFor,
+} from './image/policy.js'
 export type { KnownRootHash, ProtectedDesignator } from './image/root-hash-sources.js'
+export type { RootHashSignature, SignatureMode } from './image/signatures.js'
 export { type VerifiedVolume, type VerifyOptions, verify } from './image/verify.js'
 export {
   attachmentName,

@@ -1,8 +1,11 @@
 // Device-mapper: <linux/dm-ioctl.h>, drivers/md/dm-ioctl.c. One exported function per command, all of them
 // through one call that keeps the buffer, grows it when the kernel says it is too small, and names what failed.
 #include <linux/dm-ioctl.h>
+#include <linux/keyctl.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <vector>
@@ -34,6 +37,9 @@ struct Request {
   uint32_t event = 0;
   std::string newName;
   std::vector<Target> targets;
+  // A key that the kernel looks for while it runs the command, in the keyring of the thread that calls.
+  std::string keyDescription;
+  std::string key;
 };
 
 struct Reply {
@@ -124,7 +130,14 @@ Napi::Value ToJs(Napi::Env env, const Answer& answer) { return answer.convert(en
 
 Napi::Value Run(const Napi::CallbackInfo& info, Request request, Convert convert) {
   return Task<Answer>::Run(info.Env(), [request = std::move(request), convert]() -> Outcome<Answer> {
+    long key = 0;
+    if (!request.keyDescription.empty()) {
+      key = syscall(SYS_add_key, "user", request.keyDescription.c_str(), request.key.data(), request.key.size(),
+                    KEY_SPEC_THREAD_KEYRING);
+      if (key < 0) return KernelError{errno, "add_key", request.name};
+    }
     Outcome<Reply> outcome = Call(request);
+    if (key > 0) syscall(SYS_keyctl, KEYCTL_UNLINK, key, KEY_SPEC_THREAD_KEYRING);
     if (auto* error = std::get_if<KernelError>(&outcome)) return *error;
     return Answer{std::move(std::get<Reply>(outcome)), convert};
   });
@@ -241,6 +254,11 @@ Napi::Value Load(const Napi::CallbackInfo& info) {
                                target.Get("parameters").ToString().Utf8Value()});
   }
   if (Flag(info, 3)) request.flags |= DM_READONLY_FLAG;
+  if (info[4].IsObject()) {
+    Napi::Object key = info[4].As<Napi::Object>();
+    request.keyDescription = key.Get("description").ToString().Utf8Value();
+    request.key = Bytes(key.Get("bytes"));
+  }
   return Run(info, request, Device);
 }
 

@@ -1,5 +1,6 @@
 // dm-verity's hashing: every block of a volume, salted, against the digests of the level above it.
 // Format: Documentation/admin-guide/device-mapper/verity.rst and cryptsetup's DMVerity page (hash type 1).
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -170,6 +171,42 @@ struct Volume {
     return volume;
   }
 
+  // Whether [offset, offset + length) is all holes of its file; false where that cannot be told.
+  bool IsHole(uint64_t offset, size_t length) const {
+    for (const auto& [start, size] : extents) {
+      if (length == 0) break;
+      if (offset >= size) {
+        offset -= size;
+        continue;
+      }
+      size_t part = std::min<uint64_t>(length, size - offset);
+      if (start != kZeroes) {
+        off_t data = lseek(fd, static_cast<off_t>(start + offset), SEEK_DATA);
+        // ENXIO: there is no data from here on, which may be for the file's having ended.
+        if (data < 0 || static_cast<uint64_t>(data) < start + offset + part) return false;
+      }
+      length -= part;
+      offset = 0;
+    }
+    return length == 0;
+  }
+
+  // Lets the kernel begin to read [offset, offset + length) into its cache.
+  void ReadAhead(uint64_t offset, size_t length) const {
+    for (const auto& [start, size] : extents) {
+      if (length == 0) break;
+      if (offset >= size) {
+        offset -= size;
+        continue;
+      }
+      size_t part = std::min<uint64_t>(length, size - offset);
+      if (start != kZeroes)
+        posix_fadvise(fd, static_cast<off_t>(start + offset), static_cast<off_t>(part), POSIX_FADV_WILLNEED);
+      length -= part;
+      offset = 0;
+    }
+  }
+
   // Reads all of [offset, offset + length); ENODATA where the volume or the file ends before.
   Outcome<Nothing> Read(uint64_t offset, uint8_t* to, size_t length) const {
     for (const auto& [start, size] : extents) {
@@ -287,6 +324,74 @@ Napi::Value ToJs(Napi::Env env, const Digests& digests) {
   return array;
 }
 
+// The digests of a run of blocks, read as they are hashed; blocks of zeroes are hashed once.
+struct Digest {
+  Volume blocks;
+  std::shared_ptr<const SaltedHash> hash;
+  uint64_t blockSize, blocksOffset, first, count;
+
+  Outcome<Digests> Run() const {
+    const size_t size = hash->digestSize();
+    const uint64_t step = std::max<uint64_t>(2, kReadBytes / blockSize);
+    std::vector<uint8_t> data(step * blockSize), ofZeroes(size);
+    hash->One(data.data(), ofZeroes.data());
+    Digests digests{std::vector<uint8_t>(count * size)};
+    blocks.ReadAhead(blocksOffset + first * blockSize, count * blockSize);
+    for (uint64_t at = 0; at < count; at += step) {
+      const uint64_t here = std::min(step, count - at);
+      const uint64_t offset = blocksOffset + (first + at) * blockSize;
+      uint8_t* to = digests.bytes.data() + at * size;
+      if (blocks.IsHole(offset, here * blockSize)) {
+        for (uint64_t i = 0; i < here; i++) memcpy(to + i * size, ofZeroes.data(), size);
+        continue;
+      }
+      Outcome<Nothing> read = blocks.Read(offset, data.data(), here * blockSize);
+      if (auto* error = std::get_if<KernelError>(&read)) return *error;
+      HashNonzero(data.data(), here, ofZeroes.data(), to);
+    }
+    return digests;
+  }
+
+  // Two streams at a time, whatever blocks of zeroes lie between them.
+  void HashNonzero(const uint8_t* data, uint64_t blocks, const uint8_t* ofZeroes, uint8_t* to) const {
+    const size_t size = hash->digestSize();
+    uint64_t waiting = UINT64_MAX;
+    for (uint64_t i = 0; i < blocks; i++) {
+      const uint8_t* block = data + i * blockSize;
+      if (IsZero(block)) {
+        memcpy(to + i * size, ofZeroes, size);
+      } else if (waiting == UINT64_MAX) {
+        waiting = i;
+      } else {
+        hash->Two(data + waiting * blockSize, block, to + waiting * size, to + i * size);
+        waiting = UINT64_MAX;
+      }
+    }
+    if (waiting != UINT64_MAX) hash->One(data + waiting * blockSize, to + waiting * size);
+  }
+
+  bool IsZero(const uint8_t* block) const {
+    uint64_t word;
+    memcpy(&word, block, sizeof word);
+    return word == 0 && memcmp(block, block + sizeof word, blockSize - sizeof word) == 0;
+  }
+};
+
+// ({algorithm, salt, implementation?, blocks: Volume, blockSize, blocksOffset, first, count}) -> digests, one after the other
+Napi::Value DigestBlocks(const Napi::CallbackInfo& info) {
+  Napi::Object options = info[0].As<Napi::Object>();
+  Digest digest{Volume::From(options.Get("blocks").As<Napi::Object>()),
+                MakeHash(options, Whole(options, "blockSize")),
+                Whole(options, "blockSize"),
+                Whole(options, "blocksOffset"),
+                Whole(options, "first"),
+                Whole(options, "count")};
+  return Task<Digests>::Run(info.Env(), [digest = std::move(digest)]() -> Outcome<Digests> {
+    if (!digest.hash) return Unsupported();
+    return digest.Run();
+  });
+}
+
 // (bytes, blockSize, {algorithm, salt, implementation?}) -> the digests of its blocks, one after the other
 Napi::Value HashBlocks(const Napi::CallbackInfo& info) {
   size_t blockSize = info[1].ToNumber().Uint32Value();
@@ -312,6 +417,7 @@ Napi::Value Implementations(const Napi::CallbackInfo& info) {
 
 void ExportVerityHash(Napi::Env env, Napi::Object exports) {
   exports["verityCheckBlocks"] = Napi::Function::New(env, CheckBlocks);
+  exports["verityDigestBlocks"] = Napi::Function::New(env, DigestBlocks);
   exports["verityHashBlocks"] = Napi::Function::New(env, HashBlocks);
   exports["sha256Implementations"] = Napi::Function::New(env, Implementations);
 }

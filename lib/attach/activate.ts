@@ -1,15 +1,15 @@
-import { open } from 'node:fs/promises'
+import { access, open } from 'node:fs/promises'
 import type { DmDevice, DmTarget } from '../../bindings/addon.js'
 import type { BaseExtent } from '../block/extents.js'
 import { deviceNumber } from '../block/file.js'
 import { DdiError, throwIfAborted } from '../errors.js'
 import { type BaseNode, deviceName, type Plan, type PlannedVolume, type VerityNode } from '../plan/plan.js'
 import { detachNamed } from './detach.js'
-import { type DeviceMapper, formatDevice, openDeviceMapper } from './device-mapper.js'
+import { type DeviceMapper, formatDevice, type NewDevice, openDeviceMapper } from './device-mapper.js'
 import { attachLoop, type Loop } from './loop.js'
 import { deviceUuid, loopReference } from './names.js'
 import { linearTable } from './tables.js'
-import { beginUdevTransaction } from './udev.js'
+import { beginUdevTransaction, type UdevTransaction } from './udev.js'
 
 /** An attached image. `detach` undoes it, as does leaving the scope of an `await using`. */
 export interface Attachment extends AsyncDisposable {
@@ -53,18 +53,18 @@ async function activateMapped(plan: Plan, mapper: DeviceMapper, { signal }: Acti
         numbers.set(node.id, await activateBase(node, plan.name, loops))
         continue
       }
-      const device = await mapper.create(
-        {
-          name: deviceName(plan.name, node.id),
-          uuid: deviceUuid(node.kind, node.id, plan.name),
-          targets: node.kind === 'linear' ? linearTable(onDevices(node.extents, numbers)) : verityTable(node, numbers),
-          readOnly: node.readOnly,
-          inner: !plan.volumes.some((volume) => volume.node === node.id),
-        },
-        udev,
+      const device = {
+        name: deviceName(plan.name, node.id),
+        uuid: deviceUuid(node.kind, node.id, plan.name),
+        readOnly: node.readOnly,
+        inner: !plan.volumes.some((volume) => volume.node === node.id),
+      }
+      made.push(
+        node.kind === 'linear'
+          ? await mapper.create({ ...device, targets: linearTable(onDevices(node.extents, numbers)) }, udev)
+          : await createVerity(mapper, device, node, numbers, udev),
       )
-      made.push(device)
-      numbers.set(node.id, formatDevice(device))
+      numbers.set(node.id, formatDevice(made.at(-1)!))
     }
   } catch (error) {
     await udev.settle()
@@ -113,8 +113,37 @@ function onDevices(extents: readonly BaseExtent<string>[], numbers: ReadonlyMap<
   return extents.map((extent) => (extent.kind === 'zero' ? extent : { ...extent, base: numbers.get(extent.base)! }))
 }
 
+/** With a root hash signature for the kernel where it has use for one. */
+async function createVerity(
+  mapper: DeviceMapper,
+  device: Omit<NewDevice, 'targets' | 'key'>,
+  node: VerityNode,
+  numbers: ReadonlyMap<string, string>,
+  udev: UdevTransaction,
+): Promise<DmDevice> {
+  const plain = () => mapper.create({ ...device, targets: verityTable(node, numbers) }, udev)
+  if (node.signature === null || !(node.signatureRequired || (await kernelVerifiesSignatures()))) return await plain()
+  const key = { description: `ddi:${device.name}`, bytes: Buffer.from(node.signature, 'hex') }
+  try {
+    return await mapper.create({ ...device, targets: verityTable(node, numbers, key.description), key }, udev)
+  } catch (error) {
+    const refused = error instanceof DdiError && error.code === 'ERR_DDI_SIGNATURE_KERNEL'
+    // It may not know the certificate, which we do; where it insists on one, the device fails again.
+    if (node.signatureRequired || !refused) throw error
+    return await plain()
+  }
+}
+
+/** CONFIG_DM_VERITY_VERIFY_ROOTHASH_SIG: the parameter is there with it. */
+async function kernelVerifiesSignatures(): Promise<boolean> {
+  return await access('/sys/module/dm_verity/parameters/require_signatures').then(
+    () => true,
+    () => false,
+  )
+}
+
 /** Documentation/admin-guide/device-mapper/verity.rst, "Construction Parameters". */
-function verityTable(node: VerityNode, numbers: ReadonlyMap<string, string>): DmTarget[] {
+function verityTable(node: VerityNode, numbers: ReadonlyMap<string, string>, key?: string): DmTarget[] {
   const parameters = [
     1,
     numbers.get(node.data),
@@ -126,6 +155,7 @@ function verityTable(node: VerityNode, numbers: ReadonlyMap<string, string>): Dm
     node.algorithm,
     node.rootHash,
     node.salt || '-',
+    ...(key === undefined ? [] : [2, 'root_hash_sig_key_desc', key]),
   ].join(' ')
   return [{ startSector: 0, sectorCount: node.size / 512, type: 'verity', parameters }]
 }

@@ -19,6 +19,8 @@ export interface NewDevice {
   readonly readOnly: boolean
   /** Only there to stand under another device. */
   readonly inner: boolean
+  /** A key that the kernel looks for while it takes the table. */
+  readonly key?: { readonly description: string; readonly bytes: Uint8Array }
 }
 
 /** Device-mapper, open. */
@@ -60,6 +62,15 @@ export async function openDeviceMapper(): Promise<DeviceMapper | undefined> {
   return new OpenDeviceMapper(handle)
 }
 
+/** What the kernel says of a root hash signature (drivers/md/dm-verity-verify-sig.c, crypto/asymmetric_keys). */
+const refusedSignature = {
+  ENOKEY: 'ERR_DDI_SIGNATURE_KERNEL',
+  EKEYREJECTED: 'ERR_DDI_SIGNATURE_KERNEL',
+  EBADMSG: 'ERR_DDI_SIGNATURE_KERNEL',
+  EINVAL: 'ERR_DDI_SIGNATURE_KERNEL',
+  ENOPKG: 'ERR_DDI_SIGNATURE_KERNEL',
+} as const
+
 class OpenDeviceMapper implements DeviceMapper {
   readonly #handle: FileHandle
 
@@ -76,14 +87,14 @@ class OpenDeviceMapper implements DeviceMapper {
   }
 
   async create(device: NewDevice, udev: UdevTransaction): Promise<DmDevice> {
-    const { name, uuid, targets, readOnly, inner } = device
+    const { name, uuid, targets, readOnly, inner, key } = device
     try {
       await addon().dmCreate(this.#fd, name, uuid)
     } catch (error) {
       throw systemError(error, `cannot create device ${name}`, { EBUSY: 'ERR_DDI_NAME_IN_USE' })
     }
     try {
-      await this.#load(name, targets, readOnly)
+      await this.#load(name, targets, readOnly, key)
       return await udev.run(inner, (event) => addon().dmResume(this.#fd, name, event))
     } catch (error) {
       await addon()
@@ -95,9 +106,9 @@ class OpenDeviceMapper implements DeviceMapper {
     }
   }
 
-  async #load(name: string, targets: readonly DmTarget[], readOnly: boolean): Promise<void> {
+  async #load(name: string, targets: readonly DmTarget[], readOnly: boolean, key?: NewDevice['key']): Promise<void> {
     try {
-      await addon().dmLoad(this.#fd, name, targets, readOnly)
+      await addon().dmLoad(this.#fd, name, targets, readOnly, key)
     } catch (error) {
       const known = await this.targetVersions()
       const missing = targets.find(({ type }) => !(type in known))?.type
@@ -108,7 +119,13 @@ class OpenDeviceMapper implements DeviceMapper {
           { cause: error },
         )
       const lines = targets.map((one) => `${one.startSector} ${one.sectorCount} ${one.type} ${one.parameters}`)
-      throw systemError(error, `the kernel refused the table of ${name} (${lines.join('; ')}; the kernel log has more)`)
+      throw systemError(
+        error,
+        `the kernel refused the table of ${name} (${lines.join('; ')}; the kernel log has more)`,
+        {
+          ...(key && refusedSignature),
+        },
+      )
     }
   }
 

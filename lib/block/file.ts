@@ -2,7 +2,8 @@ import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open, readFile, rm } from 'node:fs/promises'
 import { addon } from '../../bindings/addon.js'
 import { DdiError, systemError } from '../errors.js'
-import type { Source, Target } from './source.js'
+import { linear } from './extents.js'
+import type { Extent, Run, Source, Target } from './source.js'
 
 /** A regular file or block device, open for reading. */
 export interface FileSource extends Source, AsyncDisposable {
@@ -10,6 +11,21 @@ export interface FileSource extends Source, AsyncDisposable {
   readonly fd: number
   readonly kind: 'file' | 'block-device'
   close(): Promise<void>
+}
+
+/** Extents of an open file, for code that reads by descriptor. */
+export interface DescriptorExtents {
+  readonly fd: number
+  readonly path: string
+  readonly extents: readonly Extent[]
+}
+
+/** A run of an open file, for code that reads by descriptor. Default: all of it. */
+export function descriptorExtents(
+  { fd, path, size }: FileSource,
+  run: Run = { start: 0, length: size },
+): DescriptorExtents {
+  return { fd, path, extents: linear([run]) }
 }
 
 /**

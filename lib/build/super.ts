@@ -43,18 +43,31 @@ export interface MakeSuperOptions {
  * @throws what `newMetadata` and `addPartition` throw, ERR_DDI_USAGE where an image is larger than its partition, and what
  *   `writeNewFile` throws
  */
-export async function makeSuper(output: string, definition: SuperDefinition, options: MakeSuperOptions = {}): Promise<Metadata> {
+export async function makeSuper(
+  output: string,
+  definition: SuperDefinition,
+  options: MakeSuperOptions = {},
+): Promise<Metadata> {
   const { geometry, devices, groups, flags, partitions = [] } = definition
   const metadata = partitions.reduce(
-    (metadata, { image, ...partition }) => addPartition(metadata, geometry, { ...partition, size: partitionSize(partition, image) }),
+    (metadata, { image, ...partition }) =>
+      addPartition(metadata, geometry, { ...partition, size: partitionSize(partition, image) }),
     newMetadata(geometry, devices, groups, flags),
   )
   const contents = metadata.devices.map((): Placed[] => [])
   for (const { name, image } of partitions)
-    if (image) for (const { base, ...placed } of place(findPartition(metadata, name), image)) contents[base]!.push(placed)
-  for (const { offset, bytes } of encodeSuper(geometry, metadata)) contents[0]!.push({ start: offset, source: memorySource(bytes) })
+    if (image)
+      for (const { base, ...placed } of place(findPartition(metadata, name), image)) contents[base]!.push(placed)
+  for (const { offset, bytes } of encodeSuper(geometry, metadata))
+    contents[0]!.push({ start: offset, source: memorySource(bytes) })
   for (const [index, { name, size }] of metadata.devices.entries())
-    await writeDevice(devices.length === 1 ? output : join(output, `${name}.img`), size, contents[index]!, geometry, options)
+    await writeDevice(
+      devices.length === 1 ? output : join(output, `${name}.img`),
+      size,
+      contents[index]!,
+      geometry,
+      options,
+    )
   return metadata
 }
 
@@ -77,7 +90,13 @@ function place({ extents }: LogicalPartition, image: Source): (Placed & { readon
   })
 }
 
-async function writeDevice(path: string, size: number, contents: readonly Placed[], geometry: Geometry, options: MakeSuperOptions): Promise<void> {
+async function writeDevice(
+  path: string,
+  size: number,
+  contents: readonly Placed[],
+  geometry: Geometry,
+  options: MakeSuperOptions,
+): Promise<void> {
   const { sparse = false, replace = false, signal } = options
   const stop = signal ? { signal } : {}
   const placed = [...contents].sort((a, b) => a.start - b.start)
@@ -100,5 +119,10 @@ async function writeDevice(path: string, size: number, contents: readonly Placed
     const from = start - (start % blockSize)
     return { start: from, length: alignUp(start + source.size, blockSize) - from }
   })
-  await writeNewFile(path, 0, (target) => encodeSparse(placedSource(size, placed), target, { blockSize, written: mergeRuns(written), ...stop }), { replace })
+  await writeNewFile(
+    path,
+    0,
+    (target) => encodeSparse(placedSource(size, placed), target, { blockSize, written: mergeRuns(written), ...stop }),
+    { replace },
+  )
 }

@@ -13,7 +13,7 @@ export interface AttachVerbOptions extends ImageOptions {
 
 export async function runAttach(path: string, options: AttachVerbOptions): Promise<void> {
   const attachment = await attach(path, {
-    ...dissectOptions(options),
+    ...(await dissectOptions(options)),
     ...(options.name !== undefined && { name: options.name }),
     nested: options.nested ?? false,
     ...(options.volume && { volumes: options.volume }),

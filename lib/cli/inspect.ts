@@ -5,7 +5,7 @@ import { describeExtents, formatSize, note, print, printable, printJson, printTa
 
 export async function runInspect(path: string, options: ImageOptions): Promise<void> {
   await using image = await openImage(path, { nested: options.nested ?? false })
-  const dissection = await dissect(image, dissectOptions(options))
+  const dissection = await dissect(image, await dissectOptions(options))
   if (options.json !== 'off') {
     printJson(describe(dissection), options.json)
     return
@@ -17,7 +17,7 @@ export async function runInspect(path: string, options: ImageOptions): Promise<v
     none: 'no partition table',
   }[table.type]
   print(`${printable(path)}: ${formatSize(image.size)}, ${kind}, ${image.sectorSize}-byte sectors\n`)
-  for (const { message } of table.problems) note(message)
+  for (const { message } of [...table.problems, ...dissection.problems]) note(message)
   await printTable(
     ['VOLUME', 'ARCH', 'LABEL', 'SIZE', 'FSTYPE', 'FLAGS', 'USED', 'UUID'],
     dissection.volumes.map((volume) => [
@@ -44,7 +44,8 @@ function usedFor({ roles, verity }: Dissection, volume: DissectedVolume): string
   for (const [designator, used] of roles) {
     if (used !== volume) continue
     const protection = designator === 'root' || designator === 'usr' ? verity.get(designator) : undefined
-    return protection?.trusted ? `${designator} (verified)` : designator
+    if (!protection?.trusted) return designator
+    return `${designator} (${protection.signature ? 'signed' : 'verified'})`
   }
   for (const [designator, { hash, trusted }] of verity)
     if (trusted && hash.kind === 'volume' && hash.volume === volume) return `tree of ${designator}`
@@ -52,7 +53,7 @@ function usedFor({ roles, verity }: Dissection, volume: DissectedVolume): string
 }
 
 /** The JSON of `inspect`: in bytes, UUIDs in lower case. A shape that programs rely on. */
-function describe({ image, volumes, verity }: Dissection) {
+function describe({ image, volumes, verity, problems }: Dissection) {
   return {
     image: image.path,
     size: image.size,
@@ -61,7 +62,7 @@ function describe({ image, volumes, verity }: Dissection) {
       type: image.table.type,
       uuid: image.table.uuid,
       source: image.table.source,
-      problems: image.table.problems,
+      problems: [...image.table.problems, ...problems],
     },
     volumes: volumes.map((volume) => {
       const pair = [...verity.values()].find(({ data }) => data === volume)
@@ -80,6 +81,7 @@ function describe({ image, volumes, verity }: Dissection) {
               rootHash: pair.trusted ? Buffer.from(pair.rootHash).toString('hex') : null,
               dataVolume: pair.data.uuid,
               hashVolume: pair.hash.kind === 'volume' ? pair.hash.volume.uuid : null,
+              signer: pair.trusted ? (pair.signature?.signer ?? null) : null,
             }
           : null,
       }

@@ -1,6 +1,8 @@
 import { type Command, Option } from 'commander'
 import { DdiError } from '../errors.js'
 import type { DissectOptions } from '../image/dissect.js'
+import { type ImagePolicy, parseImagePolicy } from '../image/policy.js'
+import type { SignatureMode } from '../image/signatures.js'
 import { type JsonMode, parseJsonMode } from './output.js'
 
 export interface JsonOption {
@@ -12,6 +14,9 @@ export interface ImageOptions extends JsonOption {
   readonly usrHash?: string
   readonly architecture?: string
   readonly nested?: boolean
+  readonly imagePolicy?: ImagePolicy
+  readonly certificate?: readonly string[]
+  readonly signature: SignatureMode
 }
 
 export function withJson(command: Command): Command {
@@ -27,10 +32,33 @@ export function withImageOptions(command: Command): Command {
     .option('--usr-hash <hex>', 'trusted root hash of the usr volume (default: IMAGE.usrhash or its attribute)')
     .option('--architecture <name>', 'take volumes for this processor (x86-64, arm64, …), not this machine’s')
     .option('--nested', 'look for a GPT in every volume, not only where the type says so')
+    .addOption(
+      new Option(
+        '--image-policy <policy>',
+        'what the image has to be, and what of it is used: systemd.image-policy(7), or its name',
+      ).argParser(parseImagePolicy),
+    )
+    .option('--certificate <file>', 'that may sign root hashes, besides those in verity.d; may be repeated', collect)
+    .addOption(
+      new Option('--signature <mode>', 'who verifies the signature of a root hash')
+        .choices(['auto', 'userspace', 'kernel', 'both'])
+        .default('auto'),
+    )
 }
 
-export function dissectOptions({ rootHash, usrHash, architecture }: ImageOptions): DissectOptions {
+/** For options that may be given more than once. */
+export function collect(value: string, earlier: readonly string[] = []): readonly string[] {
+  return [...earlier, value]
+}
+
+export async function dissectOptions(options: ImageOptions): Promise<DissectOptions> {
+  const { rootHash, usrHash, architecture, imagePolicy, certificate, signature } = options
   return {
+    signature,
+    ...(imagePolicy && { policy: imagePolicy }),
+    ...(certificate && {
+      certificates: await (await import('../image/certificates.js')).trustedCertificates(certificate),
+    }),
     ...(rootHash !== undefined && { rootHash }),
     ...(usrHash !== undefined && { usrHash }),
     ...(architecture !== undefined && { architectures: [architecture] }),

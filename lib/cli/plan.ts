@@ -7,11 +7,15 @@ import { type Branch, drawTree, formatSize, print, printJson } from './output.js
 
 export async function runPlan(path: string, options: AttachVerbOptions): Promise<void> {
   await using image = await openImage(path, { nested: options.nested ?? false })
-  const planned = plan(await dissect(image, { ...dissectOptions(options), probe: options.volume ? 'all' : 'used' }), {
-    ...(options.name !== undefined && { name: options.name }),
-    ...(options.volume && { volumes: options.volume }),
-    writable: options.readWrite ?? false,
-  })
+  const planned = plan(
+    await dissect(image, { ...(await dissectOptions(options)), probe: options.volume ? 'all' : 'used' }),
+    {
+      ...(options.name !== undefined && { name: options.name }),
+      ...(options.volume && { volumes: options.volume }),
+      writable: options.readWrite ?? false,
+      signature: options.signature,
+    },
+  )
   if (options.json !== 'off') printJson(planned, options.json)
   else for (const node of planned.nodes) if (node.kind === 'base') print(drawTree(branch(planned, node)))
 }

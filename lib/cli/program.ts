@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { Command, Option } from 'commander'
 import { packageRoot } from '../package-root.js'
 import { exitStatus } from './exit.js'
-import { parseSlot, withImageOptions, withJson } from './options.js'
+import { collect, parseSlot, withImageOptions, withJson } from './options.js'
 
 const version = () =>
   (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version
@@ -78,6 +78,8 @@ export function program(): Command {
     .addHelpText('after', examples('ddi-attach verify image.raw', 'ddi-attach verify /dev/sda --root-hash 4f2a…'))
     .action(async (image, options) => (await import('./verify.js')).runVerify(image, options))
 
+  addVerityVerbs(ddi.command('verity').description('hash trees of dm-verity: make, verify, show and sign them'))
+
   addVolumeVerbs(
     ddi
       .command('volume')
@@ -106,6 +108,68 @@ export function program(): Command {
   for (const command of [ddi, ...ddi.commands, ...ddi.commands.flatMap(({ commands }) => commands)])
     command.exitOverride()
   return ddi
+}
+
+function addVerityVerbs(verity: Command): void {
+  const withOffset = (command: Command) =>
+    withJson(command).option('--hash-offset <bytes>', 'where the superblock lies in the hash file', '0')
+
+  withJson(verity.command('format'))
+    .description('make a hash tree, the same as veritysetup format; prints the root hash')
+    .argument('<data>', 'image file or block device')
+    .argument('[hash]', 'new file, or block device (default: DATA.verity)')
+    .option('--append', 'put the tree behind the data in its file')
+    .option('--hash <algorithm>', 'sha256 or sha512', 'sha256')
+    .option('--salt <hex>', 'at most 256 bytes, - for none (default: 32 random bytes)')
+    .option('--data-block-size <size>', 'a power of two from 512', '4096')
+    .option('--hash-block-size <size>', 'a power of two from 512', '4096')
+    .option('--data-blocks <count>', 'how many count (default: all that are whole)')
+    .option('--uuid <uuid>', 'of the tree (default: a random one)')
+    .option('--root-hash-file <file>', 'write the root hash there')
+    .option('--force', 'replace files that exist')
+    .addHelpText(
+      'after',
+      examples(
+        'ddi-attach verity format root.erofs --root-hash-file root.roothash',
+        'ddi-attach verity format root.erofs --append',
+      ),
+    )
+    .action(async (data, hash, options) => (await import('./verity.js')).runFormat(data, hash, options))
+
+  withOffset(verity.command('verify'))
+    .description('read all of a volume and its tree, and name every bad block')
+    .argument('<data>', 'image file or block device')
+    .argument('<hash>', 'file with the tree')
+    .argument('<root-hash>', 'in hexadecimal')
+    .addHelpText('after', examples('ddi-attach verity verify root.erofs root.verity 4f2a…'))
+    .action(async (data, hash, rootHash, options) =>
+      (await import('./verity.js')).runVerifyTree(data, hash, rootHash, options),
+    )
+
+  verity
+    .command('sign')
+    .description('sign a root hash; the result is what IMAGE.roothash.p7s has')
+    .argument('<root-hash>', 'in hexadecimal, or a file that has it')
+    .argument('<output>', 'new file for the PKCS#7 signature, in DER')
+    .requiredOption('--certificate <file>', 'of the signer, PEM or DER')
+    .option('--key <file>', 'its private key, PEM: RSA or EC')
+    .option('--signer <command>', 'gets the root hash on its standard input, and answers with PKCS#7')
+    .option('--record', 'write what a signature partition holds')
+    .option('--force', 'replace a file that exists')
+    .addHelpText(
+      'after',
+      examples(
+        'ddi-attach verity sign image.roothash image.roothash.p7s --key key.pem --certificate cert.pem',
+        "ddi-attach verity sign 4f2a… signature --certificate cert.pem --signer 'openssl cms -sign -binary -outform DER …'",
+      ),
+    )
+    .action(async (rootHash, output, options) => (await import('./verity.js')).runSign(rootHash, output, options))
+
+  withOffset(verity.command('dump'))
+    .description('show the superblock of a hash tree')
+    .argument('<hash>', 'file with the tree')
+    .addHelpText('after', examples('ddi-attach verity dump root.verity --json=pretty'))
+    .action(async (hash, options) => (await import('./verity.js')).runDumpTree(hash, options))
 }
 
 function addVolumeVerbs(volume: Command): void {
@@ -315,11 +379,6 @@ function addAndroidVerbs(android: Command): void {
       ),
     )
     .action(async (path, output, options) => (await import('./android.js')).runConvert(path, output, options))
-}
-
-/** For options that may be given more than once. */
-function collect(value: string, earlier: readonly string[] = []): readonly string[] {
-  return [...earlier, value]
 }
 
 function examples(...lines: string[]): string {

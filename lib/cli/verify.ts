@@ -9,7 +9,7 @@ import { progressBar } from './progress.js'
 
 export async function runVerify(path: string, options: ImageOptions): Promise<void> {
   await using image = await openImage(path, { nested: options.nested ?? false })
-  const dissection = await dissect(image, dissectOptions(options))
+  const dissection = await dissect(image, await dissectOptions(options))
   const bad: { designator: string; level: 'data' | number; first: number; count: number }[] = []
   const bar = await progressBar('verifying')
   const volumes = await verify(dissection, {
@@ -38,7 +38,7 @@ export async function runVerify(path: string, options: ImageOptions): Promise<vo
   }
 }
 
-function nameBlocks(designator: string, bad: { level: 'data' | number; first: number; count: number }): string {
+export function nameBlocks(designator: string, bad: { level: 'data' | number; first: number; count: number }): string {
   const blocks = bad.count === 1 ? `block ${bad.first}` : `blocks ${bad.first}-${bad.first + bad.count - 1}`
   return bad.level === 'data' ? `${designator}: data ${blocks}` : `${designator}: hash ${blocks} (level ${bad.level})`
 }

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto'
 import { type FileSystem, probeBytes, probeFileSystem } from '../../bindings/blkid.js'
 import { extentSource } from '../block/extents.js'
 import { openFile } from '../block/file.js'
@@ -8,8 +9,17 @@ import { readSuperblock, type Superblock } from '../verity/superblock.js'
 import { checkRootHash, checkTreeFits } from '../verity/tree.js'
 import type { Volume } from '../volume/volume.js'
 import { machineArchitectures } from './architecture.js'
-import type { Image } from './open.js'
+import { trustedCertificates } from './certificates.js'
+import type { Image, TableProblem } from './open.js'
+import { type ImagePolicy, judge, type PolicySubject, policyDesignators } from './policy.js'
 import { findRootHash, findVeritySideFile, type KnownRootHash, type ProtectedDesignator } from './root-hash-sources.js'
+import {
+  type RootHashSignature,
+  type SignatureMode,
+  type SignatureTrust,
+  signatureOf,
+  signedRootHash,
+} from './signatures.js'
 import { compareVersions } from './version.js'
 
 export interface DissectOptions {
@@ -19,6 +29,12 @@ export interface DissectOptions {
   readonly usrHash?: string
   /** Architectures whose volumes count, the preferred first (`x86-64`). Default: this machine’s. */
   readonly architectures?: readonly string[]
+  /** What the image has to be, and what of it is used. Default: whatever it is. */
+  readonly policy?: ImagePolicy
+  /** Certificates that may sign root hashes. Default: those of verity.d(5), see `trustedCertificates`. */
+  readonly certificates?: readonly X509Certificate[]
+  /** Who verifies signatures of root hashes. Default: auto. */
+  readonly signature?: SignatureMode
   /** Of which volumes libblkid tells the file system: all, or those that this machine would use. Default: all. */
   readonly probe?: 'all' | 'used'
 }
@@ -37,6 +53,8 @@ export type Verity =
       readonly hash: HashTree
       readonly rootHash: Uint8Array
       readonly rootHashSource: KnownRootHash['source']
+      /** Who signed the root hash; null where nobody did whom we trust. */
+      readonly signature: RootHashSignature | null
       readonly superblock: Superblock
     }
 
@@ -55,6 +73,8 @@ export interface Dissection {
   /** The volumes that this machine would use, one for each purpose; hash volumes are in `verity`. */
   readonly roles: ReadonlyMap<Designator, DissectedVolume>
   readonly verity: ReadonlyMap<ProtectedDesignator, Verity>
+  /** Signatures that do not hold: what they would vouch for is not trusted for their sake. */
+  readonly problems: readonly TableProblem[]
 }
 
 const plainRoles = ['home', 'srv', 'var', 'tmp', 'esp', 'xbootldr', 'swap'] as const satisfies readonly Designator[]
@@ -67,16 +87,26 @@ const emptyLabel = '_empty'
  * is known is checked against the top of its tree here.
  * @throws ERR_DDI_NO_TABLE for an image with neither table nor file system; ERR_DDI_ROOT_HASH_FORMAT,
  *   ERR_DDI_ROOT_HASH_FILE, ERR_DDI_ROOT_HASH_MISMATCH, ERR_DDI_ROOT_HASH_WRONG, ERR_DDI_VERITY_MISSING,
- *   ERR_DDI_VERITY_SUPERBLOCK, ERR_DDI_VERITY_ALGORITHM, ERR_DDI_LIBRARY_MISSING
+ *   ERR_DDI_VERITY_SUPERBLOCK, ERR_DDI_VERITY_ALGORITHM, ERR_DDI_LIBRARY_MISSING, ERR_DDI_POLICY, ERR_DDI_CERTIFICATE
  */
 export async function dissect(image: Image, options: DissectOptions = {}): Promise<Dissection> {
   const volumes: Probed[] = image.volumes.map((volume) => ({ ...volume }))
   const architectures = options.architectures ?? machineArchitectures()
   const roles = new Map<Designator, Probed>()
+  const unsigned: TableProblem[] = []
+  const trust: SignatureTrust = {
+    mode: options.signature ?? 'auto',
+    certificates: async () => options.certificates ?? (await trustedCertificates()),
+    now: new Date(),
+  }
   const verity = new Map<ProtectedDesignator, Verity>()
   for (const designator of ['root', 'usr'] as const) {
     const given = designator === 'root' ? options.rootHash : options.usrHash
-    const rootHash = await findRootHash(image.path, designator, given)
+    const signatures = signatureVolumes(volumes, designator, architectures)
+    const problems: DdiError[] = []
+    const known = await findRootHash(image.path, designator, given)
+    const rootHash: (KnownRootHash & { signature?: RootHashSignature }) | undefined =
+      known ?? (await holding(signedRootHash(image, signatures, trust), problems))
     const data = rootHash
       ? namedByRootHash(image, volumes, designator, rootHash)
       : preferred(volumes, designator, architectures)
@@ -84,7 +114,13 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
     refuseDefect(data)
     roles.set(designator, data)
     const pair = await pairVerity(image, volumes, designator, data, rootHash)
-    if (pair) verity.set(designator, pair)
+    if (pair?.trusted) {
+      const signature =
+        rootHash?.signature ??
+        (await holding(signatureOf(image, designator, pair.rootHash, signatures, trust), problems))
+      verity.set(designator, { ...pair, signature: signature ?? null })
+    } else if (pair) verity.set(designator, pair)
+    unsigned.push(...problems.map(({ code, message }) => ({ code, message: `${designator}: ${message}` })))
   }
   for (const designator of plainRoles) {
     const volume = newest(volumes.filter((one) => one.designator === designator && isOffered(one)))
@@ -101,11 +137,67 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
   }
   for (const volume of options.probe === 'used' ? roles.values() : volumes)
     volume.fileSystem = await probe(image, volume)
+  if (options.policy) applyPolicy(options.policy, image, volumes, roles, verity, architectures)
   // Bytes that a root hash vouches for need not be of a kind that we know.
   const known = verity.get('root')?.trusted || volumes.some(({ fileSystem }) => fileSystem)
   if (image.table.type === 'none' && !known)
     throw new DdiError('ERR_DDI_NO_TABLE', `${image.path} has neither a GPT nor a file system that libblkid knows`)
-  return { image, volumes, roles, verity }
+  return { image, volumes, roles, verity, problems: unsigned }
+}
+
+/** The newest signature volume of each processor that counts. */
+function signatureVolumes<V extends Volume>(
+  volumes: readonly V[],
+  designator: ProtectedDesignator,
+  architectures: readonly string[],
+): readonly V[] {
+  const found = preferred(volumes, `${designator}-verity-sig`, architectures)
+  return found && !found.defect ? [found] : []
+}
+
+/** A signature that does not hold is told, and then not there. */
+async function holding<Value>(work: Promise<Value | undefined>, problems: DdiError[]): Promise<Value | undefined> {
+  try {
+    return await work
+  } catch (error) {
+    if (!(error instanceof DdiError) || !error.code.startsWith('ERR_DDI_SIGNATURE_')) throw error
+    problems.push(error)
+    return undefined
+  }
+}
+
+/** Takes away what a policy says is not to be used. @throws ERR_DDI_POLICY */
+function applyPolicy(
+  policy: ImagePolicy,
+  { path }: Image,
+  volumes: readonly DissectedVolume[],
+  roles: Map<Designator, DissectedVolume>,
+  verity: Map<ProtectedDesignator, Verity>,
+  architectures: readonly string[],
+): void {
+  for (const designator of policyDesignators) {
+    // What protects root and usr may lie beside the image: where no rule is for its partition, `signed` and `verity` say enough.
+    const isProtection = /-verity(-sig)?$/.test(designator)
+    if (isProtection && !policy.partitions.has(designator)) continue
+    const used = roles.get(designator)
+    const protection = isProtection ? preferred(volumes, designator, architectures) : undefined
+    const volume = used ?? protection
+    const pair = designator === 'root' || designator === 'usr' ? verity.get(designator) : undefined
+    const subject = volume && {
+      protections: protectionsOf(volume, pair),
+      readOnly: volume.flags.readOnly,
+      growFileSystem: volume.flags.growFileSystem,
+      fileSystem: volume.fileSystem?.type ?? null,
+    }
+    if (judge(policy, designator, subject, path)) continue
+    roles.delete(designator)
+    if (pair) verity.delete(designator as ProtectedDesignator)
+  }
+}
+
+function protectionsOf({ fileSystem }: DissectedVolume, pair: Verity | undefined): PolicySubject['protections'] {
+  if (pair?.trusted) return pair.signature ? ['signed', 'verity', 'unprotected'] : ['verity', 'unprotected']
+  return fileSystem?.type === 'crypto_LUKS' ? ['encrypted'] : ['unprotected']
 }
 
 /** No superblock lies further from the start of its file system. */
@@ -175,10 +267,13 @@ function namedByRootHash<V extends Volume>(
     throw new DdiError(
       'ERR_DDI_ROOT_HASH_MISMATCH',
       `${image.path} has no ${designator} partition with UUID ${data}, the first half of the root hash` +
-        `${rootHash.source === 'option' ? '' : ` (from the ${rootHash.source} beside it)`}: wrong root hash, or another image`,
+        `${rootHash.source === 'option' ? '' : ` (from ${rootHash.source === 'signature' ? 'its signature' : `the ${rootHash.source} beside it`})`}: wrong root hash, or another image`,
     )
   return found
 }
+
+/** A pair whose signature is still to be looked for. */
+type Paired = Extract<Verity, { trusted: false }> | Omit<Extract<Verity, { trusted: true }>, 'signature'>
 
 async function pairVerity(
   image: Image,
@@ -186,7 +281,7 @@ async function pairVerity(
   designator: ProtectedDesignator,
   data: DissectedVolume,
   rootHash: KnownRootHash | undefined,
-): Promise<Verity | undefined> {
+): Promise<Paired | undefined> {
   const candidates = volumes.filter(
     (one) => one.designator === `${designator}-verity` && one.architecture === data.architecture,
   )

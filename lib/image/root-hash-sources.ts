@@ -9,10 +9,11 @@ export type ProtectedDesignator = 'root' | 'usr'
 /** A root hash, and how we came by it. */
 export interface KnownRootHash {
   readonly bytes: Uint8Array
-  readonly source: 'option' | 'file' | 'extended-attribute'
+  readonly source: 'option' | 'file' | 'extended-attribute' | 'signature'
 }
 
-const sideFileEndings = { root: 'roothash', usr: 'usrhash' } as const
+/** What the side files of root hashes end with. */
+export const rootHashEndings = { root: 'roothash', usr: 'usrhash' } as const
 
 /** `image.raw` keeps its side files as `image.roothash` (systemd’s way); `image.raw.roothash` is taken too. */
 export function sideFiles(imagePath: string, ending: string): string[] {
@@ -31,7 +32,7 @@ export async function findRootHash(
   given: string | undefined,
 ): Promise<KnownRootHash | undefined> {
   if (given !== undefined) return { bytes: parseRootHash(given), source: 'option' }
-  const ending = sideFileEndings[designator]
+  const ending = rootHashEndings[designator]
   for (const path of sideFiles(imagePath, ending)) {
     const text = await readIfThere(path)
     if (text !== undefined) return { bytes: parseRootHash(text, path, 'ERR_DDI_ROOT_HASH_FILE'), source: 'file' }

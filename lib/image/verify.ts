@@ -1,5 +1,4 @@
-import { linear } from '../block/extents.js'
-import { openFile } from '../block/file.js'
+import { descriptorExtents, openFile } from '../block/file.js'
 import { DdiError } from '../errors.js'
 import { type BadBlocks, verifyTree } from '../verity/verify.js'
 import type { Dissection } from './dissect.js'
@@ -38,12 +37,11 @@ export async function verify(dissection: Dissection, options: VerifyOptions = {}
     if (!verity.trusted) continue
     const { superblock, data, hash } = verity
     await using file = await openFile(hash.kind === 'file' ? hash.path : base.path)
-    const whole = linear([{ start: 0, length: file.size }])
     const { dataBlockSize, hashBlockSize, dataBlocks } = superblock
     const counts = await verifyTree(
       superblock,
       { fd: base.fd, path: base.path, extents: data.extents },
-      { fd: file.fd, path: file.path, extents: hash.kind === 'file' ? whole : hash.volume.extents },
+      hash.kind === 'file' ? descriptorExtents(file) : { ...descriptorExtents(file), extents: hash.volume.extents },
       {
         onBadBlocks: (bad) => options.onBadBlocks?.(designator, bad),
         onProgress: (done, total) => options.onProgress?.(designator, done, total),

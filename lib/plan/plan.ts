@@ -5,6 +5,7 @@ import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
 import type { DissectedVolume, Dissection, HashTree, Verity } from '../image/dissect.js'
 import { requireBases } from '../image/open.js'
+import type { SignatureMode } from '../image/signatures.js'
 import { layoutTree } from '../verity/tree.js'
 import { findByName } from '../volume/volume.js'
 
@@ -13,6 +14,8 @@ export interface PlanOptions {
   readonly name?: string
   /** Lets volumes be written that neither a root hash nor their read-only flag protects. Default: false. */
   readonly writable?: boolean
+  /** Whether the kernel gets root hash signatures to verify: as for `dissect`. Default: auto. */
+  readonly signature?: SignatureMode
   /** Labels or UUIDs of the volumes to offer, whatever they are for. Default: those that this machine would use. */
   readonly volumes?: readonly string[]
 }
@@ -55,6 +58,10 @@ export interface VerityNode {
   readonly hashBlockSize: number
   readonly dataBlocks: number
   readonly hashStartBlock: number
+  /** PKCS#7 in hexadecimal for the kernel to verify as well; null where it is not asked. */
+  readonly signature: string | null
+  /** The device is not made where the kernel cannot verify the signature. */
+  readonly signatureRequired: boolean
 }
 
 export type PlanNode = BaseNode | LinearNode | VerityNode
@@ -169,7 +176,7 @@ export function plan(dissection: Dissection, options: PlanOptions = {}): Plan {
   const volumes = offers.map(({ id, designator, volume, protection, readOnly }): PlannedVolume => {
     if (protection) {
       const data = addVolume(`${id}-data`, volume, true)
-      add(verityNode(id, data, addHash(`${id}-verity`, protection.hash), protection))
+      add(verityNode(id, data, addHash(`${id}-verity`, protection.hash), protection, options.signature ?? 'auto'))
     } else addVolume(id, volume, readOnly)
     return {
       designator,
@@ -235,8 +242,15 @@ function chosen(
   return offers
 }
 
-function verityNode(id: string, data: string, hash: string, verity: Verity & { trusted: true }): VerityNode {
+function verityNode(
+  id: string,
+  data: string,
+  hash: string,
+  verity: Verity & { trusted: true },
+  mode: SignatureMode,
+): VerityNode {
   const { superblock } = verity
+  const asksKernel = mode !== 'userspace'
   const { algorithm, dataBlockSize, hashBlockSize, dataBlocks } = superblock
   return {
     kind: 'verity',
@@ -252,6 +266,8 @@ function verityNode(id: string, data: string, hash: string, verity: Verity & { t
     hashBlockSize,
     dataBlocks,
     hashStartBlock: layoutTree(superblock).hashStartBlock,
+    signature: asksKernel && verity.signature ? Buffer.from(verity.signature.bytes).toString('hex') : null,
+    signatureRequired: mode === 'kernel' || mode === 'both',
   }
 }
 

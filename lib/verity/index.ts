@@ -1,8 +1,25 @@
-export { type FileSource, openFile } from '../block/file.js'
+export { type DescriptorExtents, type FileSource, openFile } from '../block/file.js'
 export { memorySource } from '../block/memory.js'
-export type { Extent, LinearExtent, Run, Source, ZeroExtent } from '../block/source.js'
+export type { Extent, LinearExtent, Run, Source, Target, ZeroExtent } from '../block/source.js'
 export { DdiError, type ErrorCode, type ErrorKind } from '../errors.js'
+export { type FormatOptions, newSuperblock, type TreeOptions, writeTree } from './format.js'
 export { parseRootHash, rootHashUuids } from './root-hash.js'
-export { digestLengths, type HashAlgorithm, parseSuperblock, readSuperblock, type Superblock } from './superblock.js'
+export {
+  certificateFingerprint,
+  encodeSignatureRecord,
+  parseCertificates,
+  parseSignatureRecord,
+  type SignatureRecord,
+  signRootHash,
+  verifyRootHashSignature,
+} from './signature.js'
+export {
+  digestLengths,
+  encodeSuperblock,
+  type HashAlgorithm,
+  parseSuperblock,
+  readSuperblock,
+  type Superblock,
+} from './superblock.js'
 export { checkRootHash, checkTreeFits, layoutTree, type TreeLayout, type TreeLevel } from './tree.js'
-export { type BadBlocks, type DescriptorExtents, type VerifyTreeOptions, verifyTree } from './verify.js'
+export { type BadBlocks, type VerifyTreeOptions, verifyTree } from './verify.js'

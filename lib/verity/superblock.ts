@@ -1,6 +1,6 @@
 import type { Source } from '../block/source.js'
 import { DdiError } from '../errors.js'
-import { formatUuid } from '../uuid.js'
+import { formatUuid, parseUuid } from '../uuid.js'
 
 export type HashAlgorithm = 'sha256' | 'sha512'
 
@@ -64,6 +64,35 @@ export function parseSuperblock(bytes: Uint8Array): Superblock {
     hashBlockSize,
     dataBlocks: Number(dataBlocks),
   }
+}
+
+/**
+ * Encodes a verity superblock.
+ * @returns 512 bytes
+ * @throws ERR_DDI_USAGE for what it cannot say: the rules of {@link parseSuperblock}
+ */
+export function encodeSuperblock(superblock: Superblock): Uint8Array {
+  const { uuid, algorithm, salt, dataBlockSize, hashBlockSize, dataBlocks } = superblock
+  const uuidBytes = parseUuid(uuid)
+  if (!uuidBytes) throw new DdiError('ERR_DDI_USAGE', `${JSON.stringify(uuid)} is not a UUID`)
+  const bytes = new Uint8Array(superblockLength)
+  const view = new DataView(bytes.buffer)
+  bytes.set(Buffer.from('verity', 'latin1'))
+  view.setUint32(8, 1, true)
+  view.setUint32(12, 1, true)
+  bytes.set(uuidBytes, 16)
+  bytes.set(Buffer.from(algorithm, 'latin1'), 32)
+  view.setUint32(64, dataBlockSize, true)
+  view.setUint32(68, hashBlockSize, true)
+  view.setBigUint64(72, BigInt(dataBlocks), true)
+  view.setUint16(80, salt.length, true)
+  bytes.set(salt.subarray(0, largestSalt), 88)
+  try {
+    parseSuperblock(bytes)
+  } catch (error) {
+    throw new DdiError('ERR_DDI_USAGE', (error as DdiError).message, { cause: error })
+  }
+  return bytes
 }
 
 /**

@@ -1,16 +1,9 @@
-import { availableParallelism } from 'node:os'
 import { addon, type NativeVolume } from '../../bindings/addon.js'
-import type { Extent } from '../block/source.js'
-import { type DdiError, systemError, throwIfAborted } from '../errors.js'
+import type { DescriptorExtents } from '../block/file.js'
+import { type DdiError, systemError } from '../errors.js'
 import type { Superblock } from './superblock.js'
+import { type BlockRun, inRuns } from './tasks.js'
 import { layoutTree } from './tree.js'
-
-/** Extents of an open file, for code that reads by descriptor. */
-export interface DescriptorExtents {
-  readonly fd: number
-  readonly path: string
-  readonly extents: readonly Extent[]
-}
 
 /** Consecutive blocks whose digest is not what the level above says. */
 export interface BadBlocks {
@@ -28,8 +21,6 @@ export interface VerifyTreeOptions {
   readonly onProgress?: (done: number, total: number) => void
   readonly signal?: AbortSignal
 }
-
-const bytesPerTask = 16 * 1024 * 1024
 
 /**
  * Verifies every block of a volume against its hash tree, on all cores, the top of the tree first. The root hash itself
@@ -63,22 +54,19 @@ export async function verifyTree(
   const bad = { badDataBlocks: 0, badHashBlocks: 0 }
 
   for (const pass of passes) {
-    const step = Math.max(1, Math.floor(bytesPerTask / pass.blockSize))
-    const check = async (first: number) => {
-      const count = Math.min(step, pass.blocks - first)
+    const check = async (run: BlockRun) => {
       const found = await addon().verityCheckBlocks({
         algorithm,
         salt,
         blocks: pass.volume,
         blockSize: pass.blockSize,
         blocksOffset: pass.offset,
-        first,
-        count,
+        ...run,
         digests: hash,
         digestBlockSize: hashBlockSize,
         digestsOffset: pass.digestsOffset,
       })
-      done += count * pass.blockSize
+      done += run.count * pass.blockSize
       options.onProgress?.(done, total)
       return found
     }
@@ -88,21 +76,9 @@ export async function verifyTree(
       for (const { first, count } of runs(numbers))
         options.onBadBlocks?.({ level: pass.level, first: first + pass.offset / pass.blockSize, count })
     }
-    // As many tasks as cores are under way; results are told in order.
-    const underWay: Promise<Float64Array>[] = []
     try {
-      for (let first = 0; first < pass.blocks; first += step) {
-        throwIfAborted(options.signal)
-        if (underWay.length >= availableParallelism()) report(await underWay.shift()!)
-        const task = check(first)
-        // It may fail before its turn to be awaited comes, which is no unhandled rejection.
-        task.catch(() => {})
-        underWay.push(task)
-      }
-      while (underWay.length > 0) report(await underWay.shift()!)
+      await inRuns(pass.blocks, pass.blockSize, 1, check, report, options.signal)
     } catch (error) {
-      // The threads still read from the descriptor: nobody may close it before they are done.
-      await Promise.allSettled(underWay)
       throw readError(error, pass.volume.path)
     }
   }
@@ -124,6 +100,7 @@ function* runs(numbers: Float64Array): Generator<{ first: number; count: number 
   if (count > 0) yield { first: first!, count }
 }
 
-function readError(error: unknown, path: string): DdiError {
+/** What a thread of ours could not read, as an error. */
+export function readError(error: unknown, path: string): DdiError {
   return systemError(error, `cannot read ${path}`, { ENODATA: 'ERR_DDI_SHORT_READ', EIO: 'ERR_DDI_IO' })
 }

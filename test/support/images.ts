@@ -21,6 +21,7 @@ export const typeUuids = {
   usr: '8484680c-9521-48c6-9c11-b0720656f69e',
   usrVerity: '77ff5f63-e7b6-4633-acf4-1565b864c0e6',
   rootArm64: 'b921b045-1df0-41c3-af44-4c6f280d3fae',
+  rootVeritySig: '41092b05-9fc8-4523-994f-2def0408b176',
   home: '933ac7e1-2eb4-4f13-b844-0e14e2aef915',
   linuxGeneric: '0fc63daf-8483-4772-8e79-3d69d8477de4',
 } as const
@@ -138,6 +139,27 @@ export function makeVerityImage(folder: string, kind: FileSystemKind = 'erofs', 
   const [dataStart, hashStart] = makeGptImage(path, 32 * MiB, [
     { type: typeUuids.root, size: dataSize, uuid: uuids.data, label: 'os_1', from: data },
     { type: typeUuids.rootVerity, size: MiB, uuid: uuids.hash, label: 'os_1_verity', from: hashPath },
+  ])
+  return { path, rootHash, dataStart: dataStart!, hashStart: hashStart!, dataSize, hashSize: statSync(hashPath).size }
+}
+
+/** An image as `makeVerityImage` makes it, with a signature partition that holds `record`. */
+export function makeSignedImage(
+  folder: string,
+  record: (rootHash: string) => Uint8Array,
+  name = 'signed.raw',
+): VerityImage {
+  const data = makeFileSystem(folder, 'erofs')
+  const { rootHash, hashPath } = formatVerity(data, join(folder, 'hash'))
+  const uuids = uuidsOf(rootHash)
+  const path = join(folder, name)
+  const signature = join(folder, 'record')
+  writeFileSync(signature, record(rootHash))
+  const dataSize = statSync(data).size
+  const [dataStart, hashStart] = makeGptImage(path, 32 * MiB, [
+    { type: typeUuids.root, size: dataSize, uuid: uuids.data, label: 'os_1', from: data },
+    { type: typeUuids.rootVerity, size: MiB, uuid: uuids.hash, label: 'os_1', from: hashPath },
+    { type: typeUuids.rootVeritySig, size: 16384, label: 'os_1', from: signature },
   ])
   return { path, rootHash, dataStart: dataStart!, hashStart: hashStart!, dataSize, hashSize: statSync(hashPath).size }
 }

@@ -1,0 +1,75 @@
+import { stat, truncate } from 'node:fs/promises'
+import { extentTarget, linear } from '../block/extents.js'
+import { descriptorExtents, type FileTarget, openFile, openFileForWriting } from '../block/file.js'
+import { writeNewFile } from '../block/new-file.js'
+import { alignUp } from '../block/runs.js'
+import type { Run } from '../block/source.js'
+import { DdiError, systemCode } from '../errors.js'
+import { type FormatOptions, newSuperblock, type TreeOptions, writeTree } from '../verity/format.js'
+import type { Superblock } from '../verity/superblock.js'
+import { layoutTree } from '../verity/tree.js'
+
+export interface FormatFileOptions extends TreeOptions, FormatOptions {
+  /** How many bytes of the data file count. Default: all. */
+  readonly dataSize?: number
+  /** Replaces a hash file that exists. Default: false. */
+  readonly replace?: boolean
+}
+
+export interface FormattedTree {
+  readonly rootHash: Uint8Array
+  readonly superblock: Superblock
+  /** Where the tree lies in its file, in bytes. */
+  readonly hash: Run
+}
+
+/**
+ * Makes the hash tree of a file or block device, in a new file or on a block device of its own, or behind the data in the same file.
+ * @param hashPath where to; null appends the tree to the data file, from the next multiple of the hash block size
+ * @throws what `newSuperblock` and `writeTree` throw, ERR_DDI_EXISTS, ERR_DDI_NO_SPACE where a block device is too small
+ */
+export async function formatFile(
+  dataPath: string,
+  hashPath: string | null,
+  options: FormatFileOptions = {},
+): Promise<FormattedTree> {
+  const { hashBlockSize = 4096, replace = false } = options
+  await using data = hashPath === null ? await openFileForWriting(dataPath) : await openFile(dataPath)
+  const size = Math.min(options.dataSize ?? data.size, data.size)
+  const superblock = newSuperblock(size, { ...options, hashBlockSize })
+  const { end } = layoutTree(superblock)
+  const source = descriptorExtents(data, { start: 0, length: size })
+  const write = async (target: FileTarget, run: Run): Promise<FormattedTree> => {
+    const hash = { ...extentTarget(target, linear([run])), ...descriptorExtents(target, run) }
+    return { rootHash: await writeTree(superblock, source, hash, options), superblock, hash: run }
+  }
+  if (hashPath === null) {
+    if (data.kind !== 'file')
+      throw new DdiError(
+        'ERR_DDI_USAGE',
+        `${dataPath} is a block device, to which nothing can be appended: give a hash device`,
+      )
+    try {
+      return await write(data as FileTarget, { start: alignUp(data.size, hashBlockSize), length: end })
+    } catch (error) {
+      await truncate(dataPath, data.size)
+      throw error
+    }
+  }
+  if (await isBlockDevice(hashPath)) {
+    await using device = await openFileForWriting(hashPath)
+    if (device.size < end)
+      throw new DdiError('ERR_DDI_NO_SPACE', `${hashPath} has ${device.size} bytes, and the tree takes ${end}`)
+    return await write(device, { start: 0, length: end })
+  }
+  return await writeNewFile(hashPath, end, (target) => write(target, { start: 0, length: end }), { replace })
+}
+
+async function isBlockDevice(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isBlockDevice()
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false
+    throw error
+  }
+}

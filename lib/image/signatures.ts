@@ -1,0 +1,94 @@
+import type { X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { extentSource } from '../block/extents.js'
+import { DdiError, systemCode, systemError } from '../errors.js'
+import {
+  certificateFingerprint,
+  largestRecord,
+  parseSignatureRecord,
+  type SignatureRecord,
+  verifyRootHashSignature,
+} from '../verity/signature.js'
+import type { Volume } from '../volume/volume.js'
+import type { Image } from './open.js'
+import { type KnownRootHash, type ProtectedDesignator, rootHashEndings, sideFiles } from './root-hash-sources.js'
+
+/** Who verifies the signature of a root hash: this library, the kernel as it makes the device, both, or whoever can. */
+export type SignatureMode = 'auto' | 'userspace' | 'kernel' | 'both'
+
+/** A signature of a root hash that holds, or that the kernel is to judge. */
+export interface RootHashSignature {
+  /** PKCS#7, DER. */
+  readonly bytes: Uint8Array
+  /** SHA-256 of the signer’s certificate; null where only the kernel is to say. */
+  readonly signer: string | null
+}
+
+export interface SignatureTrust {
+  readonly mode: SignatureMode
+  readonly certificates: () => Promise<readonly X509Certificate[]>
+  readonly now: Date
+}
+
+/** Reads the record of a signature volume. @throws ERR_DDI_SIGNATURE_FORMAT */
+async function readRecord({ source }: Image, volume: Volume): Promise<SignatureRecord> {
+  if (volume.size > largestRecord)
+    throw new DdiError(
+      'ERR_DDI_SIGNATURE_FORMAT',
+      `root hash signature: its volume has ${volume.size} bytes, and no record has more than ${largestRecord}`,
+    )
+  return parseSignatureRecord(await extentSource(source, volume.extents).read(0, volume.size))
+}
+
+/** @throws as `verifyRootHashSignature` */
+export async function checkSignature(
+  rootHash: Uint8Array,
+  bytes: Uint8Array,
+  trust: SignatureTrust,
+): Promise<RootHashSignature> {
+  if (trust.mode === 'kernel') return { bytes, signer: null }
+  const signer = await verifyRootHashSignature(rootHash, bytes, await trust.certificates(), trust.now)
+  return { bytes, signer: certificateFingerprint(signer) }
+}
+
+/**
+ * A root hash that comes with the image and that somebody trusted has signed.
+ * @param volumes the signature volumes that may have it
+ * @throws ERR_DDI_SIGNATURE_…, where the first of them does not hold
+ */
+export async function signedRootHash(
+  image: Image,
+  volumes: readonly Volume[],
+  trust: SignatureTrust,
+): Promise<(KnownRootHash & { readonly signature: RootHashSignature }) | undefined> {
+  for (const volume of volumes) {
+    const { rootHash, signature } = await readRecord(image, volume)
+    return { bytes: rootHash, source: 'signature', signature: await checkSignature(rootHash, signature, trust) }
+  }
+  return undefined
+}
+
+/**
+ * The signature of a root hash that is known already: in a file beside the image, or in the image.
+ * @throws ERR_DDI_SIGNATURE_…, where there is one that does not hold
+ */
+export async function signatureOf(
+  image: Image,
+  designator: ProtectedDesignator,
+  rootHash: Uint8Array,
+  volumes: readonly Volume[],
+  trust: SignatureTrust,
+): Promise<RootHashSignature | undefined> {
+  for (const path of sideFiles(image.path, `${rootHashEndings[designator]}.p7s`)) {
+    try {
+      return await checkSignature(rootHash, await readFile(path), trust)
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw systemError(error, `cannot read ${path}`)
+    }
+  }
+  for (const volume of volumes) {
+    const record = await readRecord(image, volume)
+    if (Buffer.from(record.rootHash).equals(rootHash)) return await checkSignature(rootHash, record.signature, trust)
+  }
+  return undefined
+}

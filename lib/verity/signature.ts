@@ -1,0 +1,238 @@
+import { createPrivateKey, type KeyObject, webcrypto, X509Certificate } from 'node:crypto'
+import { DdiError } from '../errors.js'
+
+/** What a verity signature partition holds (Discoverable Partitions Specification): JSON, then NULs to whole 4096 bytes. */
+export interface SignatureRecord {
+  readonly rootHash: Uint8Array
+  /** A detached PKCS#7 (CMS) signature of the root hash in hexadecimal, DER. */
+  readonly signature: Uint8Array
+  /** SHA-256 of the signer’s certificate (DER), in hexadecimal. */
+  readonly certificateFingerprint: string | null
+}
+
+/** A record never has more: what an image alone says is not read further. */
+export const largestRecord = 4 * 1024 * 1024
+const padding = 4096
+
+const refuseFormat = (what: string, cause?: unknown) =>
+  new DdiError('ERR_DDI_SIGNATURE_FORMAT', `root hash signature: ${what}`, { cause })
+
+/**
+ * Parses the contents of a verity signature partition.
+ * @param bytes at most {@link largestRecord}
+ * @throws ERR_DDI_SIGNATURE_FORMAT
+ */
+export function parseSignatureRecord(bytes: Uint8Array): SignatureRecord {
+  if (bytes.length > largestRecord)
+    throw refuseFormat(`${bytes.length} bytes, and no record has more than ${largestRecord}`)
+  const end = bytes.indexOf(0)
+  if (end >= 0 && bytes.subarray(end).some((byte) => byte !== 0)) throw refuseFormat('something stands behind its end')
+  let fields: Record<string, unknown>
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(end < 0 ? bytes : bytes.subarray(0, end))
+    const parsed: unknown = JSON.parse(text)
+    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new Error('it is no object')
+    fields = parsed as Record<string, unknown>
+  } catch (error) {
+    throw refuseFormat(`its JSON is malformed (${(error as Error).message.slice(0, 200)})`, error)
+  }
+  const { rootHash, signature, certificateFingerprint = null } = fields
+  if (typeof rootHash !== 'string' || !/^([0-9a-f]{64}|[0-9a-f]{128})$/i.test(rootHash))
+    throw refuseFormat('its rootHash is not a root hash in hexadecimal')
+  if (typeof signature !== 'string' || !/^[A-Za-z0-9+/\s]+={0,2}\s*$/.test(signature))
+    throw refuseFormat('its signature is not base64')
+  if (certificateFingerprint !== null && typeof certificateFingerprint !== 'string')
+    throw refuseFormat('its certificateFingerprint is not text')
+  return { rootHash: Buffer.from(rootHash, 'hex'), signature: Buffer.from(signature, 'base64'), certificateFingerprint }
+}
+
+/** Encodes a record, padded with NULs. */
+export function encodeSignatureRecord({ rootHash, signature, certificateFingerprint }: SignatureRecord): Uint8Array {
+  const fields = {
+    rootHash: Buffer.from(rootHash).toString('hex'),
+    ...(certificateFingerprint !== null && { certificateFingerprint }),
+    signature: Buffer.from(signature).toString('base64'),
+  }
+  const text = Buffer.from(JSON.stringify(fields))
+  return Buffer.concat([text], Math.ceil(text.length / padding) * padding)
+}
+
+/** SHA-256 of a certificate, as records have it. */
+export function certificateFingerprint(certificate: X509Certificate): string {
+  return certificate.fingerprint256.replaceAll(':', '').toLowerCase()
+}
+
+/** Parses certificates in PEM or one in DER. @param where for the error @throws ERR_DDI_CERTIFICATE */
+export function parseCertificates(bytes: Uint8Array, where: string): readonly X509Certificate[] {
+  const text = Buffer.from(bytes).toString('latin1')
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [bytes]
+  try {
+    return blocks.map((block) => new X509Certificate(block))
+  } catch (error) {
+    throw new DdiError(
+      'ERR_DDI_CERTIFICATE',
+      `${where} is no X.509 certificate in PEM or DER: ${(error as Error).message}`,
+      { cause: error },
+    )
+  }
+}
+
+type Pkijs = typeof import('pkijs')
+
+/** What is signed: the root hash in hexadecimal, without a line end. */
+function signedBytes(rootHash: Uint8Array): Buffer {
+  return Buffer.from(Buffer.from(rootHash).toString('hex'), 'latin1')
+}
+
+function toArrayBuffer(bytes: Uint8Array): ArrayBuffer {
+  return Uint8Array.from(bytes).buffer
+}
+
+/**
+ * Signs a root hash, as systemd-repart does: detached, over SHA-256, without attributes and certificates.
+ * @param key RSA or EC, PEM; and the certificate of its public half
+ * @returns PKCS#7 in DER
+ * @throws ERR_DDI_KEY where the key is unreadable, of another kind, or not the certificate’s
+ */
+export async function signRootHash(
+  rootHash: Uint8Array,
+  key: string | Uint8Array,
+  certificate: X509Certificate,
+): Promise<Uint8Array> {
+  const pkijs = await import('pkijs')
+  let privateKey: KeyObject
+  try {
+    privateKey = createPrivateKey(typeof key === 'string' ? key : Buffer.from(key))
+  } catch (error) {
+    throw new DdiError('ERR_DDI_KEY', `the private key cannot be read: ${(error as Error).message}`, { cause: error })
+  }
+  if (!certificate.checkPrivateKey(privateKey))
+    throw new DdiError('ERR_DDI_KEY', 'the private key is not that of the certificate')
+  const issued = pkijs.Certificate.fromBER(toArrayBuffer(certificate.raw))
+  const content = toArrayBuffer(signedBytes(rootHash))
+  const signed = new pkijs.SignedData({
+    version: 1,
+    encapContentInfo: new pkijs.EncapsulatedContentInfo({ eContentType: pkijs.ContentInfo.DATA }),
+    signerInfos: [
+      new pkijs.SignerInfo({
+        version: 1,
+        sid: new pkijs.IssuerAndSerialNumber({ issuer: issued.issuer, serialNumber: issued.serialNumber }),
+      }),
+    ],
+  })
+  await signed.sign(await importKey(privateKey), 0, 'SHA-256', content)
+  const info = new pkijs.ContentInfo({ contentType: pkijs.ContentInfo.SIGNED_DATA, content: signed.toSchema(true) })
+  return new Uint8Array(info.toSchema().toBER(false))
+}
+
+const curves: Readonly<Record<string, string>> = { prime256v1: 'P-256', secp384r1: 'P-384', secp521r1: 'P-521' }
+
+async function importKey(key: KeyObject): Promise<webcrypto.CryptoKey> {
+  const curve = curves[key.asymmetricKeyDetails?.namedCurve ?? '']
+  const algorithm =
+    key.asymmetricKeyType === 'rsa'
+      ? { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }
+      : key.asymmetricKeyType === 'ec' && curve
+        ? { name: 'ECDSA', namedCurve: curve }
+        : undefined
+  if (!algorithm)
+    throw new DdiError(
+      'ERR_DDI_KEY',
+      `keys of kind ${key.asymmetricKeyType} are not supported: RSA, or EC on P-256, P-384 or P-521`,
+    )
+  return await webcrypto.subtle.importKey('pkcs8', key.export({ type: 'pkcs8', format: 'der' }), algorithm, false, [
+    'sign',
+  ])
+}
+
+/**
+ * Verifies a signature of a root hash.
+ * @param signature PKCS#7 in DER; what certificates it brings along is not looked at
+ * @param trusted who may sign
+ * @param now when: a certificate has to be valid then
+ * @returns the certificate whose key signed
+ * @throws ERR_DDI_SIGNATURE_FORMAT, ERR_DDI_SIGNATURE_UNTRUSTED where nobody trusted signed, ERR_DDI_SIGNATURE_EXPIRED where
+ *   the certificate is not valid now, ERR_DDI_SIGNATURE_WRONG where it is not a signature of this root hash
+ */
+export async function verifyRootHashSignature(
+  rootHash: Uint8Array,
+  signature: Uint8Array,
+  trusted: readonly X509Certificate[],
+  now: Date = new Date(),
+): Promise<X509Certificate> {
+  const pkijs = await import('pkijs')
+  const signed = parseSigned(pkijs, signature)
+  const signer = signed.signerInfos[0]
+  if (!signer || signed.signerInfos.length !== 1)
+    throw refuseFormat(`${signed.signerInfos.length} signers, where one is expected`)
+  if (signed.encapContentInfo.eContent)
+    throw refuseFormat('it brings its own content, and is to be of the root hash alone')
+  const { sid } = signer
+  const certificate = trusted.find((one) => isSigner(pkijs, sid, one))
+  if (!certificate)
+    throw new DdiError(
+      'ERR_DDI_SIGNATURE_UNTRUSTED',
+      `the signer of the root hash is none of the ${trusted.length} certificates that are trusted: see --certificate, and verity.d(5)`,
+    )
+  if (now < new Date(certificate.validFrom) || now > new Date(certificate.validTo))
+    throw new DdiError(
+      'ERR_DDI_SIGNATURE_EXPIRED',
+      `the certificate of the signer, ${name(certificate)}, is valid from ${certificate.validFrom} to ${certificate.validTo}`,
+    )
+  signed.certificates = [pkijs.Certificate.fromBER(toArrayBuffer(certificate.raw))]
+  let holds = false
+  let cause: unknown
+  try {
+    holds = await signed.verify({ signer: 0, data: toArrayBuffer(signedBytes(rootHash)), checkChain: false })
+  } catch (error) {
+    cause = error
+  }
+  if (!holds)
+    throw new DdiError(
+      'ERR_DDI_SIGNATURE_WRONG',
+      `the signature is not ${name(certificate)}’s of root hash ${Buffer.from(rootHash).toString('hex')}`,
+      { cause },
+    )
+  return certificate
+}
+
+function name({ subject }: X509Certificate): string {
+  return JSON.stringify(subject.replaceAll('\n', ', '))
+}
+
+function parseSigned(pkijs: Pkijs, bytes: Uint8Array): InstanceType<Pkijs['SignedData']> {
+  const length = derLength(bytes)
+  if (length !== bytes.length)
+    throw refuseFormat(
+      length === undefined ? 'it is no DER' : `${bytes.length} bytes, of which it says that it has ${length}`,
+    )
+  try {
+    const info = pkijs.ContentInfo.fromBER(toArrayBuffer(bytes))
+    if (info.contentType !== pkijs.ContentInfo.SIGNED_DATA)
+      throw new Error(`its content is of type ${info.contentType}`)
+    return new pkijs.SignedData({ schema: info.content })
+  } catch (error) {
+    throw refuseFormat(`its PKCS#7 is malformed (${(error as Error).message})`, error)
+  }
+}
+
+/** How long the one SEQUENCE is that DER begins with; undefined where it does not. */
+function derLength(bytes: Uint8Array): number | undefined {
+  if (bytes.length < 2 || bytes[0] !== 0x30) return undefined
+  const first = bytes[1]!
+  if (first < 0x80) return 2 + first
+  const count = first & 0x7f
+  if (count === 0 || count > 4 || bytes.length < 2 + count) return undefined
+  return bytes.subarray(2, 2 + count).reduce((sum, byte) => sum * 256 + byte, 0) + 2 + count
+}
+
+function isSigner(pkijs: Pkijs, sid: unknown, certificate: X509Certificate): boolean {
+  const parsed = pkijs.Certificate.fromBER(toArrayBuffer(certificate.raw))
+  if (sid instanceof pkijs.IssuerAndSerialNumber)
+    return sid.issuer.isEqual(parsed.issuer) && sid.serialNumber.isEqual(parsed.serialNumber)
+  const extension = parsed.extensions?.find(({ extnID }) => extnID === '2.5.29.14')
+  const wanted = (sid as { valueBlock?: { valueHexView?: Uint8Array } }).valueBlock?.valueHexView
+  const own = (extension?.parsedValue as { valueBlock?: { valueHexView?: Uint8Array } } | undefined)?.valueBlock
+    ?.valueHexView
+  return wanted !== undefined && own !== undefined && Buffer.from(wanted).equals(own)
+}

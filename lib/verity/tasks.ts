@@ -1,0 +1,47 @@
+import { availableParallelism } from 'node:os'
+import { throwIfAborted } from '../errors.js'
+
+/** How much of a volume one task reads. */
+const bytesPerTask = 16 * 1024 * 1024
+
+/** A run of blocks, worked on by one thread at a time. */
+export interface BlockRun {
+  readonly first: number
+  readonly count: number
+}
+
+/**
+ * Works on blocks in runs, as many at once as there are cores; results are taken in order.
+ * @param unit what runs start on multiples of, in blocks
+ * @throws the first error, when nothing is under way any more: nobody may close a descriptor before that
+ */
+export async function inRuns<Result>(
+  blocks: number,
+  blockSize: number,
+  unit: number,
+  work: (run: BlockRun) => Promise<Result>,
+  take: (result: Result, run: BlockRun) => Promise<void> | void,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const step = Math.max(1, Math.floor(bytesPerTask / blockSize / unit)) * unit
+  const underWay: { readonly run: BlockRun; readonly result: Promise<Result> }[] = []
+  const takeNext = async () => {
+    const { run, result } = underWay.shift()!
+    await take(await result, run)
+  }
+  try {
+    for (let first = 0; first < blocks; first += step) {
+      throwIfAborted(signal)
+      if (underWay.length >= availableParallelism()) await takeNext()
+      const run = { first, count: Math.min(step, blocks - first) }
+      const result = work(run)
+      // It may fail before its turn to be awaited comes, which is no unhandled rejection.
+      result.catch(() => {})
+      underWay.push({ run, result })
+    }
+    while (underWay.length > 0) await takeNext()
+  } catch (error) {
+    await Promise.allSettled(underWay.map(({ result }) => result))
+    throw error
+  }
+}

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { formatFile } from '../../lib/index.js'
+import { emptyFile, MiB, writeAt } from '../support/images.js'
+import { attempt, cli, run, temporaryFolder } from '../support/run.js'
+
+const blockSizes = [512, 1024, 4096] as const
+const parameters = fc.record({
+  algorithm: fc.constantFrom('sha256' as const, 'sha512' as const),
+  dataBlockSize: fc.constantFrom(...blockSizes),
+  hashBlockSize: fc.constantFrom(...blockSizes),
+  salt: fc.uint8Array({ maxLength: 256 }),
+  uuid: fc.uuid(),
+  // The edges of every level, in blocks, and anything up to 64 MiB.
+  blocks: fc.oneof(
+    fc.integer({ min: 1, max: 16384 }),
+    fc.constantFrom(1, 2, 7, 8, 9, 15, 16, 17, 63, 64, 65, 127, 128, 129, 256, 4095, 4096, 4097, 16383, 16384),
+  ),
+  more: fc.integer({ min: 0, max: 511 }),
+  holes: fc.boolean(),
+})
+
+test('200 random sizes and parameters: tree and superblock are veritysetup’s to the byte', async () => {
+  using folder = temporaryFolder()
+  const [data, ours, theirs] = ['data', 'ours', 'theirs'].map((name) => join(folder.path, name)) as [
+    string,
+    string,
+    string,
+  ]
+  await fc.assert(
+    fc.asyncProperty(parameters, async ({ blocks, more, holes, ...options }) => {
+      const size = blocks * options.dataBlockSize + more
+      emptyFile(data, size)
+      const bytes = randomBytes(holes ? Math.min(size, 100_000) : size)
+      writeAt(data, holes ? Math.floor((size - bytes.length) / 2) : 0, bytes)
+      emptyFile(theirs, 0)
+      const salt = Buffer.from(options.salt)
+      const report = run(
+        ...(['veritysetup', 'format', data, theirs, `--hash=${options.algorithm}`] as const),
+        ...[`--data-block-size=${options.dataBlockSize}`, `--hash-block-size=${options.hashBlockSize}`],
+        ...[`--salt=${salt.toString('hex') || '-'}`, `--uuid=${options.uuid}`],
+      )
+      const { rootHash } = await formatFile(data, ours, { ...options, salt, replace: true })
+      assert.equal(Buffer.from(rootHash).toString('hex'), /^Root hash:\s*([0-9a-f]+)$/m.exec(report)![1])
+      // A tree without levels is a superblock, of which veritysetup writes 512 bytes.
+      const tree = readFileSync(ours)
+      const expected = readFileSync(theirs)
+      assert.ok(tree.subarray(0, expected.length).equals(expected))
+      assert.ok(tree.subarray(expected.length).every((byte) => byte === 0))
+      assert.ok(tree.length - expected.length < options.hashBlockSize)
+    }),
+    { numRuns: 200 },
+  )
+})
+
+test('appended to its data, and beside it: what we format veritysetup verifies, and what is damaged we name', () => {
+  using folder = temporaryFolder()
+  const data = join(folder.path, 'data.raw')
+  writeFileSync(data, randomBytes(3 * MiB + 4096))
+  const made = cli('verity', 'format', data, `--root-hash-file=${join(folder.path, 'data.roothash')}`)
+  assert.equal(made.status, 0, made.stderr)
+  const rootHash = made.stdout.trim()
+  const tree = join(folder.path, 'data.verity')
+  run('veritysetup', 'verify', data, tree, rootHash)
+  assert.equal(readFileSync(join(folder.path, 'data.roothash'), 'utf8').trim(), rootHash)
+  // Both lie where verify and attach look for them.
+  assert.equal(cli('verify', data).status, 0)
+  assert.match(cli('verity', 'format', data).stderr, /ERR_DDI_EXISTS/)
+  const dumped = JSON.parse(cli('verity', 'dump', tree, '--json=short').stdout)
+  assert.match(run('veritysetup', 'dump', tree), new RegExp(`UUID:\\s+${dumped.uuid}`))
+  const size = statSync(data).size
+  const appended = cli('verity', 'format', data, '--append', '--json=short')
+  assert.equal(appended.status, 0, appended.stderr)
+  const { rootHash: second, hash } = JSON.parse(appended.stdout)
+  assert.equal(hash.start, size)
+  run('veritysetup', 'verify', data, data, second, `--hash-offset=${hash.start}`, `--data-blocks=${size / 4096}`)
+  const offset = `--hash-offset=${hash.start}`
+  assert.equal(cli('verity', 'verify', data, data, second, offset).status, 0)
+  writeAt(data, 5 * 4096, Buffer.from('x'))
+  const bad = cli('verity', 'verify', data, data, second, offset)
+  assert.deepEqual([bad.status, bad.stdout], [3, `${data}: data block 5\n`])
+})
+
+test('what cannot be formatted says why, and leaves nothing', async () => {
+  using folder = temporaryFolder()
+  const data = join(folder.path, 'data')
+  writeFileSync(data, randomBytes(MiB))
+  const tree = join(folder.path, 'tree')
+  const refused = async (options: Parameters<typeof formatFile>[2], code: string) =>
+    await assert.rejects(formatFile(data, tree, options), { code })
+  await refused({ salt: randomBytes(257) }, 'ERR_DDI_USAGE')
+  await refused({ dataBlockSize: 1000 }, 'ERR_DDI_USAGE')
+  await refused({ hashBlockSize: 256 }, 'ERR_DDI_USAGE')
+  await refused({ uuid: 'none' }, 'ERR_DDI_USAGE')
+  await refused({ dataSize: 100 }, 'ERR_DDI_USAGE')
+  await refused({ signal: AbortSignal.abort() }, 'ERR_DDI_ABORTED')
+  await assert.rejects(formatFile(data, null, { signal: AbortSignal.abort() }), { code: 'ERR_DDI_ABORTED' })
+  assert.equal(statSync(data).size, MiB)
+  await assert.rejects(formatFile(data, join(folder.path, 'none/tree')), { code: 'ERR_DDI_NOT_FOUND' })
+  assert.match(cli('verity', 'format', data, tree, '--hash=md5').stderr, /one of sha256, sha512/)
+  assert.match(cli('verity', 'format', data, tree, '--salt=xyz').stderr, /ERR_DDI_USAGE/)
+  truncateSync(data, 100)
+  await refused({}, 'ERR_DDI_USAGE')
+  assert.deepEqual(readdirSync(folder.path), ['data'])
+})
+
+test('a full disk is told, and leaves nothing', async (context) => {
+  using folder = temporaryFolder()
+  const mounted = join(folder.path, 'small')
+  run('mkdir', mounted)
+  if (attempt('mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', mounted).status !== 0)
+    return context.skip('this machine lets nobody mount a tmpfs')
+  try {
+    const data = join(folder.path, 'data')
+    writeFileSync(data, randomBytes(16 * MiB))
+    await assert.rejects(formatFile(data, join(mounted, 'tree')), { code: 'ERR_DDI_NO_SPACE' })
+    assert.deepEqual(readdirSync(mounted), [])
+  } finally {
+    run('umount', mounted)
+  }
+  assert.ok(!existsSync(join(mounted, 'tree')))
+})
