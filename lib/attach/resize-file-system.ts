@@ -1,14 +1,11 @@
-import { execFile } from 'node:child_process'
 import { stat } from 'node:fs/promises'
-import { promisify } from 'node:util'
 import { deviceNumber } from '../block/file.js'
-import { DdiError, systemCode } from '../errors.js'
+import { DdiError } from '../errors.js'
+import { runTool, type Tool } from '../tool.js'
 import { mountPoints } from './mounts.js'
 
-const run = promisify(execFile)
-
 /** The tools that let a file system fill its device: what each needs, and the package that has it. */
-const tools: Readonly<Record<string, (device: string, mountPoint: string | undefined) => Tool>> = {
+const tools: Readonly<Record<string, (device: string, mountPoint: string | undefined) => ResizeTool>> = {
   ext2: (device) => ({ command: ['resize2fs', device], package: 'e2fsprogs', mounted: false }),
   ext3: (device) => ({ command: ['resize2fs', device], package: 'e2fsprogs', mounted: false }),
   ext4: (device) => ({ command: ['resize2fs', device], package: 'e2fsprogs', mounted: false }),
@@ -20,9 +17,7 @@ const tools: Readonly<Record<string, (device: string, mountPoint: string | undef
   }),
 }
 
-interface Tool {
-  readonly command: readonly [string, ...string[]]
-  readonly package: string
+interface ResizeTool extends Tool {
   /** Works on the mounted file system only. */
   readonly mounted: boolean
 }
@@ -31,7 +26,7 @@ interface Tool {
  * Prepares to let the file system on a device fill it, by its own tool: mounted or not for ext2 to ext4, mounted for xfs
  * and btrfs. What can be known to be wrong is so before the device grows.
  * @param type as blkid names it
- * @returns does it; rejects with ERR_DDI_LIBRARY_MISSING where the tool is not installed, and with ERR_DDI_RESIZE where it
+ * @returns does it; rejects with ERR_DDI_LIBRARY_MISSING where the tool is not installed, and with ERR_DDI_TOOL where it
  *   fails, with what it said
  * @throws ERR_DDI_USAGE where it has to be mounted, or cannot grow
  */
@@ -41,19 +36,5 @@ export async function prepareResize(device: string, type: string | null): Promis
   if (!tool) throw new DdiError('ERR_DDI_USAGE', `${device} holds ${type ?? 'nothing'}, which cannot grow`)
   if (tool.mounted && mountPoint === undefined)
     throw new DdiError('ERR_DDI_USAGE', `${device} holds ${type}, which grows only while it is mounted: mount it first`)
-  return () => runTool(tool, device)
-}
-
-async function runTool(tool: Tool, device: string): Promise<void> {
-  const [name, ...rest] = tool.command
-  try {
-    await run(name, rest, { env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` } })
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT')
-      throw new DdiError('ERR_DDI_LIBRARY_MISSING', `${name} is not installed: install ${tool.package}`, {
-        cause: error,
-      })
-    const said = String((error as { stderr?: unknown }).stderr ?? '').trim()
-    throw new DdiError('ERR_DDI_RESIZE', `${tool.command.join(' ')} failed: ${said}`, { cause: error, path: device })
-  }
+  return async () => void (await runTool(tool))
 }

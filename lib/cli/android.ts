@@ -21,6 +21,7 @@ import { DdiError } from '../errors.js'
 import { dissect } from '../image/dissect.js'
 import { type OpenOptions, openImage } from '../image/open.js'
 import { plan } from '../plan/plan.js'
+import { parseNewSize, parseSize } from '../size.js'
 import { isLogical } from '../volume/android.js'
 import { findSuper, type Super } from '../volume/super.js'
 import { findByName, type Volume } from '../volume/volume.js'
@@ -29,7 +30,6 @@ import { untilInterrupted } from './interrupt.js'
 import type { JsonOption } from './options.js'
 import { formatSize, note, print, printJson, printLayout, printTable } from './output.js'
 import { progressBar } from './progress.js'
-import { parseNewSize, parseSize } from './size.js'
 
 export interface SlotOption {
   readonly slot: number

@@ -3,6 +3,7 @@ import { DdiError } from '../errors.js'
 import type { DissectOptions } from '../image/dissect.js'
 import { type ImagePolicy, parseImagePolicy } from '../image/policy.js'
 import type { SignatureMode } from '../image/signatures.js'
+import { parseUuid } from '../uuid.js'
 import { type JsonMode, parseJsonMode } from './output.js'
 
 export interface JsonOption {
@@ -71,4 +72,10 @@ export function parseSlot(text: string): number {
   if (letter) return letter.toLowerCase().charCodeAt(0) - 'a'.charCodeAt(0)
   if (/^\d{1,3}$/.test(text)) return Number(text)
   throw new DdiError('ERR_DDI_USAGE', `${JSON.stringify(text)} is no slot: a, b, … or 0, 1, …`)
+}
+
+/** A UUID in lower case. @throws ERR_DDI_USAGE */
+export function checkedUuid(text: string): string {
+  if (!parseUuid(text)) throw new DdiError('ERR_DDI_USAGE', `${JSON.stringify(text)} is not a UUID`)
+  return text.toLowerCase()
 }

@@ -78,6 +78,29 @@ export function program(): Command {
     .addHelpText('after', examples('ddi-attach verify image.raw', 'ddi-attach verify /dev/sda --root-hash 4f2a…'))
     .action(async (image, options) => (await import('./verify.js')).runVerify(image, options))
 
+  withJson(ddi.command('build'))
+    .description('build an image from definitions of its partitions, repart.d(5)')
+    .requiredOption('--definitions <folder>', 'with the definitions, *.conf')
+    .requiredOption('-o, --output <file>', 'the new image')
+    .option('--root <folder>', 'the tree that files are copied from', '/')
+    .option('--seed <uuid>', 'what all UUIDs are derived from (default: a random one)')
+    .option('--size <size>', 'of the image (default: as small as the definitions allow)')
+    .option('--sector-size <size>', '512, 1024, 2048 or 4096', '512')
+    .option('--arch <name>', 'the processor that types without one are for (default: this machine’s)')
+    .option('--key <file>', 'private key for signatures, PEM: RSA or EC')
+    .option('--certificate <file>', 'of the signer, PEM or DER')
+    .option('--signer <command>', 'signs instead of a key: root hash on standard input, PKCS#7 on standard output')
+    .option('--split', 'write a file for each partition with SplitName= too')
+    .option('--force', 'replace files that exist')
+    .addHelpText(
+      'after',
+      examples(
+        'ddi-attach build --definitions repart.d --root tree -o image.raw',
+        'ddi-attach build --definitions repart.d --root tree -o image.raw --key key.pem --certificate cert.pem --split',
+      ),
+    )
+    .action(async (options) => (await import('./build.js')).runBuild(options))
+
   addVerityVerbs(ddi.command('verity').description('hash trees of dm-verity: make, verify, show and sign them'))
 
   addVolumeVerbs(

@@ -4,15 +4,14 @@ import { attachedDevice, openDisk } from '../attach/disk.js'
 import { prepareResize } from '../attach/resize-file-system.js'
 import { type FileSource, openFile } from '../block/file.js'
 import { DdiError } from '../errors.js'
-import { type Designator, dpsTypes } from '../gpt/dps-types.js'
+import { type Designator, dpsTypes, partitionTypeUuid } from '../gpt/dps-types.js'
 import { machineArchitectures } from '../image/architecture.js'
-import { parseUuid } from '../uuid.js'
+import { parseSize } from '../size.js'
 import { type Disk, readDisk } from '../volume/disk.js'
 import type { Volume } from '../volume/volume.js'
 import { untilInterrupted } from './interrupt.js'
-import type { JsonOption } from './options.js'
+import { checkedUuid, type JsonOption } from './options.js'
 import { describeExtents, formatSize, print, printable, printJson, printLayout, printTable } from './output.js'
-import { parseSize } from './size.js'
 
 export interface CreateVerbOptions extends JsonOption {
   readonly type: string
@@ -169,19 +168,13 @@ function segmentCount(count: number): string {
 }
 
 function typeUuidOf(type: string, architecture: string = machineArchitectures()[0] ?? ''): string {
-  if (parseUuid(type)) return type.toLowerCase()
-  for (const [uuid, known] of dpsTypes)
-    if (known.designator === type && (known.architecture === null || known.architecture === architecture)) return uuid
+  const uuid = partitionTypeUuid(type, architecture)
+  if (uuid) return uuid
   const designators = new Set<Designator>([...dpsTypes.values()].map(({ designator }) => designator))
   throw new DdiError(
     'ERR_DDI_USAGE',
     `no partition type ${type} for ${architecture}: one of ${[...designators].join(', ')}, or a UUID`,
   )
-}
-
-function checkedUuid(text: string): string {
-  if (!parseUuid(text)) throw new DdiError('ERR_DDI_USAGE', `${JSON.stringify(text)} is not a UUID`)
-  return text.toLowerCase()
 }
 
 function checkedLabel(text: string): string {

@@ -1,3 +1,5 @@
+import { parseUuid } from '../uuid.js'
+
 /** What a partition is for, as the UAPI group's Discoverable Partitions Specification names it. */
 export type Designator =
   | 'root'
@@ -172,3 +174,24 @@ export const dpsTypes: ReadonlyMap<string, DpsType> = new Map(
       return [uuid, { designator, architecture: architecture === '-' ? null : architecture }]
     }),
 )
+
+/**
+ * The type UUID of a name: a designator (`root`, `usr-verity`, `home`, …), with a processor after `root` or `usr`
+ * (`root-arm64`, `usr-x86-64-verity`), or a UUID itself.
+ * @param architecture whose type a name without a processor means
+ * @returns undefined for what is no name
+ */
+export function partitionTypeUuid(name: string, architecture: string): string | undefined {
+  if (parseUuid(name)) return name.toLowerCase()
+  for (const [uuid, { designator, architecture: own }] of dpsTypes)
+    if ((name === designator && (own ?? architecture) === architecture) || name === partitionTypeName(uuid)) return uuid
+  return undefined
+}
+
+/** The name of a type that {@link partitionTypeUuid} reads; undefined for types that the specification does not know. */
+export function partitionTypeName(uuid: string): string | undefined {
+  const type = dpsTypes.get(uuid)
+  if (!type?.architecture) return type?.designator
+  const [base, ...rest] = type.designator.split('-')
+  return [base, type.architecture, ...rest].join('-')
+}

@@ -4,18 +4,9 @@ import { allocate, mergeRuns } from '../block/runs.js'
 import type { Run } from '../block/source.js'
 import { DdiError } from '../errors.js'
 import { freeRuns, segmentUnit } from '../gpt/allocate.js'
-import { type Gpt, type Partition, partitionAttributes } from '../gpt/table.js'
-import { type Chain, extensionTypeUuid, extensionUuid, findChains } from './extension.js'
+import type { Gpt, Partition } from '../gpt/table.js'
+import { type Chain, chainPartitions, findChains, type VolumeHead } from './extension.js'
 import { findByName } from './volume.js'
-
-/** What names a volume: its head's. */
-export interface VolumeHead {
-  readonly typeUuid: string
-  readonly uuid: string
-  /** At most 36 UTF-16 code units. */
-  readonly label: string
-  readonly attributes: bigint
-}
 
 export interface Change {
   readonly table: Gpt
@@ -65,20 +56,7 @@ function withSegments(table: Gpt, old: readonly Partition[], head: VolumeHead, p
       'ERR_DDI_TABLE_FULL',
       `the volume would have ${extents.length} segments, and the table has room for ${numbers.length} of its ${table.entryCount} entries: defragment, or remove a volume`,
     )
-  const ofHead = head.attributes & ~partitionAttributes.continued
-  const segments = extents.map(({ start, length }, n): Partition => {
-    const more = n < extents.length - 1 ? partitionAttributes.continued : 0n
-    const place = { number: numbers[n]!, start, length }
-    return n === 0
-      ? { ...place, typeUuid: head.typeUuid, uuid: head.uuid, label: head.label, attributes: ofHead | more }
-      : {
-          ...place,
-          typeUuid: extensionTypeUuid,
-          uuid: extensionUuid(head.uuid, n),
-          label: head.label,
-          attributes: partitionAttributes.noAuto | more,
-        }
-  })
+  const segments = chainPartitions(head, extents, numbers)
   const uuids = new Set(others.map(({ uuid }) => uuid))
   const clash = segments.find(({ uuid }) => uuids.has(uuid))
   if (clash) throw new DdiError('ERR_DDI_VOLUME_EXISTS', `the disk has a partition of UUID ${clash.uuid} already`)

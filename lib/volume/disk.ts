@@ -16,10 +16,9 @@ import {
   removeVolume,
   renameVolume,
   shrinkVolume,
-  type VolumeHead,
 } from './change.js'
 import { claimedSize } from './claimed-size.js'
-import { findChains, type Orphan, tableVolumes } from './extension.js'
+import { findChains, type Orphan, tableVolumes, type VolumeHead } from './extension.js'
 import type { PartitionVolume } from './volume.js'
 
 export interface CreateOptions {

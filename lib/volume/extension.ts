@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { linear, totalLength } from '../block/extents.js'
+import type { Run } from '../block/source.js'
 import { DdiError } from '../errors.js'
 import { type Gpt, type Partition, partitionAttributes } from '../gpt/table.js'
 import { formatUuid, parseUuid } from '../uuid.js'
@@ -91,6 +92,37 @@ function followChain(head: Partition, byUuid: ReadonlyMap<string, readonly Parti
       `${name} is misaligned: segment ${crooked}, partition ${number}, UUID ${uuid}, has ${length} bytes from ${start}, not multiples of ${alignment}`,
     ),
   }
+}
+
+/** What names a volume: its head's. */
+export interface VolumeHead {
+  readonly typeUuid: string
+  readonly uuid: string
+  /** At most 36 UTF-16 code units. */
+  readonly label: string
+  readonly attributes: bigint
+}
+
+/** The partitions of a volume: its head, and an extension for each further run. @param numbers as many at least */
+export function chainPartitions(
+  head: VolumeHead,
+  runs: readonly Run[],
+  numbers: readonly number[],
+): readonly Partition[] {
+  const ofHead = head.attributes & ~partitionAttributes.continued
+  return runs.map(({ start, length }, n): Partition => {
+    const more = n < runs.length - 1 ? partitionAttributes.continued : 0n
+    const place = { number: numbers[n]!, start, length }
+    return n === 0
+      ? { ...place, typeUuid: head.typeUuid, uuid: head.uuid, label: head.label, attributes: ofHead | more }
+      : {
+          ...place,
+          typeUuid: extensionTypeUuid,
+          uuid: extensionUuid(head.uuid, n),
+          label: head.label,
+          attributes: partitionAttributes.noAuto | more,
+        }
+  })
 }
 
 /** The volumes of a table: a head with its extensions is one, of an extent a segment. In the order of the heads’ numbers. */

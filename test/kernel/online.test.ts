@@ -94,7 +94,7 @@ test('grow --resize-fs: xfs and ext4 fill the volume, and what cannot is told', 
   }
   // A mount that its tool refuses to touch; the refusals before have taken no space.
   using _mount = mountedAt(mounted, '-o', 'ro')
-  assert.match(grow().stderr, /ERR_DDI_RESIZE/)
+  assert.match(grow().stderr, /ERR_DDI_TOOL/)
 })
 
 test('a block device: its attached volume grows, and the kernel’s partitions follow the table', async () => {

@@ -1,4 +1,4 @@
-import { DdiError } from '../errors.js'
+import { DdiError } from './errors.js'
 
 const units = ['', 'K', 'M', 'G', 'T', 'P']
 

@@ -1,0 +1,343 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join, posix } from 'node:path'
+import { DdiError, systemError } from '../errors.js'
+import { partitionTypeUuid } from '../gpt/dps-types.js'
+import { parseSize } from '../size.js'
+import { parseUuid } from '../uuid.js'
+
+// The files and their options are those of repart.d(5), and two of our own: Dynamic= and MaxSegmentBytes=.
+
+export const buildFormats = ['ext4', 'btrfs', 'xfs', 'vfat', 'erofs', 'squashfs', 'swap'] as const
+export type BuildFormat = (typeof buildFormats)[number]
+
+export interface CopyRule {
+  /** Absolute, within the tree that is copied from. */
+  readonly source: string
+  /** Absolute, within the file system. */
+  readonly target: string
+}
+
+/** One partition of an image to be built. Sizes in bytes. */
+export interface PartitionDefinition {
+  /** Of the definition, for errors. */
+  readonly path: string
+  readonly typeUuid: string
+  /** Null: that of the type’s name. */
+  readonly label: string | null
+  /** Null: from the seed, or from the root hash. */
+  readonly uuid: string | null
+  readonly weight: number
+  readonly paddingWeight: number
+  readonly sizeMin: number | null
+  readonly sizeMax: number | null
+  readonly paddingMin: number
+  readonly paddingMax: number | null
+  readonly format: BuildFormat | null
+  readonly copyFiles: readonly CopyRule[]
+  readonly excludeFiles: readonly string[]
+  readonly makeDirectories: readonly string[]
+  readonly copyBlocks: string | null
+  readonly minimize: boolean
+  readonly verity: 'off' | 'data' | 'hash' | 'signature'
+  readonly verityMatchKey: string | null
+  /** Attribute bits, where given. */
+  readonly flags: bigint | null
+  readonly readOnly: boolean | null
+  readonly noAuto: boolean | null
+  readonly growFileSystem: boolean | null
+  /** Part of the name that `--split` gives its file; null: none is written. */
+  readonly splitName: string | null
+  /** May lie in several segments (docs/extension-partitions.md). */
+  readonly dynamic: boolean
+  readonly maxSegment: number | null
+}
+
+/** What specifiers stand for. */
+export interface Specifiers {
+  /** Fields of os-release of the tree that is copied from. */
+  readonly osRelease: ReadonlyMap<string, string>
+  /** As systemd names processors: `x86-64`. */
+  readonly architecture: string
+}
+
+/** Where an option stands, for its errors. */
+interface Place {
+  readonly refuse: (what: string) => DdiError
+  readonly specifiers: Specifiers
+}
+
+/** What an option says, given what was said before it. */
+type Option = (value: string, place: Place, fields: PartitionDefinition) => Partial<PartitionDefinition>
+
+const boolean = (value: string, { refuse }: Place): boolean => {
+  if (/^(1|yes|y|true|t|on)$/i.test(value)) return true
+  if (/^(0|no|n|false|f|off)$/i.test(value)) return false
+  throw refuse(`${JSON.stringify(value)} is neither yes nor no`)
+}
+
+const size = (value: string, { refuse }: Place): number => {
+  try {
+    return parseSize(value)
+  } catch (error) {
+    throw refuse((error as Error).message)
+  }
+}
+
+const weight = (value: string, { refuse }: Place): number => {
+  if (!/^\d{1,7}$/.test(value) || Number(value) > 1_000_000)
+    throw refuse(`${JSON.stringify(value)} is no weight from 0 to 1000000`)
+  return Number(value)
+}
+
+const absolute = (value: string, { refuse }: Place): string => {
+  if (!value.startsWith('/') || value.includes('\0')) throw refuse(`${JSON.stringify(value)} is no absolute path`)
+  return posix.normalize(value)
+}
+
+/** Options by their names. */
+const options: Readonly<Record<string, Option>> = {
+  Type(value, place) {
+    const found = partitionTypeUuid(expand(value, place), place.specifiers.architecture)
+    if (!found) throw place.refuse(`there is no partition type ${JSON.stringify(value)}`)
+    return { typeUuid: found }
+  },
+  Label(value, place) {
+    const label = expand(value, place)
+    if (label.length > 36)
+      throw place.refuse(`${JSON.stringify(label)} has ${label.length} UTF-16 units, and a GPT keeps 36`)
+    return { label }
+  },
+  UUID(value, place) {
+    if (!parseUuid(value)) throw place.refuse(`${JSON.stringify(value)} is no UUID`)
+    return { uuid: value.toLowerCase() }
+  },
+  Weight: (value, place) => ({ weight: weight(value, place) }),
+  PaddingWeight: (value, place) => ({ paddingWeight: weight(value, place) }),
+  SizeMinBytes: (value, place) => ({ sizeMin: size(value, place) }),
+  SizeMaxBytes: (value, place) => ({ sizeMax: size(value, place) }),
+  PaddingMinBytes: (value, place) => ({ paddingMin: size(value, place) }),
+  PaddingMaxBytes: (value, place) => ({ paddingMax: size(value, place) }),
+  Format(value, { refuse }) {
+    const found = buildFormats.find((one) => one === value)
+    if (!found) throw refuse(`no file system ${JSON.stringify(value)}: one of ${buildFormats.join(', ')}`)
+    return { format: found }
+  },
+  CopyFiles(value, place, { copyFiles }) {
+    const [source = '', target = source, ...rest] = expand(value, place).split(':')
+    if (rest.length > 0) throw place.refuse('more than SOURCE:TARGET, and options of copying are not supported')
+    return { copyFiles: [...copyFiles, { source: absolute(source, place), target: absolute(target, place) }] }
+  },
+  ExcludeFiles(value, place, { excludeFiles }) {
+    const paths = words(expand(value, place)).map((path) => keepSlash(absolute(path, place), path))
+    return { excludeFiles: [...excludeFiles, ...paths] }
+  },
+  MakeDirectories(value, place, { makeDirectories }) {
+    return {
+      makeDirectories: [...makeDirectories, ...words(expand(value, place)).map((path) => absolute(path, place))],
+    }
+  },
+  CopyBlocks(value, place) {
+    if (value === 'auto') throw place.refuse('"auto" means the running system, of which no image is built here')
+    return { copyBlocks: absolute(expand(value, place), place) }
+  },
+  Minimize(value, place) {
+    return { minimize: value === 'best' || value === 'guess' || boolean(value, place) }
+  },
+  Verity(value, { refuse }) {
+    if (value !== 'off' && value !== 'data' && value !== 'hash' && value !== 'signature')
+      throw refuse(`${JSON.stringify(value)} is none of off, data, hash and signature`)
+    return { verity: value }
+  },
+  VerityMatchKey: (value, place) => ({ verityMatchKey: expand(value, place) }),
+  Flags(value, { refuse }) {
+    if (!/^(0x[0-9a-f]{1,16}|\d{1,20})$/i.test(value) || BigInt(value) >= 2n ** 64n)
+      throw refuse(`${JSON.stringify(value)} is no 64-bit number`)
+    return { flags: BigInt(value) }
+  },
+  ReadOnly: (value, place) => ({ readOnly: boolean(value, place) }),
+  NoAuto: (value, place) => ({ noAuto: boolean(value, place) }),
+  GrowFileSystem: (value, place) => ({ growFileSystem: boolean(value, place) }),
+  SplitName(value, place) {
+    const name = expand(value, place)
+    if (!/^[A-Za-z0-9._+@=-]*$/.test(name)) throw place.refuse(`${JSON.stringify(name)} cannot be part of a file name`)
+    return { splitName: name === '' || name === '-' ? null : name }
+  },
+  Dynamic: (value, place) => ({ dynamic: boolean(value, place) }),
+  MaxSegmentBytes: (value, place) => ({ maxSegment: size(value, place) }),
+}
+
+/** A slash at the end of an excluded path says that only what is in the folder is meant. */
+function keepSlash(normal: string, written: string): string {
+  return written.endsWith('/') && !normal.endsWith('/') ? `${normal}/` : normal
+}
+
+function words(text: string): string[] {
+  return text.split(/\s+/).filter((word) => word !== '')
+}
+
+const osReleaseSpecifiers: Readonly<Record<string, string>> = {
+  A: 'IMAGE_VERSION',
+  B: 'BUILD_ID',
+  M: 'IMAGE_ID',
+  o: 'ID',
+  w: 'VERSION_ID',
+  W: 'VARIANT_ID',
+}
+
+/** Replaces specifiers: those of os-release, the processor, `%T`, `%V` and `%%`. */
+function expand(text: string, { specifiers, refuse }: Place): string {
+  return text.replace(/%(.?)/gs, (written, letter: string) => {
+    if (letter === '%') return '%'
+    if (letter === 'a') return specifiers.architecture
+    if (letter === 'T') return '/tmp'
+    if (letter === 'V') return '/var/tmp'
+    const field = osReleaseSpecifiers[letter]
+    if (field === undefined) throw refuse(`the specifier ${written} is not supported`)
+    return specifiers.osRelease.get(field) ?? ''
+  })
+}
+
+/**
+ * Parses one definition.
+ * @param path of its file, for errors
+ * @throws ERR_DDI_DEFINITION, which tells the line, for anything that is not understood or not supported
+ */
+export function parseDefinition(text: string, path: string, specifiers: Specifiers): PartitionDefinition {
+  let fields: PartitionDefinition = {
+    path,
+    typeUuid: '',
+    label: null,
+    uuid: null,
+    weight: 1000,
+    paddingWeight: 0,
+    sizeMin: null,
+    sizeMax: null,
+    paddingMin: 0,
+    paddingMax: null,
+    format: null,
+    copyFiles: [],
+    excludeFiles: [],
+    makeDirectories: [],
+    copyBlocks: null,
+    minimize: false,
+    verity: 'off',
+    verityMatchKey: null,
+    flags: null,
+    readOnly: null,
+    noAuto: null,
+    growFileSystem: null,
+    splitName: null,
+    dynamic: false,
+    maxSegment: null,
+  }
+  const refuse = (line: number, what: string) => new DdiError('ERR_DDI_DEFINITION', `${path}:${line}: ${what}`)
+  let section = ''
+  let pending = ''
+  for (const [index, raw] of text.split('\n').entries()) {
+    const line = index + 1
+    if (pending === '' && /^\s*([#;]|$)/.test(raw)) continue
+    // A comment within a continued line is left out, as systemd does.
+    if (pending !== '' && /^\s*[#;]/.test(raw)) continue
+    const whole = pending + raw
+    if (whole.endsWith('\\')) {
+      pending = `${whole.slice(0, -1)} `
+      continue
+    }
+    pending = ''
+    const header = /^\s*\[(.*)\]\s*$/.exec(whole)
+    if (header) {
+      section = header[1]!
+      if (section !== 'Partition') throw refuse(line, `section [${section}] is not known: only [Partition] is`)
+      continue
+    }
+    const [, name, value] = /^\s*([A-Za-z0-9]+)\s*=\s*(.*?)\s*$/.exec(whole) ?? []
+    if (name === undefined || value === undefined)
+      throw refuse(line, `${JSON.stringify(whole.slice(0, 100))} is no NAME=VALUE`)
+    if (section === '') throw refuse(line, `${name}= stands before [Partition]`)
+    const option = Object.hasOwn(options, name) ? options[name] : undefined
+    if (!option) throw refuse(line, `${name}= is not supported`)
+    const place = { specifiers, refuse: (what: string) => refuse(line, `${name}=: ${what}`) }
+    fields = { ...fields, ...option(value, place, fields) }
+  }
+  checkDefinition(fields, (what) => new DdiError('ERR_DDI_DEFINITION', `${path}: ${what}`))
+  return fields
+}
+
+function checkDefinition(fields: PartitionDefinition, refuse: (what: string) => DdiError): void {
+  const {
+    typeUuid,
+    sizeMin,
+    sizeMax,
+    paddingMin,
+    paddingMax,
+    copyBlocks,
+    copyFiles,
+    makeDirectories,
+    format,
+    verity,
+    verityMatchKey,
+    minimize,
+  } = fields
+  if (typeUuid === '') throw refuse('Type= is missing')
+  if (sizeMin !== null && sizeMax !== null && sizeMin > sizeMax)
+    throw refuse('SizeMinBytes= is more than SizeMaxBytes=')
+  if (paddingMax !== null && paddingMin > paddingMax) throw refuse('PaddingMinBytes= is more than PaddingMaxBytes=')
+  const fills = copyFiles.length + makeDirectories.length > 0
+  if (fills && format === null) throw refuse('CopyFiles= and MakeDirectories= need Format=')
+  if (copyBlocks !== null && (format !== null || fills))
+    throw refuse('CopyBlocks= goes with neither Format= nor CopyFiles=')
+  if (format === 'swap' && fills) throw refuse('a swap partition holds no files')
+  if (format === 'xfs' && fills)
+    throw refuse(
+      'Format=xfs cannot be filled without mounting it: use ext4, btrfs, erofs or squashfs for CopyFiles= and MakeDirectories=',
+    )
+  if (minimize && (format === null || !['ext4', 'btrfs', 'erofs', 'squashfs'].includes(format)))
+    throw refuse(`Minimize= is supported for ext4, btrfs, erofs and squashfs, not for ${format ?? 'no Format='}`)
+  if (verity !== 'off' && verityMatchKey === null) throw refuse(`Verity=${verity} needs VerityMatchKey=`)
+  if (verity === 'off' && verityMatchKey !== null) throw refuse('VerityMatchKey= needs Verity=')
+  if ((verity === 'hash' || verity === 'signature') && (format !== null || copyBlocks !== null))
+    throw refuse(`Verity=${verity} says what the partition holds: no Format= and no CopyBlocks= goes with it`)
+}
+
+/**
+ * Reads all definitions of a folder (`*.conf`), in the order of their names.
+ * @throws ERR_DDI_NOT_FOUND, ERR_DDI_DEFINITION, also where there is none
+ */
+export async function readDefinitions(folder: string, specifiers: Specifiers): Promise<readonly PartitionDefinition[]> {
+  const attempt = async <Value>(path: string, work: Promise<Value>) => {
+    try {
+      return await work
+    } catch (error) {
+      throw systemError(error, `cannot read ${path}`, { ENOENT: 'ERR_DDI_NOT_FOUND', ENOTDIR: 'ERR_DDI_NOT_FOUND' })
+    }
+  }
+  const names = (await attempt(folder, readdir(folder))).filter((name) => name.endsWith('.conf')).sort()
+  if (names.length === 0) throw new DdiError('ERR_DDI_DEFINITION', `${folder} has no definition, no file *.conf`)
+  const definitions: PartitionDefinition[] = []
+  for (const name of names) {
+    const path = join(folder, name)
+    definitions.push(parseDefinition(await attempt(path, readFile(path, 'utf8')), path, specifiers))
+  }
+  checkVerity(definitions)
+  return definitions
+}
+
+/** Each match key has one data and one hash partition, and at most one for a signature. */
+function checkVerity(definitions: readonly PartitionDefinition[]): void {
+  for (const { path, verity, verityMatchKey } of definitions) {
+    if (verity === 'off') continue
+    const of = (kind: PartitionDefinition['verity']) =>
+      definitions.filter((one) => one.verityMatchKey === verityMatchKey && one.verity === kind)
+    if (of(verity).length > 1)
+      throw new DdiError(
+        'ERR_DDI_DEFINITION',
+        `${path}: VerityMatchKey=${verityMatchKey} has two partitions with Verity=${verity}`,
+      )
+    for (const needed of ['data', 'hash'] as const)
+      if (of(needed).length === 0)
+        throw new DdiError(
+          'ERR_DDI_DEFINITION',
+          `${path}: VerityMatchKey=${verityMatchKey} has no partition with Verity=${needed}`,
+        )
+  }
+}

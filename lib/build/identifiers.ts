@@ -1,0 +1,37 @@
+import { createHmac } from 'node:crypto'
+import { formatUuid, parseUuid } from '../uuid.js'
+
+// The rules are systemd-repart’s (src/partition/repart.c), so that the same seed comes to the same UUIDs.
+
+function keyed(key: string, ...message: readonly (string | Uint8Array)[]): Buffer {
+  const hmac = createHmac('sha256', parseUuid(key)!)
+  for (const part of message) hmac.update(part)
+  return hmac.digest()
+}
+
+/** A digest as a UUIDv4. */
+function asUuid(digest: Buffer): string {
+  digest[6] = (digest[6]! & 0x0f) | 0x40
+  digest[8] = (digest[8]! & 0x3f) | 0x80
+  return formatUuid(digest)
+}
+
+/** The UUID that a word stands for under a seed: `disk-uuid`, or under a partition’s UUID `file-system-uuid`. */
+export function derivedUuid(seed: string, word: string): string {
+  return asUuid(keyed(seed, word))
+}
+
+/**
+ * The UUID of a partition.
+ * @param earlier how many partitions of the same type come before it
+ */
+export function partitionUuid(seed: string, typeUuid: string, earlier: number): string {
+  const counter = Buffer.alloc(earlier > 0 ? 8 : 0)
+  if (earlier > 0) counter.writeBigUInt64LE(BigInt(earlier))
+  return asUuid(keyed(seed, parseUuid(typeUuid)!, counter))
+}
+
+/** The salt of hash trees, 32 bytes. */
+export function veritySalt(seed: string): Uint8Array {
+  return keyed(seed, 'verity-salt')
+}

@@ -1,0 +1,19 @@
+/**
+ * Parses os-release and its like (os-release(5)): shell assignments, of which only plain quoting counts.
+ * @returns values by their names; lines that are none are left out
+ */
+export function parseOsRelease(text: string): ReadonlyMap<string, string> {
+  const fields = new Map<string, string>()
+  for (const line of text.split('\n')) {
+    const [, name, value] = /^\s*([A-Za-z_][A-Za-z0-9_]*)=(.*?)\s*$/.exec(line) ?? []
+    if (name !== undefined && value !== undefined) fields.set(name, unquote(value))
+  }
+  return fields
+}
+
+function unquote(value: string): string {
+  const single = /^'([^']*)'$/.exec(value)
+  if (single) return single[1]!
+  const double = /^"((?:[^"\\]|\\.)*)"$/s.exec(value)
+  return (double ? double[1]! : value).replace(/\\(["$`\\])/g, '$1')
+}

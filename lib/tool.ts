@@ -1,0 +1,45 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { DdiError, systemCode } from './errors.js'
+
+const execute = promisify(execFile)
+
+/** A program of the system, and the package that has it. */
+export interface Tool {
+  readonly command: readonly [string, ...string[]]
+  /** Debian’s. */
+  readonly package: string
+  readonly env?: Readonly<Record<string, string>>
+  /** Exit statuses that are no failure besides 0. */
+  readonly accepted?: readonly number[]
+}
+
+const mostOutput = 16 * 1024 * 1024
+
+/**
+ * Runs a tool to its end.
+ * @returns its standard output
+ * @throws ERR_DDI_LIBRARY_MISSING where it is not installed, ERR_DDI_TOOL where it fails, with what it said, ERR_DDI_ABORTED
+ */
+export async function runTool(
+  { command, package: name, env, accepted = [] }: Tool,
+  signal?: AbortSignal,
+): Promise<string> {
+  const [program, ...rest] = command
+  try {
+    const { stdout } = await execute(program, rest, {
+      env: { ...process.env, ...env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` },
+      maxBuffer: mostOutput,
+      ...(signal && { signal }),
+    })
+    return stdout
+  } catch (error) {
+    if (signal?.aborted) throw new DdiError('ERR_DDI_ABORTED', 'stopped as asked', { cause: signal.reason })
+    if (systemCode(error) === 'ENOENT')
+      throw new DdiError('ERR_DDI_LIBRARY_MISSING', `${program} is not installed: install ${name}`, { cause: error })
+    const { code, stdout, stderr } = error as { code?: unknown; stdout?: unknown; stderr?: unknown }
+    if (accepted.some((status) => status === code)) return String(stdout)
+    const said = `${String(stderr ?? '')}${String(stdout ?? '')}`.trim().slice(0, 2000)
+    throw new DdiError('ERR_DDI_TOOL', `${command.join(' ')} failed: ${said}`, { cause: error })
+  }
+}
