@@ -9,6 +9,24 @@ export type { GptTable }
 /** LO_FLAGS_… of <linux/loop.h>. */
 export const loopFlags = { readOnly: 1, autoclear: 4, partitionScan: 8, directIo: 16 } as const
 
+/** MS_… of <linux/mount.h>. */
+export const mountFlags = {
+  readOnly: 1,
+  noSuid: 2,
+  noDev: 4,
+  noExec: 8,
+  remount: 32,
+  noAtime: 1024,
+  noDirAtime: 2048,
+  bind: 4096,
+  silent: 32768,
+  relatime: 1 << 21,
+  noSymbolicLinks: 256,
+} as const
+
+/** MNT_… and UMOUNT_… of <sys/mount.h>. */
+export const unmountFlags = { detach: 2, noFollow: 8 } as const
+
 /** `struct loop_info64`, as far as it can be set. Offsets and limits in bytes; `reference` at most 63 bytes. */
 export interface LoopInfo {
   readonly offset: number
@@ -106,6 +124,8 @@ export interface Addon {
   blockResizePartition(fd: number, device: string, number: number, start: number, length: number): Promise<void>
   /** BLKPG_DEL_PARTITION */
   blockDeletePartition(fd: number, device: string, number: number): Promise<void>
+  /** fallocate(2) with FALLOC_FL_INSERT_RANGE, in bytes; EOPNOTSUPP where the file system cannot */
+  insertRange(fd: number, path: string, offset: number, length: number): Promise<void>
   /** flock(2), exclusive and without waiting; EAGAIN where another process holds it. Given up with the descriptor. */
   lockExclusively(fd: number, path: string): Promise<void>
   /** mknod(2) of a block device node with mode 0600 */
@@ -149,6 +169,15 @@ export interface Addon {
   udevCookieAdjust(cookie: number, amount: 1 | -1): Promise<void>
   /** Waits until udev has answered every event, then removes the cookie; EAGAIN after so many seconds. */
   udevCookieWait(cookie: number, seconds: number): Promise<void>
+
+  /** mount(2). @param flags an OR of {@link mountFlags} */
+  mount(source: string, target: string, type: string, flags: number, data: string): Promise<void>
+  /** umount2(2). @param flags an OR of {@link unmountFlags} */
+  unmount(target: string, flags: number): Promise<void>
+  /** openat2(2) with RESOLVE_IN_ROOT: links and `..` lead nowhere but within the root. */
+  openInRoot(rootFd: number, path: string, flags: number, mode: number): Promise<number>
+  /** Covers a mount with a clone of it whose owners a user namespace maps: open_tree(2), mount_setattr(2), move_mount(2). */
+  mapOwners(target: string, userNamespaceFd: number): Promise<void>
 
   /** getxattr(2), at most 4096 bytes; ENODATA where absent */
   getExtendedAttribute(path: string, name: string): Promise<string>

@@ -5,6 +5,10 @@ export type ErrorKind = 'usage' | 'image' | 'permission' | 'system'
 export const errorCodes = {
   ERR_DDI_USAGE: ['usage', 'an argument or option is missing, unknown or out of its range'],
   ERR_DDI_NAME: ['usage', 'a name for an attachment has characters or a length that device names cannot have'],
+  ERR_DDI_MOUNT_POINT: ['usage', 'there is no folder to mount a volume on'],
+  ERR_DDI_WRITABLE_EXECUTABLE: ['usage', 'a mount would be writable and executable, which the policy forbids'],
+  ERR_DDI_PASSPHRASE: ['usage', 'no key slot of a LUKS volume takes a passphrase or key'],
+  ERR_DDI_LOCKED: ['usage', 'a LUKS volume has to be opened, and nothing was given that opens it'],
   ERR_DDI_EXISTS: ['usage', 'a file that would be made exists'],
   ERR_DDI_SUPER_SLOT: ['usage', 'an Android super partition has no such metadata slot'],
   ERR_DDI_NO_VOLUME: ['usage', 'nothing, or more than one thing, has the name, label or UUID that was given'],
@@ -72,6 +76,7 @@ export const errorCodes = {
   ],
   ERR_DDI_VERITY_ALGORITHM: ['image', 'a verity superblock names a hash algorithm other than sha256 or sha512'],
   ERR_DDI_VERITY_CORRUPT: ['image', 'blocks do not match the hash tree'],
+  ERR_DDI_FILE_SYSTEM: ['image', 'a volume holds what is not mounted from images, or what this kernel cannot mount'],
   ERR_DDI_NOTHING_TO_ATTACH: ['image', 'the image has no volume that this machine would attach'],
   ERR_DDI_PERMISSION: ['permission', 'the operation needs privileges that this process does not have'],
   ERR_DDI_NO_SPACE: ['system', 'a disk has not as much free space as a volume needs'],

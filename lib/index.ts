@@ -39,6 +39,11 @@ export {
 export type { KnownRootHash, ProtectedDesignator } from './image/root-hash-sources.js'
 export type { RootHashSignature, SignatureMode } from './image/signatures.js'
 export { type VerifiedVolume, type VerifyOptions, verify } from './image/verify.js'
+export { type ImageFacts, type ImageUse, readFacts } from './mount/facts.js'
+export { type MountedImage, type MountedVolume, type MountOptions, mountImage } from './mount/mount.js'
+export { openRoot, type Root } from './mount/root.js'
+export { type TreeSource, withTree } from './mount/tree.js'
+export { unmountImage } from './mount/unmount.js'
 export {
   attachmentName,
   type BaseNode,

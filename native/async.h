@@ -84,6 +84,7 @@ void ExportBlockDevice(Napi::Env env, Napi::Object exports);
 void ExportDeviceMapper(Napi::Env env, Napi::Object exports);
 void ExportExtendedAttribute(Napi::Env env, Napi::Object exports);
 void ExportLoop(Napi::Env env, Napi::Object exports);
+void ExportMount(Napi::Env env, Napi::Object exports);
 void ExportPartitionScan(Napi::Env env, Napi::Object exports);
 void ExportUdevCookie(Napi::Env env, Napi::Object exports);
 void ExportVerityHash(Napi::Env env, Napi::Object exports);

@@ -90,6 +90,16 @@ Napi::Value Lock(const Napi::CallbackInfo& info) {
   });
 }
 
+// fallocate(fd, FALLOC_FL_INSERT_RANGE, offset, length): moves what is behind `offset`, without copying it
+Napi::Value InsertRange(const Napi::CallbackInfo& info) {
+  return Task<Nothing>::Run(info.Env(), [fd = Int(info, 0), path = Text(info, 1), offset = Number(info, 2),
+                                         length = Number(info, 3)]() -> Outcome<Nothing> {
+    if (fallocate(fd, FALLOC_FL_INSERT_RANGE, static_cast<off_t>(offset), static_cast<off_t>(length)) < 0)
+      return KernelError{errno, "fallocate", path};
+    return Nothing{};
+  });
+}
+
 }  // namespace
 
 void ExportBlockDevice(Napi::Env env, Napi::Object exports) {
@@ -97,6 +107,7 @@ void ExportBlockDevice(Napi::Env env, Napi::Object exports) {
   exports["blockAddPartition"] = Napi::Function::New(env, AddPartition);
   exports["blockDeletePartition"] = Napi::Function::New(env, DeletePartition);
   exports["blockResizePartition"] = Napi::Function::New(env, ResizePartition);
+  exports["insertRange"] = Napi::Function::New(env, InsertRange);
   exports["lockExclusively"] = Napi::Function::New(env, Lock);
   exports["makeBlockNode"] = Napi::Function::New(env, MakeNode);
 }

@@ -43,7 +43,8 @@ export async function detachNamed(name: string): Promise<void> {
   for (const one of await findAttachments()) if (one.name === name) await remove(one, {})
 }
 
-async function isOf(attachment: FoundAttachment, path: string): Promise<boolean> {
+/** A path is that of an attachment’s image, or of one of its devices. */
+export async function isOf(attachment: FoundAttachment, path: string): Promise<boolean> {
   const stats = await stat(path, { bigint: true }).catch(() => undefined)
   if (!stats) return false
   const real = await realpath(path)

@@ -79,14 +79,22 @@ export async function findAttachments(): Promise<readonly FoundAttachment[]> {
   }
 }
 
-// Verity stands on linear: what is on top comes first.
-const kindOrder = { verity: 0, linear: 1 } as const
+// Verity stands on linear, and LUKS on either: what is on top comes first.
+const kindOrder = { crypt: 0, verity: 1, linear: 2 } as const
 
 async function ourDevices(mapper: DeviceMapper): Promise<(DmDevice & DeviceMark)[]> {
-  return (await mapper.list(uuidPrefix)).flatMap((device) => {
+  const ours = (await mapper.list(uuidPrefix)).flatMap((device) => {
     const mark = parseDeviceUuid(device.uuid)
     return mark ? [{ ...device, ...mark }] : []
   })
+  const opened = await Promise.all(
+    (await mapper.list('CRYPT-LUKS')).map(async (device) => {
+      const under = (await mapper.dependencies(device.name)).map(formatDevice)
+      const base = ours.find((one) => under.includes(formatDevice(one)))
+      return base ? [{ ...device, kind: 'crypt' as const, node: `${base.node}-luks`, attachment: base.attachment }] : []
+    }),
+  )
+  return [...ours, ...opened.flat()]
 }
 
 async function devicePath(number: string): Promise<string | null> {
@@ -101,7 +109,8 @@ function volumeOfInner(device: DeviceMark): string | undefined {
 }
 
 function describe({ name, mapped, loops, image }: FoundAttachment): ListedAttachment {
-  const tops = mapped.filter((device) => !volumeOfInner(device))
+  const opened = new Set(mapped.flatMap(({ kind, node }) => (kind === 'crypt' ? [node.replace(/-luks$/, '')] : [])))
+  const tops = mapped.filter((device) => !volumeOfInner(device) && !opened.has(device.node))
   const missing = mapped.some((device) => {
     const volume = volumeOfInner(device)
     return !device.active || (volume !== undefined && !tops.some((top) => top.node === volume))
@@ -116,7 +125,7 @@ function describe({ name, mapped, loops, image }: FoundAttachment): ListedAttach
     state: missing || (mapped.length === 0 && volumeLoops.length === 0) ? 'partial' : 'active',
     volumes: [
       ...tops.map((device) => ({
-        designator: device.node,
+        designator: device.kind === 'crypt' ? device.node.replace(/-luks$/, '') : device.node,
         device: `/dev/mapper/${device.name}`,
         verified: device.kind === 'verity',
       })),

@@ -1,17 +1,35 @@
 import { readFile } from 'node:fs/promises'
 
-/** Where devices are mounted in our mount namespace: a mount point for each `major:minor` (proc(5), mountinfo). */
-export async function mountPoints(): Promise<ReadonlyMap<string, string>> {
+/** A mount in our mount namespace (proc(5), mountinfo). */
+export interface Mount {
+  readonly id: number
+  /** The mount that it is mounted on. */
+  readonly parent: number
+  /** `major:minor` of its file system. */
+  readonly device: string
+  readonly path: string
+  readonly type: string
+}
+
+/** All mounts, in the order in which they were made. */
+export async function listMounts(): Promise<readonly Mount[]> {
   const lines = (await readFile('/proc/self/mountinfo', 'utf8')).trimEnd().split('\n')
-  return new Map(
-    // Of several mounts of a device the first counts.
-    lines.reverse().map((line) => {
-      const fields = line.split(' ')
-      // The kernel spells spaces and their like in octal.
-      const path = fields[4]!.replace(/\\([0-7]{3})/g, (_, octal: string) =>
-        String.fromCharCode(Number.parseInt(octal, 8)),
-      )
-      return [fields[2]!, path] as const
-    }),
-  )
+  return lines.map((line) => {
+    const [id, parent, device, , path, ...rest] = line.split(' ') as [
+      string,
+      string,
+      string,
+      string,
+      string,
+      ...string[],
+    ]
+    // The kernel spells spaces and their like in octal.
+    const plain = path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
+    return { id: Number(id), parent: Number(parent), device, path: plain, type: rest[rest.indexOf('-') + 1]! }
+  })
+}
+
+/** Where devices are mounted: the first mount point of each `major:minor`. */
+export async function mountPoints(): Promise<ReadonlyMap<string, string>> {
+  return new Map([...(await listMounts())].reverse().map(({ device, path }) => [device, path]))
 }

@@ -9,8 +9,9 @@ export function deviceUuid(kind: 'linear' | 'verity', node: string, attachment: 
 
 export const uuidPrefix = 'DDI-'
 
+/** `crypt`: of libcryptsetup’s making, over a device of ours. */
 export interface DeviceMark {
-  readonly kind: 'linear' | 'verity'
+  readonly kind: 'linear' | 'verity' | 'crypt'
   readonly node: string
   readonly attachment: string
 }

@@ -1,7 +1,7 @@
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open, readFile, rm } from 'node:fs/promises'
 import { addon } from '../../bindings/addon.js'
-import { DdiError, systemError } from '../errors.js'
+import { DdiError, systemCode, systemError } from '../errors.js'
 import { linear } from './extents.js'
 import type { Extent, Run, Source, Target } from './source.js'
 
@@ -56,6 +56,26 @@ export async function openFileForWriting(
   } catch (error) {
     await file.close()
     throw systemError(error, `cannot lock ${path}: another process works on it`, { EAGAIN: 'ERR_DDI_BUSY' })
+  }
+}
+
+/**
+ * Moves a file's bytes to a place within what becomes a larger file, without copying them.
+ * @param path of a file that is given up
+ * @param start where its bytes go, in bytes
+ * @param size of the larger file
+ * @returns undefined where the file system cannot; the file is as it was then
+ */
+export async function growAround(path: string, start: number, size: number): Promise<FileTarget | undefined> {
+  const handle = await open(path, 'r+')
+  try {
+    if (start > 0) await addon().insertRange(handle.fd, path, 0, start)
+    await handle.truncate(size)
+    return new OpenFile(path, handle, 'file', size)
+  } catch (error) {
+    await handle.close()
+    if (['EOPNOTSUPP', 'EINVAL', 'ENOSYS'].includes(systemCode(error) ?? '')) return undefined
+    throw systemError(error, `cannot grow ${path}`, noSpace)
   }
 }
 

@@ -2,29 +2,37 @@ import { randomBytes } from 'node:crypto'
 import { access, link, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { DdiError, systemCode, systemError } from '../errors.js'
-import { createFile, type FileTarget } from './file.js'
+import { createFile, type FileTarget, growAround } from './file.js'
+
+export interface NewFileOptions {
+  readonly replace?: boolean
+  readonly around?: { readonly path: string; readonly start: number } | undefined
+}
 
 /**
  * Makes a file, all or nothing: it has another name until `write` is done and every byte is on the disk.
  * @param size in bytes; what `write` leaves out is a hole
- * @param options `replace`: an existing file is replaced, not refused
+ * @param options `replace`: an existing file is replaced, not refused; `around`: a file of ours on the same file system, which is
+ *   given up, and whose bytes are at `start` already where `write` is told so
  * @throws ERR_DDI_EXISTS, ERR_DDI_PERMISSION, ERR_DDI_NOT_FOUND for the folder, ERR_DDI_NO_SPACE, and what `write` throws;
  *   nothing is left then
  */
 export async function writeNewFile<Result>(
   path: string,
   size: number,
-  write: (target: FileTarget) => Promise<Result>,
-  { replace = false }: { readonly replace?: boolean } = {},
+  write: (target: FileTarget, hasBytes: boolean) => Promise<Result>,
+  { replace = false, around }: NewFileOptions = {},
 ): Promise<Result> {
   if (!replace) await refuseExisting(path)
   const folder = dirname(path)
   const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}.new`)
-  const target = await createFile(temporary, size)
+  const grown = around && (await growAround(around.path, around.start, size))
+  if (grown) await rename(grown.path, temporary)
+  const target = grown ?? (await createFile(temporary, size))
   try {
     let result: Result
     try {
-      result = await write(target)
+      result = await write(target, grown !== undefined)
       await target.flush()
     } finally {
       await target.close()

@@ -1,28 +1,29 @@
-import { randomUUID } from 'node:crypto'
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { copy } from '../block/copy.js'
-import { extentSource, extentTarget, linear } from '../block/extents.js'
-import { descriptorExtents, type FileTarget, openFile } from '../block/file.js'
-import { memorySource } from '../block/memory.js'
+import { extentSource, extentTarget, linear, totalLength } from '../block/extents.js'
+import { createFile, descriptorExtents, openFile } from '../block/file.js'
 import { writeNewFile } from '../block/new-file.js'
 import { alignUp } from '../block/runs.js'
 import type { Run } from '../block/source.js'
 import { DdiError, systemCode, systemError } from '../errors.js'
 import { backupLength, encodeNewDisk, newGpt } from '../gpt/create.js'
 import { dpsTypes, partitionTypeName } from '../gpt/dps-types.js'
+import type { Write } from '../gpt/encode.js'
 import { type Partition, partitionAttributes } from '../gpt/table.js'
 import { machineArchitectures } from '../image/architecture.js'
 import { parseOsRelease } from '../image/os-release.js'
 import { newSuperblock, writeTree } from '../verity/format.js'
 import { rootHashUuids } from '../verity/root-hash.js'
 import { encodeSignatureRecord } from '../verity/signature.js'
+import type { Superblock } from '../verity/superblock.js'
 import { layoutTree } from '../verity/tree.js'
 import { chainPartitions } from '../volume/extension.js'
 import { type PartitionDefinition, readDefinitions } from './definitions.js'
 import { fitsContents, makeFileSystem, shrinkFileSystem, stageTree, treeSize } from './file-system.js'
 import { derivedUuid, partitionUuid, veritySalt } from './identifiers.js'
-import { distribute, type Wish, wholeGrains } from './layout.js'
+import { distribute, grain, type Wish, wholeGrains } from './layout.js'
 import { type Signer, sign } from './sign.js'
 
 export interface BuildOptions {
@@ -107,36 +108,23 @@ export async function buildImage(folder: string, output: string, options: BuildO
   const architecture = options.architecture ?? machineArchitectures()[0] ?? ''
   const definitions = await readDefinitions(folder, { architecture, osRelease: await osReleaseOf(root) })
   refuseUnsigned(definitions, options.signer)
-  if (!replace) await refuseExisting(output)
-  const work = await mkdtemp(join(dirname(output), `.${basename(output)}.build-`)).catch((error: unknown) => {
-    throw systemError(error, `cannot make a folder beside ${output}`, {
-      ENOENT: 'ERR_DDI_NOT_FOUND',
-      ENOSPC: 'ERR_DDI_NO_SPACE',
-    })
-  })
+  await checkOutput(output, replace)
+  // Beside the image, not in a folder of their own: ext4 would put that elsewhere on the disk, and its files with it.
+  const work = join(dirname(output), `.${basename(output)}.${randomBytes(6).toString('hex')}`)
   try {
     const drafts = await draft(definitions, root, seed, work, options)
     const { runs, size } = await layOut(drafts, options)
-    const partitions = await writeNewFile(
-      output,
-      size,
-      async (target) => {
-        for (const [index, one] of drafts.entries())
-          await fill(one, runs[index]!, target, join(work, `${index}.fs`), options)
-        const built = await protect(drafts, runs, target, seed, options)
-        const table = newGpt(size, sectorSize, derivedUuid(seed, 'disk-uuid'), tablePartitions(drafts, built, runs))
-        for (const { offset, bytes } of encodeNewDisk(table, size)) await target.write(offset, bytes)
-        return built
-      },
-      { replace },
-    )
+    await materialize(drafts, runs, work, options)
+    const partitions = await protect(drafts, runs, work, seed, options)
+    const table = newGpt(size, sectorSize, derivedUuid(seed, 'disk-uuid'), tablePartitions(drafts, partitions, runs))
+    await assemble(output, size, drafts, runs, encodeNewDisk(table, size), work, options)
     const split = options.split ? await writeSplit(output, drafts, partitions, options) : partitions
     return { path: output, size, uuid: derivedUuid(seed, 'disk-uuid'), seed, partitions: split }
   } catch (error) {
     if (signal?.aborted) throw new DdiError('ERR_DDI_ABORTED', 'stopped as asked', { cause: error })
     throw error
   } finally {
-    await rm(work, { recursive: true, force: true })
+    await removeAll(work)
   }
 }
 
@@ -161,12 +149,20 @@ function refuseUnsigned(definitions: readonly PartitionDefinition[], signer: Sig
     )
 }
 
-async function refuseExisting(path: string): Promise<void> {
-  const there = await stat(path).then(
-    () => true,
-    () => false,
-  )
-  if (there) throw new DdiError('ERR_DDI_EXISTS', `${path} exists: remove it, or say that it may be replaced`)
+/** Removes what lies beside the image under a beginning of its name. */
+async function removeAll(prefix: string): Promise<void> {
+  const folder = dirname(prefix)
+  const names = await readdir(folder).catch(() => [])
+  for (const name of names.filter((one) => one.startsWith(`${basename(prefix)}.`)))
+    await rm(join(folder, name), { recursive: true, force: true })
+}
+
+async function checkOutput(path: string, replace: boolean): Promise<void> {
+  const look = (one: string) => stat(one).catch(() => undefined)
+  if (!(await look(dirname(path)))?.isDirectory())
+    throw new DdiError('ERR_DDI_NOT_FOUND', `there is no folder ${dirname(path)} to make ${basename(path)} in`)
+  if (!replace && (await look(path)))
+    throw new DdiError('ERR_DDI_EXISTS', `${path} exists: remove it, or say that it may be replaced`)
 }
 
 /** Names the partitions, and makes the file systems whose size follows from what is in them. */
@@ -182,7 +178,7 @@ async function draft(
     const { typeUuid, format, copyBlocks, minimize } = definition
     const earlier = drafts.filter((one) => one.definition.typeUuid === typeUuid).length
     const uuid = definition.uuid ?? partitionUuid(seed, typeUuid, earlier)
-    const tree = await stageTree(definition, root, join(work, `${index}.tree`), options.signal)
+    const tree = await stageTree(definition, root, `${work}.${index}.tree`, options.signal)
     const one: Draft = {
       definition,
       label: definition.label ?? freeLabel(partitionTypeName(typeUuid) ?? 'linux-generic', drafts),
@@ -191,7 +187,7 @@ async function draft(
       contents: null,
       tree,
     }
-    const path = join(work, `${index}.contents`)
+    const path = `${work}.${index}.contents`
     if (copyBlocks !== null)
       one.contents = { path: join(root, copyBlocks), size: await openedSize(join(root, copyBlocks)) }
     else if (format !== null && (fitsContents(format) || minimize)) {
@@ -318,46 +314,42 @@ function segments(run: Run, { dynamic, maxSegment }: PartitionDefinition): reado
   }))
 }
 
-/** Writes what a partition holds, but for hash trees and signatures. */
-async function fill(
-  one: Draft,
-  runs: readonly Run[],
-  target: FileTarget,
-  scratch: string,
+/** Makes the file systems that are as large as their partitions. */
+async function materialize(
+  drafts: readonly Draft[],
+  runs: readonly (readonly Run[])[],
+  work: string,
   options: BuildOptions,
 ): Promise<void> {
-  const { format, verity } = one.definition
-  const { signal } = options
-  if (verity === 'hash' || verity === 'signature' || (one.contents === null && format === null)) return
-  const whole = { start: runs[0]!.start, length: runs.reduce((sum, { length }) => sum + length, 0) }
-  if (one.contents === null)
-    await makeFileSystem(scratch, format!, whole.length, one.tree, identity(one, options), signal)
-  await using contents = await openFile(one.contents?.path ?? scratch)
-  await copy(contents, extentTarget(target, linear([whole])), { sparse: true, ...(signal && { signal }) })
-  if (one.contents === null) await rm(scratch)
+  for (const [index, one] of drafts.entries()) {
+    const { format } = one.definition
+    if (one.contents !== null || format === null) continue
+    const path = `${work}.${index}.contents`
+    const size = totalLength(runs[index]!)
+    await makeFileSystem(path, format, size, one.tree, identity(one, options), options.signal)
+    one.contents = { path, size }
+  }
 }
 
 /** Makes hash trees and signatures, and gives their partitions the UUIDs that root hashes ask for. */
 async function protect(
   drafts: readonly Draft[],
   runs: readonly (readonly Run[])[],
-  target: FileTarget,
+  work: string,
   seed: string,
   { signer, signal }: BuildOptions,
 ): Promise<readonly BuiltPartition[]> {
   const built = drafts.map(({ definition, uuid, label }, index): BuiltPartition => {
     const extents = runs[index]!
-    const size = extents.reduce((sum, { length }) => sum + length, 0)
-    return {
+    const facts = {
       definition: definition.path,
       typeUuid: definition.typeUuid,
       uuid,
       label,
-      size,
+      size: totalLength(extents),
       extents,
-      rootHash: null,
-      splitPath: null,
     }
+    return { ...facts, rootHash: null, splitPath: null }
   })
   const set = (index: number, more: Partial<BuiltPartition>) =>
     void built.splice(index, 1, { ...built[index]!, ...more })
@@ -366,24 +358,82 @@ async function protect(
   for (const [hash, { definition, uuid }] of drafts.entries()) {
     if (definition.verity !== 'hash') continue
     const data = indexOf('data', definition.verityMatchKey)
-    const place = (index: number) => ({ ...descriptorExtents(target), extents: linear(runs[index]!) })
-    const tree = { ...extentTarget(target, linear(runs[hash]!)), ...place(hash) }
     const superblock = newSuperblock(built[data]!.size, {
       salt: veritySalt(seed),
       uuid: derivedUuid(uuid, 'verity-uuid'),
     })
-    const bytes = await writeTree(superblock, place(data), tree, signal ? { signal } : {})
+    const path = `${work}.${hash}.contents`
+    const bytes = await hashContents(drafts[data]!, superblock, path, signal)
+    drafts[hash]!.contents = { path, size: layoutTree(superblock).end }
     const rootHash = Buffer.from(bytes).toString('hex')
     const uuids = rootHashUuids(bytes)
     set(data, { rootHash, uuid: drafts[data]!.definition.uuid ?? uuids.data })
     set(hash, { rootHash, uuid: definition.uuid ?? uuids.hash })
     const signature = indexOf('signature', definition.verityMatchKey)
     if (signature < 0 || !signer) continue
-    const record = encodeSignatureRecord(await sign(bytes, signer))
-    await copy(memorySource(record), extentTarget(target, linear(runs[signature]!)))
+    const record = `${work}.${signature}.contents`
+    await writeFile(record, encodeSignatureRecord(await sign(bytes, signer)))
+    drafts[signature]!.contents = { path: record, size: (await stat(record)).size }
     set(signature, { rootHash })
   }
   return built
+}
+
+/** Writes the hash tree of a partition, of which its contents are the beginning, and zeroes the rest. @returns the root hash */
+async function hashContents(
+  { contents }: Draft,
+  superblock: Superblock,
+  path: string,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  const { end } = layoutTree(superblock)
+  const size = superblock.dataBlocks * superblock.dataBlockSize
+  await using tree = await createFile(path, end)
+  const target = { ...extentTarget(tree, linear([{ start: 0, length: end }])), ...descriptorExtents(tree) }
+  const stop = signal ? { signal } : {}
+  if (!contents)
+    return await writeTree(superblock, { fd: tree.fd, path, extents: [{ kind: 'zero', length: size }] }, target, stop)
+  await using file = await openFile(contents.path)
+  const behind = Math.max(0, size - file.size)
+  const extents = [
+    ...linear([{ start: 0, length: Math.min(file.size, size) }]),
+    ...(behind > 0 ? [{ kind: 'zero' as const, length: behind }] : []),
+  ]
+  return await writeTree(superblock, { ...descriptorExtents(file), extents }, target, stop)
+}
+
+/** Puts the image together. The largest of what we made is not copied where the file system can move it to its place. */
+async function assemble(
+  output: string,
+  size: number,
+  drafts: readonly Draft[],
+  runs: readonly (readonly Run[])[],
+  table: readonly Write[],
+  work: string,
+  { replace = false, signal }: BuildOptions,
+): Promise<void> {
+  const parts = drafts.flatMap(({ contents }, index) =>
+    contents ? [{ ...contents, start: runs[index]![0]!.start }] : [],
+  )
+  const made = parts.filter(({ path, size }) => path.startsWith(`${work}.`) && size % grain === 0)
+  const largest = made.reduce<(typeof made)[number] | undefined>(
+    (best, one) => (best && best.size >= one.size ? best : one),
+    undefined,
+  )
+  await writeNewFile(
+    output,
+    size,
+    async (target, hasLargest) => {
+      for (const part of parts) {
+        if (hasLargest && part === largest) continue
+        await using contents = await openFile(part.path)
+        const place = linear([{ start: part.start, length: contents.size }])
+        await copy(contents, extentTarget(target, place), { sparse: true, ...(signal && { signal }) })
+      }
+      for (const { offset, bytes } of table) await target.write(offset, bytes)
+    },
+    { replace, around: largest },
+  )
 }
 
 function tablePartitions(

@@ -1,13 +1,19 @@
 import { type DissectedVolume, type Dissection, dissect } from '../image/dissect.js'
 import { openImage } from '../image/open.js'
+import type { ImageFacts } from '../mount/facts.js'
 import { dissectOptions, type ImageOptions } from './options.js'
 import { describeExtents, formatSize, note, print, printable, printJson, printTable } from './output.js'
 
-export async function runInspect(path: string, options: ImageOptions): Promise<void> {
+export interface InspectVerbOptions extends ImageOptions {
+  readonly contents?: boolean
+}
+
+export async function runInspect(path: string, options: InspectVerbOptions): Promise<void> {
   await using image = await openImage(path, { nested: options.nested ?? false })
   const dissection = await dissect(image, await dissectOptions(options))
   if (options.json !== 'off') {
-    printJson(describe(dissection), options.json)
+    const contents = options.contents ? { contents: await factsOf(path, options) } : {}
+    printJson({ ...describe(dissection), ...contents }, options.json)
     return
   }
   const { table } = image
@@ -31,6 +37,39 @@ export async function runInspect(path: string, options: ImageOptions): Promise<v
       volume.uuid,
     ]),
   )
+  if (options.contents) printFacts(await factsOf(path, options))
+}
+
+async function factsOf(path: string, options: InspectVerbOptions): Promise<ImageFacts> {
+  const [{ withTree }, { readFacts }] = await Promise.all([import('../mount/tree.js'), import('../mount/facts.js')])
+  return await withTree(
+    path,
+    { ...(await dissectOptions(options)), nested: options.nested ?? false },
+    (root, source) => {
+      if (source.kind === 'tool') note(`read by ${source.tool}: nothing is mounted without privileges`)
+      return readFacts(root, path)
+    },
+  )
+}
+
+function printFacts({ hostname, machineId, uses, ...fields }: ImageFacts): void {
+  const lines: (readonly [string, string])[] = [
+    ...(hostname === null ? [] : [['Hostname', hostname] as const]),
+    ...(machineId === null ? [] : [['Machine ID', machineId] as const]),
+  ]
+  const groups = {
+    'Machine info': fields.machineInfo,
+    'OS release': fields.osRelease,
+    'Initrd release': fields.initrdRelease,
+    'Sysext release': fields.sysextRelease,
+    'Confext release': fields.confextRelease,
+  }
+  for (const [title, group] of Object.entries(groups))
+    for (const [index, [name, value]] of Object.entries(group).entries())
+      lines.push([index === 0 ? title : '', `${name}=${value}`])
+  lines.push(['Use as', uses.join(', ') || '-'])
+  print('')
+  for (const [title, text] of lines) print(`${(title === '' ? '' : `${title}:`).padEnd(17)}${printable(text)}`)
 }
 
 function flagNames({ flags }: DissectedVolume): string {
@@ -81,7 +120,7 @@ function describe({ image, volumes, verity, problems }: Dissection) {
               rootHash: pair.trusted ? Buffer.from(pair.rootHash).toString('hex') : null,
               dataVolume: pair.data.uuid,
               hashVolume: pair.hash.kind === 'volume' ? pair.hash.volume.uuid : null,
-              signer: pair.trusted ? (pair.signature?.signer ?? null) : null,
+              ...(pair.trusted && pair.signature && { signer: pair.signature.signer }),
             }
           : null,
       }

@@ -9,7 +9,8 @@ import { program } from './program.js'
 export async function main(argv: readonly string[]): Promise<number> {
   try {
     await program().parseAsync(argv, { from: 'user' })
-    return exitStatus.done
+    // `with` has the exit status of its command.
+    return typeof process.exitCode === 'number' ? process.exitCode : exitStatus.done
   } catch (error) {
     // Commander has said what is wrong by then, and help asked for is no error.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.done : exitStatus.usage

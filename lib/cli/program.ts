@@ -11,6 +11,7 @@ const version = () =>
 /** The whole command line. Each verb’s code is loaded when it runs, so that none pays for another’s. */
 export function program(): Command {
   const ddi = new Command('ddi-attach')
+    .enablePositionalOptions()
     .description('Attach, inspect and verify Discoverable Disk Images.')
     .usage('[attach] IMAGE | VERB …')
     .option('--version', 'print the version')
@@ -44,6 +45,10 @@ export function program(): Command {
   withImageOptions(ddi.command('inspect'))
     .description('say what an image holds; nothing is attached')
     .argument('<image>', 'image file or block device')
+    .option(
+      '--contents',
+      'read its files too: os-release, hostname, what it can be used as; mounts it for that where we may',
+    )
     .addHelpText(
       'after',
       examples('ddi-attach inspect image.raw', 'ddi-attach inspect image.raw --json=short | jq .volumes[].label'),
@@ -77,6 +82,8 @@ export function program(): Command {
     .argument('<image>', 'image file or block device')
     .addHelpText('after', examples('ddi-attach verify image.raw', 'ddi-attach verify /dev/sda --root-hash 4f2a…'))
     .action(async (image, options) => (await import('./verify.js')).runVerify(image, options))
+
+  addMountVerbs(ddi)
 
   withJson(ddi.command('build'))
     .description('build an image from definitions of its partitions, repart.d(5)')
@@ -131,6 +138,97 @@ export function program(): Command {
   for (const command of [ddi, ...ddi.commands, ...ddi.commands.flatMap(({ commands }) => commands)])
     command.exitOverride()
   return ddi
+}
+
+function addMountVerbs(ddi: Command): void {
+  const image = ['<image>', 'image file or block device'] as const
+  const withKeys = (command: Command) =>
+    withImageOptions(command)
+      .option('--passphrase-file <file>', 'first line opens LUKS volumes; - is standard input')
+      .option('--key-file <file>', 'opens LUKS volumes with all of its bytes')
+  const withMountOptions = (command: Command) =>
+    withKeys(command)
+      .option('--read-write', 'mount writable what nothing protects, and not executable')
+      .option('--mount-options <designator:options>', 'words of mount(8) for a volume; may be repeated', collect)
+      .addOption(
+        new Option('--discard <where>', 'give freed blocks back').choices(['disabled', 'loop', 'all']).default('loop'),
+      )
+      .option('--no-check', 'do not check writable file systems first')
+      .option('--no-grow', 'do not let file systems fill volumes whose flag asks for it')
+      .option('--in-memory-overlay', 'writes go to memory, and are gone with the mount')
+      .option('--owners <inside:outside:count>', 'show files of owners from INSIDE as those of owners from OUTSIDE')
+      .addOption(new Option('--policy <policy>', 'wx: refuse what would be writable and executable').choices(['wx']))
+
+  withMountOptions(ddi.command('mount'))
+    .description('attach an image, and mount what of it this machine would use')
+    .argument(...image)
+    .argument('<folder>', 'where to')
+    .addHelpText(
+      'after',
+      examples(
+        'ddi-attach mount os_1.2.raw /mnt',
+        'ddi-attach mount data.raw /mnt --read-write --mount-options home:noatime',
+      ),
+    )
+    .action(async (path, folder, options) => (await import('./mount.js')).runMount(path, folder, options))
+
+  withJson(ddi.command('umount'))
+    .description('unmount and detach an image, also what a mount left that was killed')
+    .argument('<what>', 'folder, image or name')
+    .addHelpText('after', examples('ddi-attach umount /mnt'))
+    .action(async (what, options) => (await import('./mount.js')).runUnmount(what, options))
+
+  withMountOptions(ddi.command('with'))
+    .description('run a command in an image’s root folder, mounted for just that and for nobody else')
+    .argument(...image)
+    .argument('<command...>', 'runs there; DDI_ROOT has the folder')
+    .passThroughOptions()
+    .addHelpText(
+      'after',
+      examples('ddi-attach with image.raw cat etc/os-release', "ddi-attach with image.raw sh -c 'du -sh usr'"),
+    )
+    .action(async (path, command, options) => (await import('./mount.js')).runWith(path, command, options))
+
+  withKeys(ddi.command('list-files'))
+    .description('list all that is in an image')
+    .argument(...image)
+    .addHelpText('after', examples('ddi-attach list-files image.raw'))
+    .action(async (path, options) => (await import('./mount.js')).runListFiles(path, options))
+
+  withKeys(ddi.command('copy-from'))
+    .description('copy a file or folder out of an image')
+    .argument(...image)
+    .argument('<source>', 'path in the image')
+    .argument('[target]', 'new path; - or nothing is standard output')
+    .addHelpText(
+      'after',
+      examples('ddi-attach copy-from image.raw etc/os-release', 'ddi-attach copy-from image.raw usr/share ./share'),
+    )
+    .action(async (path, source, target, options) =>
+      (await import('./mount.js')).runCopyFrom(path, source, target, options),
+    )
+
+  withKeys(ddi.command('copy-to'))
+    .description('copy a file or folder into an image that is not protected')
+    .argument(...image)
+    .argument('<source>', 'file or folder')
+    .argument('<target>', 'path in the image')
+    .addHelpText('after', examples('ddi-attach copy-to image.raw ./motd etc/motd'))
+    .action(async (path, source, target, options) =>
+      (await import('./mount.js')).runCopyTo(path, source, target, options),
+    )
+
+  withKeys(ddi.command('digest'))
+    .description('print a manifest of all files with their SHA-256, mtree(5)')
+    .argument(...image)
+    .addHelpText('after', examples('ddi-attach digest image.raw > image.mtree'))
+    .action(async (path, options) => (await import('./mount.js')).runDigest(path, options))
+
+  withImageOptions(ddi.command('validate'))
+    .description('say by the exit status whether an image is acceptable, under a policy too')
+    .argument(...image)
+    .addHelpText('after', examples('ddi-attach validate image.raw --image-policy=root=signed'))
+    .action(async (path, options) => (await import('./mount.js')).runValidate(path, options))
 }
 
 function addVerityVerbs(verity: Command): void {

@@ -77,6 +77,8 @@ export interface PlannedVolume {
   readonly readOnly: boolean
   /** A root hash covers every byte. */
   readonly verified: boolean
+  /** Its flag asks that the file system fills it. */
+  readonly growFileSystem: boolean
   readonly fileSystem: FileSystem | null
 }
 
@@ -185,6 +187,7 @@ export function plan(dissection: Dissection, options: PlanOptions = {}): Plan {
       size: nodes.get(id)!.size,
       readOnly,
       verified: protection !== undefined,
+      growFileSystem: volume.flags.growFileSystem,
       fileSystem: volume.fileSystem ?? null,
     }
   })

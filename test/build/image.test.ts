@@ -90,7 +90,12 @@ test('the definitions that systemd-repart builds come to its types, UUIDs, label
     ],
     '40-srv': ['Type=srv', 'SizeMinBytes=4M', 'ReadOnly=yes', 'NoAuto=yes', 'GrowFileSystem=no'],
     '50-data': ['Type=linux-generic', 'SizeMinBytes=4M', 'Weight=500'],
-    '51-data': ['Type=linux-generic', 'SizeMinBytes=4M', 'UUID=11111111-2222-4333-8444-555555555555', 'Flags=0x1000000000000'],
+    '51-data': [
+      'Type=linux-generic',
+      'SizeMinBytes=4M',
+      'UUID=11111111-2222-4333-8444-555555555555',
+      'Flags=0x1000000000000',
+    ],
     '60-var': ['Type=4d21b016-b534-45c2-a9fb-5c16e091fd2d', 'SizeMinBytes=4M'],
   })
   const built = cli(

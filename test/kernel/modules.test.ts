@@ -36,8 +36,7 @@ test('without device-mapper plain volumes get loop devices, and verified ones an
   const { path, rootHash } = makeVerityImage(folder.path)
   {
     using _ = withoutAutoload()
-    modprobe('-r', 'dm-verity')
-    modprobe('-r', 'dm-mod')
+    for (const module of ['dm-verity', 'dm-zero', 'dm-log-writes', 'dm-crypt', 'dm-mod']) modprobe('-r', module)
     await assert.rejects(attach(path, { rootHash }), { code: 'ERR_DDI_NO_DEVICE_MAPPER' })
     assert.equal(run('losetup', '--list', '--noheadings').trim(), '')
     const { volumes } = await attach(path, { name: 'plain' })

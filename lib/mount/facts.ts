@@ -1,0 +1,90 @@
+import { parseOsRelease } from '../image/os-release.js'
+import { attachmentName } from '../plan/plan.js'
+import { isMissing, type Root, readTextInRoot } from './root.js'
+
+/** What the files of an image say of it. */
+export interface ImageFacts {
+  readonly hostname: string | null
+  readonly machineId: string | null
+  readonly machineInfo: Readonly<Record<string, string>>
+  readonly osRelease: Readonly<Record<string, string>>
+  readonly initrdRelease: Readonly<Record<string, string>>
+  readonly sysextRelease: Readonly<Record<string, string>>
+  readonly confextRelease: Readonly<Record<string, string>>
+  /** What the image can be used as, as systemd-dissect tells it. */
+  readonly uses: readonly ImageUse[]
+}
+
+export type ImageUse =
+  | 'container'
+  | 'portable-service'
+  | 'initrd'
+  | `sysext-${ExtensionScope}`
+  | `confext-${ExtensionScope}`
+export type ExtensionScope = 'system' | 'initrd' | 'portable'
+
+const scopes: readonly ExtensionScope[] = ['system', 'initrd', 'portable']
+/** Where an init system would be. */
+const inits = ['usr/lib/systemd/systemd', 'lib/systemd/systemd', 'sbin/init', 'usr/sbin/init']
+
+/**
+ * Reads what a tree says of itself. Links lead nowhere out of it.
+ * @param path of the image: extension-release files carry its name
+ */
+export async function readFacts(root: Root, path: string): Promise<ImageFacts> {
+  const text = async (...paths: readonly string[]) => {
+    for (const one of paths) {
+      const found = await readTextInRoot(root, one)
+      if (found !== undefined) return found
+    }
+    return ''
+  }
+  const release = async (...paths: readonly string[]) => parseOsRelease(await text(...paths))
+  const osRelease = await release('etc/os-release', 'usr/lib/os-release')
+  const initrdRelease = await release('etc/initrd-release', 'usr/lib/initrd-release')
+  const name = attachmentName(path)
+  const [sysextRelease, confextRelease] = [
+    await release(`usr/lib/extension-release.d/extension-release.${name}`),
+    await release(`etc/extension-release.d/extension-release.${name}`),
+  ]
+  const machineId = (await text('etc/machine-id')).trim()
+  const uses: ImageUse[] = []
+  if (initrdRelease.size > 0) uses.push('initrd')
+  else if (osRelease.size > 0 && (await hasInit(root))) uses.push('container')
+  if (osRelease.has('PORTABLE_PREFIXES')) uses.push('portable-service')
+  for (const [kind, fields] of [
+    ['sysext', sysextRelease],
+    ['confext', confextRelease],
+  ] as const) {
+    if (fields.size === 0) continue
+    const allowed = (fields.get(`${kind.toUpperCase()}_SCOPE`) ?? 'system portable').split(/\s+/)
+    for (const scope of scopes) if (allowed.includes(scope)) uses.push(`${kind}-${scope}`)
+  }
+  return {
+    hostname: firstLine(await text('etc/hostname')),
+    machineId: /^[0-9a-f]{32}$/.test(machineId) ? machineId : null,
+    machineInfo: Object.fromEntries(await release('etc/machine-info')),
+    osRelease: Object.fromEntries(osRelease),
+    initrdRelease: Object.fromEntries(initrdRelease),
+    sysextRelease: Object.fromEntries(sysextRelease),
+    confextRelease: Object.fromEntries(confextRelease),
+    uses,
+  }
+}
+
+function firstLine(text: string): string | null {
+  const line = text.split('\n').find((one) => one.trim() !== '' && !one.startsWith('#'))
+  return line?.trim() ?? null
+}
+
+async function hasInit(root: Root): Promise<boolean> {
+  for (const path of inits) {
+    try {
+      await using _ = await root.open(path)
+      return true
+    } catch (error) {
+      if (!isMissing(error)) throw error
+    }
+  }
+  return false
+}

@@ -1,0 +1,78 @@
+import { close as closeFile, constants } from 'node:fs'
+import { type FileHandle, open, readlink } from 'node:fs/promises'
+import { promisify } from 'node:util'
+import { addon } from '../../bindings/addon.js'
+import { systemCode, systemError } from '../errors.js'
+
+/** A folder whose files are opened without ever leaving it, whatever links in it say. */
+export interface Root extends AsyncDisposable {
+  readonly path: string
+  /** @throws as `systemError` of openat2(2); ENOENT, ELOOP, … stay the `cause`’s code */
+  open(path: string, flags?: number, mode?: number): Promise<OpenedInRoot>
+  close(): Promise<void>
+}
+
+/** A descriptor, and the path by which the kernel reaches just what it is of. */
+export interface OpenedInRoot extends AsyncDisposable {
+  readonly fd: number
+  readonly path: string
+  /** Where it is, without links; for people, and for mount points. */
+  realPath(): Promise<string>
+}
+
+/** O_PATH of <fcntl.h>, the same on all processors but some that Node.js does not run on. */
+export const pathOnly = 0o10000000
+
+/** Opens a folder to open files in. @throws ERR_DDI_NOT_FOUND, ERR_DDI_PERMISSION */
+export async function openRoot(path: string): Promise<Root> {
+  let handle: FileHandle
+  try {
+    handle = await open(path, constants.O_DIRECTORY | constants.O_RDONLY)
+  } catch (error) {
+    throw systemError(error, `cannot open ${path}`, { ENOENT: 'ERR_DDI_NOT_FOUND', ENOTDIR: 'ERR_DDI_NOT_FOUND' })
+  }
+  const close = () => handle.close()
+  return {
+    path,
+    close,
+    async open(within, flags = pathOnly, mode = 0) {
+      // A FIFO would keep us waiting, a terminal become ours; a mere path does neither.
+      const careful = flags & pathOnly ? 0 : constants.O_NONBLOCK | constants.O_NOCTTY
+      const fd = await addon().openInRoot(handle.fd, within, flags | careful, mode)
+      const own = `/proc/self/fd/${fd}`
+      return { fd, path: own, realPath: () => readlink(own), [Symbol.asyncDispose]: () => closeDescriptor(fd) }
+    },
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+const closeDescriptor = promisify(closeFile)
+
+/** Nothing is there, or nothing that may be opened so. */
+export function isMissing(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV'].includes(systemCode(error) ?? '')
+}
+
+/** The largest file that is read whole: what we read of images are short texts. */
+const largestText = 256 * 1024
+
+/**
+ * Reads a short text of a tree.
+ * @returns undefined where it is missing, no regular file, or too long
+ */
+export async function readTextInRoot(root: Root, path: string): Promise<string | undefined> {
+  try {
+    await using opened = await root.open(path, constants.O_RDONLY)
+    const handle = await open(opened.path, 'r')
+    try {
+      const stats = await handle.stat()
+      if (!stats.isFile() || stats.size > largestText) return undefined
+      return await handle.readFile('utf8')
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw systemError(error, `cannot read ${path} of ${root.path}`)
+  }
+}

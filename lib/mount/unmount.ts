@@ -1,0 +1,70 @@
+import { realpath } from 'node:fs/promises'
+import { addon, unmountFlags } from '../../bindings/addon.js'
+import { detachNamed, isOf } from '../attach/detach.js'
+import { formatDevice } from '../attach/device-mapper.js'
+import { type FoundAttachment, findAttachments } from '../attach/list.js'
+import { listMounts, type Mount } from '../attach/mounts.js'
+import { DdiError, systemError } from '../errors.js'
+import { mountMark } from './mount.js'
+
+/**
+ * Unmounts images, and detaches them: also what a `mountImage` left that was killed.
+ * @param what the folder that one is mounted on, the path of its image, or its name
+ * @returns the names of the attachments that are gone
+ * @throws ERR_DDI_NOT_ATTACHED, ERR_DDI_BUSY where something uses a mount, ERR_DDI_PERMISSION
+ */
+export async function unmountImage(what: string): Promise<readonly string[]> {
+  const path = await realpath(what).catch(() => undefined)
+  const mark = path === undefined ? undefined : mountMark(path)
+  const chosen: FoundAttachment[] = []
+  for (const one of await findAttachments())
+    if (
+      one.name === what ||
+      (mark !== undefined && one.name.endsWith(mark)) ||
+      (path !== undefined && (await isOf(one, what)))
+    )
+      chosen.push(one)
+  if (chosen.length === 0)
+    throw new DdiError('ERR_DDI_NOT_ATTACHED', `nothing of ours is mounted on ${what}, or attached as that`)
+  for (const one of chosen) await unmountAttachment(one)
+  return chosen.map(({ name }) => name)
+}
+
+/** Unmounts and detaches the attachment of a name; one that is gone is no error. */
+export async function unmountNamed(name: string): Promise<void> {
+  for (const one of await findAttachments()) if (one.name === name) await unmountAttachment(one)
+}
+
+async function unmountAttachment(attachment: FoundAttachment): Promise<void> {
+  const devices = new Set([
+    ...attachment.mapped.map(formatDevice),
+    ...attachment.loops.map(({ number }) => `7:${number}`),
+  ])
+  for (let round = 0; round < 64; round++) {
+    const mounts = await listMounts()
+    const ours = mounts.filter(({ device }) => devices.has(device))
+    const top = topmost(mounts, ours)
+    if (!top) break
+    try {
+      await addon().unmount(top.path, unmountFlags.noFollow)
+    } catch (error) {
+      throw systemError(error, `cannot unmount ${top.path}: something uses it`, { EBUSY: 'ERR_DDI_BUSY' })
+    }
+  }
+  await dropMemoryRoots(attachment)
+  await detachNamed(attachment.name)
+}
+
+/** The last of what is mounted on these mounts, or one of themselves. */
+function topmost(mounts: readonly Mount[], ours: readonly Mount[]): Mount | undefined {
+  const ids = new Set(ours.map(({ id }) => id))
+  // Mounts come after those they are on, or cover: one pass finds all that are above.
+  for (const one of mounts) if (ids.has(one.parent)) ids.add(one.id)
+  return mounts.filter(({ id }) => ids.has(id)).at(-1)
+}
+
+/** An image without a root has one in memory, which no device tells of: it is the empty one on the folder itself. */
+async function dropMemoryRoots({ name }: FoundAttachment): Promise<void> {
+  for (const { path, type } of [...(await listMounts())].reverse())
+    if (type === 'tmpfs' && name.endsWith(mountMark(path))) await addon().unmount(path, unmountFlags.noFollow)
+}

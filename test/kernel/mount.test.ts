@@ -1,0 +1,285 @@
+// Images mounted: what goes where and how, and that nothing is left.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { buildImage, mountImage, unmountImage } from '../../lib/index.js'
+import { parseCertificates } from '../../lib/verity/index.js'
+import { MiB, makeGptImage, typeUuids } from '../support/images.js'
+import { makeIdentity } from '../support/keys.js'
+import { attempt, cli, cliPath, run, temporaryFolder } from '../support/run.js'
+import { assertNothingLeft } from './state.js'
+
+afterEach(() => {
+  assertNothingLeft()
+  assert.ok(!readFileSync('/proc/self/mountinfo', 'utf8').includes('/ddi-test-'), 'a mount is left')
+})
+
+/** Definitions in a folder of their own. */
+function define(folder: string, definitions: Readonly<Record<string, readonly string[]>>): string {
+  const path = join(folder, 'repart.d')
+  mkdirSync(path)
+  for (const [name, lines] of Object.entries(definitions))
+    writeFileSync(join(path, `${name}.conf`), ['[Partition]', ...lines, ''].join('\n'))
+  return path
+}
+
+function makeTree(folder: string): string {
+  const tree = join(folder, 'tree')
+  for (const name of ['etc', 'usr/bin', 'usr/lib/systemd', 'home', 'var/tmp', 'efi', 'sbin'])
+    mkdirSync(join(tree, name), { recursive: true })
+  writeFileSync(join(tree, 'etc/os-release'), 'ID=acme\nVERSION_ID=7\nPORTABLE_PREFIXES=acme\n')
+  writeFileSync(join(tree, 'etc/hostname'), 'box\n')
+  writeFileSync(join(tree, 'usr/bin/hello'), '#!/bin/sh\necho hello from "$PWD", $1\nexit 7\n')
+  chmodSync(join(tree, 'usr/bin/hello'), 0o755)
+  symlinkSync('/usr/lib/systemd', join(tree, 'sbin/init'))
+  return tree
+}
+
+/** A signed root and an ext4 home. */
+async function makeImage(folder: string) {
+  const { key, certificate } = makeIdentity(folder, 'signer')
+  const definitions = define(folder, {
+    '10-root': ['Type=root', 'Label=os', 'Format=erofs', 'CopyFiles=/', 'Verity=data', 'VerityMatchKey=r'],
+    '11-verity': ['Type=root-verity', 'Label=os', 'Verity=hash', 'VerityMatchKey=r'],
+    '12-sig': ['Type=root-verity-sig', 'Label=os', 'Verity=signature', 'VerityMatchKey=r'],
+    '20-home': ['Type=home', 'Format=ext4', 'SizeMinBytes=32M', 'SizeMaxBytes=32M', 'CopyFiles=/etc:/from-etc'],
+  })
+  const path = join(folder, 'image.raw')
+  await buildImage(definitions, path, {
+    root: makeTree(folder),
+    signer: {
+      kind: 'key',
+      key: readFileSync(key),
+      certificate: parseCertificates(readFileSync(certificate), certificate)[0]!,
+    },
+  })
+  return { path, certificate }
+}
+
+/** Options of a mount, as the kernel shows them. */
+function optionsAt(path: string): string[] {
+  const line = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .filter((one) => one.split(' ')[4] === path)
+    .at(-1)
+  return line?.split(' ')[5]?.split(',') ?? []
+}
+
+test('a built, signed image: mounted, used, run with, unmounted', async () => {
+  using folder = temporaryFolder()
+  const { path, certificate } = await makeImage(folder.path)
+  const at = join(folder.path, 'mounted')
+  mkdirSync(at)
+  const trust = [`--certificate=${certificate}`, '--image-policy=root=signed:home=unprotected']
+  const { status, stdout, stderr } = cli('mount', path, at, '--read-write', ...trust, '--json=short')
+  assert.equal(status, 0, stderr)
+  const { volumes } = JSON.parse(stdout)
+  assert.deepEqual(
+    volumes.map(({ designator, path, readOnly, verified }: Record<string, unknown>) => [
+      designator,
+      path,
+      readOnly,
+      verified,
+    ]),
+    [
+      ['root', at, true, true],
+      ['home', join(at, 'home'), false, false],
+    ],
+  )
+  assert.equal(readFileSync(join(at, 'home/from-etc/hostname'), 'utf8'), 'box\n')
+  writeFileSync(join(at, 'home/mine'), 'written')
+  for (const option of ['ro', 'nodev']) assert.ok(optionsAt(at).includes(option), option)
+  for (const option of ['rw', 'nodev', 'nosuid', 'noexec'])
+    assert.ok(optionsAt(join(at, 'home')).includes(option), option)
+  // Somebody uses it.
+  const user = spawn('sleep', ['60'], { cwd: join(at, 'home') })
+  await once(user, 'spawn')
+  const busy = cli('umount', at)
+  assert.match(busy.stderr, /ERR_DDI_BUSY/)
+  user.kill()
+  await once(user, 'exit')
+  assert.equal(cli('umount', at).status, 0)
+  assert.match(cli('umount', at).stderr, /ERR_DDI_NOT_ATTACHED/)
+
+  const hello = cli('with', ...trust, path, 'sh', '-c', 'exec ./usr/bin/hello "$1"', 'sh', '--json=off')
+  assert.equal(hello.status, 7, hello.stderr)
+  assert.match(hello.stdout, /^hello from .*ddi-with-\w+, --json=off$/m)
+  assert.equal(cli('with', path, 'none-such-program').status, 1)
+  assert.equal(cli('with', path, 'sh', '-c', 'kill -TERM $$').status, 143)
+
+  const shown = cli('inspect', path, '--contents', '--json=short')
+  assert.equal(shown.status, 0, shown.stderr)
+  const { contents } = JSON.parse(shown.stdout)
+  assert.deepEqual(
+    [contents.hostname, contents.osRelease.ID, contents.uses],
+    ['box', 'acme', ['container', 'portable-service']],
+  )
+  assert.match(cli('copy-from', path, 'home/mine').stdout, /^written$/)
+  assert.match(cli('list-files', path).stdout, /^home\/from-etc\/hostname$/m)
+  const line = /^\.\/etc\/hostname type=file mode=0644 uid=0 gid=0 size=4 sha256digest=([0-9a-f]{64})$/m.exec(
+    cli('digest', path).stdout,
+  )
+  assert.equal(line?.[1], run('sh', '-c', 'printf "box\\n" | sha256sum').slice(0, 64))
+  assert.equal(cli('validate', path, ...trust).status, 0)
+  // This kernel verifies no signatures: asked to, it is told so; not asked, the signature that we verified is enough.
+  assert.match(cli('attach', path, '--signature=kernel').stderr, /ERR_DDI_SIGNATURE_KERNEL/)
+  assert.match(cli('attach', path, '--signature=both', ...trust).stderr, /ERR_DDI_SIGNATURE_KERNEL/)
+  assert.equal(cli('validate', path, '--image-policy=root=signed').status, 3)
+})
+
+test('writes to memory, owners, policies of writing and executing', async () => {
+  using folder = temporaryFolder()
+  const tree = makeTree(folder.path)
+  const path = join(folder.path, 'image.raw')
+  const definitions = define(folder.path, { root: ['Type=root', 'Format=ext4', 'SizeMinBytes=32M', 'CopyFiles=/'] })
+  await buildImage(definitions, path, { root: tree })
+  const before = readFileSync(path)
+  const at = join(folder.path, 'mounted')
+  mkdirSync(at)
+  {
+    await using _ = await mountImage(path, at, { inMemoryOverlay: true })
+    writeFileSync(join(at, 'etc/new'), 'in memory')
+    assert.equal(readFileSync(join(at, 'etc/new'), 'utf8'), 'in memory')
+  }
+  assert.ok(readFileSync(path).equals(before))
+  {
+    await using _ = await mountImage(path, at, { owners: { inside: 0, outside: 100_000, count: 65_536 } })
+    assert.equal(statSync(join(at, 'etc/hostname')).uid, 100_000)
+  }
+  const wx = { writable: true, writeXorExecute: true, mountOptions: { root: 'exec' } } as const
+  await assert.rejects(mountImage(path, at, wx), { code: 'ERR_DDI_WRITABLE_EXECUTABLE' })
+  {
+    await using _ = await mountImage(path, at, {
+      writable: true,
+      writeXorExecute: true,
+      mountOptions: { root: 'noatime' },
+    })
+    for (const option of ['rw', 'noexec', 'noatime']) assert.ok(optionsAt(at).includes(option), option)
+    assert.equal(attempt('sh', '-c', '"$1"', 'sh', join(at, 'usr/bin/hello')).status, 126)
+  }
+  assert.equal(cli('copy-to', path, '/etc/hostname', 'etc/copied').status, 0)
+  assert.equal(cli('copy-from', path, 'etc/copied', join(folder.path, 'back')).status, 0)
+  assert.equal(readFileSync(join(folder.path, 'back'), 'utf8'), readFileSync('/etc/hostname', 'utf8'))
+  assert.match(cli('copy-from', path, 'none').stderr, /ERR_DDI_NOT_FOUND/)
+  assert.match(cli('copy-to', path, '/etc/hostname', 'none/x').stderr, /ERR_DDI_NOT_FOUND/)
+  assert.equal(attempt('e2fsck', '-fn', `${path}?offset=${MiB}`).status, 0)
+})
+
+test('links in an image lead nowhere out of it, and what has no place or no file system is refused', async () => {
+  using folder = temporaryFolder()
+  const tree = makeTree(folder.path)
+  const outside = join(folder.path, 'outside')
+  mkdirSync(outside)
+  writeFileSync(join(outside, 'secret'), 'SECRET=1\n')
+  run(
+    'sh',
+    '-c',
+    `cd '${tree}' && rm -r home etc/os-release && ln -s '${outside}' home && ln -s '${outside}/secret' etc/os-release && ln -s ../../../../../..${outside} up && ln -s '${outside}/secret' usr/lib/os-release`,
+  )
+  const path = join(folder.path, 'image.raw')
+  const definitions = define(folder.path, {
+    '10-root': ['Type=root', 'Format=ext4', 'SizeMinBytes=32M', 'CopyFiles=/'],
+    '20-home': ['Type=home', 'Format=ext4', 'SizeMinBytes=32M'],
+  })
+  await buildImage(definitions, path, { root: tree })
+  const at = join(folder.path, 'mounted')
+  mkdirSync(at)
+  await assert.rejects(mountImage(path, at), { code: 'ERR_DDI_MOUNT_POINT', message: /no folder \/home/ })
+  assert.ok(!readFileSync('/proc/self/mountinfo', 'utf8').includes(outside))
+  const policy = '--image-policy=root=unprotected:=ignore'
+  const shown = cli('inspect', path, '--contents', '--json=short', policy)
+  assert.equal(shown.status, 0, shown.stderr)
+  assert.deepEqual(JSON.parse(shown.stdout).contents.osRelease, {})
+  for (const name of ['etc/os-release', 'up/secret', 'home/secret'])
+    assert.match(cli('copy-from', path, name, policy).stderr, /ERR_DDI_NOT_FOUND/)
+  assert.match(cli('copy-to', path, '/etc/hostname', 'home/x', policy).stderr, /ERR_DDI_NOT_FOUND/)
+  assert.ok(!existsSync(join(outside, 'x')))
+  await assert.rejects(mountImage(path, join(folder.path, 'none')), { code: 'ERR_DDI_NOT_FOUND' })
+  const blank = join(folder.path, 'blank.raw')
+  makeGptImage(blank, 16 * MiB, [{ type: typeUuids.root, size: MiB }])
+  await assert.rejects(mountImage(blank, at), { code: 'ERR_DDI_FILE_SYSTEM' })
+})
+
+test('a usr image has a root in memory', async () => {
+  using folder = temporaryFolder()
+  const tree = makeTree(folder.path)
+  const path = join(folder.path, 'usr.raw')
+  await buildImage(define(folder.path, { usr: ['Type=usr', 'Format=squashfs', 'CopyFiles=/usr:/'] }), path, {
+    root: tree,
+  })
+  const at = join(folder.path, 'mounted')
+  mkdirSync(at)
+  await mountImage(path, at)
+  assert.ok(existsSync(join(at, 'usr/bin/hello')))
+  assert.equal((await unmountImage(path)).length, 1)
+  assert.ok(!existsSync(join(at, 'usr')))
+})
+
+test('a LUKS volume opens by passphrase and key file, and closes with its image', async () => {
+  using folder = temporaryFolder()
+  const tree = makeTree(folder.path)
+  const path = join(folder.path, 'image.raw')
+  const passphrase = join(folder.path, 'passphrase')
+  const locked = join(folder.path, 'locked')
+  writeFileSync(passphrase, 'secret')
+  run('truncate', '--size=48M', locked)
+  run(
+    ...([
+      'cryptsetup',
+      'luksFormat',
+      '--batch-mode',
+      '--type=luks2',
+      '--pbkdf=pbkdf2',
+      '--pbkdf-force-iterations=1000',
+      locked,
+      passphrase,
+    ] as const),
+  )
+  run('cryptsetup', 'open', '--key-file', passphrase, locked, 'to-fill')
+  run('mkfs.ext4', '-q', '/dev/mapper/to-fill')
+  run('cryptsetup', 'close', 'to-fill')
+  run('cp', locked, join(tree, 'locked'))
+  await buildImage(
+    define(folder.path, {
+      '10-root': ['Type=root', 'Format=erofs', 'CopyFiles=/'],
+      '20-home': ['Type=home', `CopyBlocks=/locked`],
+    }),
+    path,
+    { root: tree },
+  )
+  const at = join(folder.path, 'mounted')
+  mkdirSync(at)
+  assert.match(cli('mount', path, at).stderr, /ERR_DDI_LOCKED/)
+  const wrong = join(folder.path, 'wrong')
+  writeFileSync(wrong, 'none')
+  assert.match(cli('mount', path, at, `--passphrase-file=${wrong}`).stderr, /ERR_DDI_PASSPHRASE/)
+  for (const option of ['--passphrase-file', '--key-file']) {
+    const { status, stderr, stdout } = cli('mount', path, at, `${option}=${passphrase}`, '--read-write')
+    assert.equal(status, 0, stderr)
+    assert.match(stdout, /^home +\S+ +\/dev\/mapper\/ddi-image@\w+-home-luks +ext4 +no/m)
+    writeFileSync(join(at, 'home/file'), 'x')
+    assert.match(cli('list').stdout, /home-luks/)
+    assert.equal(cli('umount', at).status, 0)
+  }
+})
+
+test('killed at any time, a mount leaves nothing that umount does not undo', async () => {
+  using folder = temporaryFolder()
+  const { path } = await makeImage(folder.path)
+  const at = join(folder.path, 'mounted')
+  mkdirSync(at)
+  for (let round = 0; round < 10; round++) {
+    const child = spawn(process.execPath, [cliPath, 'mount', path, at, '--read-write'], { stdio: 'ignore' })
+    const ended = once(child, 'exit')
+    await sleep(300 + 150 * round)
+    child.kill('SIGKILL')
+    await ended
+    const { status, stderr } = cli('umount', at)
+    assert.ok(status === 0 || /ERR_DDI_NOT_ATTACHED/.test(stderr), stderr)
+    assertNothingLeft()
+  }
+})
