@@ -124,7 +124,7 @@ export interface Addon {
   blockResizePartition(fd: number, device: string, number: number, start: number, length: number): Promise<void>
   /** BLKPG_DEL_PARTITION */
   blockDeletePartition(fd: number, device: string, number: number): Promise<void>
-  /** fallocate(2) with FALLOC_FL_INSERT_RANGE, in bytes; EOPNOTSUPP where the file system cannot */
+  /** fallocate(2) with FALLOC_FL_INSERT_RANGE, in bytes; ENOTSUP where the file system cannot */
   insertRange(fd: number, path: string, offset: number, length: number): Promise<void>
   /** flock(2), exclusive and without waiting; EAGAIN where another process holds it. Given up with the descriptor. */
   lockExclusively(fd: number, path: string): Promise<void>

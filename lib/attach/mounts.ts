@@ -9,6 +9,8 @@ export interface Mount {
   readonly device: string
   readonly path: string
   readonly type: string
+  /** What was mounted, as whoever mounted it named it. */
+  readonly source: string
 }
 
 /** All mounts, in the order in which they were made. */
@@ -25,7 +27,8 @@ export async function listMounts(): Promise<readonly Mount[]> {
     ]
     // The kernel spells spaces and their like in octal.
     const plain = path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
-    return { id: Number(id), parent: Number(parent), device, path: plain, type: rest[rest.indexOf('-') + 1]! }
+    const [type, source] = rest.slice(rest.indexOf('-') + 1) as [string, string]
+    return { id: Number(id), parent: Number(parent), device, path: plain, type, source }
   })
 }
 

@@ -74,7 +74,7 @@ export async function growAround(path: string, start: number, size: number): Pro
     return new OpenFile(path, handle, 'file', size)
   } catch (error) {
     await handle.close()
-    if (['EOPNOTSUPP', 'EINVAL', 'ENOSYS'].includes(systemCode(error) ?? '')) return undefined
+    if (['ENOTSUP', 'EINVAL', 'ENOSYS'].includes(systemCode(error) ?? '')) return undefined
     throw systemError(error, `cannot grow ${path}`, noSpace)
   }
 }

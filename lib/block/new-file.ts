@@ -67,7 +67,7 @@ async function giveName(temporary: string, path: string): Promise<void> {
   } catch (error) {
     const code = systemCode(error)
     if (code === 'EEXIST') throw exists(path)
-    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK'].includes(code ?? '')) throw error
+    if (!['EPERM', 'ENOTSUP', 'EMLINK'].includes(code ?? '')) throw error
     await refuseExisting(path)
     await rename(temporary, path)
   }

@@ -77,6 +77,11 @@ export function mountName(imagePath: string, directory: string): string {
   return `${attachmentName(imagePath).slice(0, 31)}${mountMark(directory)}`
 }
 
+/** How the root in memory of an attachment is named among mounts. */
+export function memoryRoot(attachment: string): string {
+  return `ddi:${attachment}`
+}
+
 /** What the names of attachments that are mounted on a folder end with. @param directory without links */
 export function mountMark(directory: string): string {
   return `@${createHash('sha256').update(directory).digest('hex').slice(0, 8)}`
@@ -114,7 +119,7 @@ export async function mountImage(path: string, directory: string, options: Mount
     const mounted: MountedVolume[] = []
     const onLoop = image.bases[0]?.kind === 'file'
     if (!order.some(({ designator }) => designator === 'root'))
-      await mountAt('tmpfs', target, 'tmpfs', mountFlags.noSuid | mountFlags.noDev, 'mode=0755')
+      await mountAt(memoryRoot(name), target, 'tmpfs', mountFlags.noSuid | mountFlags.noDev, 'mode=0755')
     for (const { designator, where, volume } of order) {
       throwIfAborted(options.signal)
       const place = designator === 'root' ? target : await findPlace(target, designator, where, mounted, path)

@@ -5,7 +5,7 @@ import { formatDevice } from '../attach/device-mapper.js'
 import { type FoundAttachment, findAttachments } from '../attach/list.js'
 import { listMounts, type Mount } from '../attach/mounts.js'
 import { DdiError, systemError } from '../errors.js'
-import { mountMark } from './mount.js'
+import { memoryRoot, mountMark } from './mount.js'
 
 /**
  * Unmounts images, and detaches them: also what a `mountImage` left that was killed.
@@ -63,8 +63,8 @@ function topmost(mounts: readonly Mount[], ours: readonly Mount[]): Mount | unde
   return mounts.filter(({ id }) => ids.has(id)).at(-1)
 }
 
-/** An image without a root has one in memory, which no device tells of: it is the empty one on the folder itself. */
+/** An image without a root has one in memory, which no device tells of. */
 async function dropMemoryRoots({ name }: FoundAttachment): Promise<void> {
-  for (const { path, type } of [...(await listMounts())].reverse())
-    if (type === 'tmpfs' && name.endsWith(mountMark(path))) await addon().unmount(path, unmountFlags.noFollow)
+  for (const { path, source } of [...(await listMounts())].reverse())
+    if (source === memoryRoot(name)) await addon().unmount(path, unmountFlags.noFollow)
 }

@@ -217,6 +217,15 @@ test('a usr image has a root in memory', async () => {
   assert.ok(existsSync(join(at, 'usr/bin/hello')))
   assert.equal((await unmountImage(path)).length, 1)
   assert.ok(!existsSync(join(at, 'usr')))
+  // Somebody’s own file system in memory there stays.
+  run('mount', '-t', 'tmpfs', 'tmpfs', at)
+  try {
+    await mountImage(path, at)
+    assert.equal((await unmountImage(at)).length, 1)
+    assert.match(run('findmnt', '--noheadings', '--output', 'SOURCE', at), /^tmpfs$/m)
+  } finally {
+    run('umount', at)
+  }
 })
 
 test('a LUKS volume opens by passphrase and key file, and closes with its image', async () => {

@@ -1,0 +1,60 @@
+// Reading the files of images without privileges.
+import assert from 'node:assert/strict'
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { parseOsRelease } from '../../lib/image/os-release.js'
+import { buildImage } from '../../lib/index.js'
+import { attempt, cliPath, run, temporaryFolder } from '../support/run.js'
+
+/** Runs `ddi-attach` as nobody. */
+const asNobody = (...args: string[]) =>
+  attempt('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, cliPath, ...args)
+
+test('erofs, squashfs and ext4 are read by their own tools, which is said; others need privileges', async () => {
+  using folder = temporaryFolder()
+  chmodSync(folder.path, 0o777)
+  const tree = join(folder.path, 'tree')
+  mkdirSync(join(tree, 'etc'), { recursive: true })
+  mkdirSync(join(tree, 'usr/lib/extension-release.d'), { recursive: true })
+  writeFileSync(join(tree, 'usr/lib/os-release'), 'ID=acme\nNAME="Acme \\"OS\\""\n')
+  writeFileSync(join(tree, 'usr/lib/extension-release.d/extension-release.erofs'), 'ID=acme\nSYSEXT_SCOPE=initrd\n')
+  writeFileSync(join(tree, 'etc/hostname'), '# a box\nbox\n')
+  symlinkSync('/etc/shadow', join(tree, 'etc/os-release'))
+  const tools = { erofs: 'fsck.erofs', squashfs: 'unsquashfs', ext4: 'debugfs' }
+  for (const [format, tool] of Object.entries(tools)) {
+    const definitions = join(folder.path, `${format}.d`)
+    mkdirSync(definitions)
+    writeFileSync(
+      join(definitions, 'root.conf'),
+      ['[Partition]', 'Type=root', `Format=${format}`, 'CopyFiles=/', ''].join('\n'),
+    )
+    const path = join(folder.path, `${format}.raw`)
+    await buildImage(definitions, path, { root: tree })
+    const shown = asNobody('inspect', path, '--contents', '--json=short')
+    assert.equal(shown.status, 0, shown.stderr)
+    assert.match(shown.stderr, new RegExp(`read by ${tool}`))
+    const { contents } = JSON.parse(shown.stdout)
+    assert.deepEqual([contents.hostname, contents.osRelease.NAME ?? null], ['box', 'Acme "OS"'])
+    assert.deepEqual(contents.uses, format === 'erofs' ? ['sysext-initrd'] : [])
+    assert.match(asNobody('list-files', path).stdout, /^etc\/hostname$/m)
+    assert.equal(asNobody('copy-from', path, 'etc/hostname').stdout, '# a box\nbox\n')
+    assert.match(asNobody('copy-from', path, 'etc/os-release').stderr, /ERR_DDI_NOT_FOUND/)
+    assert.match(asNobody('copy-to', path, '/etc/hostname', 'etc/x').stderr, /ERR_DDI_PERMISSION/)
+  }
+  assert.equal(run('ls', '-A', folder.path).includes('.new'), false)
+})
+
+test('os-release as the shell would read it', () => {
+  const text = ['# comment', 'A=1', "B='x y'", 'C="a \\"q\\" \\$d \\\\"', ' D=late ', 'no line', 'E=', 'F=x=y'].join(
+    '\n',
+  )
+  assert.deepEqual(Object.fromEntries(parseOsRelease(text)), {
+    A: '1',
+    B: 'x y',
+    C: 'a "q" $d \\',
+    D: 'late',
+    E: '',
+    F: 'x=y',
+  })
+})
