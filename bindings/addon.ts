@@ -248,11 +248,21 @@ function load(): Addon {
   }
 }
 
+/** Errors of <asm-generic/errno.h> that libuv has no names for. */
+const linuxErrors: Readonly<Record<number, string>> = {
+  65: 'ENOPKG',
+  117: 'EUCLEAN',
+  126: 'ENOKEY',
+  127: 'EKEYEXPIRED',
+  128: 'EKEYREVOKED',
+  129: 'EKEYREJECTED',
+}
+
 /** Gives rejections what Node’s own system errors have: `code` and a message with the error’s name. */
 function withErrorCodes(native: Addon): Addon {
   const name = (error: NodeJS.ErrnoException) => {
     if (typeof error.errno === 'number') {
-      error.code = getSystemErrorName(error.errno)
+      error.code = linuxErrors[-error.errno] ?? getSystemErrorName(error.errno)
       error.message = `${error.code}, ${error.message}`
     }
     throw error

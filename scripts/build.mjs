@@ -37,7 +37,7 @@ buildSync({
   platform: 'node',
   target: 'node20',
   // Native modules find their own files, and pkijs does not survive bundling.
-  external: ['ffi-rs', 'node-gyp-build', 'pkijs'],
+  external: ['asn1js', 'ffi-rs', 'node-gyp-build', 'pkijs'],
   // Commander and its like are written for require().
   banner: {
     js: "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);",

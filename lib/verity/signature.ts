@@ -121,8 +121,15 @@ export async function signRootHash(
     ],
   })
   await signed.sign(await importKey(privateKey), 0, 'SHA-256', content)
+  // PKCS#7 names the key’s algorithm alone, and the kernel’s parser knows RSA signatures by no other name.
+  if (privateKey.asymmetricKeyType === 'rsa') signed.signerInfos[0]!.signatureAlgorithm = await rsaEncryption(pkijs)
   const info = new pkijs.ContentInfo({ contentType: pkijs.ContentInfo.SIGNED_DATA, content: signed.toSchema(true) })
   return new Uint8Array(info.toSchema().toBER(false))
+}
+
+async function rsaEncryption(pkijs: Pkijs) {
+  const { Null } = await import('asn1js')
+  return new pkijs.AlgorithmIdentifier({ algorithmId: '1.2.840.113549.1.1.1', algorithmParams: new Null() })
 }
 
 const curves: Readonly<Record<string, string>> = { prime256v1: 'P-256', secp384r1: 'P-384', secp521r1: 'P-521' }
