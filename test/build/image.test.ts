@@ -159,6 +159,13 @@ test('the definitions that systemd-repart builds come to its types, UUIDs, label
       contents(at('ours.raw'), ours[index]!, `ours.${name}`),
       contents(at('theirs.raw'), theirs[index]!, `theirs.${name}`),
     )
+  const [data, tree] = [1, 2].map((index) => {
+    const part = at(`${index}.part`)
+    const { start, size } = ours[index]!
+    run('dd', `if=${at('ours.raw')}`, `of=${part}`, 'bs=512', `skip=${start}`, `count=${size}`, 'status=none')
+    return part
+  }) as [string, string]
+  run('veritysetup', 'verify', data, tree, /^root hash (\w+)$/m.exec(built.stdout)![1]!)
   assert.match(run('sgdisk', '--verify', at('ours.raw')), /No problems found/)
   assert.match(run('systemd-dissect', '--no-pager', at('ours.raw')), /root/)
   // The signature is over the root hash, and the record's padding is that of systemd-repart.

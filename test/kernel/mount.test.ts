@@ -131,6 +131,40 @@ test('a built, signed image: mounted, used, run with, unmounted', async () => {
   assert.equal(cli('validate', path, '--image-policy=root=signed').status, 3)
 })
 
+test('inspect --contents tells of a Debian tree what systemd-dissect tells', async () => {
+  using folder = temporaryFolder()
+  const tree = join(folder.path, 'debian')
+  mkdirSync(join(tree, 'etc'), { recursive: true })
+  mkdirSync(join(tree, 'usr/lib/systemd'), { recursive: true })
+  run('cp', '/usr/lib/os-release', join(tree, 'usr/lib/os-release'))
+  symlinkSync('../usr/lib/os-release', join(tree, 'etc/os-release'))
+  writeFileSync(join(tree, 'etc/hostname'), 'debian\n')
+  writeFileSync(join(tree, 'etc/machine-id'), `${'0123456789abcdef'.repeat(2)}\n`)
+  writeFileSync(join(tree, 'etc/machine-info'), 'PRETTY_HOSTNAME="A box"\n')
+  writeFileSync(join(tree, 'usr/lib/systemd/systemd'), '')
+  const path = join(folder.path, 'debian.raw')
+  await buildImage(
+    define(folder.path, { root: ['Type=root', 'Format=ext4', 'SizeMinBytes=32M', 'CopyFiles=/'] }),
+    path,
+    { root: tree },
+  )
+  const theirs = run('systemd-dissect', '--no-pager', path)
+  const ours = JSON.parse(cli('inspect', path, '--contents', '--json=short').stdout).contents
+  assert.match(theirs, new RegExp(`Hostname: ${ours.hostname}\n`))
+  assert.equal(/Machine ID: (\S+)/.exec(theirs)![1]!.replaceAll('-', ''), ours.machineId)
+  const lines = theirs.split('\n')
+  const fields = (title: string) => {
+    const first = lines.findIndex((line) => line.includes(`${title}: `))
+    const rest = lines.slice(first + 1)
+    const end = rest.findIndex((line) => !/^ {12,}\S+=/.test(line))
+    return [lines[first]!.split(': ')[1]!, ...rest.slice(0, end)].map((line) => line.trim())
+  }
+  const listed = (group: object) => Object.entries(group).map(([name, value]) => `${name}=${value}`)
+  assert.deepEqual(listed(ours.osRelease), fields('OS Release'))
+  assert.deepEqual(listed(ours.machineInfo), fields('Mach. Info'))
+  assert.equal(/✓ bootable system for container/.test(theirs), ours.uses.includes('container'))
+})
+
 test('writes to memory, owners, policies of writing and executing', async () => {
   using folder = temporaryFolder()
   const tree = makeTree(folder.path)
