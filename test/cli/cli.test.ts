@@ -184,7 +184,7 @@ test('completion scripts are good shell and know every verb', () => {
 test('the man page knows every verb, option and exit status', () => {
   const page = readFileSync(join(packageRoot, 'dist/ddi-attach.8'), 'utf8').replaceAll('\\-', '-')
   const script = cli('completion', 'bash').stdout
-  const verbs = script.match(/words="(attach [a-z ]+) --help/)![1]!.split(' ')
+  const verbs = script.match(/words="(attach [a-z -]+) --help/)![1]!.split(' ')
   const options = new Set(script.match(/--[a-z-]+/g))
   for (const word of [...verbs, ...options]) assert.ok(page.includes(word), word)
   const { stderr } = attempt(
