@@ -56,6 +56,8 @@ export {
   plan,
   type VerityNode,
 } from './plan/plan.js'
+export type { VerifyMode } from './pull/checksums.js'
+export { type PulledImage, type PullOptions, pullRaw } from './pull/pull.js'
 export type { HashAlgorithm, Superblock } from './verity/superblock.js'
 export type { BadBlocks } from './verity/verify.js'
 export type { CreateOptions, Disk } from './volume/disk.js'

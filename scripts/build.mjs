@@ -36,8 +36,8 @@ buildSync({
   format: 'esm',
   platform: 'node',
   target: 'node20',
-  // Native modules find their own files, and pkijs does not survive bundling.
-  external: ['asn1js', 'ffi-rs', 'node-gyp-build', 'pkijs'],
+  // Native modules find their own files, and the others are loaded where they are needed, if ever.
+  external: ['asn1js', 'ffi-rs', 'node-gyp-build', 'openpgp', 'pkijs', 'undici', 'zstd-napi'],
   // Commander and its like are written for require().
   banner: {
     js: "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);",

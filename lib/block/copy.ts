@@ -23,15 +23,15 @@ export async function copy(
     throwIfAborted(signal)
     const bytes = await from.read(done, Math.min(step, from.size - done))
     if (!sparse) await to.write(done, bytes)
-    else for (const { start, end } of written(bytes)) await to.write(done + start, bytes.subarray(start, end))
+    else for (const { start, end } of nonzeroRuns(bytes)) await to.write(done + start, bytes.subarray(start, end))
     done += bytes.length
     onProgress?.(done, from.size)
   }
   await to.flush()
 }
 
-/** The runs of pages that are not all zeroes. */
-function* written(bytes: Uint8Array): Generator<{ start: number; end: number }> {
+/** The runs of pages that are not all zeroes; at most 4 MiB. */
+export function* nonzeroRuns(bytes: Uint8Array): Generator<{ start: number; end: number }> {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   let start: number | undefined
   for (let at = 0; at < bytes.length; at += page) {

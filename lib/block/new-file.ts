@@ -37,9 +37,7 @@ export async function writeNewFile<Result>(
     } finally {
       await target.close()
     }
-    if (replace) await rename(temporary, path)
-    else await giveName(temporary, path)
-    await flushFolder(folder)
+    await giveName(temporary, path, replace)
     return result
   } catch (error) {
     throw systemError(error, `cannot make ${path}`)
@@ -52,7 +50,8 @@ function exists(path: string): DdiError {
   return new DdiError('ERR_DDI_EXISTS', `${path} exists: remove it, or say that it may be replaced`)
 }
 
-async function refuseExisting(path: string): Promise<void> {
+/** @throws ERR_DDI_EXISTS */
+export async function refuseExisting(path: string): Promise<void> {
   const there = await access(path).then(
     () => true,
     () => false,
@@ -60,8 +59,18 @@ async function refuseExisting(path: string): Promise<void> {
   if (there) throw exists(path)
 }
 
-/** A link, unlike a renaming, replaces nothing; where there are no links, a look just before has to do. */
-async function giveName(temporary: string, path: string): Promise<void> {
+/**
+ * Gives a file its final name, and makes that last. A link, unlike a renaming, replaces nothing; where there are no links, a
+ * look just before has to do. The name before may be left.
+ * @throws ERR_DDI_EXISTS unless `replace`
+ */
+export async function giveName(temporary: string, path: string, replace: boolean): Promise<void> {
+  if (replace) await rename(temporary, path)
+  else await nameNew(temporary, path)
+  await flushFolder(dirname(path))
+}
+
+async function nameNew(temporary: string, path: string): Promise<void> {
   try {
     await link(temporary, path)
   } catch (error) {

@@ -1,4 +1,4 @@
-import { lstat, mkdir, opendir, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { lstat, lutimes, mkdir, opendir, readdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { dirname, join, posix, relative } from 'node:path'
 import { DdiError, systemCode } from '../errors.js'
 import { runTool } from '../tool.js'
@@ -18,8 +18,9 @@ export function fitsContents(format: BuildFormat): format is 'erofs' | 'squashfs
 }
 
 function timeEnvironment(epoch: number | null): Record<string, string> {
-  // mke2fs knows its own variable, the others the common one.
-  return epoch === null ? {} : { SOURCE_DATE_EPOCH: String(epoch), E2FSPROGS_FAKE_TIME: String(epoch), TZ: 'UTC' }
+  const time = String(epoch)
+  // The tools of ext4 know their own variables, the others the common one.
+  return epoch === null ? {} : { SOURCE_DATE_EPOCH: time, E2FSPROGS_FAKE_TIME: time, E2FSCK_TIME: time, TZ: 'UTC' }
 }
 
 /**
@@ -169,7 +170,10 @@ async function setExt4Times(path: string, epoch: number, signal?: AbortSignal): 
         commands.push(`set_inode_field <${inode}> ${time} @${epoch}`)
   const script = `${path}.times`
   await writeFile(script, `${commands.join('\n')}\n`)
-  await runTool({ command: ['debugfs', '-w', '-f', script, path], package: 'e2fsprogs' }, signal)
+  await runTool(
+    { command: ['debugfs', '-w', '-f', script, path], package: 'e2fsprogs', env: timeEnvironment(epoch) },
+    signal,
+  )
   await rm(script)
 }
 
@@ -177,10 +181,18 @@ async function setExt4Times(path: string, epoch: number, signal?: AbortSignal): 
  * Makes a file system as small as its contents allow.
  * @returns nothing; the file has its size
  */
-export async function shrinkFileSystem(path: string, format: BuildFormat, signal?: AbortSignal): Promise<void> {
+export async function shrinkFileSystem(
+  path: string,
+  format: BuildFormat,
+  epoch: number | null,
+  signal?: AbortSignal,
+): Promise<void> {
   if (format !== 'ext4') return
   const run = (...command: [string, ...string[]]) =>
-    runTool({ command, package: 'e2fsprogs', accepted: command[0] === 'e2fsck' ? [1] : [] }, signal)
+    runTool(
+      { command, package: 'e2fsprogs', env: timeEnvironment(epoch), accepted: command[0] === 'e2fsck' ? [1] : [] },
+      signal,
+    )
   await run('e2fsck', '-fp', path)
   await run('resize2fs', '-M', path)
   const report = await run('dumpe2fs', '-h', path)
@@ -194,6 +206,7 @@ export async function shrinkFileSystem(path: string, format: BuildFormat, signal
  * Puts together what goes into a file system.
  * @param root what the sources of the definition are within
  * @param stage a folder to be made, where the tree cannot be taken as it is
+ * @param epoch seconds since 1970 for the times of what is put together; null: as they are
  * @returns the folder to take; null where nothing goes in
  * @throws ERR_DDI_DEFINITION where a source is missing, or a target leads through a symbolic link; ERR_DDI_TOOL
  */
@@ -201,6 +214,7 @@ export async function stageTree(
   definition: PartitionDefinition,
   root: string,
   stage: string,
+  epoch: number | null,
   signal?: AbortSignal,
 ): Promise<string | null> {
   const { copyFiles, excludeFiles, makeDirectories, path } = definition
@@ -227,7 +241,15 @@ export async function stageTree(
     await refuseLinks(stage, folder, path)
     await mkdir(join(stage, folder), { recursive: true, mode: 0o755 })
   }
+  if (epoch !== null) await setTimes(stage, epoch)
   return stage
+}
+
+/** Not every tool that fills a file system can be told a time: folders that we made have that of now. */
+async function setTimes(folder: string, epoch: number): Promise<void> {
+  for await (const { parentPath, name } of await opendir(folder, { recursive: true }))
+    await lutimes(join(parentPath, name), epoch, epoch)
+  await lutimes(folder, epoch, epoch)
 }
 
 async function exists(path: string): Promise<boolean> {

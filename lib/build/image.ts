@@ -178,7 +178,7 @@ async function draft(
     const { typeUuid, format, copyBlocks, minimize } = definition
     const earlier = drafts.filter((one) => one.definition.typeUuid === typeUuid).length
     const uuid = definition.uuid ?? partitionUuid(seed, typeUuid, earlier)
-    const tree = await stageTree(definition, root, `${work}.${index}.tree`, options.signal)
+    const tree = await stageTree(definition, root, `${work}.${index}.tree`, epochOf(options), options.signal)
     const one: Draft = {
       definition,
       label: definition.label ?? freeLabel(partitionTypeName(typeUuid) ?? 'linux-generic', drafts),
@@ -195,7 +195,7 @@ async function draft(
         ? 0
         : wholeGrains(Math.max(smallest[format]!, (tree === null ? 0 : await treeSize(tree)) * 2))
       await makeFileSystem(path, format, room, tree, identity(one, options), options.signal)
-      if (minimize) await shrinkFileSystem(path, format, options.signal)
+      if (minimize) await shrinkFileSystem(path, format, epochOf(options), options.signal)
       one.contents = { path, size: (await stat(path)).size }
     }
     drafts.push(one)
@@ -208,9 +208,13 @@ async function openedSize(path: string): Promise<number> {
   return file.size
 }
 
-function identity({ label, fileSystemUuid }: Draft, { epoch }: BuildOptions) {
+function identity({ label, fileSystemUuid }: Draft, options: BuildOptions) {
+  return { label, uuid: fileSystemUuid, epoch: epochOf(options) }
+}
+
+function epochOf({ epoch }: BuildOptions): number | null {
   const fromEnvironment = process.env['SOURCE_DATE_EPOCH']
-  return { label, uuid: fileSystemUuid, epoch: epoch ?? (fromEnvironment ? Number(fromEnvironment) : null) }
+  return epoch ?? (fromEnvironment ? Number(fromEnvironment) : null)
 }
 
 /** As systemd-repart names what has no label: by the type, and by a number where that is taken. */

@@ -85,6 +85,40 @@ export function program(): Command {
 
   addMountVerbs(ddi)
 
+  withJson(ddi.command('pull'))
+    .description(
+      'download an image, verified and resumable: it has its name only when all of it is checked and on the disk',
+    )
+    .argument('<url>', 'http, https or file; plain, or packed by xz, gzip, bzip2 or zstd')
+    .argument('[name]', 'of the image (default: from the URL)')
+    .option('--output <file>', 'the new file (default: NAME.raw where systemd looks for the class)')
+    .addOption(
+      new Option('--class <class>', 'what the image is for')
+        .choices(['machine', 'portable', 'sysext', 'confext'])
+        .default('machine'),
+    )
+    .option('--verify <how>', 'no, checksum (SHA256SUMS or URL.sha256), signature (of that), or a SHA-256', 'signature')
+    .option(
+      '--keyring <file>',
+      'OpenPGP keys for signatures (default: import-pubring in /etc/systemd or /usr/lib/systemd)',
+    )
+    .option('--root-hash <hex>', 'root hash that the image has to have')
+    .option('--max-size <size>', 'of the image, unpacked', '64G')
+    .option('--rate-limit <size>', 'bytes a second at most')
+    .option('--header <line>', 'more to ask with, NAME: VALUE; may be repeated', collect)
+    .option('--ca <file>', 'more certificate authorities, PEM')
+    .option('--read-only', 'nobody may write to the image')
+    .option('--force', 'replace an image that exists')
+    .addOption(new Option('--progress <how>', 'json: events, one a line, on standard error').choices(['json']))
+    .addHelpText(
+      'after',
+      examples(
+        'ddi-attach pull https://example.com/os_1.4.raw.xz',
+        'ddi-attach pull https://example.com/os_1.4.raw.xz --verify=checksum --output os.raw',
+      ),
+    )
+    .action(async (url, name, options) => (await import('./pull.js')).runPull(url, name, options))
+
   withJson(ddi.command('build'))
     .description('build an image from definitions of its partitions, repart.d(5)')
     .requiredOption('--definitions <folder>', 'with the definitions, *.conf')

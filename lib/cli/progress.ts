@@ -1,3 +1,5 @@
+import { formatSize } from './output.js'
+
 /** Reports progress in bytes; does nothing where stderr is no terminal. */
 export interface Progress {
   update(done: number, total: number): void
@@ -26,5 +28,40 @@ export async function progressBar(title: string): Promise<Progress> {
     stop() {
       if (started) bar.stop()
     },
+  }
+}
+
+/** Progress of a download, whose end the server may not tell. */
+export interface DownloadProgress {
+  update(done: number, total: number | null): void
+  stop(): void
+}
+
+const secondsBetweenLines = 5
+const secondsBetweenEvents = 0.2
+
+/** A bar where stderr is a terminal, else a line every few seconds; with `json` a JSON object a line. */
+export async function pullProgress(json: boolean): Promise<DownloadProgress> {
+  const bar = json || !process.stderr.isTTY ? undefined : await progressBar('downloading')
+  const began = performance.now()
+  let told = json ? 0 : began
+  let first: number | undefined
+  return {
+    update(done, total) {
+      first ??= done
+      if (bar) {
+        if (total !== null) bar.update(done, total)
+        return
+      }
+      const now = performance.now()
+      if (now - told < (json ? secondsBetweenEvents : secondsBetweenLines) * 1000) return
+      told = now
+      const rate = Math.round((done - first) / ((now - began) / 1000 || 1))
+      const line = json
+        ? JSON.stringify({ event: 'progress', done, total, rate })
+        : `ddi-attach: ${formatSize(done)}${total === null ? '' : ` of ${formatSize(total)}`}, ${formatSize(rate)} a second`
+      process.stderr.write(`${line}\n`)
+    },
+    stop: () => bar?.stop(),
   }
 }

@@ -1,0 +1,130 @@
+import { readFile } from 'node:fs/promises'
+import { posix } from 'node:path'
+import { DdiError, systemCode, systemError } from '../errors.js'
+import type { Transport } from './remote.js'
+
+/** What a download is held against: nothing, the server’s checksums, these under a signature, or a SHA-256 that is known. */
+export type VerifyMode = 'no' | 'checksum' | 'signature' | { readonly sha256: string }
+
+/** Where keyrings lie that systemd’s own tools trust, the first that is there counts. */
+export const keyringPaths = ['/etc/systemd/import-pubring', '/usr/lib/systemd/import-pubring'].flatMap((path) => [
+  `${path}.pgp`,
+  `${path}.gpg`,
+])
+
+const largestList = 4 * 1024 * 1024
+const largestSignature = 256 * 1024
+
+/**
+ * Finds the SHA-256 of a file in a list as sha256sum writes it (`HASH  NAME`, `HASH *NAME`) or BSD tools do (`SHA256 (NAME) = HASH`).
+ * @param name without folders; a name in the list may have some, if it is the only one that ends so
+ * @returns in lower case; undefined where it is not in the list
+ */
+export function findChecksum(text: string, name: string): string | undefined {
+  const rows = text.split(/\r?\n/).flatMap((line) => {
+    const [, hash, own] = /^([0-9a-f]{64})[ \t]+\*?(.+?)\s*$/i.exec(line) ?? []
+    const [, bsdName, bsdHash] = /^SHA256 \((.+)\) = ([0-9a-f]{64})\s*$/i.exec(line) ?? []
+    const found = hash ?? bsdHash
+    return found === undefined ? [] : [{ hash: found.toLowerCase(), name: own ?? bsdName! }]
+  })
+  const exact = rows.find((row) => row.name === name)
+  const [only, second] = rows.filter((row) => posix.basename(row.name) === name)
+  return exact?.hash ?? (second ? undefined : only?.hash)
+}
+
+/**
+ * Learns the SHA-256 that a download has to have.
+ * @param keyring path of OpenPGP keys, binary or armored. Default: the first of {@link keyringPaths}
+ * @returns undefined where nothing is to be verified
+ * @throws ERR_DDI_PULL_NO_CHECKSUM, ERR_DDI_PULL_SIGNATURE, ERR_DDI_PULL_KEYRING, and what the transport throws
+ */
+export async function expectedChecksum(
+  transport: Transport,
+  url: URL,
+  mode: VerifyMode,
+  keyring?: string,
+): Promise<string | undefined> {
+  if (mode === 'no') return undefined
+  if (typeof mode === 'object') return mode.sha256
+  const name = decodeURIComponent(posix.basename(url.pathname))
+  const beside = (file: string) => Object.assign(new URL(file, url), { search: '', hash: '' })
+  // A list for all files of the folder, or one for this file alone.
+  for (const list of [beside('SHA256SUMS'), beside(`${posix.basename(url.pathname)}.sha256`)]) {
+    const bytes = await transport.read(list, largestList)
+    if (!bytes) continue
+    if (mode === 'signature') await verifySignature(transport, list, bytes, keyring)
+    const text = Buffer.from(bytes).toString('utf8')
+    const alone = list.pathname.endsWith('.sha256')
+      ? /^\s*([0-9a-f]{64})\s*$/i.exec(text)?.[1]?.toLowerCase()
+      : undefined
+    const found = findChecksum(text, name) ?? alone
+    if (found !== undefined) return found
+  }
+  throw new DdiError(
+    'ERR_DDI_PULL_NO_CHECKSUM',
+    `beside ${url} neither SHA256SUMS nor ${name}.sha256 has a checksum of ${name}: see --verify`,
+  )
+}
+
+async function verifySignature(
+  transport: Transport,
+  list: URL,
+  bytes: Uint8Array,
+  keyring: string | undefined,
+): Promise<void> {
+  const openpgp = await import('openpgp')
+  const keys = await readKeyring(keyring)
+  const refuse = (what: string, cause?: unknown) =>
+    new DdiError('ERR_DDI_PULL_SIGNATURE', `${list}: ${what}`, { cause })
+  for (const ending of ['.gpg', '.asc']) {
+    const found = await transport.read(new URL(`${list.href}${ending}`), largestSignature)
+    if (!found) continue
+    const armored = Buffer.from(found).toString('latin1')
+    let parsed: Awaited<ReturnType<typeof openpgp.readSignature>>
+    try {
+      parsed = armored.startsWith('-----BEGIN')
+        ? await openpgp.readSignature({ armoredSignature: armored })
+        : await openpgp.readSignature({ binarySignature: Uint8Array.from(found) })
+    } catch (error) {
+      throw refuse(`its signature is malformed: ${(error as Error).message}`, error)
+    }
+    const message = await openpgp.createMessage({ binary: Uint8Array.from(bytes) })
+    const { signatures } = await openpgp.verify({ message, signature: parsed, verificationKeys: keys })
+    const reasons: string[] = []
+    for (const { verified } of signatures) {
+      try {
+        await verified
+        return
+      } catch (error) {
+        reasons.push((error as Error).message)
+      }
+    }
+    throw refuse(`nobody in the keyring signed it (${reasons.join('; ') || 'there is no signature'})`)
+  }
+  throw refuse('it is not signed: neither .gpg nor .asc is beside it')
+}
+
+async function readKeyring(path: string | undefined) {
+  const openpgp = await import('openpgp')
+  for (const one of path === undefined ? keyringPaths : [path]) {
+    let bytes: Buffer
+    try {
+      bytes = await readFile(one)
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') continue
+      throw systemError(error, `cannot read keyring ${one}`)
+    }
+    try {
+      const armored = bytes.toString('latin1')
+      return armored.startsWith('-----BEGIN')
+        ? await openpgp.readKeys({ armoredKeys: armored })
+        : await openpgp.readKeys({ binaryKeys: Uint8Array.from(bytes) })
+    } catch (error) {
+      throw new DdiError('ERR_DDI_PULL_KEYRING', `${one} is no keyring: ${(error as Error).message}`, { cause: error })
+    }
+  }
+  throw new DdiError(
+    'ERR_DDI_PULL_KEYRING',
+    `there is no keyring to verify signatures with: none of ${(path === undefined ? keyringPaths : [path]).join(', ')}; see --keyring and --verify`,
+  )
+}

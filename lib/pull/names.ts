@@ -1,0 +1,33 @@
+import { join, posix } from 'node:path'
+import { DdiError } from '../errors.js'
+
+/** What images are for, and where systemd looks for them. */
+export const imageClasses = {
+  machine: '/var/lib/machines',
+  portable: '/var/lib/portables',
+  sysext: '/var/lib/extensions',
+  confext: '/var/lib/confexts',
+} as const
+export type ImageClass = keyof typeof imageClasses
+
+const compressed = /\.(xz|gz|bz2|zst|zstd)$/
+const endings = /\.(raw|img|bin)$/
+
+/**
+ * The name of an image from its address, as systemd strips it: `…/os_1.4.raw.xz` is `os_1.4`.
+ * @throws ERR_DDI_NAME where what is left cannot name an image
+ */
+export function imageName(url: URL, given?: string): string {
+  const name = given ?? decodeURIComponent(posix.basename(url.pathname)).replace(compressed, '').replace(endings, '')
+  if (!/^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}$/.test(name))
+    throw new DdiError(
+      'ERR_DDI_NAME',
+      `${JSON.stringify(name)} cannot name an image: up to 64 of A-Z a-z 0-9 _ . + -, a letter, digit or _ first`,
+    )
+  return name
+}
+
+/** Where a raw image of a class goes. */
+export function imagePath(kind: ImageClass, name: string): string {
+  return join(imageClasses[kind], `${name}.raw`)
+}

@@ -1,0 +1,282 @@
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { Dispatcher } from 'undici'
+import { DdiError, systemError, throwIfAborted } from '../errors.js'
+
+export interface TransportOptions {
+  /** More request headers. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** More certificates to trust, PEM. */
+  readonly authorities?: string
+  /** For connecting, for the headers of an answer, and for each next byte, in milliseconds. */
+  readonly timeouts?: { readonly connect?: number; readonly headers?: number; readonly stall?: number }
+  /** How often in a row a transfer that makes no progress is begun again. Default: 5. */
+  readonly retries?: number
+  /** Bytes a second at most. Default: any. */
+  readonly rateLimit?: number
+  readonly signal?: AbortSignal
+}
+
+/** What identifies one state of a file on a server, for resuming. */
+export type Validator = string
+
+/** A file on a server, as its next bytes come. */
+export interface Download {
+  /** Where these bytes begin. 0 although more was asked for: the file is another than before. */
+  readonly start: number
+  /** Of the whole file, where the server says; in bytes. */
+  readonly size: number | null
+  readonly validator: Validator | null
+  /** From `start` to the end; broken connections are taken up again. */
+  readonly bytes: AsyncIterable<Uint8Array>
+}
+
+const mostRedirects = 10
+const firstDelay = 250
+const longestDelay = 8_000
+
+/** Where bytes come from: a file, or an HTTP server. */
+export interface Transport extends AsyncDisposable {
+  /**
+   * Begins a download.
+   * @param from take it up at this byte, if the file is still that of `validator`
+   * @throws ERR_DDI_PULL_NOT_FOUND, ERR_DDI_PULL_RESPONSE, ERR_DDI_PULL_REDIRECT, ERR_DDI_PULL_BROKEN
+   */
+  download(url: URL, from?: number, validator?: Validator | null): Promise<Download>
+  /** A short file, whole; undefined where there is none. @throws as `download`, and where it has more than `most` bytes */
+  read(url: URL, most: number): Promise<Uint8Array | undefined>
+}
+
+interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly body: AsyncIterable<Uint8Array> & { destroy?(): void }
+}
+
+/** Opens a transport: http, https and file, proxies as the environment says. @throws ERR_DDI_USAGE for other schemes */
+export async function openTransport(options: TransportOptions = {}): Promise<Transport> {
+  const { retries = 5, signal } = options
+  const dispatcher = await makeDispatcher(options)
+  const { request } = await import('undici')
+
+  /** One request, its redirects followed. */
+  async function ask(url: URL, headers: Record<string, string>): Promise<Answer> {
+    let at = url
+    for (let redirects = 0; ; redirects++) {
+      if (redirects > mostRedirects)
+        throw new DdiError('ERR_DDI_PULL_REDIRECT', `${url} redirects more than ${mostRedirects} times`)
+      const sameHost = at.host === url.host
+      // What is meant for one host is not told another.
+      const sent = { 'user-agent': 'ddi', ...(sameHost && options.headers), ...headers }
+      const answer = await request(at, { dispatcher, headers: sent, ...(signal && { signal }) })
+      // Whoever reads it gets its error; one that nobody reads is nobody's.
+      answer.body.on('error', () => {})
+      if (![301, 302, 303, 307, 308].includes(answer.statusCode))
+        return { status: answer.statusCode, headers: answer.headers, body: answer.body as never }
+      await answer.body.dump()
+      const location = answer.headers['location']
+      if (typeof location !== 'string' || !URL.canParse(location, at.href))
+        throw new DdiError('ERR_DDI_PULL_REDIRECT', `${at} redirects to nowhere`)
+      const next = new URL(location, at)
+      if (!['http:', 'https:'].includes(next.protocol) || (at.protocol === 'https:' && next.protocol === 'http:'))
+        throw new DdiError('ERR_DDI_PULL_REDIRECT', `${at} redirects to ${next}, which is less safe`)
+      at = next
+    }
+  }
+
+  /** Begins at `from`, or at 0 where the file is not that of the validator any more. */
+  async function begin(
+    url: URL,
+    from: number,
+    validator: Validator | null,
+  ): Promise<Download & { readonly answer: Answer }> {
+    const resuming = from > 0 && validator !== null
+    const range: Record<string, string> = resuming ? { range: `bytes=${from}-`, 'if-range': validator } : {}
+    const answer = await ask(url, { 'accept-encoding': 'identity', ...range })
+    const { status, headers, body } = answer
+    const refuse = (code: 'ERR_DDI_PULL_NOT_FOUND' | 'ERR_DDI_PULL_RESPONSE' | 'ERR_DDI_PULL_BROKEN', what: string) => {
+      body.destroy?.()
+      return new DdiError(code, `${url}: ${what}`)
+    }
+    const found = validatorOf(headers)
+    if (status === 404 || status === 410)
+      throw refuse('ERR_DDI_PULL_NOT_FOUND', `the server has no such file (${status})`)
+    // A server that is overloaded may have it later.
+    if (status === 429 || status >= 500) throw refuse('ERR_DDI_PULL_BROKEN', `the server answers ${status}`)
+    if (status === 416 && resuming) return { start: from, size: from, validator, bytes: nothing(), answer }
+    if (status === 206) {
+      const [, start, , size] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(String(headers['content-range'] ?? '')) ?? []
+      if (Number(start) !== from)
+        throw refuse(
+          'ERR_DDI_PULL_RESPONSE',
+          `bytes from ${from} were asked for, and the server sends ${String(headers['content-range'])}`,
+        )
+      return {
+        start: from,
+        size: size === undefined || size === '*' ? null : Number(size),
+        validator: found ?? validator,
+        bytes: body,
+        answer,
+      }
+    }
+    if (status !== 200) throw refuse('ERR_DDI_PULL_RESPONSE', `the server answers ${status}`)
+    if (/^text\/html\b/.test(String(headers['content-type'] ?? '')))
+      throw refuse('ERR_DDI_PULL_RESPONSE', 'the server sends a web page, not an image')
+    const length = headers['content-length']
+    return { start: 0, size: typeof length === 'string' ? Number(length) : null, validator: found, bytes: body, answer }
+  }
+
+  async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+  async function delay(attempt: number): Promise<void> {
+    const longest = Math.min(longestDelay, firstDelay * 2 ** attempt)
+    await sleep(longest / 2 + (Math.random() * longest) / 2, undefined, signal ? { signal } : {})
+  }
+
+  /** Begins, and begins again where the network does not let it. */
+  async function beginPatiently(url: URL, from: number, validator: Validator | null): Promise<Download> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await begin(url, from, validator)
+      } catch (error) {
+        throwIfAborted(signal)
+        const broken = !(error instanceof DdiError) || error.code === 'ERR_DDI_PULL_BROKEN'
+        if (!broken || attempt >= retries) throw brokenError(url, error)
+        await delay(attempt)
+      }
+    }
+  }
+
+  /** Goes on where a connection breaks; the limits of the rate hold over all of it. */
+  async function* withoutBreaks(url: URL, first: Download): AsyncGenerator<Uint8Array> {
+    let current = first
+    let at = first.start
+    let skip = 0
+    const began = performance.now()
+    let sent = 0
+    for (let failures = 0; ; ) {
+      try {
+        for await (const chunk of current.bytes) {
+          throwIfAborted(signal)
+          const bytes = skip > 0 ? chunk.subarray(Math.min(skip, chunk.length)) : chunk
+          skip -= chunk.length - bytes.length
+          if (bytes.length === 0) continue
+          failures = 0
+          at += bytes.length
+          sent += bytes.length
+          if (first.size !== null && at > first.size)
+            throw new DdiError(
+              'ERR_DDI_PULL_RESPONSE',
+              `${url} has more than the ${first.size} bytes that the server told`,
+            )
+          yield bytes
+          const early =
+            options.rateLimit === undefined ? 0 : (sent / options.rateLimit) * 1000 - (performance.now() - began)
+          if (early > 5) await sleep(early, undefined, signal ? { signal } : {})
+        }
+        if (first.size === null || at === first.size) return
+        throw new DdiError('ERR_DDI_PULL_BROKEN', `${url}: the server sent ${at} of ${first.size} bytes`)
+      } catch (error) {
+        throwIfAborted(signal)
+        if (error instanceof DdiError && error.code !== 'ERR_DDI_PULL_BROKEN') throw error
+        if (first.validator === null && first.size === null) throw brokenError(url, error)
+        if (failures++ >= retries) throw brokenError(url, error)
+        await delay(failures)
+      }
+      current = await beginPatiently(url, at, first.validator)
+      if (current.start === at && at > 0) continue
+      // A server without ranges sends all of it again; that is as good, if it is the same file.
+      const same = first.validator !== null ? current.validator === first.validator : current.size === first.size
+      if (!same) throw new DdiError('ERR_DDI_PULL_CHANGED', `${url} changed while it was downloaded: begin again`)
+      skip = at
+    }
+  }
+
+  async function download(url: URL, from = 0, validator: Validator | null = null): Promise<Download> {
+    if (url.protocol === 'file:') return await openLocal(url, from, validator, signal)
+    if (url.protocol !== 'http:' && url.protocol !== 'https:')
+      throw new DdiError(
+        'ERR_DDI_USAGE',
+        `${url.protocol.slice(0, -1)} is no scheme to pull by: http, https and file are`,
+      )
+    const first = await beginPatiently(url, from, validator)
+    return { ...first, bytes: withoutBreaks(url, first) }
+  }
+
+  return {
+    download,
+    async read(url, most) {
+      let found: Download
+      try {
+        found = await download(url)
+      } catch (error) {
+        if (error instanceof DdiError && error.code === 'ERR_DDI_PULL_NOT_FOUND') return undefined
+        throw error
+      }
+      const parts: Uint8Array[] = []
+      let length = 0
+      for await (const bytes of found.bytes) {
+        length += bytes.length
+        if (length > most)
+          throw new DdiError('ERR_DDI_PULL_RESPONSE', `${url} has more than ${most} bytes, which no such file has`)
+        parts.push(bytes)
+      }
+      return Buffer.concat(parts)
+    },
+    // Bodies that nobody reads any more would keep it waiting.
+    [Symbol.asyncDispose]: () => dispatcher.destroy(),
+  }
+}
+
+async function makeDispatcher({ authorities, timeouts = {} }: TransportOptions): Promise<Dispatcher> {
+  const { Agent, EnvHttpProxyAgent } = await import('undici')
+  const proxied = ['http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'].some((name) => process.env[name])
+  const { connect = 30_000, headers = 60_000, stall = 60_000 } = timeouts
+  const settings = {
+    headersTimeout: headers,
+    bodyTimeout: stall,
+    connect: { timeout: connect, ...(authorities !== undefined && { ca: authorities }) },
+  }
+  // Only where it is needed: undici calls it experimental, aloud.
+  return proxied ? new EnvHttpProxyAgent(settings) : new Agent(settings)
+}
+
+/** A strong entity tag, or the time of the last change. Weak tags are of files that may differ. */
+function validatorOf(headers: Answer['headers']): Validator | null {
+  const tag = headers['etag']
+  if (typeof tag === 'string' && tag.startsWith('"')) return tag
+  const changed = headers['last-modified']
+  return typeof changed === 'string' ? changed : null
+}
+
+function brokenError(url: URL, error: unknown): DdiError {
+  if (error instanceof DdiError) return error
+  const { code, message } = error as { code?: string; message?: string }
+  return new DdiError('ERR_DDI_PULL_BROKEN', `${url}: ${code === undefined ? message : `${code}: ${message}`}`, {
+    cause: error,
+  })
+}
+
+/** A file, which is the same as long as its size and time are. */
+async function openLocal(
+  url: URL,
+  from: number,
+  validator: Validator | null,
+  signal: AbortSignal | undefined,
+): Promise<Download> {
+  const path = fileURLToPath(url)
+  const stats = await stat(path).catch((error: unknown) => {
+    throw systemError(error, `cannot read ${path}`, { ENOENT: 'ERR_DDI_PULL_NOT_FOUND' })
+  })
+  if (!stats.isFile()) throw new DdiError('ERR_DDI_PULL_NOT_FOUND', `${path} is no file`)
+  const own = `${stats.size}-${stats.mtimeMs}`
+  const start = validator === own ? Math.min(from, stats.size) : 0
+  return {
+    start,
+    size: stats.size,
+    validator: own,
+    bytes: createReadStream(path, { start, highWaterMark: 1 << 20, ...(signal && { signal }) }),
+  }
+}

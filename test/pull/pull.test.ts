@@ -1,0 +1,450 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { gzipSync } from 'node:zlib'
+import fc from 'fast-check'
+import { DdiError, type PullOptions, pullRaw } from '../../lib/index.js'
+import { findChecksum } from '../../lib/pull/checksums.js'
+import { imageName } from '../../lib/pull/names.js'
+import { MiB, makeVerityImage } from '../support/images.js'
+import { attempt, cli, cliPath, run, temporaryFolder } from '../support/run.js'
+import { type Handler, type ServedFile, serve } from '../support/server.js'
+
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
+const no = { verify: 'no' } as const
+/** Nothing waits long, so that tests do not. */
+const quick: PullOptions = { ...no, retries: 2, timeouts: { connect: 2000, headers: 1000, stall: 700 } }
+
+/** A third of it random, a tenth zeroes, the rest text. */
+function mixed(size: number): Buffer {
+  const bytes = Buffer.alloc(size, 'some text that packs well, ')
+  randomBytes(Math.floor(size / 3)).copy(bytes, 0)
+  bytes.fill(0, Math.floor(size / 2), Math.floor(size / 2) + Math.floor(size / 10))
+  return bytes
+}
+
+function pack(folder: string, bytes: Buffer): Record<string, Buffer> {
+  const raw = join(folder, 'to-pack')
+  writeFileSync(raw, bytes)
+  const by = (command: string) => {
+    run('sh', '-c', `${command} < '${raw}' > '${raw}.packed'`)
+    return readFileSync(`${raw}.packed`)
+  }
+  return {
+    'image.raw': bytes,
+    'image.raw.xz': by('xz --block-size=1MiB -T2 -1 -c'),
+    'image.raw.gz': by('gzip -1 -c'),
+    'image.raw.bz2': by('bzip2 -1 -c'),
+    'image.raw.zst': by('zstd -q -c'),
+  }
+}
+
+test('raw × none, xz, gzip, bzip2, zstd × no, checksum, signature, from a real nginx', async () => {
+  using folder = temporaryFolder()
+  const at = (name: string) => join(folder.path, name)
+  const www = at('www')
+  mkdirSync(www)
+  run('chmod', '755', folder.path, www)
+  const bytes = mixed(9 * MiB + 777)
+  const files = pack(folder.path, bytes)
+  for (const [name, packed] of Object.entries(files)) writeFileSync(join(www, name), packed)
+  run('sh', '-c', `cd '${www}' && sha256sum *.raw* > SHA256SUMS`)
+  const gpg = (...args: string[]) =>
+    run(
+      'gpg',
+      '--homedir',
+      at('gpg'),
+      '--batch',
+      '--quiet',
+      '--yes',
+      '--pinentry-mode=loopback',
+      '--passphrase=',
+      ...args,
+    )
+  mkdirSync(at('gpg'), { mode: 0o700 })
+  gpg('--quick-generate-key', 'ddi test', 'default', 'default', '1d')
+  gpg('--detach-sign', '--output', join(www, 'SHA256SUMS.gpg'), join(www, 'SHA256SUMS'))
+  gpg('--export', '--output', at('keyring.pgp'))
+  writeFileSync(
+    at('nginx.conf'),
+    `daemon off; pid ${at('nginx.pid')}; error_log ${at('error.log')}; worker_processes 1; events {}
+     http { access_log ${at('access.log')}; client_body_temp_path ${at('b')}; proxy_temp_path ${at('p')}; fastcgi_temp_path ${at('f')}; uwsgi_temp_path ${at('u')}; scgi_temp_path ${at('s')};
+     server { listen unix:${at('socket')}; listen 127.0.0.1:18571; root ${www}; } }`,
+  )
+  const nginx = spawn('nginx', ['-c', at('nginx.conf'), '-e', at('error.log')], {
+    stdio: 'ignore',
+    env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin` },
+  })
+  try {
+    for (
+      let tries = 0;
+      attempt('curl', '-s', '-o', '/dev/null', 'http://127.0.0.1:18571/').status !== 0 && tries < 100;
+      tries++
+    )
+      await sleep(50)
+    for (const name of Object.keys(files)) {
+      for (const verify of ['no', 'checksum', 'signature', sha256(files[name]!)]) {
+        const output = at('pulled.raw')
+        const { status, stderr, stdout } = cli(
+          'pull',
+          `http://127.0.0.1:18571/${name}`,
+          `--output=${output}`,
+          `--verify=${verify}`,
+          `--keyring=${at('keyring.pgp')}`,
+          '--force',
+          '--json=short',
+        )
+        assert.equal(status, 0, `${name} ${verify}: ${stderr}`)
+        assert.ok(readFileSync(output).equals(bytes), `${name} ${verify}`)
+        assert.equal(JSON.parse(stdout).sha256, sha256(files[name]!))
+        // Zeroes are holes.
+        assert.ok(statSync(output).blocks * 512 < bytes.length - bytes.length / 20)
+      }
+    }
+  } finally {
+    nginx.kill()
+    await once(nginx, 'exit')
+  }
+  assert.deepEqual(
+    readdirSync(folder.path).filter((name) => name.startsWith('.')),
+    [],
+  )
+})
+
+test('broken connections are taken up where they broke, and a killed pull by the next one', async () => {
+  using folder = temporaryFolder()
+  const output = join(folder.path, 'image.raw')
+  const bytes = mixed(24 * MiB)
+  {
+    await using server = await serve({ '/image.raw': { bytes, breakAfter: 5 * MiB } })
+    const { downloaded } = await pullRaw(`${server.url}/image.raw`, output, { ...no })
+    assert.ok(readFileSync(output).equals(bytes))
+    assert.ok(downloaded === bytes.length && server.requests.length === 5)
+  }
+  await using server = await serve({ '/image.raw.gz': { bytes: gzipSync(bytes, { level: 1 }) } })
+  const packed = gzipSync(bytes, { level: 1 }).length
+  let total = 0
+  const killed = join(folder.path, 'killed.raw')
+  for (let kills = 0; kills < 4; kills++) {
+    const child = spawn(process.execPath, [
+      cliPath,
+      'pull',
+      `${server.url}/image.raw.gz`,
+      `--output=${killed}`,
+      '--verify=no',
+      '--rate-limit=6M',
+      '--progress=json',
+    ])
+    const ended = once(child, 'exit')
+    let done = 0
+    for await (const line of child.stderr) {
+      const { done: now } = JSON.parse(String(line).trim().split('\n').at(-1)!)
+      done = now
+      if (done > (kills + 1) * 1.5 * MiB) break
+    }
+    child.kill('SIGKILL')
+    await ended
+    assert.ok(!readdirSync(folder.path).includes('killed.raw'))
+    total = done
+  }
+  assert.ok(total > 5 * MiB)
+  const { status, stdout, stderr } = cli(
+    'pull',
+    `${server.url}/image.raw.gz`,
+    `--output=${killed}`,
+    '--verify=no',
+    '--json=short',
+  )
+  assert.equal(status, 0, stderr)
+  const { resumed, downloaded } = JSON.parse(stdout)
+  assert.equal(resumed + downloaded, packed)
+  assert.ok(resumed > 5 * MiB, `${resumed} bytes were taken up`)
+  assert.ok(readFileSync(killed).equals(bytes))
+  assert.deepEqual(
+    readdirSync(folder.path).filter((name) => name.startsWith('.')),
+    [],
+  )
+})
+
+test('servers that lie, stall, loop and change: each its own error, nothing of that name, and no hanging', async () => {
+  using folder = temporaryFolder()
+  const bytes = mixed(3 * MiB)
+  const stall: Handler = (_, response) =>
+    void response.writeHead(200, { 'content-length': 100, etag: '"x"' }).write('begin')
+  const short: Handler = (_, response) => {
+    response
+      .writeHead(200, { 'content-length': bytes.length, etag: '"x"' })
+      .write(bytes.subarray(0, 1000), () => response.destroy())
+  }
+  const wrongRange: Handler = (request, response) => {
+    if (request.headers.range)
+      response.writeHead(206, { 'content-range': `bytes 0-9/${bytes.length}`, etag: '"x"' }).end('0123456789')
+    else short(request, response, 0)
+  }
+  const changing: Handler = (_request, response, count) => {
+    const etag = `"${count}"`
+    response
+      .writeHead(200, { 'content-length': bytes.length, etag })
+      .write(bytes.subarray(0, MiB), () => response.destroy())
+  }
+  await using server = await serve({
+    '/stall': stall,
+    '/short': short,
+    '/wrong-range': wrongRange,
+    '/changing': changing,
+    '/page': (_, response) =>
+      void response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('<html>'),
+    '/loop': (_, response) => void response.writeHead(302, { location: '/loop' }).end(),
+    '/nowhere': (_, response) => void response.writeHead(302, { location: 'http://[' }).end(),
+    '/file': (_, response) => void response.writeHead(302, { location: 'file:///etc/passwd' }).end(),
+    '/busy': (_, response) => void response.writeHead(503).end(),
+    '/never': () => {},
+    '/forbidden': (_, response) => void response.writeHead(403).end(),
+    '/long': (_, response) => void response.writeHead(200, { etag: '"x"' }).end(bytes),
+  })
+  const output = join(folder.path, 'image.raw')
+  const expected = {
+    stall: 'ERR_DDI_PULL_BROKEN',
+    short: 'ERR_DDI_PULL_CHANGED',
+    'wrong-range': 'ERR_DDI_PULL_RESPONSE',
+    changing: 'ERR_DDI_PULL_CHANGED',
+    page: 'ERR_DDI_PULL_RESPONSE',
+    loop: 'ERR_DDI_PULL_REDIRECT',
+    nowhere: 'ERR_DDI_PULL_REDIRECT',
+    file: 'ERR_DDI_PULL_REDIRECT',
+    busy: 'ERR_DDI_PULL_BROKEN',
+    never: 'ERR_DDI_PULL_BROKEN',
+    forbidden: 'ERR_DDI_PULL_RESPONSE',
+    none: 'ERR_DDI_PULL_NOT_FOUND',
+  } as const
+  const outcomes: Record<string, string> = {}
+  await Promise.all(
+    Object.keys(expected).map(async (name) => {
+      outcomes[name] = await pullRaw(`${server.url}/${name}`, join(folder.path, `${name}.raw`), quick).then(
+        () => 'pulled',
+        (error: unknown) => (error instanceof DdiError ? error.code : String(error)),
+      )
+    }),
+  )
+  // A server without ranges, whose file ends early each time, never gets further.
+  assert.deepEqual({ ...outcomes, short: expected.short }, expected)
+  assert.ok(['ERR_DDI_PULL_CHANGED', 'ERR_DDI_PULL_BROKEN'].includes(outcomes['short']!))
+  assert.deepEqual(
+    readdirSync(folder.path).filter((name) => !name.startsWith('.')),
+    [],
+  )
+  // Without Content-Length its end is the end.
+  await pullRaw(`${server.url}/long`, output, quick)
+  assert.ok(readFileSync(output).equals(bytes))
+  // A closed port, and schemes that are none.
+  await assert.rejects(pullRaw('http://127.0.0.1:9/x', join(folder.path, 'x'), quick), { code: 'ERR_DDI_PULL_BROKEN' })
+  for (const address of ['ftp://127.0.0.1/x', 'nonsense'])
+    await assert.rejects(pullRaw(address, join(folder.path, 'x'), quick), { code: 'ERR_DDI_USAGE' })
+})
+
+test('a server without ranges is as good, if the file is the same', async () => {
+  using folder = temporaryFolder()
+  const bytes = mixed(4 * MiB)
+  let broken = false
+  await using server = await serve({
+    '/image.raw': (_, response) => {
+      response.writeHead(200, { 'content-length': bytes.length, etag: '"same"' })
+      if (broken) response.end(bytes)
+      else response.write(bytes.subarray(0, 3 * MiB), () => response.destroy())
+      broken = true
+    },
+  })
+  await pullRaw(`${server.url}/image.raw`, join(folder.path, 'image.raw'), no)
+  assert.ok(readFileSync(join(folder.path, 'image.raw')).equals(bytes))
+})
+
+test('corrupt and truncated streams, bombs and wrong checksums leave nothing at all', async () => {
+  using folder = temporaryFolder()
+  const bytes = mixed(2 * MiB)
+  const files: Record<string, ServedFile> = {}
+  for (const [name, packed] of Object.entries(pack(folder.path, bytes))) {
+    if (name === 'image.raw') continue
+    for (const keep of [10, Math.floor(packed.length / 2), packed.length - 1])
+      files[`/cut-${keep}-${name}`] = { bytes: packed.subarray(0, keep) }
+    const flipped = Buffer.from(packed)
+    flipped[Math.floor(packed.length / 2)]! ^= 0x10
+    files[`/flipped-${name}`] = { bytes: flipped }
+  }
+  run('rm', join(folder.path, 'to-pack'), join(folder.path, 'to-pack.packed'))
+  files['/bomb.raw.gz'] = { bytes: gzipSync(Buffer.alloc(64 * MiB)) }
+  files['/image.raw'] = { bytes }
+  await using server = await serve(files)
+  const pull = (name: string, options: PullOptions = no) =>
+    pullRaw(`${server.url}${name}`, join(folder.path, 'image.raw'), options)
+  // zstd makes no checksum unless it is asked to: there the file’s own has to tell.
+  for (const name of Object.keys(files).filter((one) => /cut|flipped/.test(one)))
+    await assert.rejects(
+      pull(name, { verify: { sha256: sha256(bytes) } }),
+      (error: unknown) =>
+        error instanceof DdiError && ['ERR_DDI_PULL_COMPRESSION', 'ERR_DDI_PULL_CHECKSUM'].includes(error.code),
+      name,
+    )
+  await assert.rejects(pull('/bomb.raw.gz', { ...no, maxSize: MiB }), { code: 'ERR_DDI_PULL_TOO_LARGE' })
+  await assert.rejects(pull('/image.raw', { verify: { sha256: '0'.repeat(64) } }), { code: 'ERR_DDI_PULL_CHECKSUM' })
+  await assert.rejects(
+    pull('/image.raw', { ...no, signal: AbortSignal.abort() }),
+    (error: unknown) => error instanceof Error,
+  )
+  assert.deepEqual(readdirSync(folder.path), [])
+})
+
+test('checksum files: with paths, stars and CRLF; missing names, keys and signatures are told', async () => {
+  const hash = 'ab'.repeat(32)
+  const other = 'cd'.repeat(32)
+  for (const text of [
+    `${hash}  image.raw\n`,
+    `${hash} *image.raw\r\n`,
+    `${other}  x\n${hash}  ./some/image.raw\n`,
+    `SHA256 (image.raw) = ${hash.toUpperCase()}\n`,
+  ])
+    assert.equal(findChecksum(text, 'image.raw'), hash, text)
+  assert.equal(findChecksum(`${other}  a/image.raw\n${hash}  image.raw\n`, 'image.raw'), hash)
+  assert.equal(findChecksum(`${other}  a/image.raw\n${hash}  b/image.raw\n`, 'image.raw'), undefined)
+  for (const text of ['', `${hash}  image.raw.xz\n`, 'nonsense', `${hash.slice(1)}  image.raw\n`])
+    assert.equal(findChecksum(text, 'image.raw'), undefined)
+  fc.assert(
+    fc.property(fc.string(), (text) =>
+      assert.equal(typeof findChecksum(text, 'x'), findChecksum(text, 'x') === undefined ? 'undefined' : 'string'),
+    ),
+  )
+
+  using folder = temporaryFolder()
+  const bytes = randomBytes(1000)
+  const list = Buffer.from(`${sha256(bytes)}  image.raw\n`)
+  const keyring = join(folder.path, 'keyring')
+  await using server = await serve({
+    '/image.raw': { bytes },
+    '/SHA256SUMS': { bytes: list },
+    '/signed/image.raw': { bytes },
+    '/signed/SHA256SUMS': { bytes: list },
+    '/signed/SHA256SUMS.asc': {
+      bytes: Buffer.from('-----BEGIN PGP SIGNATURE-----\n\nnone\n-----END PGP SIGNATURE-----\n'),
+    },
+    '/alone/image.raw': { bytes },
+    '/alone/image.raw.sha256': { bytes: Buffer.from(`${sha256(bytes)}\n`) },
+    '/bare/image.raw': { bytes },
+  })
+  const pull = (path: string, options: PullOptions) =>
+    pullRaw(`${server.url}${path}`, join(folder.path, 'image.raw'), { replace: true, ...options })
+  await pull('/image.raw', { verify: 'checksum' })
+  await pull('/alone/image.raw', { verify: 'checksum' })
+  await assert.rejects(pull('/bare/image.raw', { verify: 'checksum' }), { code: 'ERR_DDI_PULL_NO_CHECKSUM' })
+  await assert.rejects(pull('/image.raw', { keyring }), { code: 'ERR_DDI_PULL_KEYRING' })
+  writeFileSync(keyring, 'no keys')
+  await assert.rejects(pull('/image.raw', { keyring }), { code: 'ERR_DDI_PULL_KEYRING' })
+  const home = join(folder.path, 'gpg')
+  mkdirSync(home, { mode: 0o700 })
+  const gpg = (...args: string[]) =>
+    run('gpg', '--homedir', home, '--batch', '--quiet', '--yes', '--pinentry-mode=loopback', '--passphrase=', ...args)
+  gpg('--quick-generate-key', 'one', 'default', 'default', '1d')
+  gpg('--export', '--armor', '--output', keyring)
+  await assert.rejects(pull('/image.raw', { keyring }), { code: 'ERR_DDI_PULL_SIGNATURE', message: /not signed/ })
+  await assert.rejects(pull('/signed/image.raw', { keyring }), { code: 'ERR_DDI_PULL_SIGNATURE' })
+})
+
+test('signed by a key that is not in the keyring, or has expired, is signed by nobody', async () => {
+  using folder = temporaryFolder()
+  const bytes = randomBytes(1000)
+  const list = Buffer.from(`${sha256(bytes)}  image.raw\n`)
+  writeFileSync(join(folder.path, 'list'), list)
+  const home = join(folder.path, 'gpg')
+  mkdirSync(home, { mode: 0o700 })
+  const gpg = (...args: string[]) =>
+    run('gpg', '--homedir', home, '--batch', '--quiet', '--yes', '--pinentry-mode=loopback', '--passphrase=', ...args)
+  gpg('--quick-generate-key', 'good', 'default', 'default', 'never')
+  gpg('--quick-generate-key', 'other', 'default', 'default', 'never')
+  gpg('--faked-system-time=20200101T000000', '--quick-generate-key', 'old', 'default', 'default', '1d')
+  const sign = (user: string, ...more: string[]) => {
+    gpg(...more, '--local-user', user, '--detach-sign', '--output', join(folder.path, user), join(folder.path, 'list'))
+    return { bytes: readFileSync(join(folder.path, user)) }
+  }
+  const files: Record<string, ServedFile> = {}
+  for (const [user, signature] of Object.entries({
+    good: sign('good'),
+    other: sign('other'),
+    old: sign('old', '--faked-system-time=20200101T000010'),
+  })) {
+    files[`/${user}/image.raw`] = { bytes }
+    files[`/${user}/SHA256SUMS`] = { bytes: list }
+    files[`/${user}/SHA256SUMS.gpg`] = signature
+  }
+  files['/changed/image.raw'] = { bytes }
+  files['/changed/SHA256SUMS'] = { bytes: Buffer.concat([list, Buffer.from('\n')]) }
+  files['/changed/SHA256SUMS.gpg'] = files['/good/SHA256SUMS.gpg']!
+  await using server = await serve(files)
+  const keyring = join(folder.path, 'keyring')
+  gpg('--export', '--output', keyring, 'good', 'old')
+  const pull = (user: string) =>
+    pullRaw(`${server.url}/${user}/image.raw`, join(folder.path, `${user}.raw`), { keyring })
+  await pull('good')
+  for (const user of ['other', 'changed']) await assert.rejects(pull(user), { code: 'ERR_DDI_PULL_SIGNATURE' }, user)
+  assert.deepEqual(
+    readdirSync(folder.path).filter((name) => name.endsWith('.raw')),
+    ['good.raw'],
+  )
+})
+
+test('what exists is kept, two pulls at once are one, a root hash is held against the image, disks fill up', async () => {
+  using folder = temporaryFolder()
+  const at = (name: string) => join(folder.path, name)
+  mkdirSync(at('made'))
+  const image = makeVerityImage(at('made'))
+  const bytes = readFileSync(image.path)
+  await using server = await serve({ '/image.raw': { bytes } })
+  const address = `${server.url}/image.raw`
+  await pullRaw(address, at('a.raw'), { ...no, rootHash: image.rootHash, readOnly: true })
+  assert.equal(statSync(at('a.raw')).mode & 0o777, 0o444)
+  await assert.rejects(pullRaw(address, at('a.raw'), no), { code: 'ERR_DDI_EXISTS' })
+  await assert.rejects(
+    pullRaw(address, at('b.raw'), {
+      ...no,
+      rootHash: image.rootHash.replace(/^./, (digit) => (digit === '0' ? '1' : '0')),
+    }),
+    (error: unknown) => error instanceof DdiError && error.kind === 'image',
+  )
+  const results = await Promise.allSettled([
+    pullRaw(address, at('c.raw'), { ...no, rateLimit: 20 * MiB }),
+    sleep(200).then(() => pullRaw(address, at('c.raw'), no)),
+  ])
+  assert.deepEqual(
+    results.map((one) => (one.status === 'fulfilled' ? 'pulled' : (one.reason as DdiError).code)),
+    ['pulled', 'ERR_DDI_BUSY'],
+  )
+  assert.ok(readFileSync(at('c.raw')).equals(bytes))
+  const file = await pullRaw(`file://${image.path}`, at('d.raw'), no)
+  assert.equal(file.sha256, sha256(bytes))
+  mkdirSync(at('small'))
+  run('mount', '-t', 'tmpfs', '-o', 'size=1M', 'tmpfs', at('small'))
+  try {
+    await using full = await serve({ '/random.raw': { bytes: randomBytes(4 * MiB) } })
+    await assert.rejects(pullRaw(`${full.url}/random.raw`, at('small/e.raw'), no), { code: 'ERR_DDI_NO_SPACE' })
+    assert.ok(!readdirSync(at('small')).includes('e.raw'))
+  } finally {
+    run('umount', at('small'))
+  }
+  assert.deepEqual(readdirSync(folder.path).sort(), ['a.raw', 'c.raw', 'd.raw', 'made', 'small'])
+  truncateSync(at('c.raw'), 0)
+})
+
+test('names are those that systemd would give', () => {
+  const names = {
+    'http://h/os_1.4.raw.xz?x=1#y': 'os_1.4',
+    'http://h/a/b.img': 'b',
+    'http://h/c.gz': 'c',
+    'http://h/d%2e1.raw': 'd.1',
+  }
+  for (const [url, name] of Object.entries(names)) assert.equal(imageName(new URL(url)), name)
+  for (const url of ['http://h/', 'http://h/..%2fetc', 'http://h/.raw'])
+    assert.throws(() => imageName(new URL(url)), { code: 'ERR_DDI_NAME' }, url)
+  assert.equal(cli('pull', 'http://127.0.0.1:9/x', '--verify=maybe').status, 2)
+})
