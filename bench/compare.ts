@@ -1,4 +1,7 @@
+import { randomFillSync } from 'node:crypto'
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
+import { run } from '../test/support/run.js'
 
 interface Contender {
   readonly name: string
@@ -44,4 +47,19 @@ export async function time(work: () => Promise<void>): Promise<number> {
 
 export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!
+}
+
+/** A file of random bytes. @param size in bytes, a multiple of 16 MiB */
+export function makeRandomFile(path: string, size: number): void {
+  const block = Buffer.alloc(16 * 1024 * 1024)
+  const fd = openSync(path, 'w')
+  for (let written = 0; written < size; written += block.length) writeSync(fd, randomFillSync(block))
+  closeSync(fd)
+}
+
+/** Prints how much memory a command takes at the most, all of its process included. @param scratch path of a file to be made */
+export function reportMemory(command: readonly string[], scratch: string, mebibytes: number): void {
+  run('/usr/bin/time', '--format=%M', `--output=${scratch}`, ...command)
+  const most = Number(readFileSync(scratch, 'utf8')) / 1024
+  report(`${most.toFixed(1)} MiB of memory at most, all of Node included`, most <= mebibytes, `at most ${mebibytes}`)
 }

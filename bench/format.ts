@@ -1,17 +1,13 @@
 // Making a hash tree over 1 GiB: ddi-attach verity format against veritysetup format and openssl, and how much memory it takes.
-import { randomFillSync } from 'node:crypto'
-import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { MiB } from '../test/support/images.js'
 import { attempt, cliPath, run, temporaryFolder } from '../test/support/run.js'
-import { compare, median, report, time } from './compare.js'
+import { compare, makeRandomFile, median, report, reportMemory, time } from './compare.js'
 
 using folder = temporaryFolder()
 const path = join(folder.path, 'data')
-const block = Buffer.alloc(16 * MiB)
-const fd = openSync(path, 'w')
-for (let written = 0; written < 1024 * MiB; written += block.length) writeSync(fd, randomFillSync(block))
-closeSync(fd)
+makeRandomFile(path, 1024 * MiB)
 const [ours, theirs] = [join(folder.path, 'ours'), join(folder.path, 'theirs')]
 const command = [process.execPath, cliPath, 'verity', 'format', path, ours, '--force'] as const
 
@@ -48,11 +44,4 @@ report(
   'at least 0.85',
 )
 
-const largest = join(folder.path, 'memory')
-run('/usr/bin/time', '--format=%M', `--output=${largest}`, ...command)
-const kibibytes = Number(run('cat', largest))
-report(
-  `${(kibibytes / 1024).toFixed(1)} MiB of memory at most, all of Node included`,
-  kibibytes <= 64 * 1024,
-  'at most 64',
-)
+reportMemory(command, join(folder.path, 'memory'), 64)

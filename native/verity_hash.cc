@@ -173,63 +173,64 @@ struct Volume {
 
   // Whether [offset, offset + length) is all holes of its file; false where that cannot be told.
   bool IsHole(uint64_t offset, size_t length) const {
-    for (const auto& [start, size] : extents) {
-      if (length == 0) break;
-      if (offset >= size) {
-        offset -= size;
-        continue;
-      }
-      size_t part = std::min<uint64_t>(length, size - offset);
-      if (start != kZeroes) {
-        off_t data = lseek(fd, static_cast<off_t>(start + offset), SEEK_DATA);
-        // ENXIO: there is no data from here on, which may be for the file's having ended.
-        if (data < 0 || static_cast<uint64_t>(data) < start + offset + part) return false;
-      }
-      length -= part;
-      offset = 0;
-    }
-    return length == 0;
+    bool hole = true;
+    uint64_t missing = Visit(offset, length, [&](uint64_t start, size_t part) {
+      if (start == kZeroes) return true;
+      off_t data = lseek(fd, static_cast<off_t>(start), SEEK_DATA);
+      // ENXIO: there is no data from here on, which may be for the file's having ended.
+      hole = data >= 0 && static_cast<uint64_t>(data) >= start + part;
+      return hole;
+    });
+    return hole && missing == 0;
   }
 
   // Lets the kernel begin to read [offset, offset + length) into its cache.
   void ReadAhead(uint64_t offset, size_t length) const {
-    for (const auto& [start, size] : extents) {
-      if (length == 0) break;
-      if (offset >= size) {
-        offset -= size;
-        continue;
-      }
-      size_t part = std::min<uint64_t>(length, size - offset);
+    Visit(offset, length, [&](uint64_t start, size_t part) {
       if (start != kZeroes)
-        posix_fadvise(fd, static_cast<off_t>(start + offset), static_cast<off_t>(part), POSIX_FADV_WILLNEED);
-      length -= part;
-      offset = 0;
-    }
+        posix_fadvise(fd, static_cast<off_t>(start), static_cast<off_t>(part), POSIX_FADV_WILLNEED);
+      return true;
+    });
   }
 
   // Reads all of [offset, offset + length); ENODATA where the volume or the file ends before.
   Outcome<Nothing> Read(uint64_t offset, uint8_t* to, size_t length) const {
+    int error = 0;
+    uint64_t missing = Visit(offset, length, [&](uint64_t start, size_t part) {
+      if (start == kZeroes) memset(to, 0, part);
+      for (size_t done = start == kZeroes ? part : 0; done < part;) {
+        ssize_t got = pread(fd, to + done, part - done, static_cast<off_t>(start + done));
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) {
+          error = got < 0 ? errno : ENODATA;
+          return false;
+        }
+        done += static_cast<size_t>(got);
+      }
+      to += part;
+      return true;
+    });
+    if (error != 0 || missing > 0) return KernelError{error != 0 ? error : ENODATA, "pread", path};
+    return Nothing{};
+  }
+
+ private:
+  // The pieces of the file that [offset, offset + length) is made of, while `visit` says so: where each starts, or
+  // kZeroes, and how long it is. Returns how many bytes the volume lacks.
+  template <typename Visitor>
+  uint64_t Visit(uint64_t offset, uint64_t length, Visitor visit) const {
     for (const auto& [start, size] : extents) {
       if (length == 0) break;
       if (offset >= size) {
         offset -= size;
         continue;
       }
-      size_t part = std::min<uint64_t>(length, size - offset);
-      if (start == kZeroes) memset(to, 0, part);
-      for (size_t done = start == kZeroes ? part : 0; done < part;) {
-        ssize_t got = pread(fd, to + done, part - done, static_cast<off_t>(start + offset + done));
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return KernelError{errno, "pread", path};
-        if (got == 0) return KernelError{ENODATA, "pread", path};
-        done += static_cast<size_t>(got);
-      }
-      to += part;
+      uint64_t part = std::min<uint64_t>(length, size - offset);
+      if (!visit(start == kZeroes ? kZeroes : start + offset, static_cast<size_t>(part))) return 0;
       length -= part;
       offset = 0;
     }
-    if (length > 0) return KernelError{ENODATA, "pread", path};
-    return Nothing{};
+    return length;
   }
 };
 

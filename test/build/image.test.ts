@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
 import {
   chmodSync,
   linkSync,
@@ -17,21 +16,12 @@ import fc from 'fast-check'
 import { distribute } from '../../lib/build/layout.js'
 import { type BuildOptions, buildImage, dissect, openImage, verify } from '../../lib/index.js'
 import { parseCertificates, parseSignatureRecord } from '../../lib/verity/index.js'
-import { MiB } from '../support/images.js'
+import { defineImage, MiB } from '../support/images.js'
 import { makeIdentity } from '../support/keys.js'
 import { attempt, cli, run, temporaryFolder } from '../support/run.js'
 
 const seed = '6f1a7a9e-1111-4222-8333-123456789abc'
 const epoch = 1_700_000_000
-
-/** Writes definitions into a folder of their own. */
-function define(folder: string, definitions: Readonly<Record<string, readonly string[]>>): string {
-  const path = join(folder, `repart-${randomUUID()}`)
-  mkdirSync(path)
-  for (const [name, lines] of Object.entries(definitions))
-    writeFileSync(join(path, `${name}.conf`), ['[Partition]', ...lines, ''].join('\n'))
-  return path
-}
 
 function makeRoot(folder: string): string {
   const tree = join(folder, 'tree')
@@ -66,7 +56,7 @@ test('the definitions that systemd-repart builds come to its types, UUIDs, label
   const at = (name: string) => join(folder.path, name)
   const root = makeRoot(folder.path)
   const { key, certificate } = makeIdentity(folder.path, 'signer')
-  const definitions = define(folder.path, {
+  const definitions = defineImage(folder.path, {
     '10-esp': ['Type=esp', 'Format=vfat', 'SizeMinBytes=64M', 'SizeMaxBytes=64M'],
     '20-root': [
       'Type=root',
@@ -207,7 +197,7 @@ test('every file system passes its own check, is filled, and comes out the same 
   }
   for (const [name, { lines, check, reproducible }] of Object.entries(formats)) {
     const format = name.split(' ')[0]!
-    const definitions = define(folder.path, {
+    const definitions = defineImage(folder.path, {
       one: [`Type=${format === 'swap' ? 'swap' : 'linux-generic'}`, `Format=${format}`, 'SplitName=part', ...lines],
     })
     const build = (output: string) =>
@@ -237,7 +227,7 @@ test('a dynamic volume is laid out as a chain, verity and all, that attaches by 
   const root = makeRoot(folder.path)
   const output = join(folder.path, 'image.raw')
   const [rootLines, hashLines] = [verityRoot['10-root'], verityRoot['20-verity']]
-  const definitions = define(folder.path, {
+  const definitions = defineImage(folder.path, {
     '10-root': [...rootLines, 'Dynamic=yes', 'MaxSegmentBytes=128K'],
     '20-verity': [...hashLines, 'Dynamic=yes', 'MaxSegmentBytes=4K'],
   })
@@ -270,7 +260,7 @@ test('a tree with everything: devices, sockets, setuid, attributes, hard links, 
   run('setfattr', '--name=user.note', '--value=yes', at('one'))
   for (let n = 0; n < 2000; n++) writeFileSync(at(`many-${n}`), String(n))
   for (const format of ['erofs', 'squashfs', 'ext4']) {
-    const definitions = define(folder.path, {
+    const definitions = defineImage(folder.path, {
       one: ['Type=linux-generic', `Format=${format}`, 'CopyFiles=/', 'SplitName=part'],
     })
     const output = join(folder.path, `${format}.raw`)
@@ -315,7 +305,7 @@ test('what is wrong in a definition is told with its line, and nothing is left',
     code = 'ERR_DDI_DEFINITION',
   ) =>
     await assert.rejects(
-      buildImage(define(folder.path, { one: lines }), output, { root, ...more }),
+      buildImage(defineImage(folder.path, { one: lines }), output, { root, ...more }),
       { code, message },
       lines.join(' '),
     )
@@ -363,7 +353,7 @@ test('what is wrong in a definition is told with its line, and nothing is left',
   await refused(['Type=root', 'nonsense'], /:3: "nonsense" is no NAME=VALUE/)
   await assert.rejects(buildImage(join(folder.path, 'none'), output, { root }), { code: 'ERR_DDI_NOT_FOUND' })
   const signed = { ...verityRoot, '30-sig': ['Type=root-verity-sig', 'Verity=signature', 'VerityMatchKey=r'] }
-  await assert.rejects(buildImage(define(folder.path, signed), output, { root }), {
+  await assert.rejects(buildImage(defineImage(folder.path, signed), output, { root }), {
     code: 'ERR_DDI_DEFINITION',
     message: /needs a key/,
   })
@@ -381,7 +371,7 @@ test('a full disk during a build, and a kill at any time, leave no image', () =>
   mkdirSync(root)
   writeFileSync(join(root, 'large'), Buffer.alloc(8 * MiB, 'x'))
   run('sh', '-c', `head -c 6M /dev/urandom > '${root}/random'`)
-  const definitions = define(folder.path, { one: ['Type=root', 'Format=erofs', 'CopyFiles=/'] })
+  const definitions = defineImage(folder.path, { one: ['Type=root', 'Format=erofs', 'CopyFiles=/'] })
   const arguments_ = (output: string) => ['build', `--definitions=${definitions}`, `--root=${root}`, '-o', output]
   run('mount', '-t', 'tmpfs', '-o', 'size=10M', 'tmpfs', mounted)
   try {

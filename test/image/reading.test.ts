@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseOsRelease } from '../../lib/image/os-release.js'
 import { buildImage } from '../../lib/index.js'
+import { defineImage } from '../support/images.js'
 import { attempt, cliPath, run, temporaryFolder } from '../support/run.js'
 
 /** Runs `ddi-attach` as nobody. */
@@ -23,12 +24,7 @@ test('erofs, squashfs and ext4 are read by their own tools, which is said; other
   symlinkSync('/etc/shadow', join(tree, 'etc/os-release'))
   const tools = { erofs: 'fsck.erofs', squashfs: 'unsquashfs', ext4: 'debugfs' }
   for (const [format, tool] of Object.entries(tools)) {
-    const definitions = join(folder.path, `${format}.d`)
-    mkdirSync(definitions)
-    writeFileSync(
-      join(definitions, 'root.conf'),
-      ['[Partition]', 'Type=root', `Format=${format}`, 'CopyFiles=/', ''].join('\n'),
-    )
+    const definitions = defineImage(folder.path, { root: ['Type=root', `Format=${format}`, 'CopyFiles=/'] })
     const path = join(folder.path, `${format}.raw`)
     await buildImage(definitions, path, { root: tree })
     const shown = asNobody('inspect', path, '--contents', '--json=short')

@@ -8,7 +8,7 @@ import { afterEach, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { buildImage, mountImage, unmountImage } from '../../lib/index.js'
 import { parseCertificates } from '../../lib/verity/index.js'
-import { MiB, makeGptImage, typeUuids } from '../support/images.js'
+import { defineImage, MiB, makeGptImage, typeUuids } from '../support/images.js'
 import { makeIdentity } from '../support/keys.js'
 import { attempt, cli, cliPath, run, temporaryFolder } from '../support/run.js'
 import { assertNothingLeft } from './state.js'
@@ -17,15 +17,6 @@ afterEach(() => {
   assertNothingLeft()
   assert.ok(!readFileSync('/proc/self/mountinfo', 'utf8').includes('/ddi-test-'), 'a mount is left')
 })
-
-/** Definitions in a folder of their own. */
-function define(folder: string, definitions: Readonly<Record<string, readonly string[]>>): string {
-  const path = join(folder, 'repart.d')
-  mkdirSync(path)
-  for (const [name, lines] of Object.entries(definitions))
-    writeFileSync(join(path, `${name}.conf`), ['[Partition]', ...lines, ''].join('\n'))
-  return path
-}
 
 function makeTree(folder: string): string {
   const tree = join(folder, 'tree')
@@ -42,7 +33,7 @@ function makeTree(folder: string): string {
 /** A signed root and an ext4 home. */
 async function makeImage(folder: string) {
   const { key, certificate } = makeIdentity(folder, 'signer')
-  const definitions = define(folder, {
+  const definitions = defineImage(folder, {
     '10-root': ['Type=root', 'Label=os', 'Format=erofs', 'CopyFiles=/', 'Verity=data', 'VerityMatchKey=r'],
     '11-verity': ['Type=root-verity', 'Label=os', 'Verity=hash', 'VerityMatchKey=r'],
     '12-sig': ['Type=root-verity-sig', 'Label=os', 'Verity=signature', 'VerityMatchKey=r'],
@@ -144,7 +135,7 @@ test('inspect --contents tells of a Debian tree what systemd-dissect tells', asy
   writeFileSync(join(tree, 'usr/lib/systemd/systemd'), '')
   const path = join(folder.path, 'debian.raw')
   await buildImage(
-    define(folder.path, { root: ['Type=root', 'Format=ext4', 'SizeMinBytes=32M', 'CopyFiles=/'] }),
+    defineImage(folder.path, { root: ['Type=root', 'Format=ext4', 'SizeMinBytes=32M', 'CopyFiles=/'] }),
     path,
     { root: tree },
   )
@@ -169,7 +160,9 @@ test('writes to memory, owners, policies of writing and executing', async () => 
   using folder = temporaryFolder()
   const tree = makeTree(folder.path)
   const path = join(folder.path, 'image.raw')
-  const definitions = define(folder.path, { root: ['Type=root', 'Format=ext4', 'SizeMinBytes=32M', 'CopyFiles=/'] })
+  const definitions = defineImage(folder.path, {
+    root: ['Type=root', 'Format=ext4', 'SizeMinBytes=32M', 'CopyFiles=/'],
+  })
   await buildImage(definitions, path, { root: tree })
   const before = readFileSync(path)
   const at = join(folder.path, 'mounted')
@@ -215,7 +208,7 @@ test('links in an image lead nowhere out of it, and what has no place or no file
     `cd '${tree}' && rm -r home etc/os-release && ln -s '${outside}' home && ln -s '${outside}/secret' etc/os-release && ln -s ../../../../../..${outside} up && ln -s '${outside}/secret' usr/lib/os-release`,
   )
   const path = join(folder.path, 'image.raw')
-  const definitions = define(folder.path, {
+  const definitions = defineImage(folder.path, {
     '10-root': ['Type=root', 'Format=ext4', 'SizeMinBytes=32M', 'CopyFiles=/'],
     '20-home': ['Type=home', 'Format=ext4', 'SizeMinBytes=32M'],
   })
@@ -242,7 +235,7 @@ test('a usr image has a root in memory', async () => {
   using folder = temporaryFolder()
   const tree = makeTree(folder.path)
   const path = join(folder.path, 'usr.raw')
-  await buildImage(define(folder.path, { usr: ['Type=usr', 'Format=squashfs', 'CopyFiles=/usr:/'] }), path, {
+  await buildImage(defineImage(folder.path, { usr: ['Type=usr', 'Format=squashfs', 'CopyFiles=/usr:/'] }), path, {
     root: tree,
   })
   const at = join(folder.path, 'mounted')
@@ -287,7 +280,7 @@ test('a LUKS volume opens by passphrase and key file, and closes with its image'
   run('cryptsetup', 'close', 'to-fill')
   run('cp', locked, join(tree, 'locked'))
   await buildImage(
-    define(folder.path, {
+    defineImage(folder.path, {
       '10-root': ['Type=root', 'Format=erofs', 'CopyFiles=/'],
       '20-home': ['Type=home', `CopyBlocks=/locked`],
     }),

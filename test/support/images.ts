@@ -1,4 +1,5 @@
 // Real images, by the tools that people make them with.
+import { randomUUID } from 'node:crypto'
 import {
   closeSync,
   copyFileSync,
@@ -194,6 +195,15 @@ export function makeRepartImage(folder: string, path: string): string {
   )
   const partitions = JSON.parse(report) as { roothash: string | null }[]
   return partitions.find(({ roothash }) => roothash)!.roothash!
+}
+
+/** Writes definitions of partitions into a folder of their own. @returns its path */
+export function defineImage(folder: string, definitions: Readonly<Record<string, readonly string[]>>): string {
+  const path = join(folder, `repart-${randomUUID()}`)
+  mkdirSync(path)
+  for (const [name, lines] of Object.entries(definitions))
+    writeFileSync(join(path, `${name}.conf`), ['[Partition]', ...lines, ''].join('\n'))
+  return path
 }
 
 /** A copy to damage. */
