@@ -7,7 +7,8 @@ import { writeNewFile } from '../block/new-file.js'
 import { DdiError } from '../errors.js'
 import { dissect } from '../image/dissect.js'
 import { openImage } from '../image/open.js'
-import { runTool, type Tool } from '../tool.js'
+import { runTool } from '../tool.js'
+import { extractExt4 } from './ext4.js'
 import { type MountOptions, mountImage } from './mount.js'
 import { mountable } from './options.js'
 import { openRoot, type Root } from './root.js'
@@ -15,17 +16,31 @@ import { openRoot, type Root } from './root.js'
 /** How a tree came to be readable: mounted, or taken out by the file system’s own tool. */
 export type TreeSource = { readonly kind: 'mount' } | { readonly kind: 'tool'; readonly tool: string }
 
-/** Tools that take a file system out of a file without privileges. */
-const extractors: Readonly<Record<string, (volume: string, folder: string) => Tool>> = {
-  erofs: (volume, folder) => ({
-    command: ['fsck.erofs', `--extract=${folder}`, '--overwrite', volume],
-    package: 'erofs-utils',
-  }),
-  squashfs: (volume, folder) => ({
-    command: ['unsquashfs', '-force', '-quiet', '-no-progress', '-no-xattrs', '-dest', folder, volume],
-    package: 'squashfs-tools',
-  }),
-  ext4: (volume, folder) => ({ command: ['debugfs', '-R', `rdump / "${folder}"`, volume], package: 'e2fsprogs' }),
+interface Extractor {
+  readonly tool: string
+  /** Makes the folder, with the files of a file system in it. */
+  readonly extract: (volume: string, folder: string, signal?: AbortSignal) => Promise<unknown>
+}
+
+/** What takes a file system out of a file without privileges, and writes nowhere else whatever the file system says. */
+const extractors: Readonly<Record<string, Extractor>> = {
+  erofs: {
+    tool: 'fsck.erofs',
+    extract: (volume, folder, signal) =>
+      runTool({ command: ['fsck.erofs', `--extract=${folder}`, volume], package: 'erofs-utils' }, signal),
+  },
+  squashfs: {
+    tool: 'unsquashfs',
+    extract: (volume, folder, signal) =>
+      runTool(
+        {
+          command: ['unsquashfs', '-quiet', '-no-progress', '-no-xattrs', '-dest', folder, volume],
+          package: 'squashfs-tools',
+        },
+        signal,
+      ),
+  },
+  ext4: { tool: 'debugfs', extract: extractExt4 },
 }
 
 /**
@@ -80,9 +95,6 @@ async function extract(path: string, folder: string, options: MountOptions): Pro
   await writeNewFile(file, source.size, (target) =>
     copy(source, target, { sparse: true, ...(options.signal && { signal: options.signal }) }),
   )
-  const tree = join(folder, 'tree')
-  const tool = extractor(file, tree)
-  if (type === 'ext4') await runTool({ command: ['mkdir', tree], package: 'coreutils' })
-  await runTool(tool, options.signal)
-  return tool.command[0]
+  await extractor.extract(file, join(folder, 'tree'), options.signal)
+  return extractor.tool
 }

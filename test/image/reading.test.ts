@@ -1,6 +1,6 @@
 // Reading the files of images without privileges.
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseOsRelease } from '../../lib/image/os-release.js'
@@ -39,6 +39,42 @@ test('erofs, squashfs and ext4 are read by their own tools, which is said; other
     assert.match(asNobody('copy-to', path, '/etc/hostname', 'etc/x').stderr, /ERR_DDI_PERMISSION/)
   }
   assert.equal(run('ls', '-A', folder.path).includes('.new'), false)
+})
+
+test('an ext4 whose folder has twins and paths for names writes nowhere but where it is to', async () => {
+  using folder = temporaryFolder()
+  chmodSync(folder.path, 0o777)
+  const victim = join(folder.path, 'victim')
+  writeFileSync(victim, 'mine')
+  chmodSync(victim, 0o666)
+  const tree = join(folder.path, 'tree')
+  mkdirSync(join(tree, 'aa'), { recursive: true })
+  symlinkSync(victim, join(tree, 'twin1'))
+  symlinkSync(`${'x'.repeat(80)}/../${victim}`, join(tree, 'long'))
+  writeFileSync(join(tree, 'twin2'), 'evil')
+  writeFileSync(join(tree, 'aa/file'), 'good')
+  const path = join(folder.path, 'ext4.raw')
+  // Without checksums, which debugfs would see to be wrong.
+  run('truncate', '-s', '8M', path)
+  run('mkfs.ext4', '-q', '-O', '^metadata_csum,^dir_index', '-d', tree, path)
+  const bytes = readFileSync(path)
+  const spoiled = (from: string, to: string) => {
+    const copy = Buffer.from(bytes)
+    const at = copy.indexOf(from, 0, 'latin1')
+    assert.ok(at > 0)
+    copy.write(to, at, 'latin1')
+    const name = join(folder.path, `${to.replaceAll('/', '_')}.raw`)
+    writeFileSync(name, copy)
+    chmodSync(name, 0o644)
+    return name
+  }
+  // Both are named twin1, and the file would be written through the link.
+  const twins = asNobody('list-files', spoiled('twin2', 'twin1'))
+  assert.equal(twins.status, 0, twins.stderr)
+  assert.match(asNobody('list-files', spoiled('twin2', '../vi')).stderr, /ERR_DDI_FILE_SYSTEM/)
+  assert.equal(readFileSync(victim, 'utf8'), 'mine')
+  assert.equal(asNobody('copy-from', path, 'aa/file').stdout, 'good')
+  assert.match(asNobody('copy-from', path, 'twin1').stderr, /ERR_DDI_NOT_FOUND/)
 })
 
 test('os-release as the shell would read it', () => {
