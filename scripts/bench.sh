@@ -1,7 +1,8 @@
 #!/bin/bash
 # Measures ddi against its peers, each pair in one run, and fails where a target is missed.
 . "$(dirname "$0")/setup.sh"
-needs sgdisk=gdisk veritysetup=cryptsetup-bin mkfs.erofs=erofs-utils /usr/bin/time=time openssl=openssl taskset=util-linux
+needs sgdisk=gdisk veritysetup=cryptsetup-bin mkfs.erofs=erofs-utils nginx=nginx-light curl=curl zstd=zstd \
+  xz=xz-utils /lib/systemd/systemd-pull=systemd-container /usr/bin/time=time openssl=openssl taskset=util-linux
 needs_kernel
 build
 status=0
@@ -10,6 +11,7 @@ node dist/bench/verify.js || status=1
 node dist/bench/volumes.js || status=1
 node dist/bench/format.js || status=1
 node dist/bench/build.js || status=1
+node dist/bench/pull.js || status=1
 echo "# kernel: $(kernel_name)"
 in_kernel node dist/bench/attach.js || status=1
 in_kernel node dist/bench/chain.js || status=1

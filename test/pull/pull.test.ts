@@ -12,10 +12,12 @@ import { DdiError, type PullOptions, pullRaw } from '../../lib/index.js'
 import { findChecksum } from '../../lib/pull/checksums.js'
 import { imageName } from '../../lib/pull/names.js'
 import { MiB, makeVerityImage } from '../support/images.js'
-import { attempt, cli, cliPath, run, temporaryFolder } from '../support/run.js'
+import { serveByNginx } from '../support/nginx.js'
+import { cli, cliPath, run, temporaryFolder } from '../support/run.js'
 import { type Handler, type ServedFile, serve } from '../support/server.js'
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
+const systemdPull = '/lib/systemd/systemd-pull'
 const no = { verify: 'no' } as const
 /** Nothing waits long, so that tests do not. */
 const quick: PullOptions = { ...no, retries: 2, timeouts: { connect: 2000, headers: 1000, stall: 700 } }
@@ -49,7 +51,6 @@ test('raw × none, xz, gzip, bzip2, zstd × no, checksum, signature, from a real
   const at = (name: string) => join(folder.path, name)
   const www = at('www')
   mkdirSync(www)
-  run('chmod', '755', folder.path, www)
   const bytes = mixed(9 * MiB + 777)
   const files = pack(folder.path, bytes)
   for (const [name, packed] of Object.entries(files)) writeFileSync(join(www, name), packed)
@@ -70,50 +71,37 @@ test('raw × none, xz, gzip, bzip2, zstd × no, checksum, signature, from a real
   gpg('--quick-generate-key', 'ddi test', 'default', 'default', '1d')
   gpg('--detach-sign', '--output', join(www, 'SHA256SUMS.gpg'), join(www, 'SHA256SUMS'))
   gpg('--export', '--output', at('keyring.pgp'))
-  writeFileSync(
-    at('nginx.conf'),
-    `daemon off; pid ${at('nginx.pid')}; error_log ${at('error.log')}; worker_processes 1; events {}
-     http { access_log ${at('access.log')}; client_body_temp_path ${at('b')}; proxy_temp_path ${at('p')}; fastcgi_temp_path ${at('f')}; uwsgi_temp_path ${at('u')}; scgi_temp_path ${at('s')};
-     server { listen unix:${at('socket')}; listen 127.0.0.1:18571; root ${www}; } }`,
-  )
-  const nginx = spawn('nginx', ['-c', at('nginx.conf'), '-e', at('error.log')], {
-    stdio: 'ignore',
-    env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin` },
-  })
-  try {
-    for (
-      let tries = 0;
-      attempt('curl', '-s', '-o', '/dev/null', 'http://127.0.0.1:18571/').status !== 0 && tries < 100;
-      tries++
-    )
-      await sleep(50)
-    for (const name of Object.keys(files)) {
-      for (const verify of ['no', 'checksum', 'signature', sha256(files[name]!)]) {
-        const output = at('pulled.raw')
-        const { status, stderr, stdout } = cli(
-          'pull',
-          `http://127.0.0.1:18571/${name}`,
-          `--output=${output}`,
-          `--verify=${verify}`,
-          `--keyring=${at('keyring.pgp')}`,
-          '--force',
-          '--json=short',
-        )
-        assert.equal(status, 0, `${name} ${verify}: ${stderr}`)
-        assert.ok(readFileSync(output).equals(bytes), `${name} ${verify}`)
-        assert.equal(JSON.parse(stdout).sha256, sha256(files[name]!))
-        // Zeroes are holes.
-        assert.ok(statSync(output).blocks * 512 < bytes.length - bytes.length / 20)
-      }
+  await using nginx = await serveByNginx(www, at('nginx'))
+  for (const name of Object.keys(files)) {
+    for (const verify of ['no', 'checksum', 'signature', sha256(files[name]!)]) {
+      const output = at('pulled.raw')
+      const { status, stderr, stdout } = cli(
+        'pull',
+        `${nginx.url}/${name}`,
+        `--output=${output}`,
+        `--verify=${verify}`,
+        `--keyring=${at('keyring.pgp')}`,
+        '--force',
+        '--json=short',
+      )
+      assert.equal(status, 0, `${name} ${verify}: ${stderr}`)
+      assert.ok(readFileSync(output).equals(bytes), `${name} ${verify}`)
+      assert.equal(JSON.parse(stdout).sha256, sha256(files[name]!))
+      // Zeroes are holes.
+      assert.ok(statSync(output).blocks * 512 < bytes.length - bytes.length / 20)
     }
-  } finally {
-    nginx.kill()
-    await once(nginx, 'exit')
   }
   assert.deepEqual(
     readdirSync(folder.path).filter((name) => name.startsWith('.')),
     [],
   )
+  // systemd 252 does not know zstd, and waits for ever for some checksum files.
+  for (const [name, packed] of Object.entries(files).filter(([name]) => !name.endsWith('.zst'))) {
+    const options = ['settings', 'roothash', 'roothash-signature', 'verity'].map((what) => `--${what}=no`)
+    options.push('--force', `--verify=${sha256(packed)}`, `--image-root=${at('systemd')}`)
+    run('timeout', '60', systemdPull, 'raw', ...options, `${nginx.url}/${name}`, 'image')
+    assert.ok(readFileSync(at('systemd/image.raw')).equals(bytes), `systemd-pull ${name}`)
+  }
 })
 
 test('broken connections are taken up where they broke, and a killed pull by the next one', async () => {
@@ -153,15 +141,8 @@ test('broken connections are taken up where they broke, and a killed pull by the
     total = done
   }
   assert.ok(total > 5 * MiB)
-  const { status, stdout, stderr } = cli(
-    'pull',
-    `${server.url}/image.raw.gz`,
-    `--output=${killed}`,
-    '--verify=no',
-    '--json=short',
-  )
-  assert.equal(status, 0, stderr)
-  const { resumed, downloaded } = JSON.parse(stdout)
+  // Here, because this process is the server too.
+  const { resumed, downloaded } = await pullRaw(`${server.url}/image.raw.gz`, killed, no)
   assert.equal(resumed + downloaded, packed)
   assert.ok(resumed > 5 * MiB, `${resumed} bytes were taken up`)
   assert.ok(readFileSync(killed).equals(bytes))

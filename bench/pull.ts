@@ -1,0 +1,92 @@
+// Pulling 1 GiB of mixed data from nginx on loopback: ddi-attach pull against systemd-pull, curl and zstd, and how much memory it takes.
+import { randomFillSync } from 'node:crypto'
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { MiB } from '../test/support/images.js'
+import { serveByNginx } from '../test/support/nginx.js'
+import { cliPath, run, temporaryFolder } from '../test/support/run.js'
+import { compare, reportMemory } from './compare.js'
+
+/** In each 16 MiB a third is random, a tenth zeroes, and the rest text that packs well: the sources of the programs that run this. */
+function makeMixedFile(path: string, size: number): void {
+  const block = Buffer.alloc(16 * MiB)
+  const sources = readdirSync('dist/lib', { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'))
+  const text = Buffer.concat(sources.map((name) => readFileSync(join('dist/lib', name))))
+  const random = Math.floor(block.length / 3)
+  const zeroes = Math.floor(block.length / 10)
+  block.fill(text, random + zeroes)
+  const fd = openSync(path, 'w')
+  for (let written = 0; written < size; written += block.length) writeSync(fd, randomFillSync(block, 0, random))
+  closeSync(fd)
+}
+
+using folder = temporaryFolder()
+const at = (name: string) => join(folder.path, name)
+const www = at('www')
+mkdirSync(www)
+makeMixedFile(join(www, 'image.raw'), 1024 * MiB)
+run(
+  'sh',
+  '-c',
+  `cd '${www}' && xz -T0 -0 --keep image.raw && gzip -1 --keep image.raw && zstd -q -1 --keep image.raw && sha256sum * > SHA256SUMS`,
+)
+await using nginx = await serveByNginx(www, at('nginx'))
+const output = at('pulled.raw')
+const systemdPull = '/lib/systemd/systemd-pull'
+const pull = (name: string) =>
+  [
+    process.execPath,
+    cliPath,
+    'pull',
+    `${nginx.url}/${name}`,
+    `--output=${output}`,
+    '--verify=checksum',
+    '--force',
+  ] as const
+const ours = (name: string) => ({ name: `ddi-attach pull ${name}`, run: async () => void run(...pull(name)) })
+/** Both verify by checksum, flush what they wrote, and begin with nothing there. */
+const systemd = (name: string) => ({
+  name: `systemd-pull raw ${name}`,
+  run: async () => {
+    rmSync(at('root'), { recursive: true, force: true })
+    const extras = ['settings', 'roothash', 'roothash-signature', 'verity'].map((what) => `--${what}=no`)
+    run(
+      systemdPull,
+      'raw',
+      '--verify=checksum',
+      `--image-root=${at('root')}`,
+      ...extras,
+      `${nginx.url}/${name}`,
+      'image',
+    )
+  },
+})
+const shell = (title: string, command: string) => ({
+  name: title,
+  run: async () => {
+    rmSync(at('peer'), { force: true })
+    run('sh', '-c', `${command} && sync '${at('peer')}'`)
+  },
+})
+
+const rounds = 5
+const title = (what: string) => `pull 1 GiB, ${what}`
+await compare({ title: title('as it is'), rounds, ours: ours('image.raw'), peer: systemd('image.raw'), target: 2 })
+await compare({
+  title: title('as it is'),
+  rounds,
+  ours: ours('image.raw'),
+  peer: shell('curl -o, sync', `curl -s -o '${at('peer')}' ${nginx.url}/image.raw`),
+  target: 1 / 1.2,
+})
+await compare({ title: title('xz'), rounds, ours: ours('image.raw.xz'), peer: systemd('image.raw.xz'), target: 1.7 })
+await compare({ title: title('gzip'), rounds, ours: ours('image.raw.gz'), peer: systemd('image.raw.gz'), target: 1.5 })
+await compare({
+  title: title('zstd'),
+  rounds,
+  ours: ours('image.raw.zst'),
+  peer: shell('curl | zstd -d, sync', `curl -s ${nginx.url}/image.raw.zst | zstd -q -d > '${at('peer')}'`),
+  target: 1 / 1.3,
+})
+for (const name of ['image.raw', 'image.raw.xz', 'image.raw.gz', 'image.raw.zst'])
+  reportMemory(pull(name), at('memory'), 200)

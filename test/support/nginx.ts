@@ -1,0 +1,37 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { attempt } from './run.js'
+
+/** Serves a folder by Debian’s nginx. @param scratch a folder for what it writes */
+export async function serveByNginx(
+  root: string,
+  scratch: string,
+): Promise<AsyncDisposable & { readonly url: string; readonly log: string }> {
+  mkdirSync(scratch, { recursive: true })
+  const at = (name: string) => join(scratch, name)
+  const [port, log] = [18571, at('access.log')]
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((what) => `${what}_temp_path ${at(what)};`)
+  writeFileSync(
+    at('nginx.conf'),
+    `daemon off; user root; pid ${at('pid')}; error_log ${at('error.log')}; worker_processes 1; events {}
+     http { access_log ${log}; sendfile on; ${temporary.join(' ')} server { listen 127.0.0.1:${port}; root ${root}; } }`,
+  )
+  const nginx = spawn('nginx', ['-c', at('nginx.conf'), '-e', at('error.log')], {
+    stdio: 'ignore',
+    env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin` },
+  })
+  const url = `http://127.0.0.1:${port}`
+  const answers = () => attempt('curl', '-s', '-o', '/dev/null', url).status === 0
+  for (let tries = 0; !answers() && tries < 100; tries++) await sleep(50)
+  return {
+    url,
+    log,
+    async [Symbol.asyncDispose]() {
+      nginx.kill()
+      await once(nginx, 'exit')
+    },
+  }
+}
