@@ -61,7 +61,7 @@ export async function pullRaw(address: string | URL, path: string, options: Pull
   await using transport = await openTransport(options)
   const expected = await expectedChecksum(transport, url, options.verify ?? 'signature', options.keyring)
   throwIfAborted(signal)
-  await using partial = await openPartial(path, url)
+  await using partial = await openPartial(path, url, expected !== undefined)
   const { validator, received } = partial
   const found = await transport.download(url, received, validator)
   if (found.start !== received) await partial.restart()
@@ -172,13 +172,16 @@ interface PartialDownload extends AsyncDisposable {
   discard(): Promise<void>
 }
 
-async function openPartial(path: string, url: URL): Promise<PartialDownload> {
+/** @param verified whether all bytes will be: if not, those that a power cut may have taken are not taken up */
+async function openPartial(path: string, url: URL, verified: boolean): Promise<PartialDownload> {
   const mark = createHash('sha256').update(url.href).digest('hex').slice(0, 16)
   const base = join(dirname(path), `.${basename(path)}.${mark}`)
   const [download, unpacked, state] = [`${base}.partial`, `${base}.unpacked`, `${base}.state`]
   const handle = await lockPartial(download)
   let received = (await handle.stat()).size
-  const known = received > 0 ? await readState(state) : null
+  const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
+  const remembered = received > 0 ? await readState(state) : null
+  const known = remembered !== null && (verified || remembered.boot === boot) ? remembered.validator : null
   // Without knowing of which file they are, bytes are worth nothing.
   if (known === null) received = 0
   await handle.truncate(received)
@@ -216,7 +219,10 @@ async function openPartial(path: string, url: URL): Promise<PartialDownload> {
     },
     async remember(validator) {
       if (validator === null) await rm(state, { force: true })
-      else await writeFile(state, JSON.stringify({ url: url.href, validator }))
+      else {
+        const since = received > 0 && remembered !== null ? remembered.boot : boot
+        await writeFile(state, JSON.stringify({ url: url.href, validator, boot: since }))
+      }
     },
     async finish(compression) {
       await writer.flush()
@@ -280,10 +286,10 @@ async function lockPartial(path: string): Promise<FileHandle> {
   }
 }
 
-async function readState(path: string): Promise<Validator | null> {
+async function readState(path: string): Promise<{ readonly validator: Validator; readonly boot: unknown } | null> {
   try {
-    const { validator } = JSON.parse(await readFile(path, 'utf8')) as { validator?: unknown }
-    return typeof validator === 'string' ? validator : null
+    const { validator, boot } = JSON.parse(await readFile(path, 'utf8')) as { validator?: unknown; boot?: unknown }
+    return typeof validator === 'string' ? { validator, boot } : null
   } catch {
     // Missing, or torn by a power cut: then it is begun again.
     return null

@@ -152,6 +152,34 @@ test('broken connections are taken up where they broke, and a killed pull by the
   )
 })
 
+test('what an earlier boot left is taken up only where a checksum covers it', async () => {
+  using folder = temporaryFolder()
+  const output = join(folder.path, 'image.raw')
+  const bytes = mixed(8 * MiB)
+  await using server = await serve({ '/image.raw': { bytes } })
+  const url = `${server.url}/image.raw`
+  for (const { verify, boot, taken } of [
+    { verify: 'no', boot: undefined, taken: true },
+    { verify: 'no', boot: 'another', taken: false },
+    { verify: { sha256: sha256(bytes) }, boot: 'another', taken: true },
+  ] as const) {
+    const stop = new AbortController()
+    const stopped = pullRaw(url, output, {
+      ...no,
+      signal: stop.signal,
+      onProgress: (done) => done > 3 * MiB && stop.abort(),
+    })
+    await assert.rejects(stopped, { code: 'ERR_DDI_ABORTED' })
+    const state = join(folder.path, readdirSync(folder.path).find((name) => name.endsWith('.state'))!)
+    if (boot) writeFileSync(state, JSON.stringify({ ...JSON.parse(readFileSync(state, 'utf8')), boot }))
+    const { resumed, downloaded } = await pullRaw(url, output, { verify, replace: true })
+    assert.equal(resumed > 0, taken)
+    assert.equal(resumed + downloaded, bytes.length)
+    assert.ok(readFileSync(output).equals(bytes))
+    run('rm', output)
+  }
+})
+
 test('servers that lie, stall, loop and change: each its own error, nothing of that name, and no hanging', async () => {
   using folder = temporaryFolder()
   const bytes = mixed(3 * MiB)

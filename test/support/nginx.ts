@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { attempt } from './run.js'
@@ -12,7 +13,8 @@ export async function serveByNginx(
 ): Promise<AsyncDisposable & { readonly url: string; readonly log: string }> {
   mkdirSync(scratch, { recursive: true })
   const at = (name: string) => join(scratch, name)
-  const [port, log] = [18571, at('access.log')]
+  const log = at('access.log')
+  const port = await freePort()
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((what) => `${what}_temp_path ${at(what)};`)
   writeFileSync(
     at('nginx.conf'),
@@ -34,4 +36,12 @@ export async function serveByNginx(
       await once(nginx, 'exit')
     },
   }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  return port
 }
