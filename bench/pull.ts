@@ -31,6 +31,8 @@ run(
   `cd '${www}' && xz -T0 -0 --keep image.raw && gzip -1 --keep image.raw && zstd -q -1 --keep image.raw && sha256sum * > SHA256SUMS`,
 )
 await using nginx = await serveByNginx(www, at('nginx'))
+const sums = readFileSync(join(www, 'SHA256SUMS'), 'utf8').trim().split('\n')
+const hashes = new Map(sums.map((line) => [line.slice(66), line.slice(0, 64)]))
 const output = at('pulled.raw')
 const systemdPull = '/lib/systemd/systemd-pull'
 const pull = (name: string) =>
@@ -40,11 +42,11 @@ const pull = (name: string) =>
     'pull',
     `${nginx.url}/${name}`,
     `--output=${output}`,
-    '--verify=checksum',
+    `--verify=${hashes.get(name)}`,
     '--force',
   ] as const
 const ours = (name: string) => ({ name: `ddi-attach pull ${name}`, run: async () => void run(...pull(name)) })
-/** Both verify by checksum, flush what they wrote, and begin with nothing there. */
+/** Both verify, and flush what they wrote. systemd-pull 252 waits for ever for some checksum files. */
 const systemd = (name: string) => ({
   name: `systemd-pull raw ${name}`,
   run: async () => {
@@ -53,7 +55,7 @@ const systemd = (name: string) => ({
     run(
       systemdPull,
       'raw',
-      '--verify=checksum',
+      `--verify=${hashes.get(name)}`,
       `--image-root=${at('root')}`,
       ...extras,
       `${nginx.url}/${name}`,
