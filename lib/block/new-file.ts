@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { access, link, open, rename, rm } from 'node:fs/promises'
+import { link, lstat, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { DdiError, systemCode, systemError } from '../errors.js'
 import { createFile, type FileTarget, growAround } from './file.js'
@@ -46,17 +46,24 @@ export async function writeNewFile<Result>(
   }
 }
 
-function exists(path: string): DdiError {
+function taken(path: string): DdiError {
   return new DdiError('ERR_DDI_EXISTS', `${path} exists: remove it, or say that it may be replaced`)
+}
+
+/** Whether a path names something, be it a link that leads nowhere. @throws ERR_DDI_PERMISSION where that cannot be told */
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path)
+    return true
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return false
+    throw systemError(error, `cannot look at ${path}`)
+  }
 }
 
 /** @throws ERR_DDI_EXISTS */
 export async function refuseExisting(path: string): Promise<void> {
-  const there = await access(path).then(
-    () => true,
-    () => false,
-  )
-  if (there) throw exists(path)
+  if (await exists(path)) throw taken(path)
 }
 
 /**
@@ -75,7 +82,7 @@ async function nameNew(temporary: string, path: string): Promise<void> {
     await link(temporary, path)
   } catch (error) {
     const code = systemCode(error)
-    if (code === 'EEXIST') throw exists(path)
+    if (code === 'EEXIST') throw taken(path)
     if (!['EPERM', 'ENOTSUP', 'EMLINK'].includes(code ?? '')) throw error
     await refuseExisting(path)
     await rename(temporary, path)

@@ -1,6 +1,7 @@
 import { lstat, lutimes, mkdir, opendir, readdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { dirname, join, posix, relative } from 'node:path'
-import { DdiError, systemCode } from '../errors.js'
+import { exists } from '../block/new-file.js'
+import { DdiError } from '../errors.js'
 import { runTool } from '../tool.js'
 import type { BuildFormat, PartitionDefinition } from './definitions.js'
 
@@ -250,16 +251,6 @@ async function setTimes(folder: string, epoch: number): Promise<void> {
   for await (const { parentPath, name } of await opendir(folder, { recursive: true }))
     await lutimes(join(parentPath, name), epoch, epoch)
   await lutimes(folder, epoch, epoch)
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path)
-    return true
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return false
-    throw error
-  }
 }
 
 /** Links in the tree lead where they lead in the image, not here. */

@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path'
 import { copy } from '../block/copy.js'
 import { extentSource, extentTarget, linear, totalLength } from '../block/extents.js'
 import { createFile, descriptorExtents, openFile } from '../block/file.js'
-import { writeNewFile } from '../block/new-file.js'
+import { refuseExisting, writeNewFile } from '../block/new-file.js'
 import { alignUp } from '../block/runs.js'
 import type { Run } from '../block/source.js'
 import { DdiError, systemCode, systemError } from '../errors.js'
@@ -158,11 +158,10 @@ async function removeAll(prefix: string): Promise<void> {
 }
 
 async function checkOutput(path: string, replace: boolean): Promise<void> {
-  const look = (one: string) => stat(one).catch(() => undefined)
-  if (!(await look(dirname(path)))?.isDirectory())
+  const folder = await stat(dirname(path)).catch(() => undefined)
+  if (!folder?.isDirectory())
     throw new DdiError('ERR_DDI_NOT_FOUND', `there is no folder ${dirname(path)} to make ${basename(path)} in`)
-  if (!replace && (await look(path)))
-    throw new DdiError('ERR_DDI_EXISTS', `${path} exists: remove it, or say that it may be replaced`)
+  if (!replace) await refuseExisting(path)
 }
 
 /** Names the partitions, and makes the file systems whose size follows from what is in them. */

@@ -3,7 +3,8 @@ import { constants } from 'node:fs'
 import { lstat, open, readdir, readlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { DdiError, systemCode, systemError } from '../errors.js'
+import { exists } from '../block/new-file.js'
+import { DdiError, systemError } from '../errors.js'
 import { runTool } from '../tool.js'
 import { isMissing, type Root } from './root.js'
 
@@ -88,7 +89,7 @@ export async function copyFrom(root: Root, path: string, target: string | null):
       await pipeline(handle.createReadStream({ autoClose: false }), process.stdout, { end: false })
       return
     }
-    await refuseExisting(target)
+    if (await exists(target)) throw new DdiError('ERR_DDI_EXISTS', `${target} exists`)
     const from = await opened.realPath()
     await runTool({ command: ['cp', '--archive', '--no-target-directory', '--', from, target], package: 'coreutils' })
   } finally {
@@ -121,14 +122,4 @@ export async function copyTo(root: Root, source: string, path: string): Promise<
   if (there && (there.isDirectory() || stats.isDirectory()))
     throw new DdiError('ERR_DDI_EXISTS', `${path} exists in the image`)
   await runTool({ command: ['cp', '--archive', '--no-target-directory', '--', source, target], package: 'coreutils' })
-}
-
-async function refuseExisting(path: string): Promise<void> {
-  try {
-    await lstat(path)
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return
-    throw systemError(error, `cannot look at ${path}`)
-  }
-  throw new DdiError('ERR_DDI_EXISTS', `${path} exists`)
 }
