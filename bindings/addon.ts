@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { getSystemErrorName } from 'node:util'
+import type { DescriptorExtents } from '../lib/block/file.js'
 import { DdiError } from '../lib/errors.js'
 import type { GptScan, Gpt as GptTable } from '../lib/gpt/table.js'
 import { packageRoot } from '../lib/package-root.js'
@@ -70,21 +71,21 @@ export interface DmDevice extends DmDeviceNumber {
   readonly eventSent: boolean
 }
 
-/** Extents of an open file that the addon reads by descriptor. */
-export interface NativeVolume {
-  readonly fd: number
-  readonly path: string
-  readonly extents: readonly (
-    | { readonly kind: 'linear'; readonly start: number; readonly length: number }
-    | { readonly kind: 'zero'; readonly length: number }
-  )[]
-}
-
 export interface HashOptions {
   readonly algorithm: 'sha256' | 'sha512'
   readonly salt: Uint8Array
   /** One of `sha256Implementations()`; the fastest where absent. */
   readonly implementation?: string
+}
+
+/** Blocks [first, first + count) of a volume, and how they are hashed. */
+export interface BlocksToHash extends HashOptions {
+  readonly blocks: DescriptorExtents
+  readonly blockSize: number
+  /** Where block 0 lies in its volume, in bytes. */
+  readonly blocksOffset: number
+  readonly first: number
+  readonly count: number
 }
 
 /**
@@ -194,29 +195,14 @@ export interface Addon {
   /**
    * The salted digests of blocks [first, first + count), one after the other; ENODATA where the volume or its file ends before.
    */
-  verityDigestBlocks(
-    options: HashOptions & {
-      readonly blocks: NativeVolume
-      readonly blockSize: number
-      /** Where block 0 lies in its volume, in bytes. */
-      readonly blocksOffset: number
-      readonly first: number
-      readonly count: number
-    },
-  ): Promise<Uint8Array>
+  verityDigestBlocks(options: BlocksToHash): Promise<Uint8Array>
   /**
    * Hashes blocks [first, first + count) and compares them with their digests.
    * @returns the numbers of the blocks that differ, ascending; ENODATA where a volume or its file ends before
    */
   verityCheckBlocks(
-    options: HashOptions & {
-      readonly blocks: NativeVolume
-      readonly blockSize: number
-      /** Where block 0 lies in its volume, in bytes. */
-      readonly blocksOffset: number
-      readonly first: number
-      readonly count: number
-      readonly digests: NativeVolume
+    options: BlocksToHash & {
+      readonly digests: DescriptorExtents
       readonly digestBlockSize: number
       /** Where the level of digests starts in its volume, in bytes. */
       readonly digestsOffset: number

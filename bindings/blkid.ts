@@ -1,6 +1,6 @@
 import { closeSync, ftruncateSync, writeSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { DdiError } from '../lib/errors.js'
+import { type Ffi, openLibrary } from './ffi.js'
 
 /** What libblkid recognises in a run of bytes. */
 export interface FileSystem {
@@ -14,28 +14,11 @@ const library = 'ddi-blkid'
 const libc = 'ddi-libc'
 const superblockFlags = { label: 1 << 1, uuid: 1 << 3, type: 1 << 5 } as const
 
-type Ffi = typeof import('ffi-rs')
 type Pointer = import('ffi-rs').JsExternal
 
-let opened: Ffi | undefined
-
 function ffi(): Ffi {
-  if (opened) return opened
-  try {
-    const module = createRequire(import.meta.url)('ffi-rs') as Ffi
-    module.open({ library, path: 'libblkid.so.1' })
-    module.open({ library: libc, path: 'libc.so.6' })
-    opened = module
-    return module
-  } catch (error) {
-    throw new DdiError(
-      'ERR_DDI_LIBRARY_MISSING',
-      'libblkid.so.1 cannot be loaded: install libblkid1 (Debian) or libblkid',
-      {
-        cause: error,
-      },
-    )
-  }
+  openLibrary(libc, 'libc.so.6', 'libc6 (Debian) or glibc')
+  return openLibrary(library, 'libblkid.so.1', 'libblkid1 (Debian) or libblkid')
 }
 
 /**

@@ -1,33 +1,11 @@
-import { createRequire } from 'node:module'
 import { DdiError } from '../lib/errors.js'
+import { openLibrary } from './ffi.js'
 
 // libcryptsetup’s API, version 2 (libcryptsetup.h).
 const library = 'ddi-cryptsetup'
 const luks2 = 'LUKS2'
 const anyKeySlot = -1
 const activateReadOnly = 1
-
-type Ffi = typeof import('ffi-rs')
-
-let opened: Ffi | undefined
-
-function ffi(): Ffi {
-  if (opened) return opened
-  try {
-    const module = createRequire(import.meta.url)('ffi-rs') as Ffi
-    module.open({ library, path: 'libcryptsetup.so.12' })
-    opened = module
-    return module
-  } catch (error) {
-    throw new DdiError(
-      'ERR_DDI_LIBRARY_MISSING',
-      'libcryptsetup.so.12 cannot be loaded: install libcryptsetup12 (Debian) or cryptsetup-libs',
-      {
-        cause: error,
-      },
-    )
-  }
-}
 
 /**
  * Opens a LUKS2 device under a name in /dev/mapper.
@@ -41,7 +19,7 @@ export async function activateLuks(
   passphrase: Uint8Array,
   readOnly: boolean,
 ): Promise<void> {
-  const { load, DataType } = ffi()
+  const { load, DataType } = openLibrary(library, 'libcryptsetup.so.12', 'libcryptsetup12 (Debian) or cryptsetup-libs')
   const call = async (funcName: string, paramsType: number[], paramsValue: unknown[]) =>
     // Key derivation takes seconds: not on the event loop.
     (await load({

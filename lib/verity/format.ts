@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { addon, type NativeVolume } from '../../bindings/addon.js'
+import { addon } from '../../bindings/addon.js'
 import type { DescriptorExtents } from '../block/file.js'
 import type { Target } from '../block/source.js'
 import { digestLengths, encodeSuperblock, type HashAlgorithm, type Superblock } from './superblock.js'
@@ -59,7 +59,7 @@ export async function writeTree(
     const below = index === 0 ? undefined : levels[index - 1]!
     return {
       level,
-      volume: (below ? hash : data) as NativeVolume,
+      volume: below ? hash : data,
       blockSize: below ? hashBlockSize : dataBlockSize,
       offset: below?.offset ?? 0,
       blocks: below?.blocks ?? dataBlocks,
@@ -94,7 +94,7 @@ export async function writeTree(
   const digest = { algorithm, salt, blocksOffset: top?.offset ?? 0, first: 0, count: 1 }
   return await addon().verityDigestBlocks({
     ...digest,
-    blocks: (top ? hash : data) as NativeVolume,
+    blocks: top ? hash : data,
     blockSize: top ? hashBlockSize : dataBlockSize,
   })
 }

@@ -1,4 +1,4 @@
-import { addon, type NativeVolume } from '../../bindings/addon.js'
+import { addon } from '../../bindings/addon.js'
 import type { DescriptorExtents } from '../block/file.js'
 import { type DdiError, systemError } from '../errors.js'
 import type { Superblock } from './superblock.js'
@@ -41,7 +41,7 @@ export async function verifyTree(
       const child = level === 0 ? undefined : levels[level - 1]!
       return {
         level: child ? level - 1 : ('data' as const),
-        volume: (child ? hash : data) as NativeVolume,
+        volume: child ? hash : data,
         blockSize: child ? hashBlockSize : dataBlockSize,
         offset: child?.offset ?? 0,
         blocks: child?.blocks ?? dataBlocks,

@@ -1,0 +1,22 @@
+import { createRequire } from 'node:module'
+import { DdiError } from '../lib/errors.js'
+
+export type Ffi = typeof import('ffi-rs')
+
+const opened = new Set<string>()
+
+/**
+ * ffi-rs, with a system library open in it under a name.
+ * @param advice what to install where it is missing
+ * @throws ERR_DDI_LIBRARY_MISSING
+ */
+export function openLibrary(library: string, path: string, advice: string): Ffi {
+  try {
+    const ffi = createRequire(import.meta.url)('ffi-rs') as Ffi
+    if (!opened.has(library)) ffi.open({ library, path })
+    opened.add(library)
+    return ffi
+  } catch (error) {
+    throw new DdiError('ERR_DDI_LIBRARY_MISSING', `${path} cannot be loaded: install ${advice}`, { cause: error })
+  }
+}
