@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { findPartition } from '../android/change.js'
 import {
   type LogicalPartition,
   noAttributes,
@@ -16,6 +17,7 @@ import { copy } from '../block/copy.js'
 import { extentSource, totalLength } from '../block/extents.js'
 import { type FileSource, openFile } from '../block/file.js'
 import { writeNewFile } from '../block/new-file.js'
+import type { Run, Source } from '../block/source.js'
 import { makeSuper, type SuperPartition } from '../build/super.js'
 import { DdiError } from '../errors.js'
 import { dissect } from '../image/dissect.js'
@@ -163,6 +165,13 @@ function parseFields(option: string, text: string, form: string, fewest: number)
   return fields
 }
 
+/** `a=b` as its two sides. @throws ERR_DDI_USAGE */
+function parsePair(option: string, text: string, form: string): readonly [string, string] {
+  const [, left, right] = /^([^=]+)=(.+)$/.exec(text) ?? []
+  if (!left || !right) throw new DdiError('ERR_DDI_USAGE', `--${option}=${text}: write it as ${form}`)
+  return [left, right]
+}
+
 export async function runMake(output: string, options: MakeVerbOptions): Promise<void> {
   const slotSuffixed = options.autoSlotSuffixing ?? false
   const alignment = { alignment: parseSize(options.alignment), alignmentOffset: parseAmount(options.alignmentOffset) }
@@ -195,8 +204,7 @@ export async function runMake(output: string, options: MakeVerbOptions): Promise
   const used = new Set<string>()
   try {
     for (const text of options.image ?? []) {
-      const [, name, path] = /^([^=]+)=(.+)$/.exec(text) ?? []
-      if (!name || !path) throw new DdiError('ERR_DDI_USAGE', `--image=${text}: write it as NAME=FILE`)
+      const [name, path] = parsePair('image', text, 'NAME=FILE')
       images.set(name, await openFile(path))
     }
     const partitions: SuperPartition[] = []
@@ -300,12 +308,8 @@ export async function runResize(
   options: SuperOptions & { size: string; force?: boolean },
 ): Promise<void> {
   await change(path, options, (one) => {
-    const found = findByName(
-      one.metadata.partitions.map(({ name, extents }) => ({ label: name, uuid: null, extents })),
-      name,
-      path,
-    )
-    return one.resize(name, parseNewSize(options.size, totalLength(found.extents)), { force: options.force ?? false })
+    const size = parseNewSize(options.size, totalLength(findPartition(one.metadata, name).extents))
+    return one.resize(name, size, { force: options.force ?? false })
   })
 }
 
@@ -319,12 +323,7 @@ export interface ImageVerbOptions extends JsonOption, SlotOption {
 }
 
 function openOptions({ slot, device = [] }: ImageVerbOptions): OpenOptions {
-  const devices = device.map((text) => {
-    const [, name, path] = /^([^=]+)=(.+)$/.exec(text) ?? []
-    if (!name || !path) throw new DdiError('ERR_DDI_USAGE', `--device=${text}: write it as NAME=PATH`)
-    return [name, path] as const
-  })
-  return { slot, devices: Object.fromEntries(devices) }
+  return { slot, devices: Object.fromEntries(device.map((text) => parsePair('device', text, 'NAME=PATH'))) }
 }
 
 /** The logical partitions of the names given, else all that have bytes and are not disabled. */
@@ -346,19 +345,13 @@ export async function runExtract(
 ): Promise<void> {
   await using image = await openImage(path, openOptions(options))
   const signal = untilInterrupted()
-  const replace = { replace: options.force ?? false }
   await mkdir(options.output, { recursive: true })
   const written: { name: string; path: string; size: number }[] = []
   for (const { label, size, extents } of chosen(image.volumes, names, path)) {
     const name = label!
     const to = join(options.output, `${name}.img`)
     const source = extentSource(image.source, extents)
-    const bar = await progressBar(name)
-    const progress = { signal, onProgress: bar.update }
-    await (options.sparse
-      ? writeNewFile(to, 0, (target) => encodeSparse(source, target, progress), replace)
-      : writeNewFile(to, size, (target) => copy(source, target, { sparse: true, ...progress }), replace)
-    ).finally(() => bar.stop())
+    await writeOut(source, to, name, { ...options, signal })
     written.push({ name, path: to, size })
     if (options.json === 'off') print(`${to}: ${formatSize(size)}`)
   }
@@ -388,17 +381,31 @@ export async function runConvert(
   const { source, sparse } = await expand(file)
   const signal = untilInterrupted()
   await sparse?.verify({ signal })
-  const bar = await progressBar('converting')
+  const written = sparse ? { written: sparse.written } : {}
+  await writeOut(source, output, 'converting', { sparse: toSparse, force, signal, ...written })
+}
+
+interface WriteOutOptions {
+  /** As an Android sparse image. */
+  readonly sparse?: boolean
+  readonly force?: boolean
+  /** What of a sparse image is to be written. Default: all. */
+  readonly written?: readonly Run[]
+  readonly signal: AbortSignal
+}
+
+/** Writes bytes to a new file, with a bar. */
+async function writeOut(source: Source, path: string, title: string, options: WriteOutOptions): Promise<void> {
+  const { sparse = false, force = false, written, signal } = options
+  const bar = await progressBar(title)
   const progress = { signal, onProgress: bar.update }
-  await (toSparse
-    ? writeNewFile(
-        output,
-        0,
-        (target) => encodeSparse(source, target, { ...progress, ...(sparse && { written: sparse.written }) }),
-        { replace: force },
-      )
-    : writeNewFile(output, source.size, (target) => copy(source, target, { sparse: true, ...progress }), {
-        replace: force,
-      })
+  await writeNewFile<unknown>(
+    path,
+    sparse ? 0 : source.size,
+    (target) =>
+      sparse
+        ? encodeSparse(source, target, { ...progress, ...(written && { written }) })
+        : copy(source, target, { sparse: true, ...progress }),
+    { replace: force },
   ).finally(() => bar.stop())
 }

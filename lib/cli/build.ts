@@ -23,7 +23,7 @@ export interface BuildVerbOptions extends JsonOption {
 }
 
 export async function runBuild(options: BuildVerbOptions): Promise<void> {
-  const { certificate, key, signer, seed, size, arch } = options
+  const { certificate, seed, size, arch } = options
   const built = await buildImage(options.definitions, options.output, {
     root: options.root,
     sectorSize: parseSize(options.sectorSize),
@@ -33,13 +33,7 @@ export async function runBuild(options: BuildVerbOptions): Promise<void> {
     ...(seed !== undefined && { seed: checkedUuid(seed) }),
     ...(size !== undefined && size !== 'auto' && { size: parseSize(size) }),
     ...(arch !== undefined && { architecture: arch }),
-    ...(certificate !== undefined && {
-      signer: await signerOf({
-        certificate,
-        ...(key !== undefined && { key }),
-        ...(signer !== undefined && { signer }),
-      }),
-    }),
+    ...(certificate !== undefined && { signer: await signerOf({ ...options, certificate }) }),
   })
   if (options.json !== 'off') {
     const partitions = built.partitions.map((one) => ({ ...one, extents: describeExtents(linear(one.extents)) }))

@@ -2,7 +2,7 @@ import { type DissectedVolume, type Dissection, dissect } from '../image/dissect
 import { openImage } from '../image/open.js'
 import type { ImageFacts } from '../mount/facts.js'
 import { dissectOptions, type ImageOptions } from './options.js'
-import { describeExtents, formatSize, note, print, printable, printJson, printTable } from './output.js'
+import { describeExtents, formatSize, note, noteSource, print, printable, printJson, printTable } from './output.js'
 
 export interface InspectVerbOptions extends ImageOptions {
   readonly contents?: boolean
@@ -46,7 +46,7 @@ async function factsOf(path: string, options: InspectVerbOptions): Promise<Image
     path,
     { ...(await dissectOptions(options)), nested: options.nested ?? false },
     (root, source) => {
-      if (source.kind === 'tool') note(`read by ${source.tool}: nothing is mounted without privileges`)
+      noteSource(source)
       return readFacts(root, path)
     },
   )

@@ -10,12 +10,12 @@ import { dissect } from '../image/dissect.js'
 import { openImage } from '../image/open.js'
 import { copyFrom, copyTo, digestFile, type TreeEntry, walk } from '../mount/files.js'
 import { type MountedImage, type MountOptions, mountImage } from '../mount/mount.js'
-import { type TreeSource, withTree } from '../mount/tree.js'
+import { withTree } from '../mount/tree.js'
 import { unmountImage } from '../mount/unmount.js'
 import { plan } from '../plan/plan.js'
 import { untilInterrupted } from './interrupt.js'
 import { dissectOptions, type ImageOptions, type JsonOption } from './options.js'
-import { note, print, printable, printJson, printTable } from './output.js'
+import { note, noteSource, print, printable, printJson, printTable } from './output.js'
 
 export interface MountVerbOptions extends ImageOptions {
   readonly readWrite?: boolean
@@ -151,13 +151,9 @@ async function passOn(child: ReturnType<typeof spawn>): Promise<void> {
   process.exitCode = status ?? 128 + osConstants.signals[signal!]
 }
 
-function say({ kind, ...source }: TreeSource): void {
-  if (kind === 'tool') note(`read by ${(source as { tool: string }).tool}: nothing is mounted without privileges`)
-}
-
 export async function runListFiles(path: string, options: MountVerbOptions): Promise<void> {
   await withTree(path, await mountOptions(options), async (root, source) => {
-    say(source)
+    noteSource(source)
     const entries: TreeEntry[] = []
     for await (const entry of walk(root)) {
       if (options.json === 'off') print(printable(entry.path))
@@ -169,7 +165,7 @@ export async function runListFiles(path: string, options: MountVerbOptions): Pro
 
 export async function runDigest(path: string, options: MountVerbOptions): Promise<void> {
   await withTree(path, await mountOptions(options), async (root, source) => {
-    say(source)
+    noteSource(source)
     const entries: (TreeEntry & { sha256: string | null })[] = []
     for await (const entry of walk(root)) {
       const sha256 = entry.kind === 'file' ? await digestFile(root, entry.path) : null
@@ -218,7 +214,7 @@ export async function runCopyFrom(
   options: MountVerbOptions,
 ): Promise<void> {
   await withTree(path, await mountOptions(options), async (root, how) => {
-    say(how)
+    noteSource(how)
     await copyFrom(root, source, target === undefined || target === '-' ? null : target)
   })
 }

@@ -1,5 +1,6 @@
 import type { Extent } from '../block/source.js'
 import { DdiError } from '../errors.js'
+import type { TreeSource } from '../mount/tree.js'
 
 export type JsonMode = 'pretty' | 'short' | 'off'
 
@@ -15,6 +16,11 @@ export function note(text: string): void {
 
 export function printJson(value: unknown, mode: Exclude<JsonMode, 'off'>): void {
   print(JSON.stringify(value, null, mode === 'pretty' ? 2 : undefined))
+}
+
+/** Tells where files were not read as a mount would show them. */
+export function noteSource(source: TreeSource): void {
+  if (source.kind === 'tool') note(`read by ${source.tool}: nothing is mounted without privileges`)
 }
 
 /** The extents of a volume as JSON has them: `start` in bytes from the beginning of the disk, null where nothing stores its zeroes. */

@@ -157,8 +157,8 @@ export interface SignVerbOptions {
 
 export async function runSign(rootHash: string, output: string, options: SignVerbOptions): Promise<void> {
   const hex = /^[0-9a-f]+$/i.test(rootHash) ? rootHash : await readText(rootHash)
-  const { rootHash: bytes, signature, ...record } = await sign(parseRootHash(hex), await signerOf(options))
-  const contents = options.record ? encodeSignatureRecord({ rootHash: bytes, signature, ...record }) : signature
+  const record = await sign(parseRootHash(hex), await signerOf(options))
+  const contents = options.record ? encodeSignatureRecord(record) : record.signature
   await writeNewFile(output, 0, (target) => target.write(0, contents), { replace: options.force ?? false })
 }
 
