@@ -141,20 +141,22 @@ function grownBy(
   { extents }: LogicalPartition,
   more: number,
 ): BaseExtent<number>[] {
-  const last = extents.at(-1)
+  const elsewhere = (runs: ReturnType<typeof freeSuperRuns>, size: number) =>
+    allocate(runs, size).map((run) => ({ kind: 'linear' as const, ...run }))
   const runs = freeSuperRuns(metadata, geometry)
-  if (last?.kind !== 'linear') return allocate(runs, more).map((run) => ({ kind: 'linear', ...run }))
+  const last = extents.at(-1)
+  if (last?.kind !== 'linear') return elsewhere(runs, more)
   const end = last.start + last.length
   // Behind an extent no alignment is asked for: the space goes on.
   const following = freeSuperRuns({ ...metadata, devices: withoutAlignment(metadata.devices) }, geometry).find(
     ({ base, start }) => base === last.base && start === end,
   )
-  const inPlace = Math.min(more, following?.length ?? 0)
-  if (inPlace === 0) return allocate(runs, more).map((run) => ({ kind: 'linear', ...run }))
+  if (!following) return elsewhere(runs, more)
+  const inPlace = Math.min(more, following.length)
   const grown: BaseExtent<number> = { kind: 'linear', base: last.base, start: end, length: inPlace }
   if (inPlace === more) return [grown]
   const rest = runs.filter(({ base, start }) => base !== last.base || start >= end + inPlace || start < end)
-  return [grown, ...allocate(rest, more - inPlace).map((run) => ({ kind: 'linear' as const, ...run }))]
+  return [grown, ...elsewhere(rest, more - inPlace)]
 }
 
 function withoutAlignment([first, ...others]: Metadata['devices']): Metadata['devices'] {

@@ -19,7 +19,8 @@ export const reservedLength = 4096
 export const geometryLength = 4096
 export const sectorSize = 512
 const magic = 0x616c4467
-const structLength = 52
+/** What of that is the structure itself. */
+export const structLength = 52
 const checksumAt = 8
 
 export type SuperCopy = 'primary' | 'backup'

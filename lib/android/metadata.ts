@@ -69,8 +69,9 @@ export const noAttributes: PartitionAttributes = {
 const magic = 0x414c5030
 const majorVersion = 10
 const newestMinorVersion = 2
-export const shortHeader = 128
-const longHeader = 256
+const shortHeader = 128
+/** No header has more, and no copy of the metadata less room. */
+export const longHeader = 256
 const headerChecksumAt = 12
 const nameLength = 36
 /** More than any device has: what an image alone says is not allocated. */

@@ -9,8 +9,9 @@ import {
   metadataOffset,
   parseGeometry,
   type SuperCopy,
+  structLength,
 } from './geometry.js'
-import { encodeMetadata, type Metadata, overfullGroups, parseHeader, parseTables } from './metadata.js'
+import { encodeMetadata, longHeader, type Metadata, overfullGroups, parseHeader, parseTables } from './metadata.js'
 
 /** A slot of a super partition, as it was read. */
 export interface SuperSlot {
@@ -22,10 +23,6 @@ export interface SuperSlot {
   /** What is wrong besides: with the other copies, or with what a group has. */
   readonly problems: readonly DdiError[]
 }
-
-const structLength = 52
-/** No copy of the metadata is smaller than a sector, nor a header longer than this. */
-const headerLength = 256
 
 type Read<Value> = { readonly value: Value; readonly error?: undefined } | { readonly error: DdiError }
 
@@ -71,7 +68,7 @@ async function readMetadataCopy(
 ): Promise<Read<Metadata>> {
   return await tryRead(async () => {
     const offset = metadataOffset(geometry, slot, copy)
-    const header = parseHeader(await source.read(offset, headerLength), geometry)
+    const header = parseHeader(await source.read(offset, longHeader), geometry)
     return parseTables(await source.read(offset + header.length, header.tablesLength), header, geometry)
   })
 }
@@ -141,7 +138,7 @@ export async function commitSuper(target: Target, current: SuperSlot, next: Meta
   const twin = await readMetadataCopy(target, geometry, slot, other)
   if (twin.error || !sameMetadata(twin.value, current.metadata)) {
     const from = metadataOffset(geometry, slot, current.copy)
-    const { length, tablesLength } = parseHeader(await target.read(from, headerLength), geometry)
+    const { length, tablesLength } = parseHeader(await target.read(from, longHeader), geometry)
     await put(metadataOffset(geometry, slot, other), await target.read(from, length + tablesLength))
   }
   await put(metadataOffset(geometry, slot, 'primary'), bytes)

@@ -122,9 +122,7 @@ class OpenDeviceMapper implements DeviceMapper {
       throw systemError(
         error,
         `the kernel refused the table of ${name} (${lines.join('; ')}; the kernel log has more)`,
-        {
-          ...(key && refusedSignature),
-        },
+        key ? refusedSignature : {},
       )
     }
   }

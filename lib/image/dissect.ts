@@ -102,11 +102,11 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
   const verity = new Map<ProtectedDesignator, Verity>()
   for (const designator of ['root', 'usr'] as const) {
     const given = designator === 'root' ? options.rootHash : options.usrHash
-    const signatures = signatureVolumes(volumes, designator, architectures)
+    const sealed = signatureVolume(volumes, designator, architectures)
     const problems: DdiError[] = []
     const known = await findRootHash(image.path, designator, given)
     const rootHash: (KnownRootHash & { signature?: RootHashSignature }) | undefined =
-      known ?? (await holding(signedRootHash(image, signatures, trust), problems))
+      known ?? (await holding(signedRootHash(image, sealed, trust), problems))
     const data = rootHash
       ? namedByRootHash(image, volumes, designator, rootHash)
       : preferred(volumes, designator, architectures)
@@ -116,8 +116,7 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
     const pair = await pairVerity(image, volumes, designator, data, rootHash)
     if (pair?.trusted) {
       const signature =
-        rootHash?.signature ??
-        (await holding(signatureOf(image, designator, pair.rootHash, signatures, trust), problems))
+        rootHash?.signature ?? (await holding(signatureOf(image, designator, pair.rootHash, sealed, trust), problems))
       verity.set(designator, { ...pair, signature: signature ?? null })
     } else if (pair) verity.set(designator, pair)
     unsigned.push(...problems.map(({ code, message }) => ({ code, message: `${designator}: ${message}` })))
@@ -145,14 +144,14 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
   return { image, volumes, roles, verity, problems: unsigned }
 }
 
-/** The newest signature volume of each processor that counts. */
-function signatureVolumes<V extends Volume>(
+/** The signature volume that counts, if it is whole. */
+function signatureVolume<V extends Volume>(
   volumes: readonly V[],
   designator: ProtectedDesignator,
   architectures: readonly string[],
-): readonly V[] {
+): V | undefined {
   const found = preferred(volumes, `${designator}-verity-sig`, architectures)
-  return found && !found.defect ? [found] : []
+  return found?.defect ? undefined : found
 }
 
 /** A signature that does not hold is told, and then not there. */

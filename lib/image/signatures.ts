@@ -53,19 +53,17 @@ export async function checkSignature(
 
 /**
  * A root hash that comes with the image and that somebody trusted has signed.
- * @param volumes the signature volumes that may have it
- * @throws ERR_DDI_SIGNATURE_…, where the first of them does not hold
+ * @param volume the signature volume that may have it
+ * @throws ERR_DDI_SIGNATURE_…, where its signature does not hold
  */
 export async function signedRootHash(
   image: Image,
-  volumes: readonly Volume[],
+  volume: Volume | undefined,
   trust: SignatureTrust,
 ): Promise<(KnownRootHash & { readonly signature: RootHashSignature }) | undefined> {
-  for (const volume of volumes) {
-    const { rootHash, signature } = await readRecord(image, volume)
-    return { bytes: rootHash, source: 'signature', signature: await checkSignature(rootHash, signature, trust) }
-  }
-  return undefined
+  if (!volume) return undefined
+  const { rootHash, signature } = await readRecord(image, volume)
+  return { bytes: rootHash, source: 'signature', signature: await checkSignature(rootHash, signature, trust) }
 }
 
 /**
@@ -76,7 +74,7 @@ export async function signatureOf(
   image: Image,
   designator: ProtectedDesignator,
   rootHash: Uint8Array,
-  volumes: readonly Volume[],
+  volume: Volume | undefined,
   trust: SignatureTrust,
 ): Promise<RootHashSignature | undefined> {
   for (const path of sideFiles(image.path, `${rootHashEndings[designator]}.p7s`)) {
@@ -86,9 +84,7 @@ export async function signatureOf(
       if (systemCode(error) !== 'ENOENT') throw systemError(error, `cannot read ${path}`)
     }
   }
-  for (const volume of volumes) {
-    const record = await readRecord(image, volume)
-    if (Buffer.from(record.rootHash).equals(rootHash)) return await checkSignature(rootHash, record.signature, trust)
-  }
-  return undefined
+  const record = volume && (await readRecord(image, volume))
+  if (!record || !Buffer.from(record.rootHash).equals(rootHash)) return undefined
+  return await checkSignature(rootHash, record.signature, trust)
 }

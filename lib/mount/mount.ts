@@ -12,7 +12,7 @@ import type { Designator } from '../gpt/dps-types.js'
 import { type DissectOptions, dissect } from '../image/dissect.js'
 import { type OpenOptions, openImage } from '../image/open.js'
 import { attachmentName, type PlannedVolume, type PlanOptions, plan } from '../plan/plan.js'
-import { runTool } from '../tool.js'
+import { runTool, type Tool } from '../tool.js'
 import { isImmutable, isWritableAndExecutable, mountArguments, mountable } from './options.js'
 import { isMissing, openRoot, pathOnly, type Root } from './root.js'
 import { type Unlock, unlockVolume } from './unlock.js'
@@ -221,9 +221,7 @@ async function mountAt(source: string, place: string, type: string, flags: numbe
 /** Those that grow while they are mounted. */
 const growable: readonly string[] = ['btrfs', 'ext4', 'xfs']
 
-const checkers: Readonly<
-  Record<string, { readonly command: readonly [string, ...string[]]; readonly package: string }>
-> = {
+const checkers: Readonly<Record<string, Tool>> = {
   ext4: { command: ['fsck.ext4', '-p'], package: 'e2fsprogs' },
   vfat: { command: ['fsck.vfat', '-a'], package: 'dosfstools' },
 }

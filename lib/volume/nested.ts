@@ -56,10 +56,9 @@ export async function nestedVolumes(
     try {
       within = await volumesWithin(extentSource(base, volume.extents), slot)
     } catch (error) {
-      if (!(error instanceof DdiError)) throw error
+      if (!(error instanceof DdiError) || error.kind !== 'image') throw error
       // Without its type or name, what holds no table, or a broken one, is what most volumes are.
-      if (typed && error.kind === 'image') defects.push({ volume, error })
-      else if (error.kind !== 'image') throw error
+      if (typed) defects.push({ volume, error })
       continue
     }
     budget.tables--

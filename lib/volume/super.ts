@@ -10,7 +10,7 @@ import type { LogicalPartition, Metadata } from '../android/metadata.js'
 import { commitSuper, isSuper, readSuper, type SuperSlot } from '../android/super.js'
 import { copy } from '../block/copy.js'
 import { composeExtents, extentSource, extentTarget, linear, totalLength } from '../block/extents.js'
-import type { LinearExtent, Run, Source, Target } from '../block/source.js'
+import type { Extent, LinearExtent, Run, Source, Target } from '../block/source.js'
 import { DdiError } from '../errors.js'
 import { joinBases } from './android.js'
 import { claimedSize } from './claimed-size.js'
@@ -150,7 +150,7 @@ class OpenSuper implements Super {
       )
     const next = this.#change((metadata) => addPartition(metadata, this.#current.geometry, partition))
     const added = findPartition(next, partition.name)
-    if (from) await copy(from, extentTarget(this.#target, runsOf(added)), signal ? { signal } : {})
+    if (from) await copy(from, extentTarget(this.#target, stored(added.extents)), signal ? { signal } : {})
     return await this.#commit(next, partition.name)
   }
 
@@ -179,7 +179,7 @@ class OpenSuper implements Super {
 
   async #refuseUsed(extents: LogicalPartition['extents']): Promise<void> {
     const composed = composeExtents(this.#extents, joinBases(extents, [this.#target.size]))
-    await this.#users?.refuseUsed(composed.flatMap((extent) => (extent.kind === 'linear' ? [extent] : [])))
+    await this.#users?.refuseUsed(stored(composed))
   }
 
   /** The metadata with what other slots use, so that nothing is put there. */
@@ -207,7 +207,8 @@ class OpenSuper implements Super {
   }
 }
 
-function runsOf({ extents }: LogicalPartition): readonly LinearExtent[] {
+/** The extents that lie somewhere. */
+function stored(extents: readonly Extent[]): readonly LinearExtent[] {
   return extents.flatMap((extent) => (extent.kind === 'linear' ? [extent] : []))
 }
 
