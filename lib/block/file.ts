@@ -104,6 +104,8 @@ export async function createFile(path: string, size: number): Promise<FileTarget
 }
 
 const noSpace = { ENOSPC: 'ERR_DDI_NO_SPACE', EDQUOT: 'ERR_DDI_NO_SPACE', EFBIG: 'ERR_DDI_NO_SPACE' } as const
+/** What writing fails with. */
+export const writeErrors = { EIO: 'ERR_DDI_IO', ...noSpace } as const
 
 async function openChecked(path: string, flags: number): Promise<OpenFile> {
   let handle: FileHandle
@@ -173,10 +175,7 @@ class OpenFile implements FileTarget {
       try {
         done += (await this.#handle.write(bytes, done, bytes.length - done, offset + done)).bytesWritten
       } catch (error) {
-        throw systemError(error, `cannot write ${this.path} at byte ${offset + done}`, {
-          EIO: 'ERR_DDI_IO',
-          ...noSpace,
-        })
+        throw systemError(error, `cannot write ${this.path} at byte ${offset + done}`, writeErrors)
       }
     }
   }
@@ -185,7 +184,7 @@ class OpenFile implements FileTarget {
     try {
       await this.#handle.sync()
     } catch (error) {
-      throw systemError(error, `cannot flush ${this.path}`, { EIO: 'ERR_DDI_IO', ...noSpace })
+      throw systemError(error, `cannot flush ${this.path}`, writeErrors)
     }
   }
 

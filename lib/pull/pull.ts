@@ -4,6 +4,7 @@ import { type FileHandle, mkdir, open, readFile, rm, stat, writeFile } from 'nod
 import { basename, dirname, join } from 'node:path'
 import { addon } from '../../bindings/addon.js'
 import { nonzeroRuns } from '../block/copy.js'
+import { writeErrors } from '../block/file.js'
 import { giveName, refuseExisting } from '../block/new-file.js'
 import { DdiError, systemError, throwIfAborted } from '../errors.js'
 import { dissect } from '../image/dissect.js'
@@ -261,12 +262,7 @@ async function attempt<Value>(path: string, work: Promise<Value>): Promise<Value
   try {
     return await work
   } catch (error) {
-    throw systemError(error, `cannot write ${path}`, {
-      ENOSPC: 'ERR_DDI_NO_SPACE',
-      EDQUOT: 'ERR_DDI_NO_SPACE',
-      EFBIG: 'ERR_DDI_NO_SPACE',
-      EIO: 'ERR_DDI_IO',
-    })
+    throw systemError(error, `cannot write ${path}`, writeErrors)
   }
 }
 
