@@ -12,8 +12,10 @@
         "native/partition_scan.cc",
         "native/sha256.cc",
         "native/sha256_arm.cc",
+        "native/sha256_stream.cc",
         "native/sha256_x86.cc",
         "native/sha512.cc",
+        "native/sparse_write.cc",
         "native/udev_cookie.cc",
         "native/verity_hash.cc"
       ],

@@ -45,7 +45,13 @@ const pull = (name: string) =>
     `--verify=${hashes.get(name)}`,
     '--force',
   ] as const
-const ours = (name: string) => ({ name: `ddi-attach pull ${name}`, run: async () => void run(...pull(name)) })
+const ours = (name: string) => ({
+  name: `ddi-attach pull ${name}`,
+  run: async () => {
+    rmSync(output, { force: true })
+    run(...pull(name))
+  },
+})
 /** Both verify, and flush what they wrote. systemd-pull 252 waits for ever for some checksum files. */
 const systemd = (name: string) => ({
   name: `systemd-pull raw ${name}`,

@@ -190,6 +190,25 @@ export interface Addon {
 
   /** The SHA-256 implementations that this processor runs, fastest first. */
   sha256Implementations(): string[]
+  /** SHA-256 of a stream: what is known at its beginning. */
+  sha256Begin(): Uint8Array
+  /** Takes the next bytes, one call at a time; `state` changes, and `chunks` must not until then. */
+  sha256Update(state: Uint8Array, chunks: readonly Uint8Array[]): Promise<void>
+  /** The 32 bytes of the digest of what has been taken. */
+  sha256Digest(state: Uint8Array): Uint8Array
+  /**
+   * pwritev(2) of all but the pages of zeroes, to a file that is a hole there; it is as long as what was written afterwards.
+   * `chunks` must not change until then.
+   * @param position in bytes
+   * @param writeBack begin to write to the disk at once, sync_file_range(2)
+   */
+  writeSparse(
+    fd: number,
+    path: string,
+    chunks: readonly Uint8Array[],
+    position: number,
+    writeBack: boolean,
+  ): Promise<void>
   /** The salted digests of the blocks of `bytes`, one after the other. */
   verityHashBlocks(bytes: Uint8Array, blockSize: number, options: HashOptions): Promise<Uint8Array>
   /**

@@ -10,6 +10,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ddi::ExportLoop(env, exports);
   ddi::ExportMount(env, exports);
   ddi::ExportPartitionScan(env, exports);
+  ddi::ExportSha256Stream(env, exports);
+  ddi::ExportSparseWrite(env, exports);
   ddi::ExportUdevCookie(env, exports);
   ddi::ExportVerityHash(env, exports);
   return exports;

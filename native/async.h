@@ -5,9 +5,11 @@
 
 #include <cerrno>
 #include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 namespace ddi {
 
@@ -80,12 +82,34 @@ inline std::string Bytes(const Napi::Value& value) {
   return std::string(reinterpret_cast<const char*>(array.Data()), array.ByteLength());
 }
 
+// Bytes that a task uses where they lie, and keeps from being collected meanwhile. Whoever passes them leaves them alone.
+struct Pinned {
+  explicit Pinned(const Napi::Value& value)
+      : reference(std::make_shared<Napi::Reference<Napi::Uint8Array>>(
+            Napi::Persistent(value.As<Napi::Uint8Array>()))),
+        data(reference->Value().Data()),
+        size(reference->Value().ByteLength()) {}
+
+  std::shared_ptr<Napi::Reference<Napi::Uint8Array>> reference;
+  uint8_t* data;
+  size_t size;
+};
+
+inline std::vector<Pinned> PinAll(const Napi::Value& value) {
+  Napi::Array array = value.As<Napi::Array>();
+  std::vector<Pinned> all;
+  for (uint32_t i = 0; i < array.Length(); i++) all.emplace_back(array.Get(i));
+  return all;
+}
+
 void ExportBlockDevice(Napi::Env env, Napi::Object exports);
 void ExportDeviceMapper(Napi::Env env, Napi::Object exports);
 void ExportExtendedAttribute(Napi::Env env, Napi::Object exports);
 void ExportLoop(Napi::Env env, Napi::Object exports);
 void ExportMount(Napi::Env env, Napi::Object exports);
 void ExportPartitionScan(Napi::Env env, Napi::Object exports);
+void ExportSha256Stream(Napi::Env env, Napi::Object exports);
+void ExportSparseWrite(Napi::Env env, Napi::Object exports);
 void ExportUdevCookie(Napi::Env env, Napi::Object exports);
 void ExportVerityHash(Napi::Env env, Napi::Object exports);
 

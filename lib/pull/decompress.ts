@@ -2,7 +2,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
+import type { DCtx } from 'zstd-napi/binding.js'
 import { DdiError, systemCode } from '../errors.js'
+import { chunksOf } from './chunks.js'
 
 export type Compression = 'none' | 'gzip' | 'bzip2' | 'xz' | 'zstd'
 
@@ -20,26 +22,45 @@ export function detectCompression(head: Uint8Array): Compression {
   return magics.find(([, magic]) => magic.every((byte, index) => head[index] === byte))?.[0] ?? 'none'
 }
 
+const outputSize = 1024 * 1024
+const mostFree = 8
+
 /** xz unpacks the blocks of a stream on all cores, within this much memory. */
 const xzMemory = '128MiB'
 
+/** Outputs that were written are filled again: fresh memory costs as much as what is done with it. */
+export class ReusedMemory {
+  readonly #free: Uint8Array[] = []
+
+  take(): Uint8Array {
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(outputSize)
+  }
+
+  /** @param chunk one that came from a decompression, and that nobody looks at any more */
+  give(chunk: Uint8Array): void {
+    if (chunk.length === outputSize && this.#free.length < mostFree) this.#free.push(chunk)
+  }
+}
+
 /**
  * Decompresses a stream, on threads or in a process of its own.
+ * @param memory takes chunks back
  * @throws ERR_DDI_PULL_COMPRESSION where it is corrupt or ends early, ERR_DDI_LIBRARY_MISSING, and what `bytes` throws
  */
 export async function* decompress(
   bytes: AsyncIterable<Uint8Array>,
   compression: Compression,
+  memory = new ReusedMemory(),
 ): AsyncGenerator<Uint8Array> {
   switch (compression) {
     case 'none':
       yield* bytes
       return
     case 'gzip':
-      yield* throughStream(bytes, createGunzip({ chunkSize: 256 * 1024 }), compression)
+      yield* throughStream(bytes, createGunzip({ chunkSize: outputSize }), compression)
       return
     case 'zstd':
-      yield* throughStream(bytes, await zstdStream(), compression)
+      yield* throughZstd(bytes, memory)
       return
     case 'xz':
       yield* throughProcess(
@@ -53,10 +74,43 @@ export async function* decompress(
   }
 }
 
-async function zstdStream(): Promise<NodeJS.ReadWriteStream> {
+async function* throughZstd(bytes: AsyncIterable<Uint8Array>, memory: ReusedMemory): AsyncGenerator<Uint8Array> {
+  const context = await zstdContext()
+  let inFrame = false
+  let output = memory.take()
+  let filled = 0
+  for await (const chunk of bytes) {
+    let rest = chunk
+    for (let more = rest.length > 0; more; ) {
+      const [hint, produced, consumed] = step(context, output.subarray(filled), rest)
+      inFrame = hint !== 0
+      rest = rest.subarray(consumed)
+      filled += produced
+      const full = filled === output.length
+      // What fills its output may have left more behind.
+      more = rest.length > 0 || (full && inFrame)
+      if (!full) continue
+      yield output
+      output = memory.take()
+      filled = 0
+    }
+  }
+  if (filled > 0) yield output.subarray(0, filled)
+  if (inFrame) throw corrupt('zstd', new Error('the last frame is not complete'))
+}
+
+function step(context: DCtx, output: Uint8Array, input: Uint8Array) {
   try {
-    const { DecompressStream } = await import('zstd-napi')
-    return new DecompressStream()
+    return context.decompressStream(output, input)
+  } catch (error) {
+    throw corrupt('zstd', error)
+  }
+}
+
+async function zstdContext() {
+  try {
+    const { default: binding } = await import('zstd-napi/binding.js')
+    return new binding.DCtx()
   } catch (error) {
     throw new DdiError(
       'ERR_DDI_LIBRARY_MISSING',
@@ -88,7 +142,7 @@ async function* throughStream(
   })
   input.pipe(stream)
   try {
-    for await (const chunk of stream as unknown as AsyncIterable<Uint8Array>) yield chunk
+    yield* chunksOf(stream as unknown as Readable)
   } catch (error) {
     throw inputError ?? corrupt(compression, error)
   } finally {
@@ -118,7 +172,7 @@ async function* throughProcess(
   child.stdin.on('error', () => input.destroy())
   input.pipe(child.stdin)
   try {
-    for await (const chunk of child.stdout as AsyncIterable<Uint8Array>) yield chunk
+    yield* chunksOf(child.stdout)
     const result = await ended
     if (inputError) throw inputError
     if (systemCode(result) === 'ENOENT')

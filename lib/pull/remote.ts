@@ -1,9 +1,11 @@
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Dispatcher } from 'undici'
 import { DdiError, systemError, throwIfAborted } from '../errors.js'
+import { chunksOf } from './chunks.js'
 
 export interface TransportOptions {
   /** More request headers. */
@@ -52,14 +54,14 @@ export interface Transport extends AsyncDisposable {
 interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  readonly body: AsyncIterable<Uint8Array> & { destroy?(): void }
+  readonly body: Readable
 }
 
 /** Opens a transport: http, https and file, proxies as the environment says. @throws ERR_DDI_USAGE for other schemes */
 export async function openTransport(options: TransportOptions = {}): Promise<Transport> {
   const { retries = 5, signal } = options
   const dispatcher = await makeDispatcher(options)
-  const { request } = await import('undici')
+  const { request } = (await import('undici')).default
 
   /** One request, its redirects followed. */
   async function ask(url: URL, headers: Record<string, string>): Promise<Answer> {
@@ -74,7 +76,7 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
       // Whoever reads it gets its error; one that nobody reads is nobody's.
       answer.body.on('error', () => {})
       if (![301, 302, 303, 307, 308].includes(answer.statusCode))
-        return { status: answer.statusCode, headers: answer.headers, body: answer.body as never }
+        return { status: answer.statusCode, headers: answer.headers, body: answer.body }
       await answer.body.dump()
       const location = answer.headers['location']
       if (typeof location !== 'string' || !URL.canParse(location, at.href))
@@ -97,7 +99,7 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
     const answer = await ask(url, { 'accept-encoding': 'identity', ...range })
     const { status, headers, body } = answer
     const refuse = (code: 'ERR_DDI_PULL_NOT_FOUND' | 'ERR_DDI_PULL_RESPONSE' | 'ERR_DDI_PULL_BROKEN', what: string) => {
-      body.destroy?.()
+      body.destroy()
       return new DdiError(code, `${url}: ${what}`)
     }
     const found = validatorOf(headers)
@@ -117,7 +119,7 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
         start: from,
         size: size === undefined || size === '*' ? null : Number(size),
         validator: found ?? validator,
-        bytes: body,
+        bytes: chunksOf(body),
         answer,
       }
     }
@@ -125,7 +127,13 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
     if (/^text\/html\b/.test(String(headers['content-type'] ?? '')))
       throw refuse('ERR_DDI_PULL_RESPONSE', 'the server sends a web page, not an image')
     const length = headers['content-length']
-    return { start: 0, size: typeof length === 'string' ? Number(length) : null, validator: found, bytes: body, answer }
+    return {
+      start: 0,
+      size: typeof length === 'string' ? Number(length) : null,
+      validator: found,
+      bytes: chunksOf(body),
+      answer,
+    }
   }
 
   async function* nothing(): AsyncGenerator<Uint8Array> {}
@@ -231,7 +239,7 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
 }
 
 async function makeDispatcher({ authorities, timeouts = {} }: TransportOptions): Promise<Dispatcher> {
-  const { Agent, EnvHttpProxyAgent } = await import('undici')
+  const { Agent, EnvHttpProxyAgent } = (await import('undici')).default
   const proxied = ['http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'].some((name) => process.env[name])
   const { connect = 30_000, headers = 60_000, stall = 60_000 } = timeouts
   const settings = {

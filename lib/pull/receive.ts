@@ -1,0 +1,163 @@
+import { addon } from '../../bindings/addon.js'
+import { DdiError, throwIfAborted } from '../errors.js'
+import { expectedChecksum, type VerifyMode } from './checksums.js'
+import { inBatches } from './chunks.js'
+import { type Compression, decompress, detectCompression, magicLength, ReusedMemory } from './decompress.js'
+import { Lane } from './lane.js'
+import { openPartial, type PartialDownload } from './partial.js'
+import { openTransport, type TransportOptions } from './remote.js'
+
+export interface ReceiveOptions extends TransportOptions {
+  /** What the download is held against. Default: signature. */
+  readonly verify?: VerifyMode
+  /** OpenPGP keys for signatures. Default: systemd’s. */
+  readonly keyring?: string
+  /** Bytes at most, unpacked. Default: 64 GiB. */
+  readonly maxSize?: number
+  /** Told how many bytes of how many have come. */
+  readonly onProgress?: (done: number, total: number | null) => void
+}
+
+export interface Received {
+  /** Unpacked, in bytes. */
+  readonly size: number
+  /** How many bytes came over the network now, and how many were there from before. */
+  readonly downloaded: number
+  readonly resumed: number
+  /** Of the file as it was downloaded, in hexadecimal. */
+  readonly sha256: string
+  readonly compression: Compression
+}
+
+/** How bytes come. */
+export interface Arrival {
+  readonly compression: Compression
+  /** Where the download is kept as it came, if it is. */
+  readonly partial: PartialDownload | undefined
+}
+
+/** Where unpacked bytes go. */
+export interface Destination extends AsyncDisposable {
+  /**
+   * Takes all of them; nothing has its name yet.
+   * @param memory of chunks that are done with
+   */
+  take(chunks: AsyncIterable<Uint8Array>, arrival: Arrival, memory: ReusedMemory): Promise<void>
+  /** All is verified: it becomes what it is to be, and stays so. */
+  finish(): Promise<void>
+}
+
+const defaultMaxSize = 64 * 1024 ** 3
+
+/** What a download shows to be of no use as a beginning of the next. */
+const spoiled = new Set<string>([
+  'ERR_DDI_PULL_COMPRESSION',
+  'ERR_DDI_PULL_TOO_LARGE',
+  'ERR_DDI_PULL_CHANGED',
+  'ERR_DDI_PULL_CHECKSUM',
+  'ERR_DDI_PULL_ARCHIVE',
+])
+
+/** @throws ERR_DDI_USAGE */
+export function parseUrl(address: string | URL): URL {
+  if (URL.canParse(String(address))) return new URL(address)
+  throw new DdiError(
+    'ERR_DDI_USAGE',
+    `${JSON.stringify(String(address))} is no URL: write http://…, https://… or file:///…`,
+  )
+}
+
+/**
+ * Downloads, verifies and unpacks, in one pass: hashing and writing run beside it.
+ * @param keep the path that is being pulled: beside it the download is kept, for the next pull to take up. Default: it is not
+ * @throws ERR_DDI_BUSY, the `ERR_DDI_PULL_…` codes, and what the destination throws
+ */
+export async function receive(
+  url: URL,
+  destination: Destination,
+  options: ReceiveOptions,
+  keep?: string,
+): Promise<Received> {
+  await using transport = await openTransport(options)
+  const expected = await expectedChecksum(transport, url, options.verify ?? 'signature', options.keyring)
+  throwIfAborted(options.signal)
+  await using partial = keep === undefined ? undefined : await openPartial(keep, url, expected !== undefined)
+  const before = partial?.received ?? 0
+  const found = await transport.download(url, before, partial?.validator)
+  if (found.start !== before) await partial?.restart()
+  await partial?.remember(found.validator)
+  const resumed = found.start
+  let downloaded = 0
+  let compression: Compression = 'none'
+  const hash = addon().sha256Begin()
+  const hashing = new Lane(4)
+  const hashed = async (batch: readonly Uint8Array[]) => {
+    await hashing.run(() => addon().sha256Update(hash, batch))
+    return batch
+  }
+  const chunks = async function* () {
+    // What is there already is hashed and unpacked again, from the disk.
+    if (partial) for await (const batch of inBatches(partial.stored())) yield* await hashed(batch)
+    for await (const batch of inBatches(found.bytes)) {
+      await partial?.append(batch, compression === 'none')
+      for (const chunk of batch) downloaded += chunk.length
+      options.onProgress?.(resumed + downloaded, found.size)
+      yield* await hashed(batch)
+    }
+  }
+  let size = 0
+  const limit = options.maxSize ?? defaultMaxSize
+  const limited = async function* (unpacked: AsyncIterable<Uint8Array>) {
+    for await (const chunk of unpacked) {
+      size += chunk.length
+      if (size > limit)
+        throw new DdiError('ERR_DDI_PULL_TOO_LARGE', `${url} has more than ${limit} bytes: see --max-size`)
+      yield chunk
+    }
+  }
+  try {
+    // The first bytes tell how all are packed.
+    const { head, all } = await peek(chunks(), magicLength)
+    compression = detectCompression(head)
+    const memory = new ReusedMemory()
+    await destination.take(limited(decompress(all, compression, memory)), { compression, partial }, memory)
+    await partial?.settle()
+    await hashing.end()
+    const sha256 = Buffer.from(addon().sha256Digest(hash)).toString('hex')
+    if (expected !== undefined && sha256 !== expected)
+      throw new DdiError(
+        'ERR_DDI_PULL_CHECKSUM',
+        `${url} has the SHA-256 ${sha256}, and should have ${expected}: it was changed, or cut off`,
+      )
+    await destination.finish()
+    await partial?.discard()
+    return { size, downloaded, resumed, sha256, compression }
+  } catch (error) {
+    if (error instanceof DdiError && (spoiled.has(error.code) || isOfContents(error))) await partial?.discard()
+    throw error
+  }
+}
+
+/** The image itself is not what its root hash says: another download of it will not be either. */
+function isOfContents(error: DdiError): boolean {
+  return error.kind === 'image' && !error.code.startsWith('ERR_DDI_PULL_')
+}
+
+/** The first bytes of a stream, at least `length` of them where there are so many, and all of it. */
+async function peek(
+  chunks: AsyncGenerator<Uint8Array>,
+  length: number,
+): Promise<{ head: Uint8Array; all: AsyncGenerator<Uint8Array> }> {
+  const first: Uint8Array[] = []
+  for (let known = 0; known < length; ) {
+    const next = await chunks.next()
+    if (next.done) break
+    first.push(next.value)
+    known += next.value.length
+  }
+  const all = async function* () {
+    yield* first
+    yield* chunks
+  }
+  return { head: Buffer.concat(first), all: all() }
+}

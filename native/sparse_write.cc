@@ -1,0 +1,121 @@
+// Writing to a new file, pages of zeroes left out as holes.
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "async.h"
+
+namespace ddi {
+namespace {
+
+constexpr size_t kPage = 4096;
+
+bool IsZero(const uint8_t* bytes, size_t size) {
+  return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
+class SparseWrite {
+ public:
+  // `writeBack` lets the kernel begin to write at once, so that a later fsync finds little to do.
+  SparseWrite(int fd, std::string path, std::vector<Pinned> chunks, off_t position, bool writeBack)
+      : fd_(fd), path_(std::move(path)), chunks_(std::move(chunks)), position_(position), writeBack_(writeBack) {}
+
+  Outcome<Nothing> Run() const {
+    // Pages are those of the file, whatever chunks they come in; `run` holds what waits to be written, up to `end`.
+    std::vector<iovec> run;
+    off_t end = position_;
+    bool hole = false;
+    size_t chunk = 0, at = 0;
+    while (SkipEmpty(chunk, at)) {
+      std::vector<iovec> page;
+      size_t wanted = kPage - static_cast<size_t>(end) % kPage;
+      bool zero = true;
+      while (wanted > 0 && SkipEmpty(chunk, at)) {
+        const size_t part = std::min(wanted, chunks_[chunk].size - at);
+        page.push_back({chunks_[chunk].data + at, part});
+        zero = zero && IsZero(chunks_[chunk].data + at, part);
+        wanted -= part;
+        at += part;
+      }
+      if (zero || run.size() + page.size() > kMaximum) {
+        if (int error = Write(run, end); error != 0) return KernelError{error, "pwritev", path_};
+        run.clear();
+      }
+      for (const iovec& part : page) {
+        end += static_cast<off_t>(part.iov_len);
+        if (!zero) Append(run, part);
+      }
+      hole = zero;
+    }
+    if (int error = Write(run, end); error != 0) return KernelError{error, "pwritev", path_};
+    if (int error = hole ? Extend(end) : 0; error != 0) return KernelError{error, "ftruncate", path_};
+    if (writeBack_) sync_file_range(fd_, position_, end - position_, SYNC_FILE_RANGE_WRITE);
+    return Nothing{};
+  }
+
+ private:
+  // As many pieces as pwritev(2) takes at once.
+  static constexpr size_t kMaximum = IOV_MAX;
+
+  bool SkipEmpty(size_t& chunk, size_t& at) const {
+    while (chunk < chunks_.size() && at == chunks_[chunk].size) chunk++, at = 0;
+    return chunk < chunks_.size();
+  }
+
+  static void Append(std::vector<iovec>& run, const iovec& part) {
+    if (!run.empty() && static_cast<uint8_t*>(run.back().iov_base) + run.back().iov_len == part.iov_base)
+      run.back().iov_len += part.iov_len;
+    else
+      run.push_back(part);
+  }
+
+  // Writes a run that ends before byte `end` of the file.
+  int Write(std::vector<iovec> run, off_t end) const {
+    for (const iovec& part : run) end -= static_cast<off_t>(part.iov_len);
+    for (size_t first = 0; first < run.size();) {
+      const ssize_t written = pwritev(fd_, run.data() + first, static_cast<int>(run.size() - first), end);
+      if (written < 0 && errno != EINTR) return errno;
+      end += std::max<ssize_t>(written, 0);
+      for (size_t left = static_cast<size_t>(std::max<ssize_t>(written, 0)); left > 0;) {
+        const size_t part = std::min(left, run[first].iov_len);
+        run[first].iov_base = static_cast<uint8_t*>(run[first].iov_base) + part;
+        run[first].iov_len -= part;
+        left -= part;
+        if (run[first].iov_len == 0) first++;
+      }
+    }
+    return 0;
+  }
+
+  // A file that ends in a hole is as long as what was to be written.
+  int Extend(off_t end) const {
+    struct stat status;
+    if (fstat(fd_, &status) < 0) return errno;
+    return status.st_size < end && ftruncate(fd_, end) < 0 ? errno : 0;
+  }
+
+  int fd_;
+  std::string path_;
+  std::vector<Pinned> chunks_;
+  off_t position_;
+  bool writeBack_;
+};
+
+// (fd, path, chunks, position, write back?)
+Napi::Value Write(const Napi::CallbackInfo& info) {
+  SparseWrite write(Int(info, 0), Text(info, 1), PinAll(info[2]), static_cast<off_t>(Number(info, 3)), Flag(info, 4));
+  return Task<Nothing>::Run(info.Env(), [write = std::move(write)] { return write.Run(); });
+}
+
+}  // namespace
+
+void ExportSparseWrite(Napi::Env env, Napi::Object exports) {
+  exports["writeSparse"] = Napi::Function::New(env, Write);
+}
+
+}  // namespace ddi
