@@ -17,7 +17,8 @@
         "native/sha512.cc",
         "native/sparse_write.cc",
         "native/udev_cookie.cc",
-        "native/verity_hash.cc"
+        "native/verity_hash.cc",
+        "native/xz.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS", "_FILE_OFFSET_BITS=64"],

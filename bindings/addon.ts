@@ -88,6 +88,12 @@ export interface BlocksToHash extends HashOptions {
   readonly count: number
 }
 
+declare const xzDecoder: unique symbol
+/** One stream being unpacked; freed when nobody holds it. */
+export interface XzDecoder {
+  readonly [xzDecoder]: never
+}
+
 /**
  * The C++ addon: one function per kernel operation or hot loop. Each promise is settled from libuv’s thread pool, and
  * descriptors must stay open until then. A refusal by the kernel rejects with `errno`, `code`, `syscall` and `path`.
@@ -187,6 +193,24 @@ export interface Addon {
   scanPartitions(fd: number, path: string, size: number): Promise<GptScan>
   /** The same for bytes in memory, at once. */
   scanPartitionsInBytes(bytes: Uint8Array): GptScan
+
+  /**
+   * liblzma’s decoder of .xz, on all cores within the limit.
+   * @param memoryLimit in bytes; a stream that needs more is refused
+   * @returns undefined where liblzma is not installed
+   */
+  xzOpen(memoryLimit: number): XzDecoder | undefined
+  /**
+   * lzma_code(): one call at a time for a decoder; the bytes must not change until then.
+   * @param last there is no more input
+   * @returns lzma_ret (1 is the end of the stream), how many bytes were written, and how many were read
+   */
+  xzDecode(
+    decoder: XzDecoder,
+    output: Uint8Array,
+    input: Uint8Array,
+    last: boolean,
+  ): Promise<[result: number, produced: number, consumed: number]>
 
   /** The SHA-256 implementations that this processor runs, fastest first. */
   sha256Implementations(): string[]

@@ -57,10 +57,10 @@ export {
   type VerityNode,
 } from './plan/plan.js'
 export type { VerifyMode } from './pull/checksums.js'
-export { type PulledImage, type PullOptions, pullRaw } from './pull/pull.js'
+export { type Pulled, type PullOptions, type PullTarget, pull } from './pull/pull.js'
 export type { HashAlgorithm, Superblock } from './verity/superblock.js'
 export type { BadBlocks } from './verity/verify.js'
-export type { CreateOptions, Disk } from './volume/disk.js'
+export type { CreateOptions, Disk, UnnamedVolume } from './volume/disk.js'
 export { extensionTypeUuid, extensionUuid, type Orphan, type VolumeHead } from './volume/extension.js'
 export { nestedTypeUuid } from './volume/nested.js'
 export type { Super } from './volume/super.js'

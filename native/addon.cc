@@ -14,6 +14,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ddi::ExportSparseWrite(env, exports);
   ddi::ExportUdevCookie(env, exports);
   ddi::ExportVerityHash(env, exports);
+  ddi::ExportXz(env, exports);
   return exports;
 }
 

@@ -112,5 +112,6 @@ void ExportSha256Stream(Napi::Env env, Napi::Object exports);
 void ExportSparseWrite(Napi::Env env, Napi::Object exports);
 void ExportUdevCookie(Napi::Env env, Napi::Object exports);
 void ExportVerityHash(Napi::Env env, Napi::Object exports);
+void ExportXz(Napi::Env env, Napi::Object exports);
 
 }  // namespace ddi

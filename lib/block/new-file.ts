@@ -89,7 +89,8 @@ async function nameNew(temporary: string, path: string): Promise<void> {
   }
 }
 
-async function flushFolder(folder: string): Promise<void> {
+/** Makes what was named or renamed in a folder last. */
+export async function flushFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r')
   try {
     await handle.sync()

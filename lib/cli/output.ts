@@ -110,3 +110,7 @@ export async function printLayout(pieces: readonly LaidOut[], size: number): Pro
       .map((piece) => [formatSize(piece.start), formatSize(piece.length), bar(piece), piece.owner]),
   )
 }
+
+export function segmentCount(count: number): string {
+  return `${count} ${count === 1 ? 'segment' : 'segments'}`
+}

@@ -87,11 +87,24 @@ export function program(): Command {
 
   withJson(ddi.command('pull'))
     .description(
-      'download an image, verified and resumable: it has its name only when all of it is checked and on the disk',
+      'download an image or a tree, verified and resumable: it has its name only when all of it is checked and on the disk',
     )
     .argument('<url>', 'http, https or file; plain, or packed by xz, gzip, bzip2 or zstd')
     .argument('[name]', 'of the image (default: from the URL)')
-    .option('--output <file>', 'the new file (default: NAME.raw where systemd looks for the class)')
+    .addOption(
+      new Option('--type <type>', 'an image, or a tree of files (default: by the URL)').choices(['raw', 'tar']),
+    )
+    .option(
+      '--output <path>',
+      'the new file or folder; - is standard output (default: where systemd looks for the class)',
+    )
+    .option('--disk <disk>', 'make a volume of this disk of it; needs --volume')
+    .option('--volume <label>', 'of the new volume')
+    .option(
+      '--volume-type <type>',
+      'nested (an image with a table of its own), root, usr, home, … or a type UUID',
+      'nested',
+    )
     .addOption(
       new Option('--class <class>', 'what the image is for')
         .choices(['machine', 'portable', 'sysext', 'confext'])
@@ -106,15 +119,23 @@ export function program(): Command {
     .option('--max-size <size>', 'of the image, unpacked', '64G')
     .option('--rate-limit <size>', 'bytes a second at most')
     .option('--header <line>', 'more to ask with, NAME: VALUE; may be repeated', collect)
+    .option('--netrc <file>', 'names and passwords for servers, netrc(5)')
     .option('--ca <file>', 'more certificate authorities, PEM')
-    .option('--read-only', 'nobody may write to the image')
-    .option('--force', 'replace an image that exists')
+    .option('--cert <file>', 'client certificate, PEM')
+    .option('--key <file>', 'its private key, PEM (default: in the file of the certificate)')
+    .option('--retries <count>', 'how often in a row a transfer that makes no progress is begun again', '5')
+    .option('--connect-timeout <seconds>', 'for connecting', '30')
+    .option('--stall-timeout <seconds>', 'for an answer, and for each next byte', '60')
+    .option('--read-only', 'nobody may write to what was pulled')
+    .option('--force', 'replace what exists')
     .addOption(new Option('--progress <how>', 'json: events, one a line, on standard error').choices(['json']))
     .addHelpText(
       'after',
       examples(
         'ddi-attach pull https://example.com/os_1.4.raw.xz',
         'ddi-attach pull https://example.com/os_1.4.raw.xz --verify=checksum --output os.raw',
+        'ddi-attach pull https://example.com/tools.tar.zst --class sysext --read-only',
+        'ddi-attach pull https://example.com/os_1.4.raw.xz --disk /dev/sda --volume os_1.4 --root-hash 4f2a…',
       ),
     )
     .action(async (url, name, options) => (await import('./pull.js')).runPull(url, name, options))

@@ -4,14 +4,22 @@ import { attachedDevice, openDisk } from '../attach/disk.js'
 import { prepareResize } from '../attach/resize-file-system.js'
 import { type FileSource, openFile } from '../block/file.js'
 import { DdiError } from '../errors.js'
-import { type Designator, dpsTypes, partitionTypeUuid } from '../gpt/dps-types.js'
-import { machineArchitectures } from '../image/architecture.js'
 import { parseSize } from '../size.js'
 import { type Disk, readDisk } from '../volume/disk.js'
 import type { Volume } from '../volume/volume.js'
 import { untilInterrupted } from './interrupt.js'
 import { checkedUuid, type JsonOption } from './options.js'
-import { describeExtents, formatSize, print, printable, printJson, printLayout, printTable } from './output.js'
+import {
+  describeExtents,
+  formatSize,
+  print,
+  printable,
+  printJson,
+  printLayout,
+  printTable,
+  segmentCount,
+} from './output.js'
+import { checkedLabel, typeUuidOf } from './volume-head.js'
 
 export interface CreateVerbOptions extends JsonOption {
   readonly type: string
@@ -161,24 +169,4 @@ export async function runListVolumes(path: string, { json }: JsonOption): Promis
   ]
   print('')
   await printLayout(pieces, disk.size)
-}
-
-function segmentCount(count: number): string {
-  return `${count} ${count === 1 ? 'segment' : 'segments'}`
-}
-
-function typeUuidOf(type: string, architecture: string = machineArchitectures()[0] ?? ''): string {
-  const uuid = partitionTypeUuid(type, architecture)
-  if (uuid) return uuid
-  const designators = new Set<Designator>([...dpsTypes.values()].map(({ designator }) => designator))
-  throw new DdiError(
-    'ERR_DDI_USAGE',
-    `no partition type ${type} for ${architecture}: one of ${[...designators].join(', ')}, or a UUID`,
-  )
-}
-
-function checkedLabel(text: string): string {
-  if (text.length > 36)
-    throw new DdiError('ERR_DDI_USAGE', `the label has ${text.length} UTF-16 units, and a GPT keeps 36`)
-  return text
 }

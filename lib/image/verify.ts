@@ -1,8 +1,8 @@
 import { descriptorExtents, openFile } from '../block/file.js'
 import { DdiError } from '../errors.js'
 import { type BadBlocks, verifyTree } from '../verity/verify.js'
-import type { Dissection } from './dissect.js'
-import { requireBases } from './open.js'
+import { type Dissection, dissect } from './dissect.js'
+import { type Image, requireBases } from './open.js'
 import type { ProtectedDesignator } from './root-hash-sources.js'
 
 export interface VerifyOptions {
@@ -57,6 +57,20 @@ export async function verify(dissection: Dissection, options: VerifyOptions = {}
       `no root hash is known for ${image.path}: give --root-hash or --usr-hash, or put it beside the image${suggestion(dissection)}`,
     )
   return results
+}
+
+/**
+ * Reads all that a root hash covers.
+ * @throws ERR_DDI_VERITY_CORRUPT for any bad block, what {@link dissect} throws where the hash is none of the image’s, and as {@link verify}
+ */
+export async function requireRootHash(image: Image, rootHash: string): Promise<void> {
+  const volumes = await verify(await dissect(image, { rootHash }))
+  const bad = volumes.find((one) => one.badDataBlocks + one.badHashBlocks > 0)
+  if (bad)
+    throw new DdiError(
+      'ERR_DDI_VERITY_CORRUPT',
+      `${bad.badDataBlocks} data blocks of ${bad.designator} do not match the root hash`,
+    )
 }
 
 /** The partition UUIDs of a pair spell out a 256-bit root hash, which an attacker writes as easily as the image’s maker. */

@@ -1,10 +1,11 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import type { DCtx } from 'zstd-napi/binding.js'
-import { DdiError, systemCode } from '../errors.js'
-import { chunksOf } from './chunks.js'
+import { addon } from '../../bindings/addon.js'
+import { DdiError } from '../errors.js'
+import type { Tool } from '../tool.js'
+import { chunksOf, inBatches } from './chunks.js'
+import { throughProcess } from './process.js'
 
 export type Compression = 'none' | 'gzip' | 'bzip2' | 'xz' | 'zstd'
 
@@ -25,8 +26,10 @@ export function detectCompression(head: Uint8Array): Compression {
 const outputSize = 1024 * 1024
 const mostFree = 8
 
-/** xz unpacks the blocks of a stream on all cores, within this much memory. */
-const xzMemory = '128MiB'
+/** What a stream may ask for, its threads together. */
+const xzMemory = 128 * 1024 * 1024
+
+const bzip2: Tool = { command: ['bzip2', '--decompress', '--stdout', '--quiet'], package: 'bzip2' }
 
 /** Outputs that were written are filled again: fresh memory costs as much as what is done with it. */
 export class ReusedMemory {
@@ -60,35 +63,50 @@ export async function* decompress(
       yield* throughStream(bytes, createGunzip({ chunkSize: outputSize }), compression)
       return
     case 'zstd':
-      yield* throughZstd(bytes, memory)
+      yield* throughDecoder(bytes, await zstdDecoder(), memory, compression)
       return
     case 'xz':
-      yield* throughProcess(
-        bytes,
-        ['xz', '--decompress', '--stdout', '--quiet', '--threads=0', `--memlimit-mt-decompress=${xzMemory}`],
-        'xz-utils',
-      )
+      yield* throughDecoder(bytes, xzDecoder(), memory, compression)
       return
     case 'bzip2':
-      yield* throughProcess(bytes, ['bzip2', '--decompress', '--stdout', '--quiet'], 'bzip2')
+      yield* throughProcess(bytes, bzip2, (said) => corrupt('bzip2', new Error(said)))
   }
 }
 
-async function* throughZstd(bytes: AsyncIterable<Uint8Array>, memory: ReusedMemory): AsyncGenerator<Uint8Array> {
-  const context = await zstdContext()
-  let inFrame = false
+/**
+ * One step of a decoder.
+ * @param last there is no more input than this
+ * @returns whether what was begun is complete, how many bytes were written, and how many were read
+ */
+type Step = (
+  output: Uint8Array,
+  input: Uint8Array,
+  last: boolean,
+) => Promise<readonly [complete: boolean, produced: number, consumed: number]>
+
+async function* throughDecoder(
+  bytes: AsyncIterable<Uint8Array>,
+  step: Step,
+  memory: ReusedMemory,
+  name: string,
+): AsyncGenerator<Uint8Array> {
+  let isComplete = false
   let output = memory.take()
   let filled = 0
-  for await (const chunk of bytes) {
-    let rest = chunk
-    for (let more = rest.length > 0; more; ) {
-      const [hint, produced, consumed] = step(context, output.subarray(filled), rest)
-      inFrame = hint !== 0
+  const inputs = async function* () {
+    for await (const input of joined(bytes)) yield { input, last: false }
+    yield { input: new Uint8Array(0), last: true }
+  }
+  for await (const { input, last } of inputs()) {
+    let rest = input
+    for (let more = true; more; ) {
+      const [complete, produced, consumed] = await step(output.subarray(filled), rest, last)
+      isComplete = complete
       rest = rest.subarray(consumed)
       filled += produced
       const full = filled === output.length
       // What fills its output may have left more behind.
-      more = rest.length > 0 || (full && inFrame)
+      more = rest.length > 0 || (full && !isComplete)
       if (!full) continue
       yield output
       output = memory.take()
@@ -96,18 +114,25 @@ async function* throughZstd(bytes: AsyncIterable<Uint8Array>, memory: ReusedMemo
     }
   }
   if (filled > 0) yield output.subarray(0, filled)
-  if (inFrame) throw corrupt('zstd', new Error('the last frame is not complete'))
+  if (!isComplete) throw corrupt(name, new Error('its end is missing'))
 }
 
-function step(context: DCtx, output: Uint8Array, input: Uint8Array) {
-  try {
-    return context.decompressStream(output, input)
-  } catch (error) {
-    throw corrupt('zstd', error)
+async function zstdDecoder(): Promise<Step> {
+  const context = await zstdContext()
+  let isComplete = false
+  return async (output, input, last) => {
+    if (last) return [isComplete, 0, 0]
+    try {
+      const [hint, produced, consumed] = context.decompressStream(output, input)
+      isComplete = hint === 0
+      return [isComplete, produced, consumed]
+    } catch (error) {
+      throw corrupt('zstd', error)
+    }
   }
 }
 
-async function zstdContext() {
+async function zstdContext(): Promise<DCtx> {
   try {
     const { default: binding } = await import('zstd-napi/binding.js')
     return new binding.DCtx()
@@ -120,6 +145,27 @@ async function zstdContext() {
   }
 }
 
+/** What lzma_code() says, of lzma/base.h. */
+const lzmaErrors: Readonly<Record<number, string>> = {
+  5: 'there is no memory for it',
+  6: `it needs more than ${xzMemory} bytes of memory`,
+  7: 'it is not of the format',
+  8: 'it has options that liblzma does not know',
+  9: 'its data do not match their checksum',
+}
+const lzmaStreamEnd = 1
+
+function xzDecoder(): Step {
+  const decoder = addon().xzOpen(xzMemory)
+  if (!decoder) throw new DdiError('ERR_DDI_LIBRARY_MISSING', 'liblzma is not installed: install liblzma5')
+  return async (output, input, last) => {
+    const [result, produced, consumed] = await addon().xzDecode(decoder, output, input, last)
+    const wrong = lzmaErrors[result]
+    if (wrong !== undefined) throw corrupt('xz', new Error(wrong))
+    return [result === lzmaStreamEnd, produced, consumed]
+  }
+}
+
 function corrupt(compression: string, error: unknown): DdiError {
   return new DdiError(
     'ERR_DDI_PULL_COMPRESSION',
@@ -128,13 +174,18 @@ function corrupt(compression: string, error: unknown): DdiError {
   )
 }
 
+async function* joined(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const batch of inBatches(bytes)) yield Buffer.concat(batch)
+}
+
 /** What is wrong with the input is told as it is, and not as corrupt. */
 async function* throughStream(
   bytes: AsyncIterable<Uint8Array>,
   stream: NodeJS.ReadWriteStream,
   compression: string,
 ): AsyncGenerator<Uint8Array> {
-  const input = Readable.from(bytes, { objectMode: false })
+  // Each write is a way to another thread and back.
+  const input = Readable.from(joined(bytes), { objectMode: false })
   let inputError: unknown
   input.on('error', (error) => {
     inputError = error
@@ -147,39 +198,5 @@ async function* throughStream(
     throw inputError ?? corrupt(compression, error)
   } finally {
     input.destroy()
-  }
-}
-
-async function* throughProcess(
-  bytes: AsyncIterable<Uint8Array>,
-  command: readonly [string, ...string[]],
-  name: string,
-): AsyncGenerator<Uint8Array> {
-  const [program, ...rest] = command
-  const child = spawn(program, rest, { stdio: ['pipe', 'pipe', 'pipe'] })
-  const ended = once(child, 'close').catch((error: unknown) => error)
-  let said = ''
-  child.stderr.on('data', (text: Buffer) => {
-    said = `${said}${text.toString()}`.slice(0, 1000)
-  })
-  const input = Readable.from(bytes, { objectMode: false })
-  let inputError: unknown
-  input.on('error', (error) => {
-    inputError = error
-    child.kill('SIGKILL')
-  })
-  // One that has found an error reads no more, which its status tells.
-  child.stdin.on('error', () => input.destroy())
-  input.pipe(child.stdin)
-  try {
-    yield* chunksOf(child.stdout)
-    const result = await ended
-    if (inputError) throw inputError
-    if (systemCode(result) === 'ENOENT')
-      throw new DdiError('ERR_DDI_LIBRARY_MISSING', `${program} is not installed: install ${name}`, { cause: result })
-    if ((result as [number | null])[0] !== 0) throw corrupt(program, new Error(said.trim() || 'it stopped'))
-  } finally {
-    input.destroy()
-    child.kill('SIGKILL')
   }
 }

@@ -10,15 +10,28 @@ export const imageClasses = {
 } as const
 export type ImageClass = keyof typeof imageClasses
 
+/** A DDI, or a tree of files. */
+export type ImageKind = 'raw' | 'tar'
+
 const compressed = /\.(xz|gz|bz2|zst|zstd)$/
-const endings = /\.(raw|img|bin)$/
+const rawEndings = /\.(raw|img|bin)$/
+const tarEndings = /(\.tar|\.t[gx]z)$/
+
+function fileName(url: URL): string {
+  return decodeURIComponent(posix.basename(url.pathname)).replace(compressed, '')
+}
+
+/** What the name of a file says that it is. */
+export function imageKind(url: URL): ImageKind {
+  return tarEndings.test(fileName(url)) ? 'tar' : 'raw'
+}
 
 /**
  * The name of an image from its address, as systemd strips it: `…/os_1.4.raw.xz` is `os_1.4`.
  * @throws ERR_DDI_NAME where what is left cannot name an image
  */
 export function imageName(url: URL, given?: string): string {
-  const name = given ?? decodeURIComponent(posix.basename(url.pathname)).replace(compressed, '').replace(endings, '')
+  const name = given ?? fileName(url).replace(rawEndings, '').replace(tarEndings, '')
   if (!/^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}$/.test(name))
     throw new DdiError(
       'ERR_DDI_NAME',
@@ -27,7 +40,7 @@ export function imageName(url: URL, given?: string): string {
   return name
 }
 
-/** Where a raw image of a class goes. */
-export function imagePath(kind: ImageClass, name: string): string {
-  return join(imageClasses[kind], `${name}.raw`)
+/** Where an image of a class goes. */
+export function imagePath(use: ImageClass, name: string, kind: ImageKind): string {
+  return join(imageClasses[use], kind === 'raw' ? `${name}.raw` : name)
 }

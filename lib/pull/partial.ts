@@ -15,6 +15,8 @@ export interface PartialDownload extends AsyncDisposable {
   readonly path: string
   readonly file: FileHandle
   readonly received: number
+  /** The path of something else that belongs to this download, and is as much ours alone. */
+  beside(ending: string): string
   /** What the received bytes are of; null where they cannot be trusted to be of anything, and are none then. */
   readonly validator: Validator | null
   /** The bytes that were there when it was opened. */
@@ -36,7 +38,8 @@ export interface PartialDownload extends AsyncDisposable {
 export async function openPartial(path: string, url: URL, verified: boolean): Promise<PartialDownload> {
   const mark = createHash('sha256').update(url.href).digest('hex').slice(0, 16)
   const base = join(dirname(path), `.${basename(path)}.${mark}`)
-  const [download, state] = [`${base}.partial`, `${base}.state`]
+  const beside = (ending: string) => `${base}.${ending}`
+  const [download, state] = [beside('partial'), beside('state')]
   const file = await lockPartial(download)
   let received = (await file.stat()).size
   const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
@@ -50,6 +53,7 @@ export async function openPartial(path: string, url: URL, verified: boolean): Pr
   return {
     path: download,
     file,
+    beside,
     get received() {
       return received
     },
@@ -97,9 +101,11 @@ export async function openPartial(path: string, url: URL, verified: boolean): Pr
 /** Opens the file for us alone. Who had it before may have given it its name, and it is another file then. */
 async function lockPartial(path: string): Promise<FileHandle> {
   for (;;) {
-    const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o644).catch((error: unknown) => {
-      throw systemError(error, `cannot write ${path}`, writeErrors)
-    })
+    const file = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o644).catch(
+      (error: unknown) => {
+        throw systemError(error, `cannot write ${path}`, writeErrors)
+      },
+    )
     try {
       await addon().lockExclusively(file.fd, path)
       const [own, there] = [await file.stat(), await stat(path).catch(() => undefined)]

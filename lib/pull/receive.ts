@@ -4,6 +4,7 @@ import { expectedChecksum, type VerifyMode } from './checksums.js'
 import { inBatches } from './chunks.js'
 import { type Compression, decompress, detectCompression, magicLength, ReusedMemory } from './decompress.js'
 import { Lane } from './lane.js'
+import type { Credentials } from './netrc.js'
 import { openPartial, type PartialDownload } from './partial.js'
 import { openTransport, type TransportOptions } from './remote.js'
 
@@ -32,6 +33,8 @@ export interface Received {
 /** How bytes come. */
 export interface Arrival {
   readonly compression: Compression
+  /** Unpacked, in bytes, where that is known before. */
+  readonly size: number | undefined
   /** Where the download is kept as it came, if it is. */
   readonly partial: PartialDownload | undefined
 }
@@ -58,13 +61,17 @@ const spoiled = new Set<string>([
   'ERR_DDI_PULL_ARCHIVE',
 ])
 
-/** @throws ERR_DDI_USAGE */
-export function parseUrl(address: string | URL): URL {
-  if (URL.canParse(String(address))) return new URL(address)
-  throw new DdiError(
-    'ERR_DDI_USAGE',
-    `${JSON.stringify(String(address))} is no URL: write http://…, https://… or file:///…`,
-  )
+/** An address as it may be shown, and the name and password that were in it. @throws ERR_DDI_USAGE */
+export function parseAddress(address: string | URL): { readonly url: URL; readonly credentials?: Credentials } {
+  if (!URL.canParse(String(address)))
+    throw new DdiError(
+      'ERR_DDI_USAGE',
+      `${JSON.stringify(String(address))} is no URL: write http://…, https://… or file:///…`,
+    )
+  const url = new URL(address)
+  const [login, password] = [url.username, url.password].map(decodeURIComponent) as [string, string]
+  Object.assign(url, { username: '', password: '' })
+  return login === '' ? { url } : { url, credentials: { login, password } }
 }
 
 /**
@@ -73,12 +80,13 @@ export function parseUrl(address: string | URL): URL {
  * @throws ERR_DDI_BUSY, the `ERR_DDI_PULL_…` codes, and what the destination throws
  */
 export async function receive(
-  url: URL,
+  address: string | URL,
   destination: Destination,
   options: ReceiveOptions,
   keep?: string,
 ): Promise<Received> {
-  await using transport = await openTransport(options)
+  const { url, ...own } = parseAddress(address)
+  await using transport = await openTransport({ ...options, ...own })
   const expected = await expectedChecksum(transport, url, options.verify ?? 'signature', options.keyring)
   throwIfAborted(options.signal)
   await using partial = keep === undefined ? undefined : await openPartial(keep, url, expected !== undefined)
@@ -120,7 +128,9 @@ export async function receive(
     const { head, all } = await peek(chunks(), magicLength)
     compression = detectCompression(head)
     const memory = new ReusedMemory()
-    await destination.take(limited(decompress(all, compression, memory)), { compression, partial }, memory)
+    const known = compression === 'none' ? (found.size ?? undefined) : undefined
+    const arrival = { compression, size: known, partial }
+    await destination.take(limited(decompress(all, compression, memory)), arrival, memory)
     await partial?.settle()
     await hashing.end()
     const sha256 = Buffer.from(addon().sha256Digest(hash)).toString('hex')

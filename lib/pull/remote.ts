@@ -2,16 +2,22 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { rootCertificates } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import type { Dispatcher } from 'undici'
 import { DdiError, systemError, throwIfAborted } from '../errors.js'
 import { chunksOf } from './chunks.js'
+import type { Credentials } from './netrc.js'
 
 export interface TransportOptions {
   /** More request headers. */
   readonly headers?: Readonly<Record<string, string>>
+  /** For the server of the address, and no other; those in the address itself count first. */
+  readonly credentials?: Credentials
   /** More certificates to trust, PEM. */
   readonly authorities?: string
+  /** A certificate of ours with its key, both PEM, for servers that ask for one. */
+  readonly client?: { readonly certificate: string; readonly key: string }
   /** For connecting, for the headers of an answer, and for each next byte, in milliseconds. */
   readonly timeouts?: { readonly connect?: number; readonly headers?: number; readonly stall?: number }
   /** How often in a row a transfer that makes no progress is begun again. Default: 5. */
@@ -61,6 +67,7 @@ interface Answer {
 export async function openTransport(options: TransportOptions = {}): Promise<Transport> {
   const { retries = 5, signal } = options
   const dispatcher = await makeDispatcher(options)
+  const basic = options.credentials && authorization(options.credentials)
   const { request } = (await import('undici')).default
 
   /** One request, its redirects followed. */
@@ -71,7 +78,8 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
         throw new DdiError('ERR_DDI_PULL_REDIRECT', `${url} redirects more than ${mostRedirects} times`)
       const sameHost = at.host === url.host
       // What is meant for one host is not told another.
-      const sent = { 'user-agent': 'ddi', ...(sameHost && options.headers), ...headers }
+      const own = sameHost && { ...basic, ...options.headers }
+      const sent = { 'user-agent': 'ddi', ...own, ...headers }
       const answer = await request(at, { dispatcher, headers: sent, ...(signal && { signal }) })
       // Whoever reads it gets its error; one that nobody reads is nobody's.
       answer.body.on('error', () => {})
@@ -238,14 +246,23 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
   }
 }
 
-async function makeDispatcher({ authorities, timeouts = {} }: TransportOptions): Promise<Dispatcher> {
+/** RFC 7617 */
+function authorization({ login, password }: Credentials): { readonly authorization: string } {
+  return { authorization: `Basic ${Buffer.from(`${login}:${password}`).toString('base64')}` }
+}
+
+async function makeDispatcher({ authorities, client, timeouts = {} }: TransportOptions): Promise<Dispatcher> {
   const { Agent, EnvHttpProxyAgent } = (await import('undici')).default
   const proxied = ['http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'].some((name) => process.env[name])
   const { connect = 30_000, headers = 60_000, stall = 60_000 } = timeouts
   const settings = {
     headersTimeout: headers,
     bodyTimeout: stall,
-    connect: { timeout: connect, ...(authorities !== undefined && { ca: authorities }) },
+    connect: {
+      timeout: connect,
+      ...(authorities !== undefined && { ca: [...rootCertificates, authorities] }),
+      ...(client && { cert: client.certificate, key: client.key }),
+    },
   }
   // Only where it is needed: undici calls it experimental, aloud.
   return proxied ? new EnvHttpProxyAgent(settings) : new Agent(settings)

@@ -1,5 +1,5 @@
 // Changes of volumes as pure functions from table to table; lib/volume/disk.ts commits what they return.
-import { totalLength } from '../block/extents.js'
+import { linear, sliceExtents, totalLength } from '../block/extents.js'
 import { allocate, mergeRuns } from '../block/runs.js'
 import type { Run } from '../block/source.js'
 import { DdiError } from '../errors.js'
@@ -67,6 +67,21 @@ function withSegments(table: Gpt, old: readonly Partition[], head: VolumeHead, p
 /** Makes a volume of at least `size` bytes. @throws ERR_DDI_NO_SPACE, ERR_DDI_TABLE_FULL, ERR_DDI_VOLUME_EXISTS */
 export function createVolume(table: Gpt, head: VolumeHead, size: number, alignment?: number): Change {
   return withSegments(table, [], head, allocate(freeRuns(table, alignment), wholeUnits(size)))
+}
+
+/**
+ * The space for a volume whose size is not known yet, largest run first; any beginning of it is what a volume of that size gets.
+ * @param size in bytes, where it is known after all
+ * @throws ERR_DDI_NO_SPACE
+ */
+export function spaceForVolume(table: Gpt, size?: number): Run[] {
+  const runs = freeRuns(table)
+  return size === undefined ? runs.sort((a, b) => b.length - a.length) : allocate(runs, wholeUnits(size))
+}
+
+/** Names a beginning of free space as a volume. @throws ERR_DDI_TABLE_FULL, ERR_DDI_VOLUME_EXISTS */
+export function nameVolume(table: Gpt, head: VolumeHead, space: readonly Run[], size: number): Change {
+  return withSegments(table, [], head, sliceExtents(linear(space), 0, wholeUnits(size)))
 }
 
 /**

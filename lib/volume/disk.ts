@@ -12,10 +12,12 @@ import {
   createVolume,
   findVolume,
   growVolume,
+  nameVolume,
   reclaimOrphans,
   removeVolume,
   renameVolume,
   shrinkVolume,
+  spaceForVolume,
 } from './change.js'
 import { claimedSize } from './claimed-size.js'
 import { findChains, type Orphan, tableVolumes, type VolumeHead } from './extension.js'
@@ -41,6 +43,12 @@ export interface Disk extends DiskContents, AsyncDisposable {
   find(name: string): PartitionVolume
   /** @throws ERR_DDI_NO_SPACE, ERR_DDI_TABLE_FULL, ERR_DDI_VOLUME_EXISTS */
   create(head: VolumeHead, size: number, options?: CreateOptions): Promise<PartitionVolume>
+  /**
+   * Free space to be written before anything names it: the disk is as it was until then, and stays so if nothing ever does.
+   * @param size of the volume that will be, in bytes. Default: unknown, and all free space is there to be written
+   * @throws ERR_DDI_NO_SPACE
+   */
+  unnamed(size?: number): UnnamedVolume
   /** Appends `by` bytes; devices of ours that offer the volume grow with it. @throws ERR_DDI_NO_VOLUME, ERR_DDI_NO_SPACE, ERR_DDI_TABLE_FULL */
   grow(name: string, by: number): Promise<PartitionVolume>
   /** Cuts `by` bytes off the end. @throws ERR_DDI_NO_VOLUME, ERR_DDI_SHRINK_REFUSED unless forced */
@@ -54,6 +62,14 @@ export interface Disk extends DiskContents, AsyncDisposable {
   /** What is wrong with the table, for people. `repair` rewrites both copies and frees orphans. */
   check(options?: { readonly repair?: boolean }): Promise<readonly string[]>
   close(): Promise<void>
+}
+
+/** Space that may become a volume. */
+export interface UnnamedVolume extends Target {
+  /** What a volume of its first `size` bytes would be. @throws ERR_DDI_TABLE_FULL, ERR_DDI_VOLUME_EXISTS */
+  preview(head: VolumeHead, size: number): PartitionVolume
+  /** Flushes what was written, and names it. @throws as `preview` */
+  name(head: VolumeHead, size: number): Promise<PartitionVolume>
 }
 
 /** What a disk's table says. */
@@ -149,6 +165,23 @@ class OpenDisk implements Disk {
     const change = createVolume(this.#table, head, size, alignment)
     if (from) await this.#copyInto(change.extents, from, signal)
     return await this.#commit(change, head.uuid)
+  }
+
+  unnamed(size?: number): UnnamedVolume {
+    const table = this.#table
+    const space = spaceForVolume(table, size)
+    const target = extentTarget(this.#target, linear(space))
+    const named = (head: VolumeHead, length: number) => nameVolume(table, head, space, length)
+    return {
+      ...target,
+      preview: (head, length) =>
+        tableVolumes(named(head, length).table).volumes.find((volume) => volume.uuid === head.uuid)!,
+      name: async (head, length) => {
+        const change = named(head, length)
+        await target.flush()
+        return await this.#commit(change, head.uuid)
+      },
+    }
   }
 
   async grow(name: string, by: number): Promise<PartitionVolume> {

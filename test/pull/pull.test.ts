@@ -8,10 +8,11 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
-import { DdiError, type PullOptions, pullRaw } from '../../lib/index.js'
+import { DdiError, type PullOptions, pull } from '../../lib/index.js'
 import { findChecksum } from '../../lib/pull/checksums.js'
 import { imageName } from '../../lib/pull/names.js'
 import { MiB, makeVerityImage } from '../support/images.js'
+import { signByGpg } from '../support/keyring.js'
 import { serveByNginx } from '../support/nginx.js'
 import { cli, cliPath, run, temporaryFolder } from '../support/run.js'
 import { type Handler, type ServedFile, serve } from '../support/server.js'
@@ -55,22 +56,7 @@ test('raw × none, xz, gzip, bzip2, zstd × no, checksum, signature, from a real
   const files = pack(folder.path, bytes)
   for (const [name, packed] of Object.entries(files)) writeFileSync(join(www, name), packed)
   run('sh', '-c', `cd '${www}' && sha256sum *.raw* > SHA256SUMS`)
-  const gpg = (...args: string[]) =>
-    run(
-      'gpg',
-      '--homedir',
-      at('gpg'),
-      '--batch',
-      '--quiet',
-      '--yes',
-      '--pinentry-mode=loopback',
-      '--passphrase=',
-      ...args,
-    )
-  mkdirSync(at('gpg'), { mode: 0o700 })
-  gpg('--quick-generate-key', 'ddi test', 'default', 'default', '1d')
-  gpg('--detach-sign', '--output', join(www, 'SHA256SUMS.gpg'), join(www, 'SHA256SUMS'))
-  gpg('--export', '--output', at('keyring.pgp'))
+  const keyring = signByGpg(at('gpg'), join(www, 'SHA256SUMS'))
   await using nginx = await serveByNginx(www, at('nginx'))
   for (const name of Object.keys(files)) {
     for (const verify of ['no', 'checksum', 'signature', sha256(files[name]!)]) {
@@ -80,7 +66,7 @@ test('raw × none, xz, gzip, bzip2, zstd × no, checksum, signature, from a real
         `${nginx.url}/${name}`,
         `--output=${output}`,
         `--verify=${verify}`,
-        `--keyring=${at('keyring.pgp')}`,
+        `--keyring=${keyring}`,
         '--force',
         '--json=short',
       )
@@ -110,7 +96,7 @@ test('broken connections are taken up where they broke, and a killed pull by the
   const bytes = mixed(24 * MiB)
   {
     await using server = await serve({ '/image.raw': { bytes, breakAfter: 5 * MiB } })
-    const { downloaded } = await pullRaw(`${server.url}/image.raw`, output, { ...no })
+    const { downloaded } = await pull(`${server.url}/image.raw`, { kind: 'raw', path: output }, { ...no })
     assert.ok(readFileSync(output).equals(bytes))
     assert.ok(downloaded === bytes.length && server.requests.length === 5)
   }
@@ -142,7 +128,7 @@ test('broken connections are taken up where they broke, and a killed pull by the
   }
   assert.ok(total > 5 * MiB)
   // Here, because this process is the server too.
-  const { resumed, downloaded } = await pullRaw(`${server.url}/image.raw.gz`, killed, no)
+  const { resumed, downloaded } = await pull(`${server.url}/image.raw.gz`, { kind: 'raw', path: killed }, no)
   assert.equal(resumed + downloaded, packed)
   assert.ok(resumed > 5 * MiB, `${resumed} bytes were taken up`)
   assert.ok(readFileSync(killed).equals(bytes))
@@ -164,15 +150,19 @@ test('what an earlier boot left is taken up only where a checksum covers it', as
     { verify: { sha256: sha256(bytes) }, boot: 'another', taken: true },
   ] as const) {
     const stop = new AbortController()
-    const stopped = pullRaw(url, output, {
-      ...no,
-      signal: stop.signal,
-      onProgress: (done) => done > 3 * MiB && stop.abort(),
-    })
+    const stopped = pull(
+      url,
+      { kind: 'raw', path: output },
+      {
+        ...no,
+        signal: stop.signal,
+        onProgress: (done) => done > 3 * MiB && stop.abort(),
+      },
+    )
     await assert.rejects(stopped, { code: 'ERR_DDI_ABORTED' })
     const state = join(folder.path, readdirSync(folder.path).find((name) => name.endsWith('.state'))!)
     if (boot) writeFileSync(state, JSON.stringify({ ...JSON.parse(readFileSync(state, 'utf8')), boot }))
-    const { resumed, downloaded } = await pullRaw(url, output, { verify, replace: true })
+    const { resumed, downloaded } = await pull(url, { kind: 'raw', path: output, replace: true }, { verify })
     assert.equal(resumed > 0, taken)
     assert.equal(resumed + downloaded, bytes.length)
     assert.ok(readFileSync(output).equals(bytes))
@@ -234,7 +224,11 @@ test('servers that lie, stall, loop and change: each its own error, nothing of t
   const outcomes: Record<string, string> = {}
   await Promise.all(
     Object.keys(expected).map(async (name) => {
-      outcomes[name] = await pullRaw(`${server.url}/${name}`, join(folder.path, `${name}.raw`), quick).then(
+      outcomes[name] = await pull(
+        `${server.url}/${name}`,
+        { kind: 'raw', path: join(folder.path, `${name}.raw`) },
+        quick,
+      ).then(
         () => 'pulled',
         (error: unknown) => (error instanceof DdiError ? error.code : String(error)),
       )
@@ -248,12 +242,14 @@ test('servers that lie, stall, loop and change: each its own error, nothing of t
     [],
   )
   // Without Content-Length its end is the end.
-  await pullRaw(`${server.url}/long`, output, quick)
+  await pull(`${server.url}/long`, { kind: 'raw', path: output }, quick)
   assert.ok(readFileSync(output).equals(bytes))
   // A closed port, and schemes that are none.
-  await assert.rejects(pullRaw('http://127.0.0.1:9/x', join(folder.path, 'x'), quick), { code: 'ERR_DDI_PULL_BROKEN' })
+  await assert.rejects(pull('http://127.0.0.1:9/x', { kind: 'raw', path: join(folder.path, 'x') }, quick), {
+    code: 'ERR_DDI_PULL_BROKEN',
+  })
   for (const address of ['ftp://127.0.0.1/x', 'nonsense'])
-    await assert.rejects(pullRaw(address, join(folder.path, 'x'), quick), { code: 'ERR_DDI_USAGE' })
+    await assert.rejects(pull(address, { kind: 'raw', path: join(folder.path, 'x') }, quick), { code: 'ERR_DDI_USAGE' })
 })
 
 test('a server without ranges is as good, if the file is the same', async () => {
@@ -268,7 +264,7 @@ test('a server without ranges is as good, if the file is the same', async () => 
       broken = true
     },
   })
-  await pullRaw(`${server.url}/image.raw`, join(folder.path, 'image.raw'), no)
+  await pull(`${server.url}/image.raw`, { kind: 'raw', path: join(folder.path, 'image.raw') }, no)
   assert.ok(readFileSync(join(folder.path, 'image.raw')).equals(bytes))
 })
 
@@ -288,20 +284,20 @@ test('corrupt and truncated streams, bombs and wrong checksums leave nothing at 
   files['/bomb.raw.gz'] = { bytes: gzipSync(Buffer.alloc(64 * MiB)) }
   files['/image.raw'] = { bytes }
   await using server = await serve(files)
-  const pull = (name: string, options: PullOptions = no) =>
-    pullRaw(`${server.url}${name}`, join(folder.path, 'image.raw'), options)
+  const pullIt = (name: string, options: PullOptions = no) =>
+    pull(`${server.url}${name}`, { kind: 'raw', path: join(folder.path, 'image.raw') }, options)
   // zstd makes no checksum unless it is asked to: there the file’s own has to tell.
   for (const name of Object.keys(files).filter((one) => /cut|flipped/.test(one)))
     await assert.rejects(
-      pull(name, { verify: { sha256: sha256(bytes) } }),
+      pullIt(name, { verify: { sha256: sha256(bytes) } }),
       (error: unknown) =>
         error instanceof DdiError && ['ERR_DDI_PULL_COMPRESSION', 'ERR_DDI_PULL_CHECKSUM'].includes(error.code),
       name,
     )
-  await assert.rejects(pull('/bomb.raw.gz', { ...no, maxSize: MiB }), { code: 'ERR_DDI_PULL_TOO_LARGE' })
-  await assert.rejects(pull('/image.raw', { verify: { sha256: '0'.repeat(64) } }), { code: 'ERR_DDI_PULL_CHECKSUM' })
+  await assert.rejects(pullIt('/bomb.raw.gz', { ...no, maxSize: MiB }), { code: 'ERR_DDI_PULL_TOO_LARGE' })
+  await assert.rejects(pullIt('/image.raw', { verify: { sha256: '0'.repeat(64) } }), { code: 'ERR_DDI_PULL_CHECKSUM' })
   await assert.rejects(
-    pull('/image.raw', { ...no, signal: AbortSignal.abort() }),
+    pullIt('/image.raw', { ...no, signal: AbortSignal.abort() }),
     (error: unknown) => error instanceof Error,
   )
   assert.deepEqual(readdirSync(folder.path), [])
@@ -343,22 +339,22 @@ test('checksum files: with paths, stars and CRLF; missing names, keys and signat
     '/alone/image.raw.sha256': { bytes: Buffer.from(`${sha256(bytes)}\n`) },
     '/bare/image.raw': { bytes },
   })
-  const pull = (path: string, options: PullOptions) =>
-    pullRaw(`${server.url}${path}`, join(folder.path, 'image.raw'), { replace: true, ...options })
-  await pull('/image.raw', { verify: 'checksum' })
-  await pull('/alone/image.raw', { verify: 'checksum' })
-  await assert.rejects(pull('/bare/image.raw', { verify: 'checksum' }), { code: 'ERR_DDI_PULL_NO_CHECKSUM' })
-  await assert.rejects(pull('/image.raw', { keyring }), { code: 'ERR_DDI_PULL_KEYRING' })
+  const pullIt = (path: string, options: PullOptions) =>
+    pull(`${server.url}${path}`, { kind: 'raw', path: join(folder.path, 'image.raw'), replace: true }, options)
+  await pullIt('/image.raw', { verify: 'checksum' })
+  await pullIt('/alone/image.raw', { verify: 'checksum' })
+  await assert.rejects(pullIt('/bare/image.raw', { verify: 'checksum' }), { code: 'ERR_DDI_PULL_NO_CHECKSUM' })
+  await assert.rejects(pullIt('/image.raw', { keyring }), { code: 'ERR_DDI_PULL_KEYRING' })
   writeFileSync(keyring, 'no keys')
-  await assert.rejects(pull('/image.raw', { keyring }), { code: 'ERR_DDI_PULL_KEYRING' })
+  await assert.rejects(pullIt('/image.raw', { keyring }), { code: 'ERR_DDI_PULL_KEYRING' })
   const home = join(folder.path, 'gpg')
   mkdirSync(home, { mode: 0o700 })
   const gpg = (...args: string[]) =>
     run('gpg', '--homedir', home, '--batch', '--quiet', '--yes', '--pinentry-mode=loopback', '--passphrase=', ...args)
   gpg('--quick-generate-key', 'one', 'default', 'default', '1d')
   gpg('--export', '--armor', '--output', keyring)
-  await assert.rejects(pull('/image.raw', { keyring }), { code: 'ERR_DDI_PULL_SIGNATURE', message: /not signed/ })
-  await assert.rejects(pull('/signed/image.raw', { keyring }), { code: 'ERR_DDI_PULL_SIGNATURE' })
+  await assert.rejects(pullIt('/image.raw', { keyring }), { code: 'ERR_DDI_PULL_SIGNATURE', message: /not signed/ })
+  await assert.rejects(pullIt('/signed/image.raw', { keyring }), { code: 'ERR_DDI_PULL_SIGNATURE' })
 })
 
 test('signed by a key that is not in the keyring, or has expired, is signed by nobody', async () => {
@@ -393,10 +389,10 @@ test('signed by a key that is not in the keyring, or has expired, is signed by n
   await using server = await serve(files)
   const keyring = join(folder.path, 'keyring')
   gpg('--export', '--output', keyring, 'good', 'old')
-  const pull = (user: string) =>
-    pullRaw(`${server.url}/${user}/image.raw`, join(folder.path, `${user}.raw`), { keyring })
-  await pull('good')
-  for (const user of ['other', 'changed']) await assert.rejects(pull(user), { code: 'ERR_DDI_PULL_SIGNATURE' }, user)
+  const pullIt = (user: string) =>
+    pull(`${server.url}/${user}/image.raw`, { kind: 'raw', path: join(folder.path, `${user}.raw`) }, { keyring })
+  await pullIt('good')
+  for (const user of ['other', 'changed']) await assert.rejects(pullIt(user), { code: 'ERR_DDI_PULL_SIGNATURE' }, user)
   assert.deepEqual(
     readdirSync(folder.path).filter((name) => name.endsWith('.raw')),
     ['good.raw'],
@@ -411,32 +407,32 @@ test('what exists is kept, two pulls at once are one, a root hash is held agains
   const bytes = readFileSync(image.path)
   await using server = await serve({ '/image.raw': { bytes } })
   const address = `${server.url}/image.raw`
-  await pullRaw(address, at('a.raw'), { ...no, rootHash: image.rootHash, readOnly: true })
+  const otherHash = image.rootHash.replace(/^./, (digit) => (digit === '0' ? '1' : '0'))
+  await pull(address, { kind: 'raw', path: at('a.raw'), rootHash: image.rootHash, readOnly: true }, no)
   assert.equal(statSync(at('a.raw')).mode & 0o777, 0o444)
-  await assert.rejects(pullRaw(address, at('a.raw'), no), { code: 'ERR_DDI_EXISTS' })
+  await assert.rejects(pull(address, { kind: 'raw', path: at('a.raw') }, no), { code: 'ERR_DDI_EXISTS' })
   await assert.rejects(
-    pullRaw(address, at('b.raw'), {
-      ...no,
-      rootHash: image.rootHash.replace(/^./, (digit) => (digit === '0' ? '1' : '0')),
-    }),
+    pull(address, { kind: 'raw', path: at('b.raw'), rootHash: otherHash }, no),
     (error: unknown) => error instanceof DdiError && error.kind === 'image',
   )
   const results = await Promise.allSettled([
-    pullRaw(address, at('c.raw'), { ...no, rateLimit: 20 * MiB }),
-    sleep(200).then(() => pullRaw(address, at('c.raw'), no)),
+    pull(address, { kind: 'raw', path: at('c.raw') }, { ...no, rateLimit: 20 * MiB }),
+    sleep(200).then(() => pull(address, { kind: 'raw', path: at('c.raw') }, no)),
   ])
   assert.deepEqual(
     results.map((one) => (one.status === 'fulfilled' ? 'pulled' : (one.reason as DdiError).code)),
     ['pulled', 'ERR_DDI_BUSY'],
   )
   assert.ok(readFileSync(at('c.raw')).equals(bytes))
-  const file = await pullRaw(`file://${image.path}`, at('d.raw'), no)
+  const file = await pull(`file://${image.path}`, { kind: 'raw', path: at('d.raw') }, no)
   assert.equal(file.sha256, sha256(bytes))
   mkdirSync(at('small'))
   run('mount', '-t', 'tmpfs', '-o', 'size=1M', 'tmpfs', at('small'))
   try {
     await using full = await serve({ '/random.raw': { bytes: randomBytes(4 * MiB) } })
-    await assert.rejects(pullRaw(`${full.url}/random.raw`, at('small/e.raw'), no), { code: 'ERR_DDI_NO_SPACE' })
+    await assert.rejects(pull(`${full.url}/random.raw`, { kind: 'raw', path: at('small/e.raw') }, no), {
+      code: 'ERR_DDI_NO_SPACE',
+    })
     assert.ok(!readdirSync(at('small')).includes('e.raw'))
   } finally {
     run('umount', at('small'))

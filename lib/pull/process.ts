@@ -1,0 +1,44 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { Readable } from 'node:stream'
+import { DdiError, systemCode } from '../errors.js'
+import type { Tool } from '../tool.js'
+import { chunksOf } from './chunks.js'
+
+/**
+ * Feeds bytes to a program, and gives what it makes of them.
+ * @param failed what a failure of the program means, by what it said
+ * @throws ERR_DDI_LIBRARY_MISSING, what `failed` makes, and what `bytes` throws as it is
+ */
+export async function* throughProcess(
+  bytes: AsyncIterable<Uint8Array>,
+  { command: [program, ...rest], package: name, env }: Tool,
+  failed: (said: string) => DdiError,
+): AsyncGenerator<Uint8Array> {
+  const child = spawn(program, rest, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } })
+  const ended = once(child, 'close').catch((error: unknown) => error)
+  let said = ''
+  child.stderr.on('data', (text: Buffer) => {
+    said = `${said}${text.toString()}`.slice(0, 1000)
+  })
+  const input = Readable.from(bytes, { objectMode: false })
+  let inputError: unknown
+  input.on('error', (error) => {
+    inputError = error
+    child.kill('SIGKILL')
+  })
+  // One that has found an error reads no more, which its status tells.
+  child.stdin.on('error', () => input.destroy())
+  input.pipe(child.stdin)
+  try {
+    yield* chunksOf(child.stdout)
+    const result = await ended
+    if (inputError) throw inputError
+    if (systemCode(result) === 'ENOENT')
+      throw new DdiError('ERR_DDI_LIBRARY_MISSING', `${program} is not installed: install ${name}`, { cause: result })
+    if ((result as [number | null])[0] !== 0) throw failed(said.trim() || 'it stopped')
+  } finally {
+    input.destroy()
+    child.kill('SIGKILL')
+  }
+}

@@ -1,0 +1,76 @@
+import { type FileHandle, open, rm } from 'node:fs/promises'
+import { writeErrors } from '../block/file.js'
+import { giveName } from '../block/new-file.js'
+import { systemError } from '../errors.js'
+import { openImage } from '../image/open.js'
+import { requireRootHash } from '../image/verify.js'
+import { inBatches } from './chunks.js'
+import type { ReusedMemory } from './decompress.js'
+import type { Arrival, Destination } from './receive.js'
+import { SparseWriter } from './sparse-writer.js'
+
+export interface FileTarget {
+  readonly kind: 'raw'
+  /** The new file. */
+  readonly path: string
+  /** A root hash that the image has to have; its hash tree is checked whole. */
+  readonly rootHash?: string
+  /** Takes the right to write from the file. Default: false. */
+  readonly readOnly?: boolean
+  /** Replaces a file that exists. Default: false. */
+  readonly replace?: boolean
+}
+
+/** A file that has another name until it is verified: that of the partial download, unless what comes is packed. */
+export class FileDestination implements Destination {
+  readonly #target: FileTarget
+  #file: { readonly handle: FileHandle; readonly path: string; readonly own: boolean } | undefined
+
+  constructor(target: FileTarget) {
+    this.#target = target
+  }
+
+  async take(chunks: AsyncIterable<Uint8Array>, arrival: Arrival, memory: ReusedMemory): Promise<void> {
+    const partial = arrival.partial!
+    if (arrival.compression === 'none') {
+      this.#file = { handle: partial.file, path: partial.path, own: false }
+      for await (const _ of chunks);
+      return
+    }
+    const path = partial.beside('unpacked')
+    // One that a killed pull left, or that leads elsewhere, is not written to.
+    await rm(path, { force: true })
+    const handle = await open(path, 'wx+', 0o644).catch((error: unknown) => {
+      throw systemError(error, `cannot make ${path}`, writeErrors)
+    })
+    this.#file = { handle, path, own: true }
+    const writer = new SparseWriter(handle.fd, path, 0)
+    for await (const batch of inBatches(chunks))
+      await writer.write(batch, true, () => {
+        for (const chunk of batch) memory.give(chunk)
+      })
+    await writer.end()
+  }
+
+  async finish(): Promise<void> {
+    const { rootHash, readOnly = false, replace = false } = this.#target
+    const { handle, path } = this.#file!
+    if (rootHash !== undefined) {
+      await using image = await openImage(path)
+      await requireRootHash(image, rootHash)
+    }
+    try {
+      if (readOnly) await handle.chmod(0o444)
+      await handle.sync()
+    } catch (error) {
+      throw systemError(error, `cannot write ${path}`, writeErrors)
+    }
+    await giveName(path, this.#target.path, replace)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#file?.own) return
+    await this.#file.handle.close()
+    await rm(this.#file.path, { force: true })
+  }
+}

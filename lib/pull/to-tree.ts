@@ -1,0 +1,137 @@
+import { mkdir, rename, rm, statfs } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { exists, flushFolder, refuseExisting } from '../block/new-file.js'
+import { DdiError, systemError } from '../errors.js'
+import { runTool, type Tool } from '../tool.js'
+import { throughProcess } from './process.js'
+import type { Arrival, Destination } from './receive.js'
+
+export interface TreeTarget {
+  readonly kind: 'tar'
+  /** The new folder; a subvolume where the file system has such. */
+  readonly path: string
+  /** Nobody may write to it: a read-only subvolume, else an immutable folder. Default: false. */
+  readonly readOnly?: boolean
+  /** Replaces a folder that exists. Default: false. */
+  readonly replace?: boolean
+}
+
+/** BTRFS_SUPER_MAGIC of <linux/magic.h>. */
+const btrfsMagic = 0x9123683e
+const btrfs = (...rest: string[]): Tool => ({ command: ['btrfs', ...rest], package: 'btrfs-progs' })
+
+/** A folder that has another name until all of it is verified. */
+export class TreeDestination implements Destination {
+  readonly #target: TreeTarget
+  #tree: string | undefined
+  #isSubvolume = false
+
+  constructor(target: TreeTarget) {
+    this.#target = target
+  }
+
+  async take(chunks: AsyncIterable<Uint8Array>, { partial }: Arrival): Promise<void> {
+    const tree = partial!.beside('tree')
+    this.#tree = tree
+    // What a killed pull left is of no use: what it was unpacked from is there.
+    await removeTree(tree)
+    await this.#make(tree)
+    let size = 0
+    const counted = async function* () {
+      for await (const chunk of chunks) {
+        size += chunk.length
+        yield chunk
+      }
+    }
+    for await (const _ of throughProcess(counted(), extraction(tree), refusal));
+    if (size === 0) throw new DdiError('ERR_DDI_PULL_ARCHIVE', 'the archive has no bytes')
+  }
+
+  async #make(tree: string): Promise<void> {
+    try {
+      this.#isSubvolume = (await statfs(dirname(tree))).type === btrfsMagic && (await hasSubvolumes(tree))
+      if (!this.#isSubvolume) await mkdir(tree, 0o755)
+    } catch (error) {
+      throw systemError(error, `cannot make ${tree}`, { ENOSPC: 'ERR_DDI_NO_SPACE', EDQUOT: 'ERR_DDI_NO_SPACE' })
+    }
+  }
+
+  async finish(): Promise<void> {
+    const { path, replace = false } = this.#target
+    const tree = this.#tree!
+    await runTool({ command: ['sync', '--file-system', tree], package: 'coreutils' })
+    const former = join(dirname(path), `.${basename(path)}.former`)
+    if (!replace) await refuseExisting(path)
+    else if (await exists(path)) {
+      await removeTree(former)
+      await moveAway(path, former)
+    }
+    await rename(tree, path)
+    await flushFolder(dirname(path))
+    await removeTree(former)
+    if (!this.#target.readOnly) return
+    await runTool(this.#isSubvolume ? readOnly(true, path) : immutable('+', path))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#tree !== undefined) await removeTree(this.#tree)
+  }
+}
+
+const immutable = (sign: '+' | '-', path: string): Tool => ({
+  command: ['chattr', `${sign}i`, path],
+  package: 'e2fsprogs',
+})
+const readOnly = (value: boolean, path: string) => btrfs('property', 'set', '-ts', path, 'ro', String(value))
+
+/** Takes back what makes a tree of ours read-only, if anything does. */
+async function makeWritable(path: string): Promise<void> {
+  for (const tool of [immutable('-', path), readOnly(false, path)]) await runTool(tool).catch(() => {})
+}
+
+async function moveAway(path: string, to: string): Promise<void> {
+  await rename(path, to).catch(async () => {
+    await makeWritable(path)
+    await rename(path, to)
+  })
+}
+
+async function removeTree(path: string): Promise<void> {
+  const remove = () => rm(path, { recursive: true, force: true })
+  await remove().catch(async () => {
+    await makeWritable(path)
+    await remove()
+  })
+}
+
+/** Makes a subvolume. @returns false where this machine has no tool for that */
+async function hasSubvolumes(path: string): Promise<boolean> {
+  try {
+    await runTool(btrfs('subvolume', 'create', path))
+    return true
+  } catch (error) {
+    if (error instanceof DdiError && error.code === 'ERR_DDI_LIBRARY_MISSING') return false
+    throw error
+  }
+}
+
+/**
+ * GNU tar, as systemd-pull runs it, in a folder that is new: members neither climb out of it by their names nor by links, which
+ * tar makes only when all else is there.
+ */
+function extraction(tree: string): Tool {
+  const options = ['--numeric-owner', '--preserve-permissions', '--xattrs', '--xattrs-include=*', '--acls']
+  return {
+    command: ['tar', '--extract', '--file=-', `--directory=${tree}`, '--ignore-zeros', ...options],
+    package: 'tar',
+    env: { LC_ALL: 'C.UTF-8', TAR_OPTIONS: '' },
+  }
+}
+
+function refusal(said: string): DdiError {
+  const isFull = /No space left|quota exceeded|Wrote only/i.test(said)
+  return new DdiError(
+    isFull ? 'ERR_DDI_NO_SPACE' : 'ERR_DDI_PULL_ARCHIVE',
+    isFull ? `there is no room for the tree: ${said}` : `the archive is not one that can be unpacked whole: ${said}`,
+  )
+}

@@ -1,0 +1,128 @@
+import { randomUUID } from 'node:crypto'
+import { openDisk } from '../attach/disk.js'
+import { openFile } from '../block/file.js'
+import { DdiError } from '../errors.js'
+import type { Image } from '../image/open.js'
+import { requireRootHash } from '../image/verify.js'
+import type { Disk, UnnamedVolume } from '../volume/disk.js'
+import type { VolumeHead } from '../volume/extension.js'
+import { nestedTypeUuid, nestedVolumes } from '../volume/nested.js'
+import type { PartitionVolume } from '../volume/volume.js'
+import { inBatches } from './chunks.js'
+import { Lane } from './lane.js'
+import type { Arrival, Destination } from './receive.js'
+
+export interface VolumeTarget {
+  readonly kind: 'volume'
+  /** Path of the disk image or block device. */
+  readonly disk: string
+  /** Of the new volume, at most 36 characters. */
+  readonly label: string
+  /** Partition type. Default: that of volumes with a table of their own, for a DDI. */
+  readonly typeUuid?: string
+  /** Partition UUID. Default: a random one. */
+  readonly uuid?: string
+  /** A root hash that the volumes in the image have to have; their hash tree is checked whole. */
+  readonly rootHash?: string
+}
+
+function empty(): DdiError {
+  return new DdiError('ERR_DDI_IMAGE_EMPTY', 'the image has no bytes')
+}
+
+/** Free space of a disk, which is named in the table when all of it is verified and flushed. */
+export class VolumeDestination implements Destination {
+  readonly #target: VolumeTarget
+  readonly #disk: Disk
+  readonly #head: VolumeHead
+  #space: UnnamedVolume | undefined
+  #size = 0
+  #made: PartitionVolume | null = null
+
+  private constructor(target: VolumeTarget, disk: Disk, head: VolumeHead) {
+    this.#target = target
+    this.#disk = disk
+    this.#head = head
+  }
+
+  /** @throws as {@link openDisk}, ERR_DDI_VOLUME_EXISTS, ERR_DDI_USAGE */
+  static async open(target: VolumeTarget): Promise<VolumeDestination> {
+    const { label, uuid = randomUUID(), typeUuid = nestedTypeUuid } = target
+    if (target.rootHash !== undefined && typeUuid !== nestedTypeUuid)
+      throw new DdiError(
+        'ERR_DDI_USAGE',
+        'a root hash is held against an image with a table of its own, not against one file system',
+      )
+    const disk = await openDisk(target.disk)
+    const taken = disk.volumes.find((volume) => volume.label === label || volume.uuid === uuid)
+    if (!taken) return new VolumeDestination(target, disk, { label, uuid, typeUuid, attributes: 0n })
+    await disk.close()
+    throw new DdiError('ERR_DDI_VOLUME_EXISTS', `${target.disk} has a volume ${taken.label} (${taken.uuid}) already`)
+  }
+
+  /** The new volume, when it is there. */
+  get made(): PartitionVolume | null {
+    return this.#made
+  }
+
+  async take(chunks: AsyncIterable<Uint8Array>, { size }: Arrival): Promise<void> {
+    if (size === 0) throw empty()
+    const space = this.#disk.unnamed(size)
+    this.#space = space
+    const writing = new Lane(4)
+    for await (const batch of inBatches(chunks)) {
+      const start = this.#size
+      for (const chunk of batch) this.#size += chunk.length
+      if (this.#size > space.size)
+        throw new DdiError(
+          'ERR_DDI_NO_SPACE',
+          `${this.#target.disk} has ${space.size} bytes free, and the image has more`,
+        )
+      await writing.run(async () => {
+        let at = start
+        for (const chunk of batch) {
+          await space.write(at, chunk)
+          at += chunk.length
+        }
+      })
+    }
+    await writing.end()
+    if (this.#size === 0) throw empty()
+    // What lay there before is none of the volume’s.
+    const volume = space.preview(this.#head, this.#size)
+    if (volume.size > this.#size) await space.write(this.#size, new Uint8Array(volume.size - this.#size))
+  }
+
+  async finish(): Promise<void> {
+    const space = this.#space!
+    if (this.#head.typeUuid === nestedTypeUuid) await this.#check(space.preview(this.#head, this.#size))
+    this.#made = await space.name(this.#head, this.#size)
+  }
+
+  /** @throws the `ERR_DDI_GPT_…` codes where there is no table, and those of root hashes */
+  async #check(volume: PartitionVolume): Promise<void> {
+    const { disk: path, rootHash } = this.#target
+    await using file = await openFile(path)
+    const { volumes, defects } = await nestedVolumes(file, [volume], 'typed')
+    if (defects[0]) throw defects[0].error
+    if (rootHash === undefined) return
+    const image: Image = {
+      path,
+      size: file.size,
+      sectorSize: 512,
+      table: { type: 'gpt', uuid: this.#head.uuid, source: 'primary', problems: [] },
+      volumes,
+      orphans: [],
+      free: [],
+      source: file,
+      bases: [file],
+      close: async () => {},
+      [Symbol.asyncDispose]: async () => {},
+    }
+    await requireRootHash(image, rootHash)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#disk.close()
+  }
+}

@@ -1,0 +1,139 @@
+// liblzma’s decoder, whose threads unpack the blocks of a stream beside each other. It is looked for when it is needed,
+// so that the addon loads without it. Interface: lzma/base.h and lzma/container.h of xz 5.4, whose ABI is stable.
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "async.h"
+
+namespace ddi {
+namespace {
+
+struct Stream {
+  const uint8_t* next_in;
+  size_t avail_in;
+  uint64_t total_in;
+  uint8_t* next_out;
+  size_t avail_out;
+  uint64_t total_out;
+  const void* allocator;
+  void* internal;
+  void* reserved_pointers[4];
+  uint64_t seek_pos;
+  uint64_t reserved_integer;
+  size_t reserved_sizes[2];
+  int reserved_enums[2];
+};
+static_assert(sizeof(void*) != 8 || sizeof(Stream) == 136);
+
+struct Threads {
+  uint32_t flags;
+  uint32_t threads;
+  uint64_t block_size;
+  uint32_t timeout;
+  uint32_t preset;
+  const void* filters;
+  int check;
+  int reserved_enums[3];
+  uint32_t reserved_integers[4];
+  uint64_t memlimit_threading;
+  uint64_t memlimit_stop;
+  uint64_t reserved_longs[2];
+  void* reserved_pointers[4];
+};
+static_assert(sizeof(void*) != 8 || sizeof(Threads) == 128);
+
+constexpr int kOk = 0;
+enum Action { kRun = 0, kFinish = 3 };
+constexpr uint32_t kConcatenated = 0x08;
+
+struct Library {
+  int (*single)(Stream*, uint64_t memoryLimit, uint32_t flags);
+  int (*threaded)(Stream*, const Threads*);
+  int (*code)(Stream*, int action);
+  void (*end)(Stream*);
+
+  // null where it is not installed
+  static const Library* Load() {
+    static const Library library = [] {
+      Library found{};
+      void* handle = dlopen("liblzma.so.5", RTLD_NOW | RTLD_LOCAL);
+      if (!handle) return found;
+      found.single = reinterpret_cast<decltype(found.single)>(dlsym(handle, "lzma_stream_decoder"));
+      // Since xz 5.4.
+      found.threaded = reinterpret_cast<decltype(found.threaded)>(dlsym(handle, "lzma_stream_decoder_mt"));
+      found.code = reinterpret_cast<decltype(found.code)>(dlsym(handle, "lzma_code"));
+      found.end = reinterpret_cast<decltype(found.end)>(dlsym(handle, "lzma_end"));
+      return found;
+    }();
+    return library.single && library.code && library.end ? &library : nullptr;
+  }
+};
+
+struct Decoder {
+  explicit Decoder(const Library* library) : library(library) {}
+  ~Decoder() { library->end(&stream); }
+  Decoder(const Decoder&) = delete;
+
+  const Library* library;
+  Stream stream{};
+};
+
+using SharedDecoder = std::shared_ptr<Decoder>;
+
+struct Progress {
+  int result;
+  size_t produced, consumed;
+};
+
+Napi::Value ToJs(Napi::Env env, const Progress& progress) {
+  Napi::Array array = Napi::Array::New(env, 3);
+  array[0u] = Napi::Number::New(env, progress.result);
+  array[1u] = Napi::Number::New(env, static_cast<double>(progress.produced));
+  array[2u] = Napi::Number::New(env, static_cast<double>(progress.consumed));
+  return array;
+}
+
+// (memory limit) -> a decoder, or undefined without liblzma
+Napi::Value Open(const Napi::CallbackInfo& info) {
+  const Library* library = Library::Load();
+  if (!library) return info.Env().Undefined();
+  const uint64_t limit = static_cast<uint64_t>(Number(info, 0));
+  auto decoder = std::make_unique<SharedDecoder>(std::make_shared<Decoder>(library));
+  Threads options{};
+  options.flags = kConcatenated;
+  options.threads = std::max(1u, std::thread::hardware_concurrency());
+  options.memlimit_threading = limit;
+  options.memlimit_stop = limit;
+  Stream* stream = &(*decoder)->stream;
+  const int result =
+      library->threaded ? library->threaded(stream, &options) : library->single(stream, limit, kConcatenated);
+  if (result != kOk) return info.Env().Undefined();
+  return Napi::External<SharedDecoder>::New(info.Env(), decoder.release(),
+                                            [](Napi::Env, SharedDecoder* held) { delete held; });
+}
+
+// (decoder, output, input, last?) -> [lzma_ret, bytes written, bytes read]; one call at a time for a decoder
+Napi::Value Decode(const Napi::CallbackInfo& info) {
+  return Task<Progress>::Run(info.Env(), [decoder = *info[0].As<Napi::External<SharedDecoder>>().Data(),
+                                          output = Pinned(info[1]), input = Pinned(info[2]),
+                                          last = Flag(info, 3)]() -> Outcome<Progress> {
+    Stream& stream = decoder->stream;
+    stream.next_in = input.data;
+    stream.avail_in = input.size;
+    stream.next_out = output.data;
+    stream.avail_out = output.size;
+    const int result = decoder->library->code(&stream, last ? kFinish : kRun);
+    return Progress{result, output.size - stream.avail_out, input.size - stream.avail_in};
+  });
+}
+
+}  // namespace
+
+void ExportXz(Napi::Env env, Napi::Object exports) {
+  exports["xzOpen"] = Napi::Function::New(env, Open);
+  exports["xzDecode"] = Napi::Function::New(env, Decode);
+}
+
+}  // namespace ddi
