@@ -4,8 +4,8 @@ import type { Readable } from 'node:stream'
 /** Many small steps cost more than what they do; large ones cost memory. */
 const batchSize = 1024 * 1024
 
-/** How long bytes wait for more, in milliseconds: what came slowly should not be lost with the process. */
-const longestWait = 500
+/** How long bytes wait for more, in milliseconds: what has come should not be lost with the process. */
+const longestWait = 4
 
 /** The chunks of a stream as they come. A stream’s own iterator joins them, or pauses at each. @throws the stream’s error */
 export async function* chunksOf(stream: Readable): AsyncGenerator<Uint8Array> {

@@ -44,6 +44,8 @@ export interface Download {
 const mostRedirects = 10
 const firstDelay = 250
 const longestDelay = 8_000
+/** In bytes: less of it, and the server may be in trouble. */
+const muchProgress = 1024 * 1024
 
 /** Where bytes come from: a file, or an HTTP server. */
 export interface Transport extends AsyncDisposable {
@@ -173,6 +175,7 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
     const began = performance.now()
     let sent = 0
     for (let failures = 0; ; ) {
+      const from = at
       try {
         for await (const chunk of current.bytes) {
           throwIfAborted(signal)
@@ -199,7 +202,8 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
         if (error instanceof DdiError && error.code !== 'ERR_DDI_PULL_BROKEN') throw error
         if (first.validator === null && first.size === null) throw brokenError(url, error)
         if (failures++ >= retries) throw brokenError(url, error)
-        await delay(failures)
+        // Whoever gives much and then breaks need not be spared.
+        if (at - from < muchProgress) await delay(failures)
       }
       current = await beginPatiently(url, at, first.validator)
       if (current.start === at && at > 0) continue

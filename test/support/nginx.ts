@@ -6,10 +6,15 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { attempt } from './run.js'
 
-/** Serves a folder by Debian’s nginx. @param scratch a folder for what it writes */
+/**
+ * Serves a folder by Debian’s nginx.
+ * @param scratch a folder for what it writes
+ * @param options `sendBuffer`: how much the kernel holds for each connection; `rate`: bytes a second; as nginx writes sizes
+ */
 export async function serveByNginx(
   root: string,
   scratch: string,
+  { sendBuffer, rate = '0' }: { readonly sendBuffer?: string; readonly rate?: string } = {},
 ): Promise<AsyncDisposable & { readonly url: string; readonly log: string }> {
   mkdirSync(scratch, { recursive: true })
   const at = (name: string) => join(scratch, name)
@@ -19,15 +24,14 @@ export async function serveByNginx(
   writeFileSync(
     at('nginx.conf'),
     `daemon off; user root; pid ${at('pid')}; error_log ${at('error.log')}; worker_processes 1; events {}
-     http { access_log ${log}; sendfile on; ${temporary.join(' ')} server { listen 127.0.0.1:${port}; root ${root}; } }`,
+     http { access_log ${log}; sendfile on; ${temporary.join(' ')} server { listen 127.0.0.1:${port}${sendBuffer === undefined ? '' : ` sndbuf=${sendBuffer}`}; root ${root}; limit_rate ${rate}; } }`,
   )
   const nginx = spawn('nginx', ['-c', at('nginx.conf'), '-e', at('error.log')], {
     stdio: 'ignore',
     env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin` },
   })
   const url = `http://127.0.0.1:${port}`
-  const answers = () => attempt('curl', '-s', '-o', '/dev/null', url).status === 0
-  for (let tries = 0; !answers() && tries < 100; tries++) await sleep(50)
+  await untilAnswering(url)
   return {
     url,
     log,
@@ -38,7 +42,13 @@ export async function serveByNginx(
   }
 }
 
-async function freePort(): Promise<number> {
+/** Waits until a server answers. */
+export async function untilAnswering(url: string): Promise<void> {
+  const answers = () => attempt('curl', '-s', '-o', '/dev/null', url).status === 0
+  for (let tries = 0; !answers() && tries < 100; tries++) await sleep(50)
+}
+
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
