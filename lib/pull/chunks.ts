@@ -22,25 +22,40 @@ export async function* chunksOf(stream: Readable): AsyncGenerator<Uint8Array> {
  * @throws what `chunks` throws, after it has given what came before
  */
 export async function* inBatches(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<readonly Uint8Array[]> {
-  let batch: Uint8Array[] = []
-  let length = 0
-  let began = 0
-  const take = () => {
-    const whole = batch
-    batch = []
-    length = 0
-    return whole
+  const iterator = chunks[Symbol.asyncIterator]()
+  const following = () => {
+    const next = iterator.next()
+    // Whoever waits for it is told.
+    next.catch(() => {})
+    return next
   }
+  let next = following()
+  let isOver = false
   try {
-    for await (const chunk of chunks) {
-      if (length === 0) began = performance.now()
-      batch.push(chunk)
-      length += chunk.length
-      if (length >= batchSize || performance.now() - began > longestWait) yield take()
+    while (!isOver) {
+      const first = await next
+      if (first.done) return
+      const batch = [first.value]
+      let length = first.value.length
+      let timer: NodeJS.Timeout | undefined
+      const late = new Promise<'late'>((resolve) => {
+        timer = setTimeout(resolve, longestWait, 'late')
+      })
+      next = following()
+      while (length < batchSize) {
+        const result = await Promise.race([next, late]).catch(() => 'failed' as const)
+        if (typeof result === 'string') break
+        isOver = result.done === true
+        if (result.done) break
+        batch.push(result.value)
+        length += result.value.length
+        next = following()
+      }
+      clearTimeout(timer)
+      yield batch
     }
-  } catch (error) {
-    if (length > 0) yield take()
-    throw error
+  } finally {
+    // One that waits for its next chunk ends when it has it: nobody waits for that here.
+    iterator.return?.().catch(() => {})
   }
-  if (length > 0) yield take()
 }
