@@ -9,12 +9,17 @@ import { attempt } from './run.js'
 /**
  * Serves a folder by Debian’s nginx.
  * @param scratch a folder for what it writes
- * @param options `sendBuffer`: how much the kernel holds for each connection; `rate`: bytes a second; as nginx writes sizes
+ * @param options `sendBuffer`: how much the kernel holds for each connection; `rate`: bytes a second; `piece`: what
+ *   is sent at once, so also what is sent in vain to a connection that has ended; as nginx writes sizes
  */
 export async function serveByNginx(
   root: string,
   scratch: string,
-  { sendBuffer, rate = '0' }: { readonly sendBuffer?: string; readonly rate?: string } = {},
+  {
+    sendBuffer,
+    rate = '0',
+    piece = '2m',
+  }: { readonly sendBuffer?: string; readonly rate?: string; readonly piece?: string } = {},
 ): Promise<AsyncDisposable & { readonly url: string; readonly log: string }> {
   mkdirSync(scratch, { recursive: true })
   const at = (name: string) => join(scratch, name)
@@ -24,7 +29,7 @@ export async function serveByNginx(
   writeFileSync(
     at('nginx.conf'),
     `daemon off; user root; pid ${at('pid')}; error_log ${at('error.log')}; worker_processes 1; events {}
-     http { access_log ${log}; sendfile on; ${temporary.join(' ')} server { listen 127.0.0.1:${port}${sendBuffer === undefined ? '' : ` sndbuf=${sendBuffer}`}; root ${root}; limit_rate ${rate}; } }`,
+     http { access_log ${log}; sendfile on; ${temporary.join(' ')} server { listen 127.0.0.1:${port}${sendBuffer === undefined ? '' : ` sndbuf=${sendBuffer}`}; root ${root}; limit_rate ${rate}; sendfile_max_chunk ${piece}; } }`,
   )
   const nginx = spawn('nginx', ['-c', at('nginx.conf'), '-e', at('error.log')], {
     stdio: 'ignore',
