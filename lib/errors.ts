@@ -66,6 +66,8 @@ export const errorCodes = {
   ERR_DDI_PULL_TOO_LARGE: ['image', 'a download is, or unpacks to, more than it may be'],
   ERR_DDI_PULL_CHECKSUM: ['image', 'a download does not have the checksum that it should have'],
   ERR_DDI_PULL_NO_CHECKSUM: ['image', 'the server has no checksum of a download'],
+  ERR_DDI_DEVICE_PATH: ['image', 'an EFI device path or boot entry is malformed'],
+  ERR_DDI_NO_BOOT_ORIGIN: ['system', 'the machine did not boot from a URL, as far as the firmware and leases tell'],
   ERR_DDI_PULL_ARCHIVE: ['image', 'a downloaded archive is none, is cut off, or would climb out of its folder'],
   ERR_DDI_PULL_SIGNATURE: ['image', 'the signature of checksums is missing, malformed, or by nobody who is trusted'],
   ERR_DDI_NO_ROOT_HASH: ['image', 'there is no root hash to verify the image against'],

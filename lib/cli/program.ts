@@ -89,7 +89,7 @@ export function program(): Command {
     .description(
       'download an image or a tree, verified and resumable: it has its name only when all of it is checked and on the disk',
     )
-    .argument('<url>', 'http, https or file; plain, or packed by xz, gzip, bzip2 or zstd')
+    .argument('[url]', 'http, https or file; plain, or packed by xz, gzip, bzip2 or zstd')
     .argument('[name]', 'of the image (default: from the URL)')
     .addOption(
       new Option('--type <type>', 'an image, or a tree of files (default: by the URL)').choices(['raw', 'tar']),
@@ -129,6 +129,12 @@ export function program(): Command {
     .option('--read-only', 'nobody may write to what was pulled')
     .option('--force', 'replace what exists')
     .addOption(new Option('--progress <how>', 'json: events, one a line, on standard error').choices(['json']))
+    .option(
+      '--from-cmdline',
+      'pull what systemd.pull= on the kernel’s command line and the credential import.pull ask for',
+    )
+    .option('--initrd', 'with --from-cmdline: do as rd.systemd.pull= says (default: where /etc/initrd-release is)')
+    .option('--sysroot <folder>', 'with --from-cmdline: bind the tree of class machine to this folder')
     .addHelpText(
       'after',
       examples(
@@ -136,9 +142,15 @@ export function program(): Command {
         'ddi-attach pull https://example.com/os_1.4.raw.xz --verify=checksum --output os.raw',
         'ddi-attach pull https://example.com/tools.tar.zst --class sysext --read-only',
         'ddi-attach pull https://example.com/os_1.4.raw.xz --disk /dev/sda --volume os_1.4 --root-hash 4f2a…',
+        'ddi-attach pull --from-cmdline --initrd --sysroot /sysroot',
       ),
     )
     .action(async (url, name, options) => (await import('./pull.js')).runPull(url, name, options))
+
+  withJson(ddi.command('boot-origin'))
+    .description('show the URL that the firmware booted this machine from')
+    .addHelpText('after', examples('ddi-attach boot-origin', 'ddi-attach boot-origin --json=short | jq -r .source'))
+    .action(async (options) => (await import('./boot.js')).runBootOrigin(options))
 
   withJson(ddi.command('build'))
     .description('build an image from definitions of its partitions, repart.d(5)')

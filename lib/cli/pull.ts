@@ -41,9 +41,23 @@ export interface PullVerbOptions extends JsonOption {
   readonly readOnly?: boolean
   readonly force?: boolean
   readonly progress?: 'json'
+  readonly fromCmdline?: boolean
+  readonly initrd?: boolean
+  readonly sysroot?: string
 }
 
-export async function runPull(address: string, name: string | undefined, options: PullVerbOptions): Promise<void> {
+export async function runPull(
+  address: string | undefined,
+  name: string | undefined,
+  options: PullVerbOptions,
+): Promise<void> {
+  if (options.fromCmdline) {
+    if (address !== undefined) throw new DdiError('ERR_DDI_USAGE', 'either a URL, or --from-cmdline, which has its own')
+    return await (await import('./boot.js')).runBootPulls(options, await pullOptions(undefined, options))
+  }
+  if (address === undefined) throw new DdiError('ERR_DDI_USAGE', 'a URL is missing')
+  if (options.initrd || options.sysroot !== undefined)
+    throw new DdiError('ERR_DDI_USAGE', '--initrd and --sysroot go with --from-cmdline')
   const { url } = parseAddress(address)
   const settings = await pullOptions(url, options)
   if (options.output === '-') return await pullToOutput(address, name, options, settings)
@@ -74,14 +88,14 @@ function targetOf(url: URL, name: string | undefined, options: PullVerbOptions):
   return { kind: 'volume', disk, label: checkedLabel(label), typeUuid, ...hash }
 }
 
-async function pullOptions(url: URL, options: PullVerbOptions): Promise<PullOptions> {
+async function pullOptions(url: URL | undefined, options: PullVerbOptions): Promise<PullOptions> {
   const { keyring, maxSize, rateLimit, ca, cert, key, netrc } = options
   if (key !== undefined && cert === undefined) throw new DdiError('ERR_DDI_USAGE', '--key is that of --cert')
   const seconds = (option: '--connect-timeout' | '--stall-timeout', text: string) => wholeNumber(option, text) * 1000
   const stall = seconds('--stall-timeout', options.stallTimeout)
   const client =
     cert === undefined ? undefined : { certificate: await readText(cert), key: await readText(key ?? cert) }
-  const credentials = netrc === undefined ? undefined : credentialsIn(await readText(netrc), url.hostname)
+  const credentials = netrc === undefined || !url ? undefined : credentialsIn(await readText(netrc), url.hostname)
   return {
     verify: parseVerify(options.verify),
     headers: parseHeaders(options.header ?? []),

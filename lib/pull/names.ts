@@ -1,4 +1,4 @@
-import { join, posix } from 'node:path'
+import { basename, join, posix } from 'node:path'
 import { DdiError } from '../errors.js'
 
 /** What images are for, and where systemd looks for them. */
@@ -40,7 +40,11 @@ export function imageName(url: URL, given?: string): string {
   return name
 }
 
-/** Where an image of a class goes. */
-export function imagePath(use: ImageClass, name: string, kind: ImageKind): string {
-  return join(imageClasses[use], kind === 'raw' ? `${name}.raw` : name)
+/**
+ * Where an image of a class goes.
+ * @param runtime below /run, where it is gone with the next boot. Default: false
+ */
+export function imagePath(use: ImageClass, name: string, kind: ImageKind, runtime = false): string {
+  const folder = imageClasses[use]
+  return join(runtime ? join('/run', basename(folder)) : folder, kind === 'raw' ? `${name}.raw` : name)
 }

@@ -55,6 +55,8 @@ export interface Transport extends AsyncDisposable {
    * @throws ERR_DDI_PULL_NOT_FOUND, ERR_DDI_PULL_RESPONSE, ERR_DDI_PULL_REDIRECT, ERR_DDI_PULL_BROKEN
    */
   download(url: URL, from?: number, validator?: Validator | null): Promise<Download>
+  /** Whether the server has such a file. @throws as `download` */
+  has(url: URL): Promise<boolean>
   /** A short file, whole; undefined where there is none. @throws as `download`, and where it has more than `most` bytes */
   read(url: URL, most: number): Promise<Uint8Array | undefined>
 }
@@ -227,6 +229,16 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
 
   return {
     download,
+    async has(url) {
+      try {
+        const found = await download(url)
+        await found.bytes[Symbol.asyncIterator]().return?.()
+        return true
+      } catch (error) {
+        if (error instanceof DdiError && error.code === 'ERR_DDI_PULL_NOT_FOUND') return false
+        throw error
+      }
+    },
     async read(url, most) {
       let found: Download
       try {

@@ -1,11 +1,11 @@
 // Images pulled straight into the free space of a disk, with a real device-mapper.
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, test } from 'node:test'
 import { memorySource } from '../../lib/android/index.js'
 import { readGpt } from '../../lib/gpt/index.js'
-import { attach, pull } from '../../lib/index.js'
+import { attach, detach, list, pull, pullAtBoot } from '../../lib/index.js'
 import { readDisk } from '../../lib/volume/disk.js'
 import { makeFragmentedDisk } from '../support/fragments.js'
 import { MiB, makeVerityImage } from '../support/images.js'
@@ -33,6 +33,32 @@ test('pulled into a fragmented disk, chained, and attached by its root hash', as
   const expected = readFileSync(image.path).subarray(image.dataStart, image.dataStart + image.dataSize)
   assert.ok(readFileSync(root.device).subarray(0, expected.length).equals(expected))
   assert.match(dmTable('ddi-pulled-root'), /verity/)
+})
+
+test('what the kernel’s command line calls a block device is attached', async () => {
+  using folder = temporaryFolder()
+  const image = makeVerityImage(folder.path)
+  const commandLine = join(folder.path, 'cmdline')
+  writeFileSync(commandLine, `quiet rd.systemd.pull=raw,machine,verify=no,blockdev:booted:file://${image.path}\n`)
+  run('mount', '--bind', commandLine, '/proc/cmdline')
+  try {
+    const [first, second] = [
+      await pullAtBoot({ initrd: true }),
+      await detach('booted').then(() => pullAtBoot({ initrd: true })),
+    ]
+    assert.deepEqual(
+      [...first, ...second].map(({ error }) => error),
+      [null, null],
+    )
+    const device = (await list()).find(({ name }) => name === 'booted')!.volumes[0]!.device
+    const expected = readFileSync(image.path).subarray(image.dataStart, image.dataStart + image.dataSize)
+    assert.ok(readFileSync(device).subarray(0, expected.length).equals(expected))
+    assert.ok(readFileSync('/run/machines/booted.raw').equals(readFileSync(image.path)))
+    await detach('booted')
+  } finally {
+    run('umount', '/proc/cmdline')
+    rmSync('/run/machines/booted.raw', { force: true })
+  }
 })
 
 test('after every write that the kernel saw, the disk is as it was, or has all of the volume', async () => {

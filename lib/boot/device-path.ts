@@ -1,0 +1,60 @@
+import { DdiError } from '../errors.js'
+
+/** A node of an EFI device path: UEFI 2.10, section 10.3. */
+export interface DevicePathNode {
+  readonly type: number
+  readonly subType: number
+  readonly data: Uint8Array
+}
+
+const headerSize = 4
+const endType = 0x7f
+const messagingType = 0x03
+const uriSubType = 0x18
+
+/**
+ * Reads a device path up to its end node. What firmware gives is not trusted: lengths are held against the bytes that are there.
+ * @throws ERR_DDI_DEVICE_PATH where a node is malformed, or the end is missing
+ */
+export function parseDevicePath(bytes: Uint8Array): DevicePathNode[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const nodes: DevicePathNode[] = []
+  for (let at = 0; at + headerSize <= bytes.length; ) {
+    const [type, subType, length] = [view.getUint8(at), view.getUint8(at + 1), view.getUint16(at + 2, true)]
+    if (length < headerSize || at + length > bytes.length)
+      throw new DdiError(
+        'ERR_DDI_DEVICE_PATH',
+        `a node of the device path at byte ${at} claims ${length} of ${bytes.length - at} bytes`,
+      )
+    // The end of all, or of one instance of several.
+    if (type === endType) return nodes
+    nodes.push({ type, subType, data: bytes.subarray(at + headerSize, at + length) })
+    at += length
+  }
+  throw new DdiError('ERR_DDI_DEVICE_PATH', `the device path of ${bytes.length} bytes has no end`)
+}
+
+/** The URI of a device path, section 10.3.4.24; undefined where there is none. */
+export function uriOf(nodes: readonly DevicePathNode[]): string | undefined {
+  const node = nodes.findLast(({ type, subType }) => type === messagingType && subType === uriSubType)
+  const text = node && Buffer.from(node.data).toString('latin1').replace(/\0+$/, '')
+  return text === '' ? undefined : text
+}
+
+/**
+ * The device path of a `Boot####` variable, EFI_LOAD_OPTION: section 3.1.3.
+ * @param bytes without the attributes that efivarfs puts before them
+ * @throws ERR_DDI_DEVICE_PATH
+ */
+export function loadOptionPath(bytes: Uint8Array): DevicePathNode[] {
+  const malformed = () => new DdiError('ERR_DDI_DEVICE_PATH', `a load option of ${bytes.length} bytes is cut off`)
+  if (bytes.length < 6) throw malformed()
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const pathLength = view.getUint16(4, true)
+  let at = 6
+  // The description, UTF-16 with a zero at its end.
+  while (at + 2 <= bytes.length && view.getUint16(at, true) !== 0) at += 2
+  at += 2
+  if (at + pathLength > bytes.length) throw malformed()
+  return parseDevicePath(bytes.subarray(at, at + pathLength))
+}

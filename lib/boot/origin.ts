@@ -1,0 +1,111 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DdiError, systemCode, systemError } from '../errors.js'
+import { loadOptionPath, uriOf } from './device-path.js'
+
+/** Where the firmware had the system from, and who says so. */
+export interface BootOrigin {
+  readonly url: string
+  readonly source: 'StubDeviceURL' | 'LoaderDeviceURL' | 'BootCurrent' | 'lease'
+}
+
+export interface BootOriginOptions {
+  /** Where files are looked for. Default: / */
+  readonly root?: string
+}
+
+const efivars = 'sys/firmware/efi/efivars'
+/** https://systemd.io/BOOT_LOADER_INTERFACE */
+const loaderVendor = '4a67b082-0a4c-41cf-b6c7-440b29bb8c4f'
+const globalVendor = '8be4df61-93ca-11d2-aa0d-00e098032b8c'
+/** What efivarfs puts before each variable. */
+const attributeBytes = 4
+
+/**
+ * Finds the URL that the firmware booted from: what systemd-stub and boot loaders say, then the boot entry of the firmware, then the
+ * boot file that a DHCP server named.
+ * @returns undefined where the machine did not boot from a URL
+ * @throws ERR_DDI_PERMISSION; what is malformed says nothing
+ */
+export async function findBootOrigin({ root = '/' }: BootOriginOptions = {}): Promise<BootOrigin | undefined> {
+  for (const source of ['StubDeviceURL', 'LoaderDeviceURL'] as const) {
+    const value = await readVariable(root, source, loaderVendor)
+    const url = value && httpUrl(Buffer.from(value).toString('utf16le').replace(/\0.*$/s, ''))
+    if (url) return { url, source }
+  }
+  const current = await readVariable(root, 'BootCurrent', globalVendor)
+  if (current && current.length >= 2) {
+    const number = Buffer.from(current).readUInt16LE().toString(16).toUpperCase().padStart(4, '0')
+    const option = await readVariable(root, `Boot${number}`, globalVendor)
+    const url = option && httpUrl(uriIn(option))
+    if (url) return { url, source: 'BootCurrent' }
+  }
+  const url = await leasedUrl(root)
+  return url === undefined ? undefined : { url, source: 'lease' }
+}
+
+function httpUrl(text: string | undefined): string | undefined {
+  return text !== undefined && /^https?:\/\/\S+$/.test(text) && URL.canParse(text) ? text : undefined
+}
+
+function uriIn(option: Uint8Array): string | undefined {
+  try {
+    return uriOf(loadOptionPath(option))
+  } catch (error) {
+    if (error instanceof DdiError && error.code === 'ERR_DDI_DEVICE_PATH') return undefined
+    throw error
+  }
+}
+
+async function readVariable(root: string, name: string, vendor: string): Promise<Uint8Array | undefined> {
+  const bytes = await readIfThere(join(root, efivars, `${name}-${vendor}`))
+  return bytes?.subarray(attributeBytes)
+}
+
+async function readIfThere(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(path)
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR', 'EISDIR'].includes(systemCode(error) ?? '')) return undefined
+    throw systemError(error, `cannot read ${path}`)
+  }
+}
+
+/** Where DHCP clients keep what they were told: klibc’s ipconfig and busybox in initrds, dhclient, systemd-networkd. */
+const leases = [
+  { folder: 'run', name: /^net-.*\.conf$/ },
+  { folder: 'var/lib/dhcp', name: /\.leases?$/ },
+  { folder: 'run/systemd/netif/leases', name: /^\d+$/ },
+]
+const bootFile =
+  /^\s*(?:option\s+)?(?:filename|bootfile-name|BOOTFILE|BOOT_FILENAME|boot_file)[ =]+["']?([^"'\s;]+)["']?;?\s*$/gim
+
+async function leasedUrl(root: string): Promise<string | undefined> {
+  for (const { folder, name } of leases) {
+    const files = await readdir(join(root, folder)).catch(() => [])
+    for (const file of files.filter((one) => name.test(one)).sort()) {
+      const text = (await readIfThere(join(root, folder, file)))?.toString('utf8') ?? ''
+      // The last lease is the one that counts.
+      const url = [...text.matchAll(bootFile)].flatMap(([, found]) => httpUrl(found) ?? []).at(-1)
+      if (url !== undefined) return url
+    }
+  }
+  return undefined
+}
+
+/** What is asked for where a URL names no file to pull, in this order. */
+export const probedSuffixes = ['.raw.xz', '.raw.zst', '.raw.gz', '.raw'] as const
+
+/**
+ * URLs of what lies beside a boot origin.
+ * @param remote replaces the last component of its path, never its host; where empty, the component’s suffix is replaced by each of
+ *   {@link probedSuffixes}
+ */
+export function besideOrigin(origin: string, remote: string): readonly URL[] {
+  const base = Object.assign(new URL(origin), { search: '', hash: '' })
+  const [, folder = '/', name = ''] = /^(.*\/)([^/]*)$/.exec(base.pathname) ?? []
+  const at = (last: string) => Object.assign(new URL(base), { pathname: `${folder}${last}` })
+  if (remote !== '') return [at(remote)]
+  const stem = name.replace(/\.[^.]*$/, '')
+  return stem === '' ? [] : probedSuffixes.map((suffix) => at(`${stem}${suffix}`))
+}

@@ -1,0 +1,109 @@
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { addon, mountFlags } from '../../bindings/addon.js'
+import type { Attachment } from '../attach/activate.js'
+import { attach } from '../attach/attach.js'
+import { exists } from '../block/new-file.js'
+import { DdiError, systemCode, systemError } from '../errors.js'
+import { imageName, imagePath } from '../pull/names.js'
+import { type Pulled, type PullOptions, pull } from '../pull/pull.js'
+import { openTransport } from '../pull/remote.js'
+import { parameterValues } from './command-line.js'
+import { besideOrigin, findBootOrigin } from './origin.js'
+import { expressionsIn, type PullRequest, parsePullExpression } from './pull-expression.js'
+
+export interface BootPullOptions extends Omit<PullOptions, 'verify'> {
+  /** In the initrd `rd.systemd.pull=` counts, and images go below /run; else `systemd.pull=`, and they stay. Default: whether /etc/initrd-release is there */
+  readonly initrd?: boolean
+  /** Where the one tree of class machine is to appear, for a root file system. */
+  readonly sysroot?: string
+}
+
+/** What came of one request; a request that failed keeps no other from its work. */
+export type BootPull = { readonly expression: string } & (
+  | { readonly pulled: Pulled; readonly attachment: Attachment | null; readonly error: null }
+  /** There already, from a boot before. */
+  | { readonly pulled: null; readonly attachment: Attachment | null; readonly path: string; readonly error: null }
+  | { readonly error: DdiError }
+)
+
+/** The requests of the kernel’s command line and of the `import.pull` credential, as they are written. */
+export async function bootRequests(initrd: boolean): Promise<readonly string[]> {
+  const commandLine = await readFile('/proc/cmdline', 'utf8')
+  const folder = process.env['CREDENTIALS_DIRECTORY'] ?? '/run/credentials/@system'
+  const credential = await readFile(join(folder, 'import.pull'), 'utf8').catch((error: unknown) => {
+    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return ''
+    throw systemError(error, 'cannot read the credential import.pull')
+  })
+  return [...parameterValues(commandLine, `${initrd ? 'rd.' : ''}systemd.pull`), ...expressionsIn(credential)]
+}
+
+/**
+ * Pulls all that the machine was told to pull as it boots, beside each other; attaches what is to be a block device, and binds a
+ * tree to where the root file system is expected.
+ * @throws ERR_DDI_USAGE where it is not clear which tree is for `sysroot`; what goes wrong with one request is told with it
+ */
+export async function pullAtBoot(options: BootPullOptions = {}): Promise<readonly BootPull[]> {
+  const { initrd = await exists('/etc/initrd-release'), sysroot, ...rest } = options
+  const requests = (await bootRequests(initrd)).map((expression) => {
+    try {
+      return { expression, request: parsePullExpression(expression) }
+    } catch (error) {
+      return { expression, error: error as DdiError }
+    }
+  })
+  const roots = requests.filter(({ request }) => request?.kind === 'tar' && request.class === 'machine')
+  if (sysroot !== undefined && roots.length !== 1)
+    throw new DdiError(
+      'ERR_DDI_USAGE',
+      `${roots.length} trees of class machine are to be pulled: one can be ${sysroot}`,
+    )
+  return await Promise.all(
+    requests.map(async ({ expression, request, error }): Promise<BootPull> => {
+      if (!request) return { expression, error: error! }
+      try {
+        const isRoot = sysroot !== undefined && roots[0]!.request === request
+        return { expression, ...(await fulfil(request, initrd, rest, isRoot ? sysroot : undefined)) }
+      } catch (error) {
+        return { expression, error: systemError(error, `cannot do as ${expression} asks`) }
+      }
+    }),
+  )
+}
+
+async function fulfil(request: PullRequest, initrd: boolean, options: PullOptions, sysroot: string | undefined) {
+  const url = await addressOf(request, options)
+  const { kind, readOnly, verify, blockDevice } = request
+  const name = imageName(url, request.local ?? undefined)
+  const path = imagePath(request.class, name, kind, request.runtime ?? initrd)
+  const isThere = await exists(path)
+  const pulled = isThere ? null : await pull(url, { kind, path, readOnly }, { ...options, verify })
+  const attachment = blockDevice ? await attach(path, { name }) : null
+  if (sysroot !== undefined) await bind(path, resolve(sysroot), readOnly)
+  return pulled ? { pulled, attachment, error: null } : { pulled, path, attachment, error: null }
+}
+
+/** The URL of a request, found beside the boot origin where it says so. @throws ERR_DDI_NO_BOOT_ORIGIN, ERR_DDI_PULL_NOT_FOUND */
+async function addressOf({ bootOrigin, remote }: PullRequest, options: PullOptions): Promise<URL> {
+  if (!bootOrigin) return new URL(remote)
+  const origin = await findBootOrigin()
+  if (!origin)
+    throw new DdiError(
+      'ERR_DDI_NO_BOOT_ORIGIN',
+      'this machine did not boot from a URL: give a whole one, without bootorigin',
+    )
+  const candidates = besideOrigin(origin.url, remote)
+  if (candidates.length === 1) return candidates[0]!
+  await using transport = await openTransport(options)
+  for (const candidate of candidates) if (await transport.has(candidate)) return candidate
+  throw new DdiError('ERR_DDI_PULL_NOT_FOUND', `beside ${origin.url} there is none of ${candidates.join(', ')}`)
+}
+
+async function bind(tree: string, target: string, readOnly: boolean): Promise<void> {
+  try {
+    await addon().mount(tree, target, '', mountFlags.bind, '')
+    if (readOnly) await addon().mount('', target, '', mountFlags.bind | mountFlags.remount | mountFlags.readOnly, '')
+  } catch (error) {
+    throw systemError(error, `cannot bind ${tree} to ${target}`, { ENOENT: 'ERR_DDI_MOUNT_POINT' })
+  }
+}
