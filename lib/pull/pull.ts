@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { refuseExisting } from '../block/new-file.js'
+import { systemError } from '../errors.js'
 import type { Volume } from '../volume/volume.js'
 import { type Destination, parseAddress, type Received, type ReceiveOptions, receive } from './receive.js'
 import { FileDestination, type FileTarget } from './to-file.js'
@@ -35,7 +36,12 @@ export async function pull(address: string | URL, target: PullTarget, options: P
   }
   const { path } = target
   if (!target.replace) await refuseExisting(path)
-  await mkdir(dirname(path), { recursive: true })
+  await mkdir(dirname(path), { recursive: true }).catch((error: unknown) => {
+    throw systemError(error, `cannot make ${dirname(path)}`, {
+      ENOTDIR: 'ERR_DDI_NOT_FOUND',
+      EEXIST: 'ERR_DDI_NOT_FOUND',
+    })
+  })
   await using destination: Destination =
     target.kind === 'raw' ? new FileDestination(target) : new TreeDestination(target)
   return { path, volume: null, ...(await receive(address, destination, options, path)) }

@@ -271,14 +271,16 @@ async function makeDispatcher({ authorities, client, timeouts = {} }: TransportO
   const { Agent, EnvHttpProxyAgent } = (await import('undici')).default
   const proxied = ['http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'].some((name) => process.env[name])
   const { connect = 30_000, headers = 60_000, stall = 60_000 } = timeouts
+  const tls = {
+    ...(authorities !== undefined && { ca: [...rootCertificates, authorities] }),
+    ...(client && { cert: client.certificate, key: client.key }),
+  }
   const settings = {
     headersTimeout: headers,
     bodyTimeout: stall,
-    connect: {
-      timeout: connect,
-      ...(authorities !== undefined && { ca: [...rootCertificates, authorities] }),
-      ...(client && { cert: client.certificate, key: client.key }),
-    },
+    connect: { timeout: connect, ...tls },
+    // The same for what lies behind a proxy.
+    requestTls: tls,
   }
   // Only where it is needed: undici calls it experimental, aloud.
   return proxied ? new EnvHttpProxyAgent(settings) : new Agent(settings)

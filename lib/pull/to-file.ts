@@ -65,7 +65,9 @@ export class FileDestination implements Destination {
     } catch (error) {
       throw systemError(error, `cannot write ${path}`, writeErrors)
     }
-    await giveName(path, this.#target.path, replace)
+    await giveName(path, this.#target.path, replace).catch((error: unknown) => {
+      throw systemError(error, `cannot name ${this.#target.path}`, { EISDIR: 'ERR_DDI_EXISTS' })
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -64,9 +64,13 @@ export class TreeDestination implements Destination {
     if (!replace) await refuseExisting(path)
     else if (await exists(path)) {
       await removeTree(former)
-      await moveAway(path, former)
+      await moveAway(path, former).catch((error: unknown) => {
+        throw systemError(error, `cannot replace ${path}`)
+      })
     }
-    await rename(tree, path)
+    await rename(tree, path).catch((error: unknown) => {
+      throw systemError(error, `cannot name ${path}`)
+    })
     await flushFolder(dirname(path))
     await removeTree(former)
     if (!this.#target.readOnly) return

@@ -442,6 +442,39 @@ test('what exists is kept, two pulls at once are one, a root hash is held agains
   truncateSync(at('c.raw'), 0)
 })
 
+test('places that nothing can be written to are told, and left as they are', async () => {
+  using folder = temporaryFolder()
+  const at = (name: string) => join(folder.path, name)
+  await using server = await serve({ '/image.raw': { bytes: mixed(MiB) }, '/t.tar': { bytes: Buffer.alloc(10240) } })
+  mkdirSync(at('folder/within'), { recursive: true })
+  writeFileSync(at('file'), 'x')
+  mkdirSync(at('read-only'))
+  run('mount', '-t', 'tmpfs', '-o', 'ro', 'read-only', at('read-only'))
+  try {
+    for (const [path, replace, code] of [
+      ['folder', false, 'ERR_DDI_EXISTS'],
+      ['folder', true, 'ERR_DDI_EXISTS'],
+      ['file/image.raw', false, 'ERR_DDI_NOT_FOUND'],
+      ['read-only/image.raw', false, 'ERR_DDI_KERNEL'],
+      ['read-only/new/image.raw', false, 'ERR_DDI_KERNEL'],
+    ] as const)
+      await assert.rejects(
+        pull(`${server.url}/image.raw`, { kind: 'raw', path: at(path), replace }, no),
+        { code },
+        path,
+      )
+    await assert.rejects(pull(`${server.url}/t.tar`, { kind: 'tar', path: at('read-only/t') }, no), {
+      code: 'ERR_DDI_KERNEL',
+    })
+  } finally {
+    run('umount', at('read-only'))
+  }
+  // A file of that name is replaced by a tree as well.
+  await pull(`${server.url}/t.tar`, { kind: 'tar', path: at('file'), replace: true }, no)
+  assert.deepEqual(readdirSync(at('folder')), ['within'])
+  assert.ok(statSync(at('file')).isDirectory())
+})
+
 test('names are those that systemd would give', () => {
   const names = {
     'http://h/os_1.4.raw.xz?x=1#y': 'os_1.4',
