@@ -8,6 +8,7 @@
         "native/device_mapper.cc",
         "native/extended_attribute.cc",
         "native/loop.cc",
+        "native/memory.cc",
         "native/mount.cc",
         "native/partition_scan.cc",
         "native/sha256.cc",

@@ -177,6 +177,9 @@ export interface Addon {
   /** Waits until udev has answered every event, then removes the cookie; EAGAIN after so many seconds. */
   udevCookieWait(cookie: number, seconds: number): Promise<void>
 
+  /** mallopt(3): so many bytes of freed memory stay with the process, and all threads share them. For programs, not for libraries. */
+  keepFreedMemory(bytes: number): void
+
   /** mount(2). @param flags an OR of {@link mountFlags} */
   mount(source: string, target: string, type: string, flags: number, data: string): Promise<void>
   /** umount2(2). @param flags an OR of {@link unmountFlags} */

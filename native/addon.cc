@@ -8,6 +8,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ddi::ExportDeviceMapper(env, exports);
   ddi::ExportExtendedAttribute(env, exports);
   ddi::ExportLoop(env, exports);
+  ddi::ExportMemory(env, exports);
   ddi::ExportMount(env, exports);
   ddi::ExportPartitionScan(env, exports);
   ddi::ExportSha256Stream(env, exports);

@@ -106,6 +106,7 @@ void ExportBlockDevice(Napi::Env env, Napi::Object exports);
 void ExportDeviceMapper(Napi::Env env, Napi::Object exports);
 void ExportExtendedAttribute(Napi::Env env, Napi::Object exports);
 void ExportLoop(Napi::Env env, Napi::Object exports);
+void ExportMemory(Napi::Env env, Napi::Object exports);
 void ExportMount(Napi::Env env, Napi::Object exports);
 void ExportPartitionScan(Napi::Env env, Napi::Object exports);
 void ExportSha256Stream(Napi::Env env, Napi::Object exports);

@@ -4,6 +4,7 @@ import { readFile, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { addon } from '../../bindings/addon.js'
 import { DdiError } from '../errors.js'
 import type { VerifyMode } from '../pull/checksums.js'
 import { type ImageClass, type ImageKind, imageKind, imageName, imagePath } from '../pull/names.js'
@@ -59,6 +60,8 @@ export async function runPull(
   if (options.initrd || options.sysroot !== undefined)
     throw new DdiError('ERR_DDI_USAGE', '--initrd and --sysroot go with --from-cmdline')
   const { url } = parseAddress(address)
+  // Each packet comes in memory of its own: giving that back and asking for it again took a fifth of the time.
+  addon().keepFreedMemory(64 * 1024 * 1024)
   const settings = await pullOptions(url, options)
   if (options.output === '-') return await pullToOutput(address, name, options, settings)
   const target = targetOf(url, name, options)
