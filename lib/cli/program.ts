@@ -118,6 +118,7 @@ export function program(): Command {
     .option('--root-hash <hex>', 'root hash that the image has to have')
     .option('--max-size <size>', 'of the image, unpacked', '64G')
     .option('--rate-limit <size>', 'bytes a second at most')
+    .option('--connections <count>', 'how many parts of the file to download at once', '1')
     .option('--header <line>', 'more to ask with, NAME: VALUE; may be repeated', collect)
     .option('--netrc <file>', 'names and passwords for servers, netrc(5)')
     .option('--ca <file>', 'more certificate authorities, PEM')

@@ -36,6 +36,7 @@ export interface PullVerbOptions extends JsonOption {
   readonly ca?: string
   readonly cert?: string
   readonly key?: string
+  readonly connections: string
   readonly retries: string
   readonly connectTimeout: string
   readonly stallTimeout: string
@@ -102,6 +103,7 @@ async function pullOptions(url: URL | undefined, options: PullVerbOptions): Prom
   return {
     verify: parseVerify(options.verify),
     headers: parseHeaders(options.header ?? []),
+    connections: Math.max(1, wholeNumber('--connections', options.connections)),
     retries: wholeNumber('--retries', options.retries),
     timeouts: { connect: seconds('--connect-timeout', options.connectTimeout), headers: stall, stall },
     signal: untilInterrupted(),

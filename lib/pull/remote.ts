@@ -22,6 +22,8 @@ export interface TransportOptions {
   readonly timeouts?: { readonly connect?: number; readonly headers?: number; readonly stall?: number }
   /** How often in a row a transfer that makes no progress is begun again. Default: 5. */
   readonly retries?: number
+  /** How many parts of a file are downloaded at once, where the server has ranges; each takes 8 MiB of memory. Default: 1. */
+  readonly connections?: number
   /** Bytes a second at most. Default: any. */
   readonly rateLimit?: number
   readonly signal?: AbortSignal
@@ -46,6 +48,8 @@ const firstDelay = 250
 const longestDelay = 8_000
 /** In bytes: less of it, and the server may be in trouble. */
 const muchProgress = 1024 * 1024
+/** What one of several connections asks for at once, in bytes. */
+const segmentSize = 8 * 1024 * 1024
 
 /** Where bytes come from: a file, or an HTTP server. */
 export interface Transport extends AsyncDisposable {
@@ -67,9 +71,16 @@ interface Answer {
   readonly body: Readable
 }
 
+/** A download as a server has begun to answer it. */
+interface Answered extends Download {
+  /** Where the bytes of this answer end, where it says so. */
+  readonly end: number | null
+  readonly body: Readable
+}
+
 /** Opens a transport: http, https and file, proxies as the environment says. @throws ERR_DDI_USAGE for other schemes */
 export async function openTransport(options: TransportOptions = {}): Promise<Transport> {
-  const { retries = 5, signal } = options
+  const { retries = 5, connections = 1, signal } = options
   const dispatcher = await makeDispatcher(options)
   const basic = options.credentials && authorization(options.credentials)
   const { request } = (await import('undici')).default
@@ -100,14 +111,13 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
     }
   }
 
-  /** Begins at `from`, or at 0 where the file is not that of the validator any more. */
-  async function begin(
-    url: URL,
-    from: number,
-    validator: Validator | null,
-  ): Promise<Download & { readonly answer: Answer }> {
+  /** Begins at `from`, or at 0 where the file is not that of the validator any more; asks for no more than up to `until`. */
+  async function begin(url: URL, from: number, validator: Validator | null, until?: number): Promise<Answered> {
     const resuming = from > 0 && validator !== null
-    const range: Record<string, string> = resuming ? { range: `bytes=${from}-`, 'if-range': validator } : {}
+    const range: Record<string, string> = {
+      ...((resuming || until !== undefined) && { range: `bytes=${from}-${until === undefined ? '' : until - 1}` }),
+      ...(resuming && { 'if-range': validator }),
+    }
     const answer = await ask(url, { 'accept-encoding': 'identity', ...range })
     const { status, headers, body } = answer
     const refuse = (code: 'ERR_DDI_PULL_NOT_FOUND' | 'ERR_DDI_PULL_RESPONSE' | 'ERR_DDI_PULL_BROKEN', what: string) => {
@@ -119,9 +129,9 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
       throw refuse('ERR_DDI_PULL_NOT_FOUND', `the server has no such file (${status})`)
     // A server that is overloaded may have it later.
     if (status === 429 || status >= 500) throw refuse('ERR_DDI_PULL_BROKEN', `the server answers ${status}`)
-    if (status === 416 && resuming) return { start: from, size: from, validator, bytes: nothing(), answer }
+    if (status === 416 && resuming) return { start: from, end: from, size: from, validator, bytes: nothing(), body }
     if (status === 206) {
-      const [, start, , size] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(String(headers['content-range'] ?? '')) ?? []
+      const [, start, last, size] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(String(headers['content-range'] ?? '')) ?? []
       if (Number(start) !== from)
         throw refuse(
           'ERR_DDI_PULL_RESPONSE',
@@ -129,23 +139,19 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
         )
       return {
         start: from,
+        end: Number(last) + 1,
         size: size === undefined || size === '*' ? null : Number(size),
         validator: found ?? validator,
         bytes: chunksOf(body),
-        answer,
+        body,
       }
     }
     if (status !== 200) throw refuse('ERR_DDI_PULL_RESPONSE', `the server answers ${status}`)
     if (/^text\/html\b/.test(String(headers['content-type'] ?? '')))
       throw refuse('ERR_DDI_PULL_RESPONSE', 'the server sends a web page, not an image')
     const length = headers['content-length']
-    return {
-      start: 0,
-      size: typeof length === 'string' ? Number(length) : null,
-      validator: found,
-      bytes: chunksOf(body),
-      answer,
-    }
+    const size = typeof length === 'string' ? Number(length) : null
+    return { start: 0, end: size, size, validator: found, bytes: chunksOf(body), body }
   }
 
   async function* nothing(): AsyncGenerator<Uint8Array> {}
@@ -156,10 +162,15 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
   }
 
   /** Begins, and begins again where the network does not let it. */
-  async function beginPatiently(url: URL, from: number, validator: Validator | null): Promise<Download> {
+  async function beginPatiently(
+    url: URL,
+    from: number,
+    validator: Validator | null,
+    until?: number,
+  ): Promise<Answered> {
     for (let attempt = 0; ; attempt++) {
       try {
-        return await begin(url, from, validator)
+        return await begin(url, from, validator, until)
       } catch (error) {
         throwIfAborted(signal)
         const broken = !(error instanceof DdiError) || error.code === 'ERR_DDI_PULL_BROKEN'
@@ -169,50 +180,92 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
     }
   }
 
-  /** Goes on where a connection breaks; the limits of the rate hold over all of it. */
-  async function* withoutBreaks(url: URL, first: Download): AsyncGenerator<Uint8Array> {
+  /**
+   * The bytes from `start` to `until`, which is the end where it is null; goes on where a connection breaks.
+   * @param file what they are of
+   * @param first an answer that has begun with them
+   */
+  async function* withoutBreaks(
+    url: URL,
+    start: number,
+    until: number | null,
+    file: Pick<Download, 'size' | 'validator'>,
+    first?: Answered,
+  ): AsyncGenerator<Uint8Array> {
+    let at = start
     let current = first
-    let at = first.start
-    let skip = 0
-    const began = performance.now()
-    let sent = 0
+    const asked = until === file.size || until === null ? undefined : until
     for (let failures = 0; ; ) {
       const from = at
       try {
+        current ??= await beginPatiently(url, at, file.validator, asked)
+        // A server without ranges sends all of it again; that is as good, if it is the same file.
+        let skip = at - current.start
+        const same = file.validator !== null ? current.validator === file.validator : current.size === file.size
+        if (!same) throw new DdiError('ERR_DDI_PULL_CHANGED', `${url} changed while it was downloaded: begin again`)
         for await (const chunk of current.bytes) {
           throwIfAborted(signal)
-          const bytes = skip > 0 ? chunk.subarray(Math.min(skip, chunk.length)) : chunk
+          let bytes = skip > 0 ? chunk.subarray(Math.min(skip, chunk.length)) : chunk
           skip -= chunk.length - bytes.length
+          if (asked !== undefined) bytes = bytes.subarray(0, asked - at)
           if (bytes.length === 0) continue
           failures = 0
           at += bytes.length
-          sent += bytes.length
-          if (first.size !== null && at > first.size)
+          if (file.size !== null && at > file.size)
             throw new DdiError(
               'ERR_DDI_PULL_RESPONSE',
-              `${url} has more than the ${first.size} bytes that the server told`,
+              `${url} has more than the ${file.size} bytes that the server told`,
             )
           yield bytes
-          const early =
-            options.rateLimit === undefined ? 0 : (sent / options.rateLimit) * 1000 - (performance.now() - began)
-          if (early > 5) await sleep(early, undefined, signal ? { signal } : {})
+          if (at === asked && current.end !== asked) return
         }
-        if (first.size === null || at === first.size) return
-        throw new DdiError('ERR_DDI_PULL_BROKEN', `${url}: the server sent ${at} of ${first.size} bytes`)
+        if (until === null || at === until) return
+        throw new DdiError('ERR_DDI_PULL_BROKEN', `${url}: the server sent ${at} of ${until} bytes`)
       } catch (error) {
         throwIfAborted(signal)
         if (error instanceof DdiError && error.code !== 'ERR_DDI_PULL_BROKEN') throw error
-        if (first.validator === null && first.size === null) throw brokenError(url, error)
+        if (file.validator === null && file.size === null) throw brokenError(url, error)
         if (failures++ >= retries) throw brokenError(url, error)
         // Whoever gives much and then breaks need not be spared.
         if (at - from < muchProgress) await delay(failures)
+      } finally {
+        // What was not asked for is not waited for.
+        current?.body.destroy()
+        current = undefined
       }
-      current = await beginPatiently(url, at, first.validator)
-      if (current.start === at && at > 0) continue
-      // A server without ranges sends all of it again; that is as good, if it is the same file.
-      const same = first.validator !== null ? current.validator === first.validator : current.size === first.size
-      if (!same) throw new DdiError('ERR_DDI_PULL_CHANGED', `${url} changed while it was downloaded: begin again`)
-      skip = at
+    }
+  }
+
+  /** All bytes from where `first` starts, in order, parts of them on their way beside each other. */
+  async function* inSegments(url: URL, first: Answered, size: number): AsyncGenerator<Uint8Array> {
+    const collect = async (start: number, end: number, begun?: Answered) => {
+      const chunks: Uint8Array[] = []
+      for await (const chunk of withoutBreaks(url, start, end, { ...first, size }, begun)) chunks.push(chunk)
+      return chunks
+    }
+    let at = first.end!
+    const coming = [collect(first.start, at, first)]
+    for (let part = coming.shift(); part; part = coming.shift()) {
+      for (; coming.length < connections - 1 && at < size; at = Math.min(at + segmentSize, size)) {
+        const next = collect(at, Math.min(at + segmentSize, size))
+        // Whoever waits for it is told.
+        next.catch(() => {})
+        coming.push(next)
+      }
+      for (const chunk of await part) yield chunk
+    }
+  }
+
+  /** Keeps to the limit of the rate. */
+  async function* paced(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    const { rateLimit } = options
+    const began = performance.now()
+    let sent = 0
+    for await (const chunk of bytes) {
+      sent += chunk.length
+      yield chunk
+      const early = rateLimit === undefined ? 0 : (sent / rateLimit) * 1000 - (performance.now() - began)
+      if (early > 5) await sleep(early, undefined, signal ? { signal } : {})
     }
   }
 
@@ -223,8 +276,17 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
         'ERR_DDI_USAGE',
         `${url.protocol.slice(0, -1)} is no scheme to pull by: http, https and file are`,
       )
-    const first = await beginPatiently(url, from, validator)
-    return { ...first, bytes: withoutBreaks(url, first) }
+    let first = await beginPatiently(url, from, validator, connections > 1 ? from + segmentSize : undefined)
+    // A part of what is not known to end is of no use.
+    if (connections > 1 && first.size === null && first.end !== null) {
+      first.body.destroy()
+      first = await beginPatiently(url, from, validator)
+    }
+    const { start, end, size, validator: found } = first
+    const isWhole = size === null || end === size
+    const bytes =
+      isWhole || found === null ? withoutBreaks(url, start, size, first, first) : inSegments(url, first, size)
+    return { start, size, validator: found, bytes: paced(bytes) }
   }
 
   return {

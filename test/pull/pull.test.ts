@@ -269,6 +269,60 @@ test('a server without ranges is as good, if the file is the same', async () => 
   assert.ok(readFileSync(join(folder.path, 'image.raw')).equals(bytes))
 })
 
+test('several connections bring parts of a file beside each other, through breaks, and notice changes', async () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'image.raw')
+  const target = { kind: 'raw', path, replace: true } as const
+  const bytes = mixed(45 * MiB + 77)
+  let [open, most] = [0, 0]
+  /** Ranges as RFC 9110 has them; each answer takes a while, and some break. */
+  const ranged =
+    (tagOf: (count: number) => string, known = true): Handler =>
+    (request, response, count) => {
+      const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? []
+      const [start, end] = [Number(first ?? 0), Math.min(last ? Number(last) + 1 : bytes.length, bytes.length)]
+      const etag = tagOf(count)
+      const isRange = first !== undefined && (request.headers['if-range'] ?? etag) === etag
+      const part = isRange ? bytes.subarray(start, end) : bytes
+      const range = { 'content-range': `bytes ${start}-${end - 1}/${known ? bytes.length : '*'}` }
+      response.writeHead(isRange ? 206 : 200, { etag, 'content-length': part.length, ...(isRange && range) })
+      most = Math.max(most, ++open)
+      response.on('close', () => open--)
+      setTimeout(() => {
+        if (count % 3 === 0) response.write(part.subarray(0, part.length / 2), () => response.destroy())
+        else response.end(part)
+      }, 100)
+    }
+  await using server = await serve({
+    '/image.raw': ranged(() => '"one"'),
+    '/endless.raw': ranged(() => '"one"', false),
+    '/changing.raw': ranged((count) => `"${count > 3}"`),
+    '/plain.raw': { bytes, ignoreRange: true },
+    '/small.raw': { bytes: bytes.subarray(0, 100) },
+  })
+  const { downloaded } = await pull(`${server.url}/image.raw`, target, { ...no, connections: 4 })
+  assert.equal(downloaded, bytes.length)
+  assert.ok(readFileSync(path).equals(bytes))
+  assert.ok(most > 1 && most <= 4, `${most} at once`)
+  for (const name of ['endless', 'plain']) {
+    await pull(`${server.url}/${name}.raw`, target, { ...no, connections: 4 })
+    assert.ok(readFileSync(path).equals(bytes), name)
+  }
+  await pull(`${server.url}/small.raw`, target, { ...no, connections: 4 })
+  assert.ok(readFileSync(path).equals(bytes.subarray(0, 100)))
+  await assert.rejects(pull(`${server.url}/changing.raw`, target, { ...no, connections: 4 }), {
+    code: 'ERR_DDI_PULL_CHANGED',
+  })
+  // A beginning that was kept is taken up.
+  const stop = new AbortController()
+  const onProgress = (done: number) => done > 20 * MiB && stop.abort()
+  const stopped = pull(`${server.url}/image.raw`, target, { ...no, connections: 3, signal: stop.signal, onProgress })
+  await assert.rejects(stopped, { code: 'ERR_DDI_ABORTED' })
+  const { resumed } = await pull(`${server.url}/image.raw`, target, { ...no, connections: 3 })
+  assert.ok(resumed > 8 * MiB)
+  assert.ok(readFileSync(path).equals(bytes))
+})
+
 test('corrupt and truncated streams, bombs and wrong checksums leave nothing at all', async () => {
   using folder = temporaryFolder()
   const bytes = mixed(2 * MiB)
