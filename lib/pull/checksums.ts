@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { posix } from 'node:path'
 import { DdiError, systemCode, systemError } from '../errors.js'
+import { fileNameOf } from './address.js'
 import type { Transport } from './remote.js'
 
 /** What a download is held against: nothing, the server’s checksums, these under a signature, or a SHA-256 that is known. */
@@ -46,7 +47,7 @@ export async function expectedChecksum(
 ): Promise<string | undefined> {
   if (mode === 'no') return undefined
   if (typeof mode === 'object') return mode.sha256
-  const name = decodeURIComponent(posix.basename(url.pathname))
+  const name = fileNameOf(url)
   const beside = (file: string) => Object.assign(new URL(file, url), { search: '', hash: '' })
   // A list for all files of the folder, or one for this file alone.
   for (const list of [beside('SHA256SUMS'), beside(`${posix.basename(url.pathname)}.sha256`)]) {

@@ -1,5 +1,6 @@
-import { basename, join, posix } from 'node:path'
+import { basename, join } from 'node:path'
 import { DdiError } from '../errors.js'
+import { fileNameOf } from './address.js'
 
 /** What images are for, and where systemd looks for them. */
 export const imageClasses = {
@@ -17,13 +18,13 @@ const compressed = /\.(xz|gz|bz2|zst|zstd)$/
 const rawEndings = /\.(raw|img|bin)$/
 const tarEndings = /(\.tar|\.t[gx]z)$/
 
-function fileName(url: URL): string {
-  return decodeURIComponent(posix.basename(url.pathname)).replace(compressed, '')
+function unpackedName(url: URL): string {
+  return fileNameOf(url).replace(compressed, '')
 }
 
 /** What the name of a file says that it is. */
 export function imageKind(url: URL): ImageKind {
-  return tarEndings.test(fileName(url)) ? 'tar' : 'raw'
+  return tarEndings.test(unpackedName(url)) ? 'tar' : 'raw'
 }
 
 /**
@@ -31,7 +32,7 @@ export function imageKind(url: URL): ImageKind {
  * @throws ERR_DDI_NAME where what is left cannot name an image
  */
 export function imageName(url: URL, given?: string): string {
-  const name = given ?? fileName(url).replace(rawEndings, '').replace(tarEndings, '')
+  const name = given ?? unpackedName(url).replace(rawEndings, '').replace(tarEndings, '')
   if (!/^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}$/.test(name))
     throw new DdiError(
       'ERR_DDI_NAME',

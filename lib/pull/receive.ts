@@ -1,10 +1,10 @@
 import { addon } from '../../bindings/addon.js'
 import { DdiError, throwIfAborted } from '../errors.js'
+import { parseAddress } from './address.js'
 import { expectedChecksum, type VerifyMode } from './checksums.js'
 import { inBatches } from './chunks.js'
 import { type Compression, decompress, detectCompression, magicLength, ReusedMemory } from './decompress.js'
 import { Lane } from './lane.js'
-import type { Credentials } from './netrc.js'
 import { openPartial, type PartialDownload } from './partial.js'
 import { openTransport, type TransportOptions } from './remote.js'
 
@@ -60,19 +60,6 @@ const spoiled = new Set<string>([
   'ERR_DDI_PULL_CHECKSUM',
   'ERR_DDI_PULL_ARCHIVE',
 ])
-
-/** An address as it may be shown, and the name and password that were in it. @throws ERR_DDI_USAGE */
-export function parseAddress(address: string | URL): { readonly url: URL; readonly credentials?: Credentials } {
-  if (!URL.canParse(String(address)))
-    throw new DdiError(
-      'ERR_DDI_USAGE',
-      `${JSON.stringify(String(address))} is no URL: write http://…, https://… or file:///…`,
-    )
-  const url = new URL(address)
-  const [login, password] = [url.username, url.password].map(decodeURIComponent) as [string, string]
-  Object.assign(url, { username: '', password: '' })
-  return login === '' ? { url } : { url, credentials: { login, password } }
-}
 
 /**
  * Downloads, verifies and unpacks, in one pass: hashing and writing run beside it.

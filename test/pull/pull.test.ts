@@ -9,8 +9,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { DdiError, type PullOptions, pull } from '../../lib/index.js'
+import { parseAddress } from '../../lib/pull/address.js'
 import { findChecksum } from '../../lib/pull/checksums.js'
-import { imageName } from '../../lib/pull/names.js'
+import { imageKind, imageName, imagePath } from '../../lib/pull/names.js'
 import { MiB, makeVerityImage } from '../support/images.js'
 import { signByGpg } from '../support/keyring.js'
 import { serveByNginx } from '../support/nginx.js'
@@ -535,9 +536,16 @@ test('names are those that systemd would give', () => {
     'http://h/a/b.img': 'b',
     'http://h/c.gz': 'c',
     'http://h/d%2e1.raw': 'd.1',
+    'http://h/tools_2.tar.xz': 'tools_2',
+    'http://h/tools.tgz': 'tools',
   }
   for (const [url, name] of Object.entries(names)) assert.equal(imageName(new URL(url)), name)
-  for (const url of ['http://h/', 'http://h/..%2fetc', 'http://h/.raw'])
+  for (const url of ['http://h/', 'http://h/..%2fetc', 'http://h/.raw', 'http://h/%zz.raw'])
     assert.throws(() => imageName(new URL(url)), { code: 'ERR_DDI_NAME' }, url)
+  for (const [url, kind] of Object.entries({ '/a.tar.zst': 'tar', '/a.tgz': 'tar', '/a.raw.xz': 'raw', '/tar': 'raw' }))
+    assert.equal(imageKind(new URL(url, 'http://h')), kind, url)
+  assert.equal(imagePath('machine', 'a', 'raw'), '/var/lib/machines/a.raw')
+  assert.equal(imagePath('sysext', 'a', 'tar', true), '/run/extensions/a')
+  assert.equal(parseAddress('http://%zz:b%40@h/x').credentials?.login, '%zz')
   assert.equal(cli('pull', 'http://127.0.0.1:9/x', '--verify=maybe').status, 2)
 })

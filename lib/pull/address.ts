@@ -1,0 +1,30 @@
+import { posix } from 'node:path'
+import { DdiError } from '../errors.js'
+import type { Credentials } from './netrc.js'
+
+/** An address as it may be shown, and the name and password that were in it. @throws ERR_DDI_USAGE */
+export function parseAddress(address: string | URL): { readonly url: URL; readonly credentials?: Credentials } {
+  if (!URL.canParse(String(address)))
+    throw new DdiError(
+      'ERR_DDI_USAGE',
+      `${JSON.stringify(String(address))} is no URL: write http://…, https://… or file:///…`,
+    )
+  const url = new URL(address)
+  const [login, password] = [url.username, url.password].map(decoded) as [string, string]
+  Object.assign(url, { username: '', password: '' })
+  return login === '' ? { url } : { url, credentials: { login, password } }
+}
+
+/** The last component of an address. */
+export function fileNameOf(url: URL): string {
+  return decoded(posix.basename(url.pathname))
+}
+
+/** What is not encoded as it should be is taken as it is. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
