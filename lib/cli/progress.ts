@@ -10,7 +10,7 @@ export async function progressBar(title: string): Promise<Progress> {
   if (!process.stderr.isTTY) return { update() {}, stop() {} }
   const { default: progress } = await import('cli-progress')
   const bar = new progress.SingleBar({
-    format: `${title} [{bar}] {percentage}%  {eta_formatted} left`,
+    format: `${title} [{bar}] {percentage}%  {rate}{eta_formatted} left`,
     barCompleteChar: '█',
     barIncompleteChar: '░',
     hideCursor: true,
@@ -18,12 +18,13 @@ export async function progressBar(title: string): Promise<Progress> {
     stopOnComplete: false,
     stream: process.stderr,
   })
-  let started = false
+  let started: { readonly at: number; readonly done: number } | undefined
   return {
     update(done, total) {
-      if (!started) bar.start(total, done)
-      started = true
-      bar.update(done)
+      if (!started) bar.start(total, done, { rate: '' })
+      started ??= { at: performance.now(), done }
+      const seconds = (performance.now() - started.at) / 1000
+      bar.update(done, { rate: seconds > 1 ? `${formatSize(Math.round((done - started.done) / seconds))}/s  ` : '' })
     },
     stop() {
       if (started) bar.stop()
@@ -49,8 +50,8 @@ export async function pullProgress(json: boolean): Promise<DownloadProgress> {
   return {
     update(done, total) {
       first ??= done
-      if (bar) {
-        if (total !== null) bar.update(done, total)
+      if (bar && total !== null) {
+        bar.update(done, total)
         return
       }
       const now = performance.now()

@@ -270,7 +270,10 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
   }
 
   async function download(url: URL, from = 0, validator: Validator | null = null): Promise<Download> {
-    if (url.protocol === 'file:') return await openLocal(url, from, validator, signal)
+    if (url.protocol === 'file:') {
+      const local = await openLocal(url, from, validator, signal)
+      return { ...local, bytes: paced(local.bytes) }
+    }
     if (url.protocol !== 'http:' && url.protocol !== 'https:')
       throw new DdiError(
         'ERR_DDI_USAGE',
