@@ -29,8 +29,7 @@ run(join(dirname(require.resolve('typescript/package.json')), 'bin/tsc'))
 // The command line in a few files instead of fifty: half of its start-up was looking for them.
 buildSync({
   absWorkingDir: root,
-  // Threads are files of their own.
-  entryPoints: { main: 'dist/lib/cli/main.js', 'zstd-worker': 'dist/lib/pull/zstd-worker.js' },
+  entryPoints: ['dist/lib/cli/main.js'],
   outdir: 'dist/cli',
   bundle: true,
   splitting: true,

@@ -1,13 +1,11 @@
-import { once } from 'node:events'
 import { Readable } from 'node:stream'
-import { Worker } from 'node:worker_threads'
 import { createGunzip } from 'node:zlib'
+import type { DCtx } from 'zstd-napi/binding.js'
 import { addon } from '../../bindings/addon.js'
 import { DdiError } from '../errors.js'
 import type { Tool } from '../tool.js'
 import { chunksOf, inBatches } from './chunks.js'
 import { throughProcess } from './process.js'
-import type { ZstdAnswer, ZstdRequest } from './zstd-worker.js'
 
 export type Compression = 'none' | 'gzip' | 'bzip2' | 'xz' | 'zstd'
 
@@ -37,7 +35,6 @@ const bzip2: Tool = { command: ['bzip2', '--decompress', '--stdout', '--quiet'],
 export class ReusedMemory {
   readonly #free: Uint8Array[] = []
 
-  /** Memory that is nobody else’s. */
   take(): Uint8Array {
     return this.#free.pop() ?? Buffer.allocUnsafeSlow(outputSize)
   }
@@ -66,40 +63,33 @@ export async function* decompress(
       yield* throughStream(bytes, createGunzip({ chunkSize: outputSize }), compression)
       return
     case 'zstd':
-      yield* throughDecoder(bytes, zstdDecoder, memory, compression)
+      yield* throughDecoder(bytes, await zstdDecoder(), memory, compression)
       return
     case 'xz':
-      yield* throughDecoder(bytes, xzDecoder, memory, compression)
+      yield* throughDecoder(bytes, xzDecoder(), memory, compression)
       return
     case 'bzip2':
       yield* throughProcess(bytes, bzip2, (said) => corrupt('bzip2', new Error(said)))
   }
 }
 
-/** What came of one step of a decoder. */
-interface StepResult {
-  /** Whether what was begun is complete. */
-  readonly isComplete: boolean
-  /** Bytes that were written, and that were read. */
-  readonly produced: number
-  readonly consumed: number
-  /** The same memory as was given, which may have been with another thread meanwhile. */
-  readonly output: Uint8Array
-  readonly input: Uint8Array
-}
-
-interface Decoder extends AsyncDisposable {
-  /** @param last there is no more input than this */
-  step(output: Uint8Array, input: Uint8Array, last: boolean): Promise<StepResult>
-}
+/**
+ * One step of a decoder.
+ * @param last there is no more input than this
+ * @returns whether what was begun is complete, how many bytes were written, and how many were read
+ */
+type Step = (
+  output: Uint8Array,
+  input: Uint8Array,
+  last: boolean,
+) => Promise<readonly [complete: boolean, produced: number, consumed: number]>
 
 async function* throughDecoder(
   bytes: AsyncIterable<Uint8Array>,
-  open: () => Decoder,
+  step: Step,
   memory: ReusedMemory,
   name: string,
 ): AsyncGenerator<Uint8Array> {
-  await using decoder = open()
   let isComplete = false
   let output = memory.take()
   let filled = 0
@@ -110,11 +100,10 @@ async function* throughDecoder(
   for await (const { input, last } of inputs()) {
     let rest = input
     for (let more = true; more; ) {
-      const done = await decoder.step(output.subarray(filled), rest, last)
-      isComplete = done.isComplete
-      rest = done.input.subarray(done.consumed)
-      output = new Uint8Array(done.output.buffer, 0, outputSize)
-      filled += done.produced
+      const [complete, produced, consumed] = await step(output.subarray(filled), rest, last)
+      isComplete = complete
+      rest = rest.subarray(consumed)
+      filled += produced
       const full = filled === output.length
       // What fills its output may have left more behind.
       more = rest.length > 0 || (full && !isComplete)
@@ -128,34 +117,31 @@ async function* throughDecoder(
   if (!isComplete) throw corrupt(name, new Error('its end is missing'))
 }
 
-/** zstd-napi works where it is called: a thread of its own keeps it from holding up the network. */
-function zstdDecoder(): Decoder {
-  const worker = new Worker(new URL('./zstd-worker.js', import.meta.url))
-  const failed = once(worker, 'error').then(([error]) => {
+async function zstdDecoder(): Promise<Step> {
+  const context = await zstdContext()
+  let isComplete = false
+  return async (output, input, last) => {
+    if (last) return [isComplete, 0, 0]
+    try {
+      const [hint, produced, consumed] = context.decompressStream(output, input)
+      isComplete = hint === 0
+      return [isComplete, produced, consumed]
+    } catch (error) {
+      throw corrupt('zstd', error)
+    }
+  }
+}
+
+async function zstdContext(): Promise<DCtx> {
+  try {
+    const { default: binding } = await import('zstd-napi/binding.js')
+    return new binding.DCtx()
+  } catch (error) {
     throw new DdiError(
       'ERR_DDI_LIBRARY_MISSING',
       'zstd-napi cannot be loaded: npm rebuild zstd-napi, which needs a compiler',
       { cause: error },
     )
-  })
-  // Whoever waits for a step is told.
-  failed.catch(() => {})
-  let isComplete = false
-  return {
-    async step(output, input, last) {
-      if (last) return { isComplete, produced: 0, consumed: 0, output, input }
-      const answered = once(worker, 'message')
-      answered.catch(() => {})
-      const request: ZstdRequest = { output, input }
-      worker.postMessage(request, [output.buffer as ArrayBuffer, input.buffer as ArrayBuffer])
-      const [answer] = (await Promise.race([answered, failed])) as [ZstdAnswer]
-      if (answer.hint === null) throw corrupt('zstd', new Error(answer.error))
-      isComplete = answer.hint === 0
-      return { ...answer, isComplete }
-    },
-    async [Symbol.asyncDispose]() {
-      await worker.terminate()
-    },
   }
 }
 
@@ -169,17 +155,14 @@ const lzmaErrors: Readonly<Record<number, string>> = {
 }
 const lzmaStreamEnd = 1
 
-function xzDecoder(): Decoder {
+function xzDecoder(): Step {
   const decoder = addon().xzOpen(xzMemory)
   if (!decoder) throw new DdiError('ERR_DDI_LIBRARY_MISSING', 'liblzma is not installed: install liblzma5')
-  return {
-    async step(output, input, last) {
-      const [result, produced, consumed] = await addon().xzDecode(decoder, output, input, last)
-      const wrong = lzmaErrors[result]
-      if (wrong !== undefined) throw corrupt('xz', new Error(wrong))
-      return { isComplete: result === lzmaStreamEnd, produced, consumed, output, input }
-    },
-    async [Symbol.asyncDispose]() {},
+  return async (output, input, last) => {
+    const [result, produced, consumed] = await addon().xzDecode(decoder, output, input, last)
+    const wrong = lzmaErrors[result]
+    if (wrong !== undefined) throw corrupt('xz', new Error(wrong))
+    return [result === lzmaStreamEnd, produced, consumed]
   }
 }
 
@@ -192,16 +175,7 @@ function corrupt(compression: string, error: unknown): DdiError {
 }
 
 async function* joined(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for await (const batch of inBatches(bytes)) {
-    // Of its own memory, not of a pool that others use too: it may go to another thread.
-    const whole = Buffer.allocUnsafeSlow(batch.reduce((sum, { length }) => sum + length, 0))
-    let at = 0
-    for (const chunk of batch) {
-      whole.set(chunk, at)
-      at += chunk.length
-    }
-    yield whole
-  }
+  for await (const batch of inBatches(bytes)) yield Buffer.concat(batch)
 }
 
 /** What is wrong with the input is told as it is, and not as corrupt. */
