@@ -2,7 +2,6 @@
 // so that the addon loads without it. Interface: lzma/base.h and lzma/container.h of xz 5.4, whose ABI is stable.
 #include <dlfcn.h>
 
-#include <algorithm>
 #include <thread>
 
 #include "async.h"
@@ -103,7 +102,8 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   auto decoder = std::make_unique<SharedDecoder>(std::make_shared<Decoder>(library));
   Threads options{};
   options.flags = kConcatenated;
-  options.threads = std::max(1u, std::thread::hardware_concurrency());
+  // One more than processors: one may wait for its next block.
+  options.threads = std::thread::hardware_concurrency() + 1;
   options.memlimit_threading = limit;
   options.memlimit_stop = limit;
   Stream* stream = &(*decoder)->stream;
