@@ -1,5 +1,5 @@
 import { mkdir, rename, rm, statfs } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { exists, flushFolder, refuseExisting } from '../block/new-file.js'
 import { DdiError, systemError } from '../errors.js'
 import { runTool, type Tool } from '../tool.js'
@@ -24,6 +24,7 @@ const btrfs = (...rest: string[]): Tool => ({ command: ['btrfs', ...rest], packa
 export class TreeDestination implements Destination {
   readonly #target: TreeTarget
   #tree: string | undefined
+  #former: string | undefined
   #isSubvolume = false
 
   constructor(target: TreeTarget) {
@@ -33,6 +34,7 @@ export class TreeDestination implements Destination {
   async take(chunks: AsyncIterable<Uint8Array>, { partial }: Arrival): Promise<void> {
     const tree = partial!.beside('tree')
     this.#tree = tree
+    this.#former = partial!.beside('former')
     // What a killed pull left is of no use: what it was unpacked from is there.
     await removeTree(tree)
     await this.#make(tree)
@@ -60,15 +62,18 @@ export class TreeDestination implements Destination {
     const { path, replace = false } = this.#target
     const tree = this.#tree!
     await runTool({ command: ['sync', '--file-system', tree], package: 'coreutils' })
-    const former = join(dirname(path), `.${basename(path)}.former`)
+    // A name that only this download has: what is removed is nobody else’s.
+    const former = this.#former!
     if (!replace) await refuseExisting(path)
-    else if (await exists(path)) {
+    const replaces = await exists(path)
+    if (replaces) {
       await removeTree(former)
       await moveAway(path, former).catch((error: unknown) => {
         throw systemError(error, `cannot replace ${path}`)
       })
     }
-    await rename(tree, path).catch((error: unknown) => {
+    await rename(tree, path).catch(async (error: unknown) => {
+      if (replaces) await rename(former, path)
       throw systemError(error, `cannot name ${path}`)
     })
     await flushFolder(dirname(path))
