@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include <cerrno>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <string>
@@ -80,6 +81,11 @@ inline bool Flag(const Napi::CallbackInfo& info, size_t index) { return info[ind
 inline std::string Bytes(const Napi::Value& value) {
   Napi::Uint8Array array = value.As<Napi::Uint8Array>();
   return std::string(reinterpret_cast<const char*>(array.Data()), array.ByteLength());
+}
+
+// Whether some bytes, at least one, are all zeroes.
+inline bool IsZero(const uint8_t* bytes, size_t size) {
+  return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
 }
 
 // Bytes that a task uses where they lie, and keeps from being collected meanwhile. Whoever passes them leaves them alone.

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "async.h"
 
@@ -14,10 +13,6 @@ namespace ddi {
 namespace {
 
 constexpr size_t kPage = 4096;
-
-bool IsZero(const uint8_t* bytes, size_t size) {
-  return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
-}
 
 class SparseWrite {
  public:

@@ -359,7 +359,7 @@ struct Digest {
     uint64_t waiting = UINT64_MAX;
     for (uint64_t i = 0; i < blocks; i++) {
       const uint8_t* block = data + i * blockSize;
-      if (IsZero(block)) {
+      if (IsZero(block, blockSize)) {
         memcpy(to + i * size, ofZeroes, size);
       } else if (waiting == UINT64_MAX) {
         waiting = i;
@@ -369,12 +369,6 @@ struct Digest {
       }
     }
     if (waiting != UINT64_MAX) hash->One(data + waiting * blockSize, to + waiting * size);
-  }
-
-  bool IsZero(const uint8_t* block) const {
-    uint64_t word;
-    memcpy(&word, block, sizeof word);
-    return word == 0 && memcmp(block, block + sizeof word, blockSize - sizeof word) == 0;
   }
 };
 
