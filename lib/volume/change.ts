@@ -66,7 +66,7 @@ function withSegments(table: Gpt, old: readonly Partition[], head: VolumeHead, p
 
 /** Makes a volume of at least `size` bytes. @throws ERR_DDI_NO_SPACE, ERR_DDI_TABLE_FULL, ERR_DDI_VOLUME_EXISTS */
 export function createVolume(table: Gpt, head: VolumeHead, size: number, alignment?: number): Change {
-  return withSegments(table, [], head, allocate(freeRuns(table, alignment), wholeUnits(size)))
+  return nameVolume(table, head, spaceForVolume(table, size, alignment), size)
 }
 
 /**
@@ -74,8 +74,8 @@ export function createVolume(table: Gpt, head: VolumeHead, size: number, alignme
  * @param size in bytes, where it is known after all
  * @throws ERR_DDI_NO_SPACE
  */
-export function spaceForVolume(table: Gpt, size?: number): Run[] {
-  const runs = freeRuns(table)
+export function spaceForVolume(table: Gpt, size?: number, alignment?: number): Run[] {
+  const runs = freeRuns(table, alignment)
   return size === undefined ? runs.sort((a, b) => b.length - a.length) : allocate(runs, wholeUnits(size))
 }
 
