@@ -28,7 +28,7 @@ export type BootPull = { readonly expression: string } & (
 )
 
 /** The requests of the kernel’s command line and of the `import.pull` credential, as they are written. */
-export async function bootRequests(initrd: boolean): Promise<readonly string[]> {
+async function bootRequests(initrd: boolean): Promise<readonly string[]> {
   const commandLine = await readFile('/proc/cmdline', 'utf8')
   const folder = process.env['CREDENTIALS_DIRECTORY'] ?? '/run/credentials/@system'
   const credential = await readFile(join(folder, 'import.pull'), 'utf8').catch((error: unknown) => {

@@ -2,8 +2,15 @@ import { posix } from 'node:path'
 import { DdiError } from '../errors.js'
 import type { Credentials } from './netrc.js'
 
-/** An address as it may be shown, and the name and password that were in it. @throws ERR_DDI_USAGE */
-export function parseAddress(address: string | URL): { readonly url: URL; readonly credentials?: Credentials } {
+export interface Address {
+  /** As it may be shown. */
+  readonly url: URL
+  /** The name and password that were in it. */
+  readonly credentials?: Credentials
+}
+
+/** @throws ERR_DDI_USAGE */
+export function parseAddress(address: string | URL): Address {
   if (!URL.canParse(String(address)))
     throw new DdiError(
       'ERR_DDI_USAGE',

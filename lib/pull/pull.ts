@@ -29,10 +29,10 @@ export interface Pulled extends Received {
  *   like, for a volume what {@link Disk.create} throws, and the `ERR_DDI_PULL_…` codes; nothing of that name is there then
  */
 export async function pull(address: string | URL, target: PullTarget, options: PullOptions = {}): Promise<Pulled> {
-  parseAddress(address)
+  const parsed = parseAddress(address)
   if (target.kind === 'volume') {
     await using volume = await VolumeDestination.open(target)
-    const received = await receive(address, volume, options)
+    const received = await receive(parsed, volume, options)
     return { path: target.disk, volume: volume.made, ...received }
   }
   const { path } = target
@@ -45,5 +45,5 @@ export async function pull(address: string | URL, target: PullTarget, options: P
   })
   await using destination: Destination =
     target.kind === 'raw' ? new FileDestination(target) : new TreeDestination(target)
-  return { path, volume: null, ...(await receive(address, destination, options, path)) }
+  return { path, volume: null, ...(await receive(parsed, destination, options, path)) }
 }

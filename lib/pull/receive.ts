@@ -1,6 +1,6 @@
 import { addon } from '../../bindings/addon.js'
 import { DdiError, throwIfAborted } from '../errors.js'
-import { parseAddress } from './address.js'
+import type { Address } from './address.js'
 import { expectedChecksum, type VerifyMode } from './checksums.js'
 import { inBatches } from './chunks.js'
 import { type Compression, decompress, detectCompression, magicLength, ReusedMemory } from './decompress.js'
@@ -52,27 +52,17 @@ export interface Destination extends AsyncDisposable {
 
 const defaultMaxSize = 64 * 1024 ** 3
 
-/** What a download shows to be of no use as a beginning of the next. */
-const spoiled = new Set<string>([
-  'ERR_DDI_PULL_COMPRESSION',
-  'ERR_DDI_PULL_TOO_LARGE',
-  'ERR_DDI_PULL_CHANGED',
-  'ERR_DDI_PULL_CHECKSUM',
-  'ERR_DDI_PULL_ARCHIVE',
-])
-
 /**
  * Downloads, verifies and unpacks, in one pass: hashing and writing run beside it.
  * @param keep the path that is being pulled: beside it the download is kept, for the next pull to take up. Default: it is not
  * @throws ERR_DDI_BUSY, the `ERR_DDI_PULL_…` codes, and what the destination throws
  */
 export async function receive(
-  address: string | URL,
+  { url, ...own }: Address,
   destination: Destination,
   options: ReceiveOptions,
   keep?: string,
 ): Promise<Received> {
-  const { url, ...own } = parseAddress(address)
   await using transport = await openTransport({ ...options, ...own })
   const expected = await expectedChecksum(transport, url, options.verify ?? 'signature', options.keyring)
   throwIfAborted(options.signal)
@@ -130,14 +120,11 @@ export async function receive(
     await partial?.discard()
     return { size, downloaded, resumed, sha256, compression }
   } catch (error) {
-    if (error instanceof DdiError && (spoiled.has(error.code) || isOfContents(error))) await partial?.discard()
+    // What is wrong with its bytes, or of a file that is another by now, is no beginning of anything.
+    if (error instanceof DdiError && (error.kind === 'image' || error.code === 'ERR_DDI_PULL_CHANGED'))
+      await partial?.discard()
     throw error
   }
-}
-
-/** The image itself is not what its root hash says: another download of it will not be either. */
-function isOfContents(error: DdiError): boolean {
-  return error.kind === 'image' && !error.code.startsWith('ERR_DDI_PULL_')
 }
 
 /** The first bytes of a stream, at least `length` of them where there are so many, and all of it. */
