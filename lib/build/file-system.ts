@@ -105,6 +105,8 @@ export async function makeFileSystem(
       await make(
         'dosfstools',
         'mkfs.vfat',
+        // Up to dosfstools 4.2 it knows no SOURCE_DATE_EPOCH, and dates the label with its own constant or the clock.
+        ...(epoch === null ? [] : ['--invariant']),
         '-i',
         uuid.slice(0, 8),
         '-n',
