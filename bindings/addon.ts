@@ -227,15 +227,8 @@ export interface Addon {
    * pwritev(2) of all but the pages of zeroes, to a file that is a hole there; it is as long as what was written afterwards.
    * `chunks` must not change until then.
    * @param position in bytes
-   * @param writeBack begin to write to the disk at once, sync_file_range(2)
    */
-  writeSparse(
-    fd: number,
-    path: string,
-    chunks: readonly Uint8Array[],
-    position: number,
-    writeBack: boolean,
-  ): Promise<void>
+  writeSparse(fd: number, path: string, chunks: readonly Uint8Array[], position: number): Promise<void>
   /** The salted digests of the blocks of `bytes`, one after the other. */
   verityHashBlocks(bytes: Uint8Array, blockSize: number, options: HashOptions): Promise<Uint8Array>
   /**

@@ -16,9 +16,8 @@ constexpr size_t kPage = 4096;
 
 class SparseWrite {
  public:
-  // `writeBack` lets the kernel begin to write at once, so that a later fsync finds little to do.
-  SparseWrite(int fd, std::string path, std::vector<Pinned> chunks, off_t position, bool writeBack)
-      : fd_(fd), path_(std::move(path)), chunks_(std::move(chunks)), position_(position), writeBack_(writeBack) {}
+  SparseWrite(int fd, std::string path, std::vector<Pinned> chunks, off_t position)
+      : fd_(fd), path_(std::move(path)), chunks_(std::move(chunks)), position_(position) {}
 
   Outcome<Nothing> Run() const {
     // Pages are those of the file, whatever chunks they come in; `run` holds what waits to be written, up to `end`.
@@ -49,7 +48,6 @@ class SparseWrite {
     }
     if (int error = Write(run, end); error != 0) return KernelError{error, "pwritev", path_};
     if (int error = hole ? Extend(end) : 0; error != 0) return KernelError{error, "ftruncate", path_};
-    if (writeBack_) sync_file_range(fd_, position_, end - position_, SYNC_FILE_RANGE_WRITE);
     return Nothing{};
   }
 
@@ -98,12 +96,11 @@ class SparseWrite {
   std::string path_;
   std::vector<Pinned> chunks_;
   off_t position_;
-  bool writeBack_;
 };
 
-// (fd, path, chunks, position, write back?)
+// (fd, path, chunks, position)
 Napi::Value Write(const Napi::CallbackInfo& info) {
-  SparseWrite write(Int(info, 0), Text(info, 1), PinAll(info[2]), static_cast<off_t>(Number(info, 3)), Flag(info, 4));
+  SparseWrite write(Int(info, 0), Text(info, 1), PinAll(info[2]), static_cast<off_t>(Number(info, 3)));
   return Task<Nothing>::Run(info.Env(), [write = std::move(write)] { return write.Run(); });
 }
 

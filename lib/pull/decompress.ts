@@ -4,7 +4,7 @@ import type { DCtx } from 'zstd-napi/binding.js'
 import { addon } from '../../bindings/addon.js'
 import { DdiError } from '../errors.js'
 import type { Tool } from '../tool.js'
-import { chunksOf, inBatches } from './chunks.js'
+import { type Batch, batchesOf, chunksOf } from './batches.js'
 import { throughProcess } from './process.js'
 
 export type Compression = 'none' | 'gzip' | 'bzip2' | 'xz' | 'zstd'
@@ -51,22 +51,22 @@ export class ReusedMemory {
  * @throws ERR_DDI_PULL_COMPRESSION where it is corrupt or ends early, ERR_DDI_LIBRARY_MISSING, and what `bytes` throws
  */
 export async function* decompress(
-  bytes: AsyncIterable<Uint8Array>,
+  bytes: AsyncIterable<Batch>,
   compression: Compression,
   memory = new ReusedMemory(),
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<Batch> {
   switch (compression) {
     case 'none':
       yield* bytes
       return
     case 'gzip':
-      yield* throughStream(bytes, createGunzip({ chunkSize: outputSize }), compression)
+      yield* throughStream(joined(bytes), createGunzip({ chunkSize: outputSize }), compression)
       return
     case 'zstd':
-      yield* throughDecoder(bytes, await zstdDecoder(), memory, compression)
+      yield* throughDecoder(chunksOf(bytes), await zstdDecoder(), memory, compression)
       return
     case 'xz':
-      yield* throughDecoder(bytes, xzDecoder(), memory, compression)
+      yield* throughDecoder(joined(bytes), xzDecoder(), memory, compression)
       return
     case 'bzip2':
       yield* throughProcess(bytes, bzip2, (said) => corrupt('bzip2', new Error(said)))
@@ -89,12 +89,12 @@ async function* throughDecoder(
   step: Step,
   memory: ReusedMemory,
   name: string,
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<Batch> {
   let isComplete = false
   let output = memory.take()
   let filled = 0
   const inputs = async function* () {
-    for await (const input of joined(bytes)) yield { input, last: false }
+    for await (const input of bytes) yield { input, last: false }
     yield { input: new Uint8Array(0), last: true }
   }
   for await (const { input, last } of inputs()) {
@@ -108,12 +108,12 @@ async function* throughDecoder(
       // What fills its output may have left more behind.
       more = rest.length > 0 || (full && !isComplete)
       if (!full) continue
-      yield output
+      yield [output]
       output = memory.take()
       filled = 0
     }
   }
-  if (filled > 0) yield output.subarray(0, filled)
+  if (filled > 0) yield [output.subarray(0, filled)]
   if (!isComplete) throw corrupt(name, new Error('its end is missing'))
 }
 
@@ -174,8 +174,9 @@ function corrupt(compression: string, error: unknown): DdiError {
   )
 }
 
-async function* joined(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for await (const batch of inBatches(bytes)) yield Buffer.concat(batch)
+/** For those to whom each step is a way to another thread and back. */
+async function* joined(bytes: AsyncIterable<Batch>): AsyncGenerator<Uint8Array> {
+  for await (const batch of bytes) yield Buffer.concat(batch)
 }
 
 /** What is wrong with the input is told as it is, and not as corrupt. */
@@ -183,9 +184,8 @@ async function* throughStream(
   bytes: AsyncIterable<Uint8Array>,
   stream: NodeJS.ReadWriteStream,
   compression: string,
-): AsyncGenerator<Uint8Array> {
-  // Each write is a way to another thread and back.
-  const input = Readable.from(joined(bytes), { objectMode: false })
+): AsyncGenerator<Batch> {
+  const input = Readable.from(bytes, { objectMode: false })
   let inputError: unknown
   input.on('error', (error) => {
     inputError = error
@@ -193,7 +193,7 @@ async function* throughStream(
   })
   input.pipe(stream)
   try {
-    yield* chunksOf(stream as unknown as Readable)
+    yield* batchesOf(stream as unknown as Readable)
   } catch (error) {
     throw inputError ?? corrupt(compression, error)
   } finally {

@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path'
 import { addon } from '../../bindings/addon.js'
 import { writeErrors } from '../block/file.js'
 import { systemError } from '../errors.js'
+import { type Batch, lengthOf } from './batches.js'
 import type { Validator } from './remote.js'
 import { SparseWriter } from './sparse-writer.js'
 
@@ -20,9 +21,9 @@ export interface PartialDownload extends AsyncDisposable {
   /** What the received bytes are of; null where they cannot be trusted to be of anything, and are none then. */
   readonly validator: Validator | null
   /** The bytes that were there when it was opened. */
-  stored(): AsyncIterable<Uint8Array>
+  stored(): AsyncIterable<Batch>
   /** @param kept they will be flushed @throws ERR_DDI_NO_SPACE, ERR_DDI_IO */
-  append(chunks: readonly Uint8Array[], kept: boolean): Promise<void>
+  append(batch: Batch, kept: boolean): Promise<void>
   /** Waits until all that was appended is in the file. */
   settle(): Promise<void>
   restart(): Promise<void>
@@ -63,13 +64,13 @@ export async function openPartial(path: string, url: URL, verified: boolean): Pr
         const chunk = Buffer.allocUnsafeSlow(Math.min(readSize, before - at))
         const { bytesRead } = await file.read(chunk, 0, chunk.length, at)
         if (bytesRead === 0) return
-        yield chunk.subarray(0, bytesRead)
+        yield [chunk.subarray(0, bytesRead)]
         at += bytesRead
       }
     },
-    async append(chunks, kept) {
-      for (const chunk of chunks) received += chunk.length
-      await writer.write(chunks, kept)
+    async append(batch, kept) {
+      received += lengthOf(batch)
+      await writer.write(batch, kept)
     },
     settle: () => writer.end(),
     async restart() {

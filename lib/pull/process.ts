@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { DdiError, systemCode } from '../errors.js'
 import type { Tool } from '../tool.js'
-import { chunksOf } from './chunks.js'
+import { type Batch, batchesOf, chunksOf } from './batches.js'
 
 /**
  * Feeds bytes to a program, and gives what it makes of them.
@@ -11,17 +11,17 @@ import { chunksOf } from './chunks.js'
  * @throws ERR_DDI_LIBRARY_MISSING, what `failed` makes, and what `bytes` throws as it is
  */
 export async function* throughProcess(
-  bytes: AsyncIterable<Uint8Array>,
+  bytes: AsyncIterable<Batch>,
   { command: [program, ...rest], package: name, env }: Tool,
   failed: (said: string) => DdiError,
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<Batch> {
   const child = spawn(program, rest, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } })
   const ended = once(child, 'close').catch((error: unknown) => error)
   let said = ''
   child.stderr.on('data', (text: Buffer) => {
     said = `${said}${text.toString()}`.slice(0, 1000)
   })
-  const input = Readable.from(bytes, { objectMode: false })
+  const input = Readable.from(chunksOf(bytes), { objectMode: false })
   let inputError: unknown
   input.on('error', (error) => {
     inputError = error
@@ -31,7 +31,7 @@ export async function* throughProcess(
   child.stdin.on('error', () => input.destroy())
   input.pipe(child.stdin)
   try {
-    yield* chunksOf(child.stdout)
+    yield* batchesOf(child.stdout)
     const result = await ended
     if (inputError) throw inputError
     if (systemCode(result) === 'ENOENT')

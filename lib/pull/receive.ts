@@ -1,8 +1,8 @@
 import { addon } from '../../bindings/addon.js'
 import { DdiError, throwIfAborted } from '../errors.js'
 import type { Address } from './address.js'
+import { type Batch, lengthOf } from './batches.js'
 import { expectedChecksum, type VerifyMode } from './checksums.js'
-import { inBatches } from './chunks.js'
 import { type Compression, decompress, detectCompression, magicLength, ReusedMemory } from './decompress.js'
 import { Lane } from './lane.js'
 import { openPartial, type PartialDownload } from './partial.js'
@@ -43,9 +43,9 @@ export interface Arrival {
 export interface Destination extends AsyncDisposable {
   /**
    * Takes all of them; nothing has its name yet.
-   * @param memory of chunks that are done with
+   * @param memory takes back chunks that are done with
    */
-  take(chunks: AsyncIterable<Uint8Array>, arrival: Arrival, memory: ReusedMemory): Promise<void>
+  take(batches: AsyncIterable<Batch>, arrival: Arrival, memory: ReusedMemory): Promise<void>
   /** All is verified: it becomes what it is to be, and stays so. */
   finish(): Promise<void>
 }
@@ -76,33 +76,33 @@ export async function receive(
   let compression: Compression = 'none'
   const hash = addon().sha256Begin()
   const hashing = new Lane(4)
-  const hashed = async (batch: readonly Uint8Array[]) => {
+  const hashed = async (batch: Batch) => {
     await hashing.run(() => addon().sha256Update(hash, batch))
     return batch
   }
-  const chunks = async function* () {
+  const batches = async function* () {
     // What is there already is hashed and unpacked again, from the disk.
-    if (partial) for await (const batch of inBatches(partial.stored())) yield* await hashed(batch)
-    for await (const batch of inBatches(found.bytes)) {
+    if (partial) for await (const batch of partial.stored()) yield await hashed(batch)
+    for await (const batch of found.bytes) {
       await partial?.append(batch, compression === 'none')
-      for (const chunk of batch) downloaded += chunk.length
+      downloaded += lengthOf(batch)
       options.onProgress?.(resumed + downloaded, found.size)
-      yield* await hashed(batch)
+      yield await hashed(batch)
     }
   }
   let size = 0
   const limit = options.maxSize ?? defaultMaxSize
-  const limited = async function* (unpacked: AsyncIterable<Uint8Array>) {
-    for await (const chunk of unpacked) {
-      size += chunk.length
+  const limited = async function* (unpacked: AsyncIterable<Batch>) {
+    for await (const batch of unpacked) {
+      size += lengthOf(batch)
       if (size > limit)
         throw new DdiError('ERR_DDI_PULL_TOO_LARGE', `${url} has more than ${limit} bytes: see --max-size`)
-      yield chunk
+      yield batch
     }
   }
   try {
     // The first bytes tell how all are packed.
-    const { head, all } = await peek(chunks(), magicLength)
+    const { head, all } = await peek(batches(), magicLength)
     compression = detectCompression(head)
     const memory = new ReusedMemory()
     const known = compression === 'none' ? (found.size ?? undefined) : undefined
@@ -129,19 +129,18 @@ export async function receive(
 
 /** The first bytes of a stream, at least `length` of them where there are so many, and all of it. */
 async function peek(
-  chunks: AsyncGenerator<Uint8Array>,
+  batches: AsyncGenerator<Batch>,
   length: number,
-): Promise<{ head: Uint8Array; all: AsyncGenerator<Uint8Array> }> {
+): Promise<{ head: Uint8Array; all: AsyncGenerator<Batch> }> {
   const first: Uint8Array[] = []
-  for (let known = 0; known < length; ) {
-    const next = await chunks.next()
+  while (lengthOf(first) < length) {
+    const next = await batches.next()
     if (next.done) break
-    first.push(next.value)
-    known += next.value.length
+    first.push(...next.value)
   }
   const all = async function* () {
-    yield* first
-    yield* chunks
+    yield first
+    yield* batches
   }
   return { head: Buffer.concat(first), all: all() }
 }

@@ -6,7 +6,7 @@ import { rootCertificates } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import type { Dispatcher } from 'undici'
 import { DdiError, systemError, throwIfAborted } from '../errors.js'
-import { chunksOf } from './chunks.js'
+import { type Batch, batchesOf, chunksOf, lengthOf, slice } from './batches.js'
 import type { Credentials } from './netrc.js'
 
 export interface TransportOptions {
@@ -40,7 +40,7 @@ export interface Download {
   readonly size: number | null
   readonly validator: Validator | null
   /** From `start` to the end; broken connections are taken up again. */
-  readonly bytes: AsyncIterable<Uint8Array>
+  readonly bytes: AsyncIterable<Batch>
 }
 
 const mostRedirects = 10
@@ -142,7 +142,7 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
         end: Number(last) + 1,
         size: size === undefined || size === '*' ? null : Number(size),
         validator: found ?? validator,
-        bytes: chunksOf(body),
+        bytes: batchesOf(body),
         body,
       }
     }
@@ -151,10 +151,10 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
       throw refuse('ERR_DDI_PULL_RESPONSE', 'the server sends a web page, not an image')
     const length = headers['content-length']
     const size = typeof length === 'string' ? Number(length) : null
-    return { start: 0, end: size, size, validator: found, bytes: chunksOf(body), body }
+    return { start: 0, end: size, size, validator: found, bytes: batchesOf(body), body }
   }
 
-  async function* nothing(): AsyncGenerator<Uint8Array> {}
+  async function* nothing(): AsyncGenerator<Batch> {}
 
   async function delay(attempt: number): Promise<void> {
     const longest = Math.min(longestDelay, firstDelay * 2 ** attempt)
@@ -191,7 +191,7 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
     until: number | null,
     file: Pick<Download, 'size' | 'validator'>,
     first?: Answered,
-  ): AsyncGenerator<Uint8Array> {
+  ): AsyncGenerator<Batch> {
     let at = start
     let current = first
     const asked = until === file.size || until === null ? undefined : until
@@ -203,20 +203,20 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
         let skip = at - current.start
         const same = file.validator !== null ? current.validator === file.validator : current.size === file.size
         if (!same) throw new DdiError('ERR_DDI_PULL_CHANGED', `${url} changed while it was downloaded: begin again`)
-        for await (const chunk of current.bytes) {
+        for await (const batch of current.bytes) {
           throwIfAborted(signal)
-          let bytes = skip > 0 ? chunk.subarray(Math.min(skip, chunk.length)) : chunk
-          skip -= chunk.length - bytes.length
-          if (asked !== undefined) bytes = bytes.subarray(0, asked - at)
-          if (bytes.length === 0) continue
+          const length = lengthOf(batch)
+          const wanted = slice(batch, skip, asked === undefined ? Number.POSITIVE_INFINITY : skip + asked - at)
+          skip = Math.max(0, skip - length)
+          if (wanted.length === 0) continue
           failures = 0
-          at += bytes.length
+          at += lengthOf(wanted)
           if (file.size !== null && at > file.size)
             throw new DdiError(
               'ERR_DDI_PULL_RESPONSE',
               `${url} has more than the ${file.size} bytes that the server told`,
             )
-          yield bytes
+          yield wanted
           if (at === asked && current.end !== asked) return
         }
         if (until === null || at === until) return
@@ -237,11 +237,11 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
   }
 
   /** All bytes from where `first` starts, in order, parts of them on their way beside each other. */
-  async function* inSegments(url: URL, first: Answered, size: number): AsyncGenerator<Uint8Array> {
+  async function* inSegments(url: URL, first: Answered, size: number): AsyncGenerator<Batch> {
     const collect = async (start: number, end: number, begun?: Answered) => {
-      const chunks: Uint8Array[] = []
-      for await (const chunk of withoutBreaks(url, start, end, { ...first, size }, begun)) chunks.push(chunk)
-      return chunks
+      const batches: Batch[] = []
+      for await (const batch of withoutBreaks(url, start, end, { ...first, size }, begun)) batches.push(batch)
+      return batches
     }
     let at = first.end!
     const coming = [collect(first.start, at, first)]
@@ -252,19 +252,23 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
         next.catch(() => {})
         coming.push(next)
       }
-      for (const chunk of await part) yield chunk
+      yield* await part
     }
   }
 
   /** Keeps to the limit of the rate. */
-  async function* paced(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  async function* paced(bytes: AsyncIterable<Batch>): AsyncGenerator<Batch> {
     const { rateLimit } = options
+    if (rateLimit === undefined) {
+      yield* bytes
+      return
+    }
     const began = performance.now()
     let sent = 0
-    for await (const chunk of bytes) {
+    for await (const chunk of chunksOf(bytes)) {
       sent += chunk.length
-      yield chunk
-      const early = rateLimit === undefined ? 0 : (sent / rateLimit) * 1000 - (performance.now() - began)
+      yield [chunk]
+      const early = (sent / rateLimit) * 1000 - (performance.now() - began)
       if (early > 5) await sleep(early, undefined, signal ? { signal } : {})
     }
   }
@@ -314,11 +318,11 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
       }
       const parts: Uint8Array[] = []
       let length = 0
-      for await (const bytes of found.bytes) {
-        length += bytes.length
+      for await (const batch of found.bytes) {
+        length += lengthOf(batch)
         if (length > most)
           throw new DdiError('ERR_DDI_PULL_RESPONSE', `${url} has more than ${most} bytes, which no such file has`)
-        parts.push(bytes)
+        parts.push(...batch)
       }
       return Buffer.concat(parts)
     },
@@ -385,6 +389,6 @@ async function openLocal(
     start,
     size: stats.size,
     validator: own,
-    bytes: createReadStream(path, { start, highWaterMark: 1 << 20, ...(signal && { signal }) }),
+    bytes: batchesOf(createReadStream(path, { start, highWaterMark: 1 << 20, ...(signal && { signal }) })),
   }
 }

@@ -1,14 +1,24 @@
+import { fdatasync } from 'node:fs'
+import { promisify } from 'node:util'
 import { addon } from '../../bindings/addon.js'
 import { writeErrors } from '../block/file.js'
 import { systemError } from '../errors.js'
+import { type Batch, lengthOf } from './batches.js'
 import { Lane } from './lane.js'
+
+const flush = promisify(fdatasync)
+
+/** So much is flushed at once, in bytes: a flush of everything at the end would keep the disk idle until then, and all else after. */
+const flushSize = 32 * 1024 * 1024
 
 /** Writes a stream to a new file beside the caller; pages of zeroes become holes. What is in the file is always a beginning of the stream. */
 export class SparseWriter {
   readonly #fd: number
   readonly #path: string
-  readonly #lane = new Lane(4)
+  readonly #writing = new Lane(4)
+  readonly #flushing = new Lane(1)
   #position: number
+  #unflushed = 0
 
   /** @param start where the stream begins in the file, in bytes */
   constructor(fd: number, path: string, start: number) {
@@ -18,26 +28,38 @@ export class SparseWriter {
   }
 
   /**
-   * @param chunks stay as they are until they are written
-   * @param writeBack they will be flushed: the kernel may begin to
-   * @param done called when they are written
-   * @throws ERR_DDI_NO_SPACE, ERR_DDI_IO, for these or earlier ones
+   * @param batch stays as it is until it is written
+   * @param kept it will be flushed in the end: that begins meanwhile
+   * @param done called when it is written
+   * @throws ERR_DDI_NO_SPACE, ERR_DDI_IO, for this or an earlier one
    */
-  async write(chunks: readonly Uint8Array[], writeBack: boolean, done?: () => void): Promise<void> {
+  async write(batch: Batch, kept: boolean, done?: () => void): Promise<void> {
     const position = this.#position
-    for (const chunk of chunks) this.#position += chunk.length
-    await this.#lane.run(async () => {
-      try {
-        await addon().writeSparse(this.#fd, this.#path, chunks, position, writeBack)
-        done?.()
-      } catch (error) {
-        throw systemError(error, `cannot write ${this.#path}`, writeErrors)
-      }
+    const length = lengthOf(batch)
+    this.#position += length
+    await this.#writing.run(async () => {
+      await this.#told(addon().writeSparse(this.#fd, this.#path, batch, position))
+      done?.()
+      this.#unflushed += length
+      if (!kept || this.#unflushed < flushSize) return
+      this.#unflushed = 0
+      await this.#flushing.run(() => this.#told(flush(this.#fd)))
     })
   }
 
-  /** Waits until all is written. @throws as `write` */
+  /** Waits until all is written; before that the file may not be closed. @throws as `write` */
   async end(): Promise<void> {
-    await this.#lane.end()
+    try {
+      await this.#writing.end()
+    } finally {
+      // The kernel tells an error of a file once: to a flush of ours, or to that of the caller.
+      await this.#flushing.end()
+    }
+  }
+
+  async #told(work: Promise<void>): Promise<void> {
+    await work.catch((error: unknown) => {
+      throw systemError(error, `cannot write ${this.#path}`, writeErrors)
+    })
   }
 }

@@ -4,7 +4,7 @@ import { giveName } from '../block/new-file.js'
 import { systemError } from '../errors.js'
 import { openImage } from '../image/open.js'
 import { requireRootHash } from '../image/verify.js'
-import { inBatches } from './chunks.js'
+import type { Batch } from './batches.js'
 import type { ReusedMemory } from './decompress.js'
 import type { Arrival, Destination } from './receive.js'
 import { SparseWriter } from './sparse-writer.js'
@@ -30,11 +30,11 @@ export class FileDestination implements Destination {
     this.#target = target
   }
 
-  async take(chunks: AsyncIterable<Uint8Array>, arrival: Arrival, memory: ReusedMemory): Promise<void> {
+  async take(batches: AsyncIterable<Batch>, arrival: Arrival, memory: ReusedMemory): Promise<void> {
     const partial = arrival.partial!
     if (arrival.compression === 'none') {
       this.#file = { handle: partial.file, path: partial.path, own: false }
-      for await (const _ of chunks);
+      for await (const _ of batches);
       return
     }
     const path = partial.beside('unpacked')
@@ -45,11 +45,14 @@ export class FileDestination implements Destination {
     })
     this.#file = { handle, path, own: true }
     const writer = new SparseWriter(handle.fd, path, 0)
-    for await (const batch of inBatches(chunks))
-      await writer.write(batch, true, () => {
-        for (const chunk of batch) memory.give(chunk)
-      })
-    await writer.end()
+    try {
+      for await (const batch of batches)
+        await writer.write(batch, true, () => {
+          for (const chunk of batch) memory.give(chunk)
+        })
+    } finally {
+      await writer.end()
+    }
   }
 
   async finish(): Promise<void> {

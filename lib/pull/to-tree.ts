@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { exists, flushFolder, refuseExisting } from '../block/new-file.js'
 import { DdiError, systemError } from '../errors.js'
 import { runTool, type Tool } from '../tool.js'
+import { type Batch, lengthOf } from './batches.js'
 import { throughProcess } from './process.js'
 import type { Arrival, Destination } from './receive.js'
 
@@ -31,7 +32,7 @@ export class TreeDestination implements Destination {
     this.#target = target
   }
 
-  async take(chunks: AsyncIterable<Uint8Array>, { partial }: Arrival): Promise<void> {
+  async take(batches: AsyncIterable<Batch>, { partial }: Arrival): Promise<void> {
     const tree = partial!.beside('tree')
     this.#tree = tree
     this.#former = partial!.beside('former')
@@ -40,9 +41,9 @@ export class TreeDestination implements Destination {
     await this.#make(tree)
     let size = 0
     const counted = async function* () {
-      for await (const chunk of chunks) {
-        size += chunk.length
-        yield chunk
+      for await (const batch of batches) {
+        size += lengthOf(batch)
+        yield batch
       }
     }
     for await (const _ of throughProcess(counted(), extraction(tree), refusal));

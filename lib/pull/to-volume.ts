@@ -8,7 +8,7 @@ import type { Disk, UnnamedVolume } from '../volume/disk.js'
 import type { VolumeHead } from '../volume/extension.js'
 import { nestedTypeUuid, nestedVolumes } from '../volume/nested.js'
 import type { PartitionVolume } from '../volume/volume.js'
-import { inBatches } from './chunks.js'
+import { type Batch, lengthOf } from './batches.js'
 import { Lane } from './lane.js'
 import type { Arrival, Destination } from './receive.js'
 
@@ -65,14 +65,14 @@ export class VolumeDestination implements Destination {
     return this.#made
   }
 
-  async take(chunks: AsyncIterable<Uint8Array>, { size }: Arrival): Promise<void> {
+  async take(batches: AsyncIterable<Batch>, { size }: Arrival): Promise<void> {
     if (size === 0) throw empty()
     const space = this.#disk.unnamed(size)
     this.#space = space
     const writing = new Lane(4)
-    for await (const batch of inBatches(chunks)) {
+    for await (const batch of batches) {
       const start = this.#size
-      for (const chunk of batch) this.#size += chunk.length
+      this.#size += lengthOf(batch)
       if (this.#size > space.size)
         throw new DdiError(
           'ERR_DDI_NO_SPACE',
