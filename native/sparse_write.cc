@@ -1,4 +1,4 @@
-// Writing to a new file, pages of zeroes left out as holes.
+// Writing to a new file, pages of zeroes left out as holes, and the memory that its pages take.
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -104,10 +104,25 @@ Napi::Value Write(const Napi::CallbackInfo& info) {
   return Task<Nothing>::Run(info.Env(), [write = std::move(write)] { return write.Run(); });
 }
 
+// (fd, path, position, length)
+Napi::Value Drop(const Napi::CallbackInfo& info) {
+  return Task<Nothing>::Run(
+      info.Env(),
+      [fd = Int(info, 0), path = Text(info, 1), position = static_cast<off_t>(Number(info, 2)),
+       length = static_cast<off_t>(Number(info, 3))]() -> Outcome<Nothing> {
+        constexpr int kWritten = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+        if (sync_file_range(fd, position, length, kWritten) < 0) return KernelError{errno, "sync_file_range", path};
+        if (int error = posix_fadvise(fd, position, length, POSIX_FADV_DONTNEED); error != 0)
+          return KernelError{error, "posix_fadvise", path};
+        return Nothing{};
+      });
+}
+
 }  // namespace
 
 void ExportSparseWrite(Napi::Env env, Napi::Object exports) {
   exports["writeSparse"] = Napi::Function::New(env, Write);
+  exports["dropWritten"] = Napi::Function::New(env, Drop);
 }
 
 }  // namespace ddi

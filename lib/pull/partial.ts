@@ -22,7 +22,7 @@ export interface PartialDownload extends AsyncDisposable {
   readonly validator: Validator | null
   /** The bytes that were there when it was opened. */
   stored(): AsyncIterable<Batch>
-  /** @param kept they will be flushed @throws ERR_DDI_NO_SPACE, ERR_DDI_IO */
+  /** @param kept as {@link SparseWriter.write} has it @throws ERR_DDI_NO_SPACE, ERR_DDI_IO */
   append(batch: Batch, kept: boolean): Promise<void>
   /** Waits until all that was appended is in the file. */
   settle(): Promise<void>

@@ -18,18 +18,19 @@ export class SparseWriter {
   readonly #writing = new Lane(4)
   readonly #flushing = new Lane(1)
   #position: number
-  #unflushed = 0
+  #flushed: number
 
   /** @param start where the stream begins in the file, in bytes */
   constructor(fd: number, path: string, start: number) {
     this.#fd = fd
     this.#path = path
     this.#position = start
+    this.#flushed = start
   }
 
   /**
    * @param batch stays as it is until it is written
-   * @param kept it will be flushed in the end: that begins meanwhile
+   * @param kept it is flushed meanwhile, so that little is left for the end; else it is soon no use, and takes no memory
    * @param done called when it is written
    * @throws ERR_DDI_NO_SPACE, ERR_DDI_IO, for this or an earlier one
    */
@@ -40,10 +41,13 @@ export class SparseWriter {
     await this.#writing.run(async () => {
       await this.#told(addon().writeSparse(this.#fd, this.#path, batch, position))
       done?.()
-      this.#unflushed += length
-      if (!kept || this.#unflushed < flushSize) return
-      this.#unflushed = 0
-      await this.#flushing.run(() => this.#told(flush(this.#fd)))
+      const start = this.#flushed
+      const due = position + length - start
+      if (due < flushSize) return
+      this.#flushed += due
+      await this.#flushing.run(() =>
+        this.#told(kept ? flush(this.#fd) : addon().dropWritten(this.#fd, this.#path, start, due)),
+      )
     })
   }
 
