@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rmdir } from 'node:fs/promises'
+import { mkdtemp, rmdir } from 'node:fs/promises'
 import { constants as osConstants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DdiError } from '../errors.js'
@@ -13,6 +13,7 @@ import { type MountedImage, type MountOptions, mountImage } from '../mount/mount
 import { withTree } from '../mount/tree.js'
 import { unmountImage } from '../mount/unmount.js'
 import { plan } from '../plan/plan.js'
+import { readGiven } from './given-file.js'
 import { untilInterrupted } from './interrupt.js'
 import { dissectOptions, type ImageOptions, type JsonOption } from './options.js'
 import { note, noteSource, print, printable, printJson, printTable } from './output.js'
@@ -49,11 +50,9 @@ async function mountOptions(options: MountVerbOptions): Promise<MountOptions> {
   }
 }
 
-/** A passphrase ends with its line; a key file is all of its bytes. `-` is standard input. */
+/** A passphrase ends with its line; a key file is all of its bytes. */
 async function readKey(path: string, isText: boolean): Promise<Uint8Array> {
-  const bytes = await readFile(path === '-' ? '/dev/stdin' : path).catch((error: unknown) => {
-    throw new DdiError('ERR_DDI_NOT_FOUND', `cannot read ${path}: ${(error as Error).message}`, { cause: error })
-  })
+  const bytes = await readGiven(path)
   const end = isText ? bytes.indexOf('\n') : -1
   return end < 0 ? bytes : bytes.subarray(0, end)
 }

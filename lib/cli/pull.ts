@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { readFile, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -14,6 +14,7 @@ import { credentialsIn } from '../pull/netrc.js'
 import { type Pulled, type PullOptions, type PullTarget, pull } from '../pull/pull.js'
 import { parseSize } from '../size.js'
 import { nestedTypeUuid } from '../volume/nested.js'
+import { readGiven } from './given-file.js'
 import { untilInterrupted } from './interrupt.js'
 import type { JsonOption } from './options.js'
 import { formatSize, print, printable, printJson, segmentCount } from './output.js'
@@ -191,7 +192,5 @@ function wholeNumber(option: string, text: string): number {
 }
 
 async function readText(path: string): Promise<string> {
-  return await readFile(path, 'utf8').catch((error: unknown) => {
-    throw new DdiError('ERR_DDI_NOT_FOUND', `cannot read ${path}: ${(error as Error).message}`, { cause: error })
-  })
+  return (await readGiven(path)).toString()
 }

@@ -11,6 +11,7 @@ import { encodeSignatureRecord, parseCertificates } from '../verity/signature.js
 import { digestLengths, type HashAlgorithm, readSuperblock, type Superblock } from '../verity/superblock.js'
 import { checkRootHash, checkTreeFits, layoutTree } from '../verity/tree.js'
 import { verifyTree } from '../verity/verify.js'
+import { readGiven } from './given-file.js'
 import { untilInterrupted } from './interrupt.js'
 import type { JsonOption } from './options.js'
 import { print, printJson } from './output.js'
@@ -156,34 +157,22 @@ export interface SignVerbOptions {
 }
 
 export async function runSign(rootHash: string, output: string, options: SignVerbOptions): Promise<void> {
-  const hex = /^[0-9a-f]+$/i.test(rootHash) ? rootHash : await readText(rootHash)
+  const hex = /^[0-9a-f]+$/i.test(rootHash) ? rootHash : (await readGiven(rootHash)).toString()
   const record = await sign(parseRootHash(hex), await signerOf(options))
   const contents = options.record ? encodeSignatureRecord(record) : record.signature
   await writeNewFile(output, 0, (target) => target.write(0, contents), { replace: options.force ?? false })
 }
 
-async function readText(path: string): Promise<string> {
-  return Buffer.from(await readBytes(path)).toString('utf8')
-}
-
-async function readBytes(path: string): Promise<Uint8Array> {
-  await using file = await openFile(path)
-  return await file.read(0, Math.min(file.size, largestText))
-}
-
-/** Keys, certificates and root hashes are small. */
-const largestText = 1024 * 1024
-
-/** @throws ERR_DDI_USAGE, ERR_DDI_CERTIFICATE */
+/** @throws ERR_DDI_USAGE, ERR_DDI_CERTIFICATE, and as {@link readGiven} */
 export async function signerOf({
   certificate: path,
   key,
   signer,
 }: Omit<SignVerbOptions, 'record' | 'force'>): Promise<Signer> {
-  const [certificate] = parseCertificates(await readBytes(path), path)
+  const [certificate] = parseCertificates(await readGiven(path), path)
   if (!certificate || (key === undefined) === (signer === undefined))
     throw new DdiError('ERR_DDI_USAGE', 'give --certificate, and either --key or --signer')
   return signer === undefined
-    ? { kind: 'key', key: await readBytes(key!), certificate }
+    ? { kind: 'key', key: await readGiven(key!), certificate }
     : { kind: 'command', command: signer, certificate }
 }

@@ -14,7 +14,7 @@ import {
   verifyRootHashSignature,
 } from '../../lib/verity/index.js'
 import { makeIdentity, makeIdentityBetween } from '../support/keys.js'
-import { attempt, cli, run, temporaryFolder } from '../support/run.js'
+import { attempt, cli, cliPath, run, temporaryFolder } from '../support/run.js'
 
 const load = (path: string) => parseCertificates(readFileSync(path), path)
 
@@ -176,5 +176,12 @@ test('verity sign: by a key, by a command, and what these do wrong', () => {
   assert.match(sign(rootHash, at('d.p7s'), '--signer=exit 3').stderr, /ERR_DDI_SIGNER/)
   assert.match(sign(rootHash, at('d.p7s'), '--signer=cat').stderr, /ERR_DDI_SIGNATURE_FORMAT/)
   assert.match(sign(rootHash, at('d.p7s')).stderr, /ERR_DDI_USAGE/)
+  // What an option names may be a pipe, and is small.
+  const piped = `cat '${key}' | '${process.execPath}' '${cliPath}' verity sign ${rootHash} '${at('e.p7s')}' --key=- --certificate=<(cat '${certificate}')`
+  assert.equal(attempt('bash', '-c', piped).status, 0)
+  assert.ok(readFileSync(at('e.p7s')).length > 0)
+  assert.match(sign(rootHash, at('d.p7s'), '--key=/dev/zero').stderr, /ERR_DDI_USAGE/)
+  for (const missing of [at('none'), folder.path])
+    assert.match(sign(rootHash, at('d.p7s'), `--key=${missing}`).stderr, /ERR_DDI_NOT_FOUND/)
   assert.equal(attempt('test', '-e', at('d.p7s')).status, 1)
 })
