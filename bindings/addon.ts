@@ -229,8 +229,8 @@ export interface Addon {
    * @param position in bytes
    */
   writeSparse(fd: number, path: string, chunks: readonly Uint8Array[], position: number): Promise<void>
-  /** Takes bytes of a file out of memory: sync_file_range(2), which survives no power cut, then posix_fadvise(2). */
-  dropWritten(fd: number, path: string, position: number, length: number): Promise<void>
+  /** Takes bytes of a file, which were flushed, out of the kernel’s memory: posix_fadvise(2). */
+  dropCached(fd: number, path: string, position: number, length: number): Promise<void>
   /** The salted digests of the blocks of `bytes`, one after the other. */
   verityHashBlocks(bytes: Uint8Array, blockSize: number, options: HashOptions): Promise<Uint8Array>
   /**

@@ -110,8 +110,6 @@ Napi::Value Drop(const Napi::CallbackInfo& info) {
       info.Env(),
       [fd = Int(info, 0), path = Text(info, 1), position = static_cast<off_t>(Number(info, 2)),
        length = static_cast<off_t>(Number(info, 3))]() -> Outcome<Nothing> {
-        constexpr int kWritten = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
-        if (sync_file_range(fd, position, length, kWritten) < 0) return KernelError{errno, "sync_file_range", path};
         if (int error = posix_fadvise(fd, position, length, POSIX_FADV_DONTNEED); error != 0)
           return KernelError{error, "posix_fadvise", path};
         return Nothing{};
@@ -122,7 +120,7 @@ Napi::Value Drop(const Napi::CallbackInfo& info) {
 
 void ExportSparseWrite(Napi::Env env, Napi::Object exports) {
   exports["writeSparse"] = Napi::Function::New(env, Write);
-  exports["dropWritten"] = Napi::Function::New(env, Drop);
+  exports["dropCached"] = Napi::Function::New(env, Drop);
 }
 
 }  // namespace ddi

@@ -30,7 +30,7 @@ export class SparseWriter {
 
   /**
    * @param batch stays as it is until it is written
-   * @param kept it is flushed meanwhile, so that little is left for the end; else it is soon no use, and takes no memory
+   * @param kept whoever wants the file wants it in memory too: else what is flushed is dropped from there
    * @param done called when it is written
    * @throws ERR_DDI_NO_SPACE, ERR_DDI_IO, for this or an earlier one
    */
@@ -45,9 +45,10 @@ export class SparseWriter {
       const due = position + length - start
       if (due < flushSize) return
       this.#flushed += due
-      await this.#flushing.run(() =>
-        this.#told(kept ? flush(this.#fd) : addon().dropWritten(this.#fd, this.#path, start, due)),
-      )
+      await this.#flushing.run(async () => {
+        await this.#told(flush(this.#fd))
+        if (!kept) await this.#told(addon().dropCached(this.#fd, this.#path, start, due))
+      })
     })
   }
 

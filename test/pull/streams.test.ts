@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { openSync, readFileSync, statSync } from 'node:fs'
+import { openSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { addon } from '../../bindings/addon.js'
 import { SparseWriter } from '../../lib/pull/sparse-writer.js'
-import { temporaryFolder } from '../support/run.js'
+import { MiB } from '../support/images.js'
+import { run, temporaryFolder } from '../support/run.js'
 
 /** Chunks as a network cuts them: some of zeroes, some empty. */
 const chunks = fc.array(
@@ -46,4 +47,35 @@ test('a stream is written as it is, whatever pages of zeroes are in it', async (
   await writer.end()
   assert.equal(statSync(path).size, 465_003)
   assert.equal(statSync(path).blocks * 512, 4096)
+})
+
+/** TMPFS_MAGIC of <linux/magic.h>. */
+const tmpfsMagic = 0x01021994
+
+test('what is not kept leaves the memory when it is on the disk', async (t) => {
+  using folder = temporaryFolder()
+  if (statfsSync(folder.path).type === tmpfsMagic) return t.skip(`${folder.path} is memory: set TMPDIR to a disk`)
+  const path = join(folder.path, 'file')
+  const batch = [Buffer.alloc(16 * MiB, 1)]
+  const cached = () => Number(run('fincore', '--bytes', '--noheadings', '--output=RES', path))
+  for (const [kept, most] of [
+    [true, 80 * MiB],
+    [false, 16 * MiB],
+  ] as const) {
+    const writer = new SparseWriter(openSync(path, 'w'), path, 0)
+    for (let count = 0; count < 5; count++) await writer.write(batch, kept)
+    await writer.end()
+    assert.ok(cached() <= most && cached() > most - 32 * MiB, `${cached()} bytes in memory`)
+  }
+})
+
+test('a flush that fails is told', async () => {
+  const writer = new SparseWriter(openSync('/dev/null', 'w'), '/dev/null', 0)
+  await assert.rejects(
+    async () => {
+      for (let count = 0; count < 5; count++) await writer.write([Buffer.alloc(16 * MiB, 1)], true)
+      await writer.end()
+    },
+    { syscall: 'fdatasync' },
+  )
 })
