@@ -19,25 +19,19 @@ reporters() {
 }
 status=0
 
-# The tests for a kernel in two lists that take about as long.
-mapfile -t kernel_tests < <(find dist/test/kernel -name '*.test.js' -not -name 'concurrency.*' | sort)
-concurrency_tests=(dist/test/kernel/concurrency.test.js)
+mapfile -t kernel_tests < <(find dist/test/kernel -name '*.test.js' | sort)
 mapfile -t host_tests < <(find dist/test -name '*.test.js' -not -path 'dist/test/kernel/*' | sort)
 
-# test_kernel NAME TEST…
 test_kernel() {
   # shellcheck disable=SC2046
-  in_kernel node --test --test-concurrency=1 $(reporters "$1") "${@:2}"
+  in_kernel node --test --test-concurrency=1 $(reporters kernel) "${kernel_tests[@]}"
 }
 : >"$counts/kernel"
-: >"$counts/concurrency"
 # user-mode-linux is a kernel of its own: its tests run beside those of this machine, and are shown after them.
 if ! has_device_mapper; then
-  test_kernel kernel "${kernel_tests[@]}" >"$counts/kernel.output" 2>&1 &
+  test_kernel >"$counts/output" 2>&1 &
   kernel=$!
-  test_kernel concurrency "${concurrency_tests[@]}" >"$counts/concurrency.output" 2>&1 &
-  concurrency=$!
-  trap 'kill $kernel $concurrency 2>/dev/null || true; rm -rf "$counts"' EXIT
+  trap 'kill $kernel 2>/dev/null || true; rm -rf "$counts"' EXIT
 fi
 
 echo "== tests on this machine"
@@ -46,14 +40,11 @@ node --test $(reporters host) "${host_tests[@]}" || status=1
 
 echo "== tests in a kernel with device-mapper: $(kernel_name)"
 if has_device_mapper; then
-  test_kernel kernel "${kernel_tests[@]}" || status=1
-  test_kernel concurrency "${concurrency_tests[@]}" || status=1
+  test_kernel || status=1
 else
-  tail --pid=$concurrency -n +1 -f -s 0.2 "$counts/concurrency.output"
-  wait "$concurrency" || status=1
-  tail --pid=$kernel -n +1 -f -s 0.2 "$counts/kernel.output"
+  tail --pid=$kernel -n +1 -f -s 0.2 "$counts/output"
   wait "$kernel" || status=1
 fi
 
-node scripts/count-tests.mjs "$(kernel_name)" "$counts/host" "$counts/kernel" "$counts/concurrency" || status=1
+node scripts/count-tests.mjs "$(kernel_name)" "$counts/host" "$counts/kernel" || status=1
 exit $status
