@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -30,13 +30,18 @@ test('killed at any point, an attach leaves nothing that list does not show and 
   for (let point = 1; ; point++) {
     // strace kills the process as it enters its nth system call that changes devices; one thread makes them all.
     const inject = `inject=ioctl,mknod,mknodat:signal=KILL:when=${point}`
-    const trace = ['--follow-forks', '--quiet=all', '--output=/dev/null', '--trace=ioctl,mknod,mknodat', '-e', inject]
     const env = { ...process.env, UV_THREADPOOL_SIZE: '1' }
-    const child = spawn('strace', [...trace, process.execPath, worker, path, rootHash, 'killed', '0'], {
-      env,
-      stdio: 'inherit',
-    })
-    const [status] = await once(child, 'exit')
+    const child = fork(worker, [path, rootHash, 'killed', '0'], { env })
+    const exit = once(child, 'exit')
+    // It waits until it is traced: tracing all of its start takes longer than the rest.
+    await once(child, 'message')
+    const trace = ['--follow-forks', '--output=/dev/null', '--trace=ioctl,mknod,mknodat', '-e', inject]
+    const strace = spawn('strace', [...trace, `--attach=${child.pid}`], { stdio: ['ignore', 'ignore', 'pipe'] })
+    const traced = once(strace, 'exit')
+    await once(strace.stderr, 'data')
+    child.send('go')
+    const [status] = await exit
+    await traced
     const listed = await list()
     if (run('dmsetup', 'ls').trim() !== 'No devices found') assert.equal(listed.length, 1, `point ${point}`)
     states.push(listed[0]?.state ?? 'none')
