@@ -19,21 +19,17 @@ reporters() {
 }
 status=0
 
-mapfile -t kernel_tests < <(find dist/test/kernel -name '*.test.js' -not -name 'concurrency.*' | sort)
-concurrency_tests=(dist/test/kernel/concurrency.test.js)
+mapfile -t kernel_tests < <(find dist/test/kernel -name '*.test.js' | sort)
 mapfile -t host_tests < <(find dist/test -name '*.test.js' -not -path 'dist/test/kernel/*' | sort)
 
-# test_kernel NAME TEST…
 test_kernel() {
   # shellcheck disable=SC2046
-  in_kernel node --test --test-concurrency=1 $(reporters "$1") "${@:2}"
+  in_kernel node --test --test-concurrency=1 $(reporters kernel) "${kernel_tests[@]}"
 }
 : >"$counts/kernel"
-: >"$counts/concurrency"
-# user-mode-linux is a kernel of its own: its tests run beside those of this machine, and are shown after them. They take longer, so
-# some run in a second one, when those of this machine are done: more than two at once would only wait for each other.
+# user-mode-linux is a kernel of its own: its tests run beside those of this machine, and are shown after them.
 if ! has_device_mapper; then
-  test_kernel kernel "${kernel_tests[@]}" >"$counts/output" 2>&1 &
+  test_kernel >"$counts/output" 2>&1 &
   kernel=$!
   trap 'kill $kernel 2>/dev/null || true; rm -rf "$counts"' EXIT
 fi
@@ -43,13 +39,12 @@ echo "== tests on this machine"
 node --test $(reporters host) "${host_tests[@]}" || status=1
 
 echo "== tests in a kernel with device-mapper: $(kernel_name)"
-test_kernel concurrency "${concurrency_tests[@]}" || status=1
 if has_device_mapper; then
-  test_kernel kernel "${kernel_tests[@]}" || status=1
+  test_kernel || status=1
 else
   tail --pid=$kernel -n +1 -f -s 0.2 "$counts/output"
   wait "$kernel" || status=1
 fi
 
-node scripts/count-tests.mjs "$(kernel_name)" "$counts/host" "$counts/kernel" "$counts/concurrency" || status=1
+node scripts/count-tests.mjs "$(kernel_name)" "$counts/host" "$counts/kernel" || status=1
 exit $status
