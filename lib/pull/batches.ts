@@ -44,14 +44,14 @@ export async function* batchesOf(stream: Readable): AsyncGenerator<Batch> {
           wake = resolve
         })
       if (length === 0 && isOver) break
-      const full = batch
+      const next = batch
       isDue = false
       batch = []
       length = 0
       clearTimeout(timer)
       timer = undefined
       stream.resume()
-      if (full.length > 0) yield full
+      yield next
     }
   } finally {
     clearTimeout(timer)

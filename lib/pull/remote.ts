@@ -205,9 +205,8 @@ export async function openTransport(options: TransportOptions = {}): Promise<Tra
         if (!same) throw new DdiError('ERR_DDI_PULL_CHANGED', `${url} changed while it was downloaded: begin again`)
         for await (const batch of current.bytes) {
           throwIfAborted(signal)
-          const length = lengthOf(batch)
-          const wanted = slice(batch, skip, asked === undefined ? Number.POSITIVE_INFINITY : skip + asked - at)
-          skip = Math.max(0, skip - length)
+          const wanted = slice(batch, skip, skip + (asked ?? Number.POSITIVE_INFINITY) - at)
+          skip = Math.max(0, skip - lengthOf(batch))
           if (wanted.length === 0) continue
           failures = 0
           at += lengthOf(wanted)

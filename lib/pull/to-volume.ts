@@ -70,23 +70,27 @@ export class VolumeDestination implements Destination {
     const space = this.#disk.unnamed(size)
     this.#space = space
     const writing = new Lane(4)
-    for await (const batch of batches) {
-      const start = this.#size
-      this.#size += lengthOf(batch)
-      if (this.#size > space.size)
-        throw new DdiError(
-          'ERR_DDI_NO_SPACE',
-          `${this.#target.disk} has ${space.size} bytes free, and the image has more`,
-        )
-      await writing.run(async () => {
-        let at = start
-        for (const chunk of batch) {
-          await space.write(at, chunk)
-          at += chunk.length
-        }
-      })
+    try {
+      for await (const batch of batches) {
+        const start = this.#size
+        this.#size += lengthOf(batch)
+        if (this.#size > space.size)
+          throw new DdiError(
+            'ERR_DDI_NO_SPACE',
+            `${this.#target.disk} has ${space.size} bytes free, and the image has more`,
+          )
+        await writing.run(async () => {
+          let at = start
+          for (const chunk of batch) {
+            await space.write(at, chunk)
+            at += chunk.length
+          }
+        })
+      }
+    } finally {
+      // Whatever went wrong, the disk is not closed under a write.
+      await writing.end()
     }
-    await writing.end()
     if (this.#size === 0) throw empty()
     // What lay there before is none of the volume’s.
     const volume = space.preview(this.#head, this.#size)

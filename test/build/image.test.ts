@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { distribute } from '../../lib/build/layout.js'
 import { type BuildOptions, buildImage, dissect, openImage, verify } from '../../lib/index.js'
@@ -219,7 +219,7 @@ test('every file system passes its own check, is filled, and comes out the same 
     await build('again.raw')
     run('touch', '-d', '@1600000000', join(root, 'etc/empty'))
     // The coarsest clock of a file system, that of FAT, has another time by then.
-    await setTimeout(2000)
+    await sleep(2000)
     await build('third.raw')
     assert.ok(readFileSync(at('third.raw')).equals(readFileSync(at('again.raw'))), `${name} differs`)
   }
