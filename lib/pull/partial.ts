@@ -51,6 +51,9 @@ export async function openPartial(path: string, url: URL, verified: boolean): Pr
   await file.truncate(received)
   let before = received
   let writer = new SparseWriter(file.fd, download, received)
+  const discard = async () => {
+    for (const name of [download, state]) await rm(name, { force: true })
+  }
   return {
     path: download,
     file,
@@ -86,15 +89,14 @@ export async function openPartial(path: string, url: URL, verified: boolean): Pr
         await writeFile(state, JSON.stringify({ url: url.href, validator, boot: since }))
       }
     },
-    async discard() {
-      for (const name of [download, state]) await rm(name, { force: true })
-    },
+    discard,
     async [Symbol.asyncDispose]() {
       await writer.end().catch(() => {
         // The disk may be full: then less of it counts.
       })
+      // Nothing is nothing to take up.
+      if ((await file.stat()).size === 0) await discard()
       await file.close()
-      if ((await stat(download).catch(() => undefined))?.size === 0) await rm(download, { force: true })
     },
   }
 }
