@@ -388,6 +388,16 @@ async function openLocal(
     start,
     size: stats.size,
     validator: own,
-    bytes: batchesOf(createReadStream(path, { start, highWaterMark: 1 << 20, ...(signal && { signal }) })),
+    bytes: bytesOf(path, start, signal),
+  }
+}
+
+/** A file from a byte on, opened when it is asked for: an error of a stream that nobody listens to yet would end the process. */
+async function* bytesOf(path: string, start: number, signal: AbortSignal | undefined): AsyncGenerator<Batch> {
+  try {
+    yield* batchesOf(createReadStream(path, { start, highWaterMark: 1 << 20, ...(signal && { signal }) }))
+  } catch (error) {
+    throwIfAborted(signal)
+    throw systemError(error, `cannot read ${path}`, { ENOENT: 'ERR_DDI_PULL_NOT_FOUND', EIO: 'ERR_DDI_IO' })
   }
 }

@@ -6,11 +6,7 @@ import { test } from 'node:test'
 import { parseOsRelease } from '../../lib/image/os-release.js'
 import { buildImage } from '../../lib/index.js'
 import { defineImage } from '../support/images.js'
-import { attempt, cliPath, run, temporaryFolder } from '../support/run.js'
-
-/** Runs `ddi-attach` as nobody. */
-const asNobody = (...args: string[]) =>
-  attempt('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, cliPath, ...args)
+import { cliAsNobody, run, temporaryFolder } from '../support/run.js'
 
 test('erofs, squashfs and ext4 are read by their own tools, which is said; others need privileges', async () => {
   using folder = temporaryFolder()
@@ -27,16 +23,16 @@ test('erofs, squashfs and ext4 are read by their own tools, which is said; other
     const definitions = defineImage(folder.path, { root: ['Type=root', `Format=${format}`, 'CopyFiles=/'] })
     const path = join(folder.path, `${format}.raw`)
     await buildImage(definitions, path, { root: tree })
-    const shown = asNobody('inspect', path, '--contents', '--json=short')
+    const shown = cliAsNobody('inspect', path, '--contents', '--json=short')
     assert.equal(shown.status, 0, shown.stderr)
     assert.match(shown.stderr, new RegExp(`read by ${tool}`))
     const { contents } = JSON.parse(shown.stdout)
     assert.deepEqual([contents.hostname, contents.osRelease.NAME ?? null], ['box', 'Acme "OS"'])
     assert.deepEqual(contents.uses, format === 'erofs' ? ['sysext-initrd'] : [])
-    assert.match(asNobody('list-files', path).stdout, /^etc\/hostname$/m)
-    assert.equal(asNobody('copy-from', path, 'etc/hostname').stdout, '# a box\nbox\n')
-    assert.match(asNobody('copy-from', path, 'etc/os-release').stderr, /ERR_DDI_NOT_FOUND/)
-    assert.match(asNobody('copy-to', path, '/etc/hostname', 'etc/x').stderr, /ERR_DDI_PERMISSION/)
+    assert.match(cliAsNobody('list-files', path).stdout, /^etc\/hostname$/m)
+    assert.equal(cliAsNobody('copy-from', path, 'etc/hostname').stdout, '# a box\nbox\n')
+    assert.match(cliAsNobody('copy-from', path, 'etc/os-release').stderr, /ERR_DDI_NOT_FOUND/)
+    assert.match(cliAsNobody('copy-to', path, '/etc/hostname', 'etc/x').stderr, /ERR_DDI_PERMISSION/)
   }
   assert.equal(run('ls', '-A', folder.path).includes('.new'), false)
 })
@@ -69,12 +65,12 @@ test('an ext4 whose folder has twins and paths for names writes nowhere but wher
     return name
   }
   // Both are named twin1, and the file would be written through the link.
-  const twins = asNobody('list-files', spoiled('twin2', 'twin1'))
+  const twins = cliAsNobody('list-files', spoiled('twin2', 'twin1'))
   assert.equal(twins.status, 0, twins.stderr)
-  assert.match(asNobody('list-files', spoiled('twin2', '../vi')).stderr, /ERR_DDI_FILE_SYSTEM/)
+  assert.match(cliAsNobody('list-files', spoiled('twin2', '../vi')).stderr, /ERR_DDI_FILE_SYSTEM/)
   assert.equal(readFileSync(victim, 'utf8'), 'mine')
-  assert.equal(asNobody('copy-from', path, 'aa/file').stdout, 'good')
-  assert.match(asNobody('copy-from', path, 'twin1').stderr, /ERR_DDI_NOT_FOUND/)
+  assert.equal(cliAsNobody('copy-from', path, 'aa/file').stdout, 'good')
+  assert.match(cliAsNobody('copy-from', path, 'twin1').stderr, /ERR_DDI_NOT_FOUND/)
 })
 
 test('os-release as the shell would read it', () => {

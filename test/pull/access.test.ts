@@ -1,6 +1,6 @@
 // Who we are, to servers that ask.
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:https'
 import { type AddressInfo, connect, createServer as createProxy } from 'node:net'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
 import { type DdiError, pull } from '../../lib/index.js'
 import { credentialsIn } from '../../lib/pull/netrc.js'
-import { run, temporaryFolder } from '../support/run.js'
+import { cliAsNobody, run, temporaryFolder } from '../support/run.js'
 import { type Handler, serve } from '../support/server.js'
 
 const no = { verify: 'no', retries: 0 } as const
@@ -36,6 +36,18 @@ test('names and passwords go to the server that they are for, and into no messag
   await assert.rejects(pull(`${withName}/away.raw`, target, no), told)
   assert.equal(seen[2], undefined)
   await assert.rejects(pull(`${server.url}/image.raw`, target, no), told)
+})
+
+test('a file that we may not read is an error with its code', () => {
+  using folder = temporaryFolder()
+  chmodSync(folder.path, 0o777)
+  const path = join(folder.path, 'image.raw')
+  writeFileSync(path, 'image', { mode: 0o600 })
+  const output = `--output=${join(folder.path, 'pulled.raw')}`
+  const { status, stderr } = cliAsNobody('pull', `file://${path}`, output, '--verify=no')
+  assert.match(stderr, /ERR_DDI_PERMISSION/)
+  assert.equal(status, 4)
+  assert.deepEqual(readdirSync(folder.path), ['image.raw'])
 })
 
 test('netrc files are read as netrc(5) says', () => {

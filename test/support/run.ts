@@ -36,3 +36,8 @@ export const cliPath = join(packageRoot, 'dist/cli/main.js')
 export function cli(...args: string[]): { status: number | null; stdout: string; stderr: string } {
   return attempt(process.execPath, cliPath, ...args)
 }
+
+/** Runs `ddi-attach` as nobody. */
+export function cliAsNobody(...args: string[]): ReturnType<typeof attempt> {
+  return attempt('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, cliPath, ...args)
+}
