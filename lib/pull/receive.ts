@@ -41,6 +41,8 @@ export interface Arrival {
 
 /** Where unpacked bytes go. */
 export interface Destination extends AsyncDisposable {
+  /** Whether `finish` reads all of them again: they are to stay in memory then. */
+  readonly readsAgain: boolean
   /**
    * Takes all of them; nothing has its name yet.
    * @param memory takes back chunks that are done with
@@ -84,7 +86,7 @@ export async function receive(
     // What is there already is hashed and unpacked again, from the disk.
     if (partial) for await (const batch of partial.stored()) yield await hashed(batch)
     for await (const batch of found.bytes) {
-      await partial?.append(batch, compression === 'none')
+      await partial?.append(batch, compression === 'none' && destination.readsAgain)
       downloaded += lengthOf(batch)
       options.onProgress?.(resumed + downloaded, found.size)
       yield await hashed(batch)

@@ -30,7 +30,7 @@ export class SparseWriter {
 
   /**
    * @param batch stays as it is until it is written
-   * @param kept whoever wants the file wants it in memory too: else what is flushed is dropped from there
+   * @param kept stays in memory, to be read again; else it leaves that when it is flushed: the machine has other uses for it
    * @param done called when it is written
    * @throws ERR_DDI_NO_SPACE, ERR_DDI_IO, for this or an earlier one
    */

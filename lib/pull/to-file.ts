@@ -30,6 +30,10 @@ export class FileDestination implements Destination {
     this.#target = target
   }
 
+  get readsAgain(): boolean {
+    return this.#target.rootHash !== undefined
+  }
+
   async take(batches: AsyncIterable<Batch>, arrival: Arrival, memory: ReusedMemory): Promise<void> {
     const partial = arrival.partial!
     if (arrival.compression === 'none') {
@@ -47,7 +51,7 @@ export class FileDestination implements Destination {
     const writer = new SparseWriter(handle.fd, path, 0)
     try {
       for await (const batch of batches)
-        await writer.write(batch, true, () => {
+        await writer.write(batch, this.readsAgain, () => {
           for (const chunk of batch) memory.give(chunk)
         })
     } finally {

@@ -23,6 +23,7 @@ const btrfs = (...rest: string[]): Tool => ({ command: ['btrfs', ...rest], packa
 
 /** A folder that has another name until all of it is verified. */
 export class TreeDestination implements Destination {
+  readonly readsAgain = false
   readonly #target: TreeTarget
   #tree: string | undefined
   #former: string | undefined

@@ -60,6 +60,10 @@ export class VolumeDestination implements Destination {
     throw new DdiError('ERR_DDI_VOLUME_EXISTS', `${target.disk} has a volume ${taken.label} (${taken.uuid}) already`)
   }
 
+  get readsAgain(): boolean {
+    return this.#target.rootHash !== undefined
+  }
+
   /** The new volume, when it is there. */
   get made(): PartitionVolume | null {
     return this.#made
