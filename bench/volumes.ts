@@ -1,9 +1,9 @@
 // The library's own time for a disk whose 128 entries are all of chains.
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import { openFile } from '../lib/block/file.js'
+import { openFile } from '../lib/bytes/file.js'
+import { readDisk } from '../lib/disk/disk.js'
 import { dissect, openDisk, openImage, plan } from '../lib/index.js'
-import { readDisk } from '../lib/volume/disk.js'
 import { MiB, makeGptImage, typeUuids } from '../test/support/images.js'
 import { temporaryFolder } from '../test/support/run.js'
 import { median, report, time } from './compare.js'

@@ -1,9 +1,9 @@
 import { createRequire } from 'node:module'
 import { getSystemErrorName } from 'node:util'
-import type { DescriptorExtents } from '../lib/block/file.js'
+import type { DescriptorExtents } from '../lib/bytes/file.js'
 import { DdiError } from '../lib/errors.js'
 import type { GptScan, Gpt as GptTable } from '../lib/gpt/table.js'
-import { packageRoot } from '../lib/package-root.js'
+import { packageRoot } from './package-root.js'
 
 export type { GptTable }
 

@@ -176,8 +176,3 @@ export function systemError(error: unknown, what: string, codes: Readonly<Record
     ...(path !== undefined && { path }),
   })
 }
-
-/** @throws ERR_DDI_ABORTED where the signal says stop */
-export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new DdiError('ERR_DDI_ABORTED', 'stopped as asked', { cause: signal.reason })
-}

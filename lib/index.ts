@@ -4,10 +4,7 @@ export { type AttachOptions, attach } from './attach/attach.js'
 export { type DetachOptions, detach, detachAll } from './attach/detach.js'
 export { openDisk } from './attach/disk.js'
 export { type ListedAttachment, type ListedVolume, list } from './attach/list.js'
-export { addPartitionNodes, removePartitionNodes } from './attach/partitions.js'
 export { type OpenSuperOptions, openSuper } from './attach/super.js'
-export type { FileSource } from './block/file.js'
-export type { Extent, LinearExtent, Run, Source, ZeroExtent } from './block/source.js'
 export { type BootOrigin, besideOrigin, findBootOrigin } from './boot/origin.js'
 export { type PullRequest, parsePullExpression } from './boot/pull-expression.js'
 export { type BootPull, type BootPullOptions, pullAtBoot } from './boot/pulls.js'
@@ -15,6 +12,13 @@ export { type BuildOptions, type BuiltImage, type BuiltPartition, buildImage } f
 export { type Signer, sign } from './build/sign.js'
 export { type MakeSuperOptions, makeSuper, type SuperDefinition, type SuperPartition } from './build/super.js'
 export { type FormatFileOptions, type FormattedTree, formatFile } from './build/tree.js'
+export type { FileSource } from './bytes/file.js'
+export type { Extent, LinearExtent, Run, Source, ZeroExtent } from './bytes/source.js'
+export type { CreateOptions, Disk, UnnamedVolume } from './disk/disk.js'
+export { extensionTypeUuid, extensionUuid, type Orphan, type VolumeHead } from './disk/extension.js'
+export { nestedTypeUuid } from './disk/nested.js'
+export type { Super } from './disk/super.js'
+export type { Volume, VolumeFlags } from './disk/volume.js'
 export { DdiError, type ErrorCode, type ErrorKind, errorCodes } from './errors.js'
 export type { Designator } from './gpt/dps-types.js'
 export { trustedCertificates } from './image/certificates.js'
@@ -27,6 +31,18 @@ export {
   type Verity,
 } from './image/dissect.js'
 export { type Image, type ImageTable, type OpenOptions, openImage, type TableProblem } from './image/open.js'
+export {
+  attachmentName,
+  type BaseNode,
+  deviceName,
+  type LinearNode,
+  type Plan,
+  type PlanNode,
+  type PlannedVolume,
+  type PlanOptions,
+  plan,
+  type VerityNode,
+} from './image/plan.js'
 export {
   equivalentPolicies,
   formatImagePolicy,
@@ -42,29 +58,13 @@ export {
 export type { KnownRootHash, ProtectedDesignator } from './image/root-hash-sources.js'
 export type { RootHashSignature, SignatureMode } from './image/signatures.js'
 export { type VerifiedVolume, type VerifyOptions, verify } from './image/verify.js'
+export { addPartitionNodes, removePartitionNodes } from './kernel/partitions.js'
 export { type ImageFacts, type ImageUse, readFacts } from './mount/facts.js'
 export { type MountedImage, type MountedVolume, type MountOptions, mountImage } from './mount/mount.js'
 export { openRoot, type Root } from './mount/root.js'
 export { type TreeSource, withTree } from './mount/tree.js'
 export { unmountImage } from './mount/unmount.js'
-export {
-  attachmentName,
-  type BaseNode,
-  deviceName,
-  type LinearNode,
-  type Plan,
-  type PlanNode,
-  type PlannedVolume,
-  type PlanOptions,
-  plan,
-  type VerityNode,
-} from './plan/plan.js'
 export type { VerifyMode } from './pull/checksums.js'
 export { type Pulled, type PullOptions, type PullTarget, pull } from './pull/pull.js'
 export type { HashAlgorithm, Superblock } from './verity/superblock.js'
 export type { BadBlocks } from './verity/verify.js'
-export type { CreateOptions, Disk, UnnamedVolume } from './volume/disk.js'
-export { extensionTypeUuid, extensionUuid, type Orphan, type VolumeHead } from './volume/extension.js'
-export { nestedTypeUuid } from './volume/nested.js'
-export type { Super } from './volume/super.js'
-export type { Volume, VolumeFlags } from './volume/volume.js'

@@ -34,7 +34,7 @@ export async function runTool(
     })
     return stdout
   } catch (error) {
-    if (signal?.aborted) throw new DdiError('ERR_DDI_ABORTED', 'stopped as asked', { cause: signal.reason })
+    if (signal?.aborted) throw new DdiError('ERR_DDI_ABORTED', 'aborted', { cause: signal.reason })
     if (systemCode(error) === 'ENOENT')
       throw new DdiError('ERR_DDI_LIBRARY_MISSING', `${program} is not installed: install ${name}`, { cause: error })
     const { code, stdout, stderr } = error as { code?: unknown; stdout?: unknown; stderr?: unknown }

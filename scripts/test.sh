@@ -19,8 +19,8 @@ reporters() {
 }
 status=0
 
-mapfile -t kernel_tests < <(find dist/test/kernel -name '*.test.js' | sort)
-mapfile -t host_tests < <(find dist/test -name '*.test.js' -not -path 'dist/test/kernel/*' | sort)
+mapfile -t kernel_tests < <(find dist/test/kernel -maxdepth 1 -name '*.test.js' | sort)
+mapfile -t host_tests < <(find dist/test -name '*.test.js' -not -regex 'dist/test/kernel/[^/]*' | sort)
 
 test_kernel() {
   # shellcheck disable=SC2046

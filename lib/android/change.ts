@@ -1,7 +1,7 @@
 // Changes of logical partitions as pure functions from metadata to metadata; `commitSuper` writes what they return.
-import { type BaseExtent, totalLength } from '../block/extents.js'
-import { alignUp, allocate, gaps } from '../block/runs.js'
-import type { Run } from '../block/source.js'
+import { type BaseExtent, totalLength } from '../bytes/extents.js'
+import { alignUp, allocate, gaps } from '../bytes/runs.js'
+import type { Run } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { type Geometry, metadataEnd, sectorSize } from './geometry.js'
 import {

@@ -1,7 +1,7 @@
-export type { BaseExtent } from '../block/extents.js'
-export { type FileSource, openFile } from '../block/file.js'
-export { memorySource } from '../block/memory.js'
-export type { Run, Source, Target } from '../block/source.js'
+export type { BaseExtent } from '../bytes/extents.js'
+export { type FileSource, openFile } from '../bytes/file.js'
+export { memorySource } from '../bytes/memory.js'
+export type { Run, Source, Target } from '../bytes/source.js'
 export { DdiError, type ErrorCode, type ErrorKind } from '../errors.js'
 export {
   addPartition,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { type BaseExtent, totalLength } from '../block/extents.js'
-import { findOverlap } from '../block/runs.js'
+import { type BaseExtent, totalLength } from '../bytes/extents.js'
+import { findOverlap } from '../bytes/runs.js'
 import { DdiError, type ErrorCode } from '../errors.js'
 import { checksum, type Geometry, metadataEnd, sectorSize } from './geometry.js'
 

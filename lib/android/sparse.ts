@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
-import type { Run, Source, Target } from '../block/source.js'
-import { DdiError, throwIfAborted } from '../errors.js'
+import type { Run, Source, Target } from '../bytes/source.js'
+import { DdiError } from '../errors.js'
+import { throwIfAborted } from '../work.js'
 
 // AOSP's libsparse/sparse_format.h, version 1; all numbers are little-endian.
 const magic = 0xed26ff3a

@@ -1,4 +1,4 @@
-import type { Source, Target } from '../block/source.js'
+import type { Source, Target } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import {
   encodeGeometry,

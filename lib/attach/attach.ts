@@ -1,6 +1,6 @@
 import { type DissectOptions, dissect } from '../image/dissect.js'
 import { type OpenOptions, openImage } from '../image/open.js'
-import { type PlanOptions, plan } from '../plan/plan.js'
+import { type PlanOptions, plan } from '../image/plan.js'
 import { type ActivateOptions, type Attachment, activate } from './activate.js'
 
 export type AttachOptions = OpenOptions & DissectOptions & PlanOptions & ActivateOptions

@@ -1,13 +1,13 @@
 import { realpath, stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { deviceNumber } from '../block/file.js'
+import { deviceNumber } from '../bytes/file.js'
 import { DdiError } from '../errors.js'
-import { formatDevice, openDeviceMapper } from './device-mapper.js'
+import { formatDevice, openDeviceMapper } from '../kernel/device-mapper.js'
+import { clearLoop } from '../kernel/loop.js'
+import { mountPoints } from '../kernel/mounts.js'
+import { beginUdevTransaction } from '../kernel/udev.js'
 import { type FoundAttachment, findAttachments } from './list.js'
-import { clearLoop } from './loop.js'
-import { mountPoints } from './mounts.js'
 import { parseLoopReference } from './names.js'
-import { beginUdevTransaction } from './udev.js'
 
 export interface DetachOptions {
   /** Removes devices that are in use as soon as they no longer are. */

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { DmDevice } from '../../bindings/addon.js'
-import { type DeviceMapper, formatDevice, openDeviceMapper } from './device-mapper.js'
-import { isLoop, type ListedLoop, listLoops } from './loop.js'
+import { type DeviceMapper, formatDevice, openDeviceMapper } from '../kernel/device-mapper.js'
+import { isLoop, type ListedLoop, listLoops } from '../kernel/loop.js'
 import { type DeviceMark, parseDeviceUuid, parseLoopReference, uuidPrefix } from './names.js'
 
 export interface ListedVolume {

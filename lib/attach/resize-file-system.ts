@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises'
-import { deviceNumber } from '../block/file.js'
+import { deviceNumber } from '../bytes/file.js'
 import { DdiError } from '../errors.js'
+import { mountPoints } from '../kernel/mounts.js'
 import { runTool, type Tool } from '../tool.js'
-import { mountPoints } from './mounts.js'
 
 /** The tools that let a file system fill its device: what each needs, and the package that has it. */
 const tools: Readonly<Record<string, (device: string, mountPoint: string | undefined) => ResizeTool>> = {

@@ -1,6 +1,6 @@
 import { isSparse } from '../android/sparse.js'
+import { findSuper, type Super, superOn } from '../disk/super.js'
 import { DdiError } from '../errors.js'
-import { findSuper, type Super, superOn } from '../volume/super.js'
 import { openForChange } from './disk.js'
 
 export interface OpenSuperOptions {

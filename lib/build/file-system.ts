@@ -1,6 +1,6 @@
 import { lstat, lutimes, mkdir, opendir, readdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { dirname, join, posix, relative } from 'node:path'
-import { exists } from '../block/new-file.js'
+import { exists } from '../bytes/new-file.js'
 import { DdiError } from '../errors.js'
 import { runTool } from '../tool.js'
 import type { BuildFormat, PartitionDefinition } from './definitions.js'

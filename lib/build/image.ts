@@ -1,12 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { copy } from '../block/copy.js'
-import { extentSource, extentTarget, linear, totalLength } from '../block/extents.js'
-import { createFile, descriptorExtents, openFile } from '../block/file.js'
-import { refuseExisting, writeNewFile } from '../block/new-file.js'
-import { alignUp } from '../block/runs.js'
-import type { Run } from '../block/source.js'
+import { copy } from '../bytes/copy.js'
+import { extentSource, extentTarget, linear, totalLength } from '../bytes/extents.js'
+import { createFile, descriptorExtents, openFile } from '../bytes/file.js'
+import { refuseExisting, writeNewFile } from '../bytes/new-file.js'
+import { alignUp } from '../bytes/runs.js'
+import type { Run } from '../bytes/source.js'
+import { chainPartitions } from '../disk/extension.js'
 import { DdiError, systemCode, systemError } from '../errors.js'
 import { backupLength, encodeNewDisk, newGpt } from '../gpt/create.js'
 import { dpsTypes, partitionTypeName } from '../gpt/dps-types.js'
@@ -19,7 +20,6 @@ import { rootHashUuids } from '../verity/root-hash.js'
 import { encodeSignatureRecord } from '../verity/signature.js'
 import type { Superblock } from '../verity/superblock.js'
 import { layoutTree } from '../verity/tree.js'
-import { chainPartitions } from '../volume/extension.js'
 import { type PartitionDefinition, readDefinitions } from './definitions.js'
 import { fitsContents, makeFileSystem, shrinkFileSystem, stageTree, treeSize } from './file-system.js'
 import { derivedUuid, partitionUuid, veritySalt } from './identifiers.js'
@@ -121,7 +121,7 @@ export async function buildImage(folder: string, output: string, options: BuildO
     const split = options.split ? await writeSplit(output, drafts, partitions, options) : partitions
     return { path: output, size, uuid: derivedUuid(seed, 'disk-uuid'), seed, partitions: split }
   } catch (error) {
-    if (signal?.aborted) throw new DdiError('ERR_DDI_ABORTED', 'stopped as asked', { cause: error })
+    if (signal?.aborted) throw new DdiError('ERR_DDI_ABORTED', 'aborted', { cause: error })
     throw error
   } finally {
     await removeAll(work)

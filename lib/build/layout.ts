@@ -1,4 +1,4 @@
-import { alignUp } from '../block/runs.js'
+import { alignUp } from '../bytes/runs.js'
 import { DdiError } from '../errors.js'
 
 /** How much space one partition, or the padding behind it, wants. Bytes. */

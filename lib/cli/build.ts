@@ -1,5 +1,5 @@
-import { linear } from '../block/extents.js'
 import { buildImage } from '../build/image.js'
+import { linear } from '../bytes/extents.js'
 import { partitionTypeName } from '../gpt/dps-types.js'
 import { parseSize } from '../size.js'
 import { untilInterrupted } from './interrupt.js'

@@ -1,4 +1,4 @@
-import type { Extent } from '../block/source.js'
+import type { Extent } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import type { TreeSource } from '../mount/tree.js'
 

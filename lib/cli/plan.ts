@@ -1,6 +1,6 @@
 import { dissect } from '../image/dissect.js'
 import { openImage } from '../image/open.js'
-import { deviceName, type Plan, type PlanNode, plan } from '../plan/plan.js'
+import { deviceName, type Plan, type PlanNode, plan } from '../image/plan.js'
 import type { AttachVerbOptions } from './attach.js'
 import { dissectOptions } from './options.js'
 import { type Branch, drawTree, formatSize, print, printJson } from './output.js'

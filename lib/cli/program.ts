@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, Option } from 'commander'
-import { packageRoot } from '../package-root.js'
+import { packageRoot } from '../../bindings/package-root.js'
 import { exitStatus } from './exit.js'
 import { collect, parseSlot, withImageOptions, withJson } from './options.js'
 

@@ -1,5 +1,5 @@
-import { gaps } from '../block/runs.js'
-import type { Run } from '../block/source.js'
+import { gaps } from '../bytes/runs.js'
+import type { Run } from '../bytes/source.js'
 import type { Gpt } from './table.js'
 
 /** 1 MiB, where partitions start by default. */

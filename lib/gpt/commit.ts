@@ -1,4 +1,4 @@
-import type { Target } from '../block/source.js'
+import type { Target } from '../bytes/source.js'
 import { encodeCopy, fitToDisk } from './encode.js'
 import type { Copy, Gpt } from './table.js'
 

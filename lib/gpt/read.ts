@@ -1,4 +1,4 @@
-import type { Source } from '../block/source.js'
+import type { Source } from '../bytes/source.js'
 import { DdiError, errorCodes } from '../errors.js'
 import { scanGpt } from './scan.js'
 import type { Copy, Gpt, GptProblem } from './table.js'

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
-import { withEndsInMemory } from '../block/memory.js'
-import type { Source } from '../block/source.js'
+import { withEndsInMemory } from '../bytes/memory.js'
+import type { Source } from '../bytes/source.js'
 import { formatUuid, swapUuidEndianness } from '../uuid.js'
 import type { Copy, Gpt, GptProblem, GptScan, Partition } from './table.js'
 

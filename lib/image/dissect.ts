@@ -1,13 +1,14 @@
 import type { X509Certificate } from 'node:crypto'
 import { type FileSystem, probeBytes, probeFileSystem } from '../../bindings/blkid.js'
-import { extentSource } from '../block/extents.js'
-import { openFile } from '../block/file.js'
+import { extentSource } from '../bytes/extents.js'
+import { openFile } from '../bytes/file.js'
+import type { Volume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
 import { rootHashUuids } from '../verity/root-hash.js'
 import { readSuperblock, type Superblock } from '../verity/superblock.js'
 import { checkRootHash, checkTreeFits } from '../verity/tree.js'
-import type { Volume } from '../volume/volume.js'
+import { compareVersions } from '../version.js'
 import { machineArchitectures } from './architecture.js'
 import { trustedCertificates } from './certificates.js'
 import type { Image, TableProblem } from './open.js'
@@ -20,7 +21,6 @@ import {
   signatureOf,
   signedRootHash,
 } from './signatures.js'
-import { compareVersions } from './version.js'
 
 export interface DissectOptions {
   /** The trusted root hash of the root volume, in hexadecimal. Default: from beside the image. */

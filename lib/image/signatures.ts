@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { extentSource } from '../block/extents.js'
+import { extentSource } from '../bytes/extents.js'
+import type { Volume } from '../disk/volume.js'
 import { DdiError, systemCode, systemError } from '../errors.js'
 import {
   certificateFingerprint,
@@ -9,7 +10,6 @@ import {
   type SignatureRecord,
   verifyRootHashSignature,
 } from '../verity/signature.js'
-import type { Volume } from '../volume/volume.js'
 import type { Image } from './open.js'
 import { type KnownRootHash, type ProtectedDesignator, rootHashEndings, sideFiles } from './root-hash-sources.js'
 

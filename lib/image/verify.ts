@@ -1,4 +1,4 @@
-import { descriptorExtents, openFile } from '../block/file.js'
+import { descriptorExtents, openFile } from '../bytes/file.js'
 import { DdiError } from '../errors.js'
 import { type BadBlocks, verifyTree } from '../verity/verify.js'
 import { type Dissection, dissect } from './dissect.js'

@@ -1,5 +1,5 @@
 import { parseOsRelease } from '../image/os-release.js'
-import { attachmentName } from '../plan/plan.js'
+import { attachmentName } from '../image/plan.js'
 import { isMissing, type Root, readTextInRoot } from './root.js'
 
 /** What the files of an image say of it. */

@@ -1,8 +1,8 @@
 import { probeFileSystem } from '../../bindings/blkid.js'
 import { activateLuks } from '../../bindings/cryptsetup.js'
-import { openFile } from '../block/file.js'
-import type { PlannedVolume } from '../plan/plan.js'
-import { deviceName } from '../plan/plan.js'
+import { openFile } from '../bytes/file.js'
+import type { PlannedVolume } from '../image/plan.js'
+import { deviceName } from '../image/plan.js'
 
 /** What opens LUKS volumes: gives the passphrase, or the bytes of a key file, for each. */
 export type Unlock = (volume: PlannedVolume) => Promise<Uint8Array>

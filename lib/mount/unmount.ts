@@ -1,10 +1,10 @@
 import { realpath } from 'node:fs/promises'
 import { addon, unmountFlags } from '../../bindings/addon.js'
 import { detachNamed, isOf } from '../attach/detach.js'
-import { formatDevice } from '../attach/device-mapper.js'
 import { type FoundAttachment, findAttachments } from '../attach/list.js'
-import { listMounts, type Mount } from '../attach/mounts.js'
 import { DdiError, systemError } from '../errors.js'
+import { formatDevice } from '../kernel/device-mapper.js'
+import { listMounts, type Mount } from '../kernel/mounts.js'
 import { memoryRoot, mountMark } from './mount.js'
 
 /**

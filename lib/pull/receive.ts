@@ -1,5 +1,6 @@
 import { addon } from '../../bindings/addon.js'
-import { DdiError, throwIfAborted } from '../errors.js'
+import { DdiError } from '../errors.js'
+import { throwIfAborted } from '../work.js'
 import type { Address } from './address.js'
 import { type Batch, lengthOf } from './batches.js'
 import { expectedChecksum, type VerifyMode } from './checksums.js'

@@ -1,7 +1,7 @@
 import { fdatasync } from 'node:fs'
 import { promisify } from 'node:util'
 import { addon } from '../../bindings/addon.js'
-import { writeErrors } from '../block/file.js'
+import { writeErrors } from '../bytes/file.js'
 import { systemError } from '../errors.js'
 import { type Batch, lengthOf } from './batches.js'
 import { Lane } from './lane.js'

@@ -1,6 +1,6 @@
 import { type FileHandle, open, rm } from 'node:fs/promises'
-import { writeErrors } from '../block/file.js'
-import { giveName } from '../block/new-file.js'
+import { writeErrors } from '../bytes/file.js'
+import { giveName } from '../bytes/new-file.js'
 import { systemError } from '../errors.js'
 import { openImage } from '../image/open.js'
 import { requireRootHash } from '../image/verify.js'

@@ -1,6 +1,6 @@
 import { mkdir, rename, rm, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { exists, flushFolder, refuseExisting } from '../block/new-file.js'
+import { exists, flushFolder, refuseExisting } from '../bytes/new-file.js'
 import { DdiError, systemError } from '../errors.js'
 import { runTool, type Tool } from '../tool.js'
 import { type Batch, lengthOf } from './batches.js'

@@ -1,4 +1,4 @@
-import type { Source } from '../block/source.js'
+import type { Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { formatUuid, parseUuid } from '../uuid.js'
 

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { throwIfAborted } from '../errors.js'
+import { throwIfAborted } from '../work.js'
 
 /** How much of a volume one task reads. */
 const bytesPerTask = 16 * 1024 * 1024

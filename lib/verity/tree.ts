@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Source } from '../block/source.js'
+import type { Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { digestLengths, type Superblock, superblockLength } from './superblock.js'
 

@@ -1,5 +1,5 @@
 import { addon } from '../../bindings/addon.js'
-import type { DescriptorExtents } from '../block/file.js'
+import type { DescriptorExtents } from '../bytes/file.js'
 import { type DdiError, systemError } from '../errors.js'
 import type { Superblock } from './superblock.js'
 import { type BlockRun, inRuns } from './tasks.js'

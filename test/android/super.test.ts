@@ -15,9 +15,9 @@ import {
   removePartition,
   resizePartition,
 } from '../../lib/android/index.js'
-import { totalLength } from '../../lib/block/extents.js'
+import { totalLength } from '../../lib/bytes/extents.js'
+import { type Super, superOn } from '../../lib/disk/super.js'
 import { DdiError, makeSuper, openImage, openSuper } from '../../lib/index.js'
-import { type Super, superOn } from '../../lib/volume/super.js'
 import { emptyFile, MiB, makeFileSystem, makeGptImage, typeUuids } from '../support/images.js'
 import { cutEverywhere, recordingTarget } from '../support/power-cut.js'
 import { cli, run, temporaryFolder } from '../support/run.js'

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { closeSync, mkdirSync, openSync, readFileSync, readSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, test } from 'node:test'
-import { attachLoop, configureInSteps } from '../../lib/attach/loop.js'
 import { activate, attach, detach, dissect, type ErrorCode, list, openImage, plan } from '../../lib/index.js'
+import { attachLoop, configureInSteps } from '../../lib/kernel/loop.js'
 import {
   copyOf,
   emptyFile,

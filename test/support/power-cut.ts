@@ -1,7 +1,7 @@
 // A disk whose power is cut at every write, to see what is left.
 import assert from 'node:assert/strict'
-import { memorySource } from '../../lib/block/memory.js'
-import type { Target } from '../../lib/block/source.js'
+import { memorySource } from '../../lib/bytes/memory.js'
+import type { Target } from '../../lib/bytes/source.js'
 
 export interface RecordedWrite {
   readonly offset: number

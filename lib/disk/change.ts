@@ -1,7 +1,7 @@
 // Changes of volumes as pure functions from table to table; lib/volume/disk.ts commits what they return.
-import { linear, sliceExtents, totalLength } from '../block/extents.js'
-import { allocate, mergeRuns } from '../block/runs.js'
-import type { Run } from '../block/source.js'
+import { linear, sliceExtents, totalLength } from '../bytes/extents.js'
+import { allocate, mergeRuns } from '../bytes/runs.js'
+import type { Run } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { freeRuns, segmentUnit } from '../gpt/allocate.js'
 import type { Gpt, Partition } from '../gpt/table.js'

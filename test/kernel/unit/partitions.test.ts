@@ -3,10 +3,10 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { attachLoop } from '../../lib/attach/loop.js'
-import { addPartitionNodes, removePartitionNodes } from '../../lib/index.js'
-import { emptyFile, MiB, makeGptImage, typeUuids } from '../support/images.js'
-import { run, temporaryFolder } from '../support/run.js'
+import { addPartitionNodes, removePartitionNodes } from '../../../lib/index.js'
+import { attachLoop } from '../../../lib/kernel/loop.js'
+import { emptyFile, MiB, makeGptImage, typeUuids } from '../../support/images.js'
+import { run, temporaryFolder } from '../../support/run.js'
 
 test('partition nodes appear by BLKPG, where the table says', async () => {
   using folder = temporaryFolder()

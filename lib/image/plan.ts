@@ -1,13 +1,13 @@
 import { basename } from 'node:path'
 import type { FileSystem } from '../../bindings/blkid.js'
-import { type BaseExtent, splitByBase } from '../block/extents.js'
+import { type BaseExtent, splitByBase } from '../bytes/extents.js'
+import { findByName } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
-import type { DissectedVolume, Dissection, HashTree, Verity } from '../image/dissect.js'
-import { requireBases } from '../image/open.js'
-import type { SignatureMode } from '../image/signatures.js'
 import { layoutTree } from '../verity/tree.js'
-import { findByName } from '../volume/volume.js'
+import type { DissectedVolume, Dissection, HashTree, Verity } from './dissect.js'
+import { requireBases } from './open.js'
+import type { SignatureMode } from './signatures.js'
 
 export interface PlanOptions {
   /** Of the attachment; device names carry it. Default: from the image’s file name. See {@link attachmentName}. */

@@ -1,11 +1,11 @@
 import { withSlotSuffixes } from '../android/metadata.js'
 import { isSuper, readSuper } from '../android/super.js'
-import { composeExtents, extentSource } from '../block/extents.js'
-import type { Source } from '../block/source.js'
+import { composeExtents, extentSource } from '../bytes/extents.js'
+import type { Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { readGpt } from '../gpt/read.js'
-import { logicalVolumes } from './android.js'
 import { tableVolumes } from './extension.js'
+import { logicalVolumes } from './logical.js'
 import type { Volume } from './volume.js'
 
 /** The partition type of a partition that holds a GPT of its own (docs/nested-tables.md). */

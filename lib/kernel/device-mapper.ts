@@ -1,7 +1,7 @@
 import { type FileHandle, mkdir, open, rm, stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { addon, type DmDevice, type DmDeviceNumber, type DmTarget } from '../../bindings/addon.js'
-import { deviceNumber } from '../block/file.js'
+import { deviceNumber } from '../bytes/file.js'
 import { DdiError, systemCode, systemError } from '../errors.js'
 import type { UdevTransaction } from './udev.js'
 

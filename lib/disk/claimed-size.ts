@@ -1,4 +1,4 @@
-import type { Source } from '../block/source.js'
+import type { Source } from '../bytes/source.js'
 import { readSuperblock } from '../verity/superblock.js'
 import { layoutTree } from '../verity/tree.js'
 

@@ -1,4 +1,4 @@
-import type { Extent, LinearExtent } from '../block/source.js'
+import type { Extent, LinearExtent } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
 

@@ -1,6 +1,6 @@
 import type { LogicalPartition, Metadata } from '../android/metadata.js'
-import { type BaseExtent, totalLength } from '../block/extents.js'
-import type { Extent } from '../block/source.js'
+import { type BaseExtent, totalLength } from '../bytes/extents.js'
+import type { Extent } from '../bytes/source.js'
 import type { Volume } from './volume.js'
 
 /**

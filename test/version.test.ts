@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { compareVersions } from '../../lib/image/version.js'
-import { attempt } from '../support/run.js'
+import { compareVersions } from '../lib/version.js'
+import { attempt } from './support/run.js'
 
 /** systemd-analyze says by its exit status: 0 equal, 11 left newer, 12 right newer. */
 function bySystemd(a: string, b: string): number {

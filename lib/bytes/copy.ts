@@ -1,4 +1,4 @@
-import { throwIfAborted } from '../errors.js'
+import { throwIfAborted } from '../work.js'
 import type { Source, Target } from './source.js'
 
 const step = 4 * 1024 * 1024

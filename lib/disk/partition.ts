@@ -1,4 +1,4 @@
-import { linear } from '../block/extents.js'
+import { linear } from '../bytes/extents.js'
 import { dpsTypes } from '../gpt/dps-types.js'
 import { type Partition, partitionAttributes } from '../gpt/table.js'
 import type { PartitionVolume } from './volume.js'

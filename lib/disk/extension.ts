@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
-import { linear, totalLength } from '../block/extents.js'
-import type { Run } from '../block/source.js'
+import { linear, totalLength } from '../bytes/extents.js'
+import type { Run } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { type Gpt, type Partition, partitionAttributes } from '../gpt/table.js'
 import { formatUuid, parseUuid } from '../uuid.js'

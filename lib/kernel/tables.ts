@@ -1,6 +1,6 @@
 import type { DmTarget } from '../../bindings/addon.js'
-import type { BaseExtent } from '../block/extents.js'
-import type { Run } from '../block/source.js'
+import type { BaseExtent } from '../bytes/extents.js'
+import type { Run } from '../bytes/source.js'
 
 const sector = 512
 

@@ -8,13 +8,13 @@ import {
 } from '../android/change.js'
 import type { LogicalPartition, Metadata } from '../android/metadata.js'
 import { commitSuper, isSuper, readSuper, type SuperSlot } from '../android/super.js'
-import { copy } from '../block/copy.js'
-import { composeExtents, extentSource, extentTarget, linear, totalLength } from '../block/extents.js'
-import type { Extent, LinearExtent, Run, Source, Target } from '../block/source.js'
+import { copy } from '../bytes/copy.js'
+import { composeExtents, extentSource, extentTarget, linear, totalLength } from '../bytes/extents.js'
+import type { Extent, LinearExtent, Run, Source, Target } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
-import { joinBases } from './android.js'
 import { claimedSize } from './claimed-size.js'
 import { type DiskUsers, readDisk } from './disk.js'
+import { joinBases } from './logical.js'
 import { findByName, type PartitionVolume } from './volume.js'
 
 /**

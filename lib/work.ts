@@ -1,0 +1,29 @@
+import { DdiError } from './errors.js'
+
+/** How far a long call has come. */
+export interface Progress {
+  /** In bytes. */
+  readonly done: number
+  /** In bytes; null while the end is not known. */
+  readonly total: number | null
+  /** Which part of the work this is about, where it has parts: a designator, a file name. */
+  readonly part?: string
+}
+
+/** Options of every call that can take long. */
+export interface Work {
+  /** Aborts the call, which then throws ERR_DDI_ABORTED; whatever it made is undone. */
+  readonly signal?: AbortSignal
+  /** Called as the work proceeds, often: it must be quick. */
+  readonly onProgress?: (progress: Progress) => void
+}
+
+/** @throws ERR_DDI_ABORTED if the signal is aborted */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw aborted(signal)
+}
+
+/** The error of an aborted call. */
+export function aborted(signal: AbortSignal): DdiError {
+  return new DdiError('ERR_DDI_ABORTED', 'aborted', { cause: signal.reason })
+}
