@@ -2,9 +2,10 @@ import { findBootOrigin } from '../boot/origin.js'
 import { type BootPull, pullAtBoot } from '../boot/pulls.js'
 import { DdiError } from '../errors.js'
 import type { PullOptions } from '../pull/pull.js'
+import { printable } from '../text.js'
 import { statusOf } from './exit.js'
 import type { JsonOption } from './options.js'
-import { note, print, printable, printJson } from './output.js'
+import { note, print, printJson } from './output.js'
 
 export async function runBootOrigin({ json }: JsonOption): Promise<void> {
   const origin = await findBootOrigin()

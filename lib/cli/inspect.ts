@@ -1,8 +1,9 @@
 import { type DissectedVolume, type Dissection, dissect } from '../image/dissect.js'
 import { openImage } from '../image/open.js'
 import type { ImageFacts } from '../mount/facts.js'
+import { printable } from '../text.js'
 import { dissectOptions, type ImageOptions } from './options.js'
-import { describeExtents, formatSize, note, noteSource, print, printable, printJson, printTable } from './output.js'
+import { describeExtents, formatSize, note, noteSource, print, printJson, printTable } from './output.js'
 
 export interface InspectVerbOptions extends ImageOptions {
   readonly contents?: boolean

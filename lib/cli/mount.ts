@@ -13,10 +13,11 @@ import { copyFrom, copyTo, digestFile, type TreeEntry, walk } from '../mount/fil
 import { type MountedImage, type MountOptions, mountImage } from '../mount/mount.js'
 import { withTree } from '../mount/tree.js'
 import { unmountImage } from '../mount/unmount.js'
+import { printable } from '../text.js'
 import { readGiven } from './given-file.js'
 import { untilInterrupted } from './interrupt.js'
 import { dissectOptions, type ImageOptions, type JsonOption } from './options.js'
-import { note, noteSource, print, printable, printJson, printTable } from './output.js'
+import { note, noteSource, print, printJson, printTable } from './output.js'
 
 export interface MountVerbOptions extends ImageOptions {
   readonly readWrite?: boolean

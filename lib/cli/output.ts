@@ -1,6 +1,7 @@
 import type { Extent } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import type { TreeSource } from '../mount/tree.js'
+import { printable } from '../text.js'
 
 export type JsonMode = 'pretty' | 'short' | 'off'
 
@@ -26,13 +27,6 @@ export function noteSource(source: TreeSource): void {
 /** The extents of a volume as JSON has them: `start` in bytes from the beginning of the disk, null where nothing stores its zeroes. */
 export function describeExtents(extents: readonly Extent[]) {
   return extents.map((extent) => ({ start: extent.kind === 'zero' ? null : extent.start, length: extent.length }))
-}
-
-/** Text of an image, safe for a terminal: control and direction characters are spelled out. */
-export function printable(text: string): string {
-  return text
-    .toWellFormed()
-    .replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`)
 }
 
 /** 1536 is `1.5K`: as lsblk writes sizes, in powers of 1024. */

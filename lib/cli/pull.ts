@@ -14,10 +14,11 @@ import { type ImageClass, type ImageKind, imageKind, imageName, imagePath } from
 import { credentialsIn } from '../pull/netrc.js'
 import { type Pulled, type PullOptions, type PullTarget, pull } from '../pull/pull.js'
 import { parseSize } from '../size.js'
+import { printable } from '../text.js'
 import { readGiven } from './given-file.js'
 import { untilInterrupted } from './interrupt.js'
 import type { JsonOption } from './options.js'
-import { formatSize, print, printable, printJson, segmentCount } from './output.js'
+import { formatSize, print, printJson, segmentCount } from './output.js'
 import { pullProgress } from './progress.js'
 import { checkedLabel, typeUuidOf } from './volume-head.js'
 

@@ -7,18 +7,10 @@ import { type Disk, readDisk } from '../disk/disk.js'
 import type { Volume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import { parseSize } from '../size.js'
+import { printable } from '../text.js'
 import { untilInterrupted } from './interrupt.js'
 import { checkedUuid, type JsonOption } from './options.js'
-import {
-  describeExtents,
-  formatSize,
-  print,
-  printable,
-  printJson,
-  printLayout,
-  printTable,
-  segmentCount,
-} from './output.js'
+import { describeExtents, formatSize, print, printJson, printLayout, printTable, segmentCount } from './output.js'
 import { checkedLabel, typeUuidOf } from './volume-head.js'
 
 export interface CreateVerbOptions extends JsonOption {
