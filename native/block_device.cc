@@ -43,19 +43,20 @@ Napi::Value GetGeometry(const Napi::CallbackInfo& info) {
 }
 
 Napi::Promise Partition(const Napi::CallbackInfo& info, int operation, const char* name, double start, double length) {
-  return Task<Nothing>::Run(info.Env(), [fd = Int(info, 0), device = Text(info, 1), number = Int(info, 2), operation, name,
-                                         start, length]() -> Outcome<Nothing> {
-    blkpg_partition partition{};
-    partition.pno = number;
-    partition.start = static_cast<long long>(start);
-    partition.length = static_cast<long long>(length);
-    blkpg_ioctl_arg argument{};
-    argument.op = operation;
-    argument.datalen = sizeof partition;
-    argument.data = &partition;
-    if (ioctl(fd, BLKPG, &argument) < 0) return KernelError{errno, name, device};
-    return Nothing{};
-  });
+  return Task<Nothing>::Run(info.Env(),
+                            [fd = Int(info, 0), device = Text(info, 1), number = Int(info, 2), operation, name, start,
+                             length]() -> Outcome<Nothing> {
+                              blkpg_partition partition{};
+                              partition.pno = number;
+                              partition.start = static_cast<long long>(start);
+                              partition.length = static_cast<long long>(length);
+                              blkpg_ioctl_arg argument{};
+                              argument.op = operation;
+                              argument.datalen = sizeof partition;
+                              argument.data = &partition;
+                              if (ioctl(fd, BLKPG, &argument) < 0) return KernelError{errno, name, device};
+                              return Nothing{};
+                            });
 }
 
 // BLKPG_ADD_PARTITION(fd, device, number, start in bytes, length in bytes)
@@ -70,11 +71,12 @@ Napi::Value DeletePartition(const Napi::CallbackInfo& info) {
 
 // mknod(path, major, minor): a block device node, mode 0600
 Napi::Value MakeNode(const Napi::CallbackInfo& info) {
-  return Task<Nothing>::Run(
-      info.Env(), [path = Text(info, 0), major = Int(info, 1), minor = Int(info, 2)]() -> Outcome<Nothing> {
-        if (mknod(path.c_str(), S_IFBLK | 0600, makedev(major, minor)) < 0) return KernelError{errno, "mknod", path};
-        return Nothing{};
-      });
+  return Task<Nothing>::Run(info.Env(),
+                            [path = Text(info, 0), major = Int(info, 1), minor = Int(info, 2)]() -> Outcome<Nothing> {
+                              if (mknod(path.c_str(), S_IFBLK | 0600, makedev(major, minor)) < 0)
+                                return KernelError{errno, "mknod", path};
+                              return Nothing{};
+                            });
 }
 
 // BLKPG_RESIZE_PARTITION(fd, device, number, start in bytes, length in bytes)
@@ -82,7 +84,8 @@ Napi::Value ResizePartition(const Napi::CallbackInfo& info) {
   return Partition(info, BLKPG_RESIZE_PARTITION, "BLKPG_RESIZE_PARTITION", Number(info, 3), Number(info, 4));
 }
 
-// flock(fd, LOCK_EX | LOCK_NB): as udev's rules ask of who writes to a block device (https://systemd.io/BLOCK_DEVICE_LOCKING)
+// flock(fd, LOCK_EX | LOCK_NB): as udev's rules ask of who writes to a block device
+// (https://systemd.io/BLOCK_DEVICE_LOCKING)
 Napi::Value Lock(const Napi::CallbackInfo& info) {
   return Task<Nothing>::Run(info.Env(), [fd = Int(info, 0), path = Text(info, 1)]() -> Outcome<Nothing> {
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) return KernelError{errno, "flock", path};
@@ -92,12 +95,14 @@ Napi::Value Lock(const Napi::CallbackInfo& info) {
 
 // fallocate(fd, FALLOC_FL_INSERT_RANGE, offset, length): moves what is behind `offset`, without copying it
 Napi::Value InsertRange(const Napi::CallbackInfo& info) {
-  return Task<Nothing>::Run(info.Env(), [fd = Int(info, 0), path = Text(info, 1), offset = Number(info, 2),
-                                         length = Number(info, 3)]() -> Outcome<Nothing> {
-    if (fallocate(fd, FALLOC_FL_INSERT_RANGE, static_cast<off_t>(offset), static_cast<off_t>(length)) < 0)
-      return KernelError{errno, "fallocate", path};
-    return Nothing{};
-  });
+  return Task<Nothing>::Run(
+      info.Env(),
+      [fd = Int(info, 0), path = Text(info, 1), offset = Number(info, 2),
+       length = Number(info, 3)]() -> Outcome<Nothing> {
+        if (fallocate(fd, FALLOC_FL_INSERT_RANGE, static_cast<off_t>(offset), static_cast<off_t>(length)) < 0)
+          return KernelError{errno, "fallocate", path};
+        return Nothing{};
+      });
 }
 
 }  // namespace

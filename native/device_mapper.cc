@@ -223,7 +223,9 @@ Request Named(const Napi::CallbackInfo& info, unsigned long command, const char*
 }
 
 // (control fd) -> "4.47.0"
-Napi::Value Version(const Napi::CallbackInfo& info) { return Run(info, Named(info, DM_VERSION, "DM_VERSION"), Interface); }
+Napi::Value Version(const Napi::CallbackInfo& info) {
+  return Run(info, Named(info, DM_VERSION, "DM_VERSION"), Interface);
+}
 
 // (control fd) -> {linear: "1.4.0", …}
 Napi::Value TargetVersions(const Napi::CallbackInfo& info) {

@@ -13,7 +13,8 @@
 namespace ddi {
 namespace {
 
-Outcome<Nothing> Call(int fd, unsigned long request, unsigned long argument, const char* name, const std::string& device) {
+Outcome<Nothing> Call(int fd, unsigned long request, unsigned long argument, const char* name,
+                      const std::string& device) {
   if (ioctl(fd, request, argument) < 0) return KernelError{errno, name, device};
   return Nothing{};
 }

@@ -16,14 +16,15 @@ namespace {
 
 // (source, target, type, flags, data)
 Napi::Value Mount(const Napi::CallbackInfo& info) {
-  return Task<Nothing>::Run(info.Env(), [source = Text(info, 0), target = Text(info, 1), type = Text(info, 2),
-                                         flags = static_cast<unsigned long>(Number(info, 3)),
-                                         data = Text(info, 4)]() -> Outcome<Nothing> {
-    if (::mount(source.c_str(), target.c_str(), type.empty() ? nullptr : type.c_str(), flags,
-                data.empty() ? nullptr : data.c_str()) < 0)
-      return KernelError{errno, "mount", target};
-    return Nothing{};
-  });
+  return Task<Nothing>::Run(
+      info.Env(),
+      [source = Text(info, 0), target = Text(info, 1), type = Text(info, 2),
+       flags = static_cast<unsigned long>(Number(info, 3)), data = Text(info, 4)]() -> Outcome<Nothing> {
+        if (::mount(source.c_str(), target.c_str(), type.empty() ? nullptr : type.c_str(), flags,
+                    data.empty() ? nullptr : data.c_str()) < 0)
+          return KernelError{errno, "mount", target};
+        return Nothing{};
+      });
 }
 
 // (target, flags)
@@ -36,16 +37,17 @@ Napi::Value Unmount(const Napi::CallbackInfo& info) {
 
 // (root fd, path, flags, mode) -> fd; symbolic links and `..` lead nowhere but within the root
 Napi::Value OpenInRoot(const Napi::CallbackInfo& info) {
-  return Task<double>::Run(info.Env(), [root = Int(info, 0), path = Text(info, 1), flags = Int(info, 2),
-                                        mode = Int(info, 3)]() -> Outcome<double> {
-    open_how how{};
-    how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
-    how.mode = static_cast<uint64_t>(mode);
-    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-    long fd = syscall(SYS_openat2, root, path.c_str(), &how, sizeof how);
-    if (fd < 0) return KernelError{errno, "openat2", path};
-    return static_cast<double>(fd);
-  });
+  return Task<double>::Run(
+      info.Env(),
+      [root = Int(info, 0), path = Text(info, 1), flags = Int(info, 2), mode = Int(info, 3)]() -> Outcome<double> {
+        open_how how{};
+        how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
+        how.mode = static_cast<uint64_t>(mode);
+        how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+        long fd = syscall(SYS_openat2, root, path.c_str(), &how, sizeof how);
+        if (fd < 0) return KernelError{errno, "openat2", path};
+        return static_cast<double>(fd);
+      });
 }
 
 // (target, user namespace fd): covers a mount with a clone of it whose owners are mapped

@@ -361,19 +361,20 @@ Napi::Value ToJs(Napi::Env env, const Scan& scan) {
 
 // (fd, path, size) -> Scan
 Napi::Value ScanDescriptor(const Napi::CallbackInfo& info) {
-  return Task<Scan>::Run(info.Env(), [fd = Int(info, 0), path = Text(info, 1),
-                                      size = static_cast<uint64_t>(Number(info, 2))]() -> Outcome<Scan> {
-    Source source{size, [&](uint64_t offset, uint8_t* to, size_t length) -> std::optional<KernelError> {
-                    while (length > 0) {
-                      ssize_t got = pread(fd, to, length, static_cast<off_t>(offset));
-                      if (got < 0 && errno == EINTR) continue;
-                      if (got <= 0) return KernelError{got < 0 ? errno : ENODATA, "pread", path};
-                      to += got, offset += got, length -= got;
-                    }
-                    return std::nullopt;
-                  }};
-    return Reader(source).Read();
-  });
+  return Task<Scan>::Run(
+      info.Env(),
+      [fd = Int(info, 0), path = Text(info, 1), size = static_cast<uint64_t>(Number(info, 2))]() -> Outcome<Scan> {
+        Source source{size, [&](uint64_t offset, uint8_t* to, size_t length) -> std::optional<KernelError> {
+                        while (length > 0) {
+                          ssize_t got = pread(fd, to, length, static_cast<off_t>(offset));
+                          if (got < 0 && errno == EINTR) continue;
+                          if (got <= 0) return KernelError{got < 0 ? errno : ENODATA, "pread", path};
+                          to += got, offset += got, length -= got;
+                        }
+                        return std::nullopt;
+                      }};
+        return Reader(source).Read();
+      });
 }
 
 // (bytes) -> Scan, at once: the bytes are in memory and the table is small

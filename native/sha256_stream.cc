@@ -56,12 +56,10 @@ Napi::Value Begin(const Napi::CallbackInfo& info) {
 
 // (state, chunks): one call at a time for a state
 Napi::Value Update(const Napi::CallbackInfo& info) {
-  return Task<Nothing>::Run(info.Env(),
-                            [state = Pinned(info[0]), chunks = PinAll(info[1])]() -> Outcome<Nothing> {
-                              for (const Pinned& chunk : chunks)
-                                reinterpret_cast<State*>(state.data)->Update(chunk.data, chunk.size);
-                              return Nothing{};
-                            });
+  return Task<Nothing>::Run(info.Env(), [state = Pinned(info[0]), chunks = PinAll(info[1])]() -> Outcome<Nothing> {
+    for (const Pinned& chunk : chunks) reinterpret_cast<State*>(state.data)->Update(chunk.data, chunk.size);
+    return Nothing{};
+  });
 }
 
 // (state) -> 32 bytes

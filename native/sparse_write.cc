@@ -106,14 +106,13 @@ Napi::Value Write(const Napi::CallbackInfo& info) {
 
 // (fd, path, position, length)
 Napi::Value Drop(const Napi::CallbackInfo& info) {
-  return Task<Nothing>::Run(
-      info.Env(),
-      [fd = Int(info, 0), path = Text(info, 1), position = static_cast<off_t>(Number(info, 2)),
-       length = static_cast<off_t>(Number(info, 3))]() -> Outcome<Nothing> {
-        if (int error = posix_fadvise(fd, position, length, POSIX_FADV_DONTNEED); error != 0)
-          return KernelError{error, "posix_fadvise", path};
-        return Nothing{};
-      });
+  return Task<Nothing>::Run(info.Env(),
+                            [fd = Int(info, 0), path = Text(info, 1), position = static_cast<off_t>(Number(info, 2)),
+                             length = static_cast<off_t>(Number(info, 3))]() -> Outcome<Nothing> {
+                              if (int error = posix_fadvise(fd, position, length, POSIX_FADV_DONTNEED); error != 0)
+                                return KernelError{error, "posix_fadvise", path};
+                              return Nothing{};
+                            });
 }
 
 }  // namespace

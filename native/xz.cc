@@ -116,17 +116,17 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
 
 // (decoder, output, input, last?) -> [lzma_ret, bytes written, bytes read]; one call at a time for a decoder
 Napi::Value Decode(const Napi::CallbackInfo& info) {
-  return Task<Progress>::Run(info.Env(), [decoder = *info[0].As<Napi::External<SharedDecoder>>().Data(),
-                                          output = Pinned(info[1]), input = Pinned(info[2]),
-                                          last = Flag(info, 3)]() -> Outcome<Progress> {
-    Stream& stream = decoder->stream;
-    stream.next_in = input.data;
-    stream.avail_in = input.size;
-    stream.next_out = output.data;
-    stream.avail_out = output.size;
-    const int result = decoder->library->code(&stream, last ? kFinish : kRun);
-    return Progress{result, output.size - stream.avail_out, input.size - stream.avail_in};
-  });
+  return Task<Progress>::Run(info.Env(),
+                             [decoder = *info[0].As<Napi::External<SharedDecoder>>().Data(), output = Pinned(info[1]),
+                              input = Pinned(info[2]), last = Flag(info, 3)]() -> Outcome<Progress> {
+                               Stream& stream = decoder->stream;
+                               stream.next_in = input.data;
+                               stream.avail_in = input.size;
+                               stream.next_out = output.data;
+                               stream.avail_out = output.size;
+                               const int result = decoder->library->code(&stream, last ? kFinish : kRun);
+                               return Progress{result, output.size - stream.avail_out, input.size - stream.avail_in};
+                             });
 }
 
 }  // namespace
