@@ -23,7 +23,7 @@
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS", "_FILE_OFFSET_BITS=64"],
-      "cflags_cc": ["-std=c++20", "-O2", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror", "-fvisibility=hidden", "-fno-exceptions"],
+      "cflags_cc": ["-std=c++20", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", "-fvisibility=hidden", "-fno-exceptions"],
       "conditions": [["target_arch == 'arm64'", {"cflags_cc": ["-march=armv8-a+crypto"]}]],
       "ldflags": ["-static-libstdc++", "-static-libgcc", "-Wl,-z,relro,-z,now"]
     }
