@@ -1,11 +1,11 @@
 import { addon } from '../../bindings/addon.js'
+import { BoundedQueue } from '../bounded-queue.js'
 import { DdiError } from '../errors.js'
 import { throwIfAborted } from '../work.js'
 import type { Address } from './address.js'
 import { type Batch, lengthOf } from './batches.js'
 import { expectedChecksum, type VerifyMode } from './checksums.js'
 import { type Compression, decompress, detectCompression, magicLength, ReusedMemory } from './decompress.js'
-import { Lane } from './lane.js'
 import { openPartial, type PartialDownload } from './partial.js'
 import { openTransport, type TransportOptions } from './remote.js'
 
@@ -78,9 +78,9 @@ export async function receive(
   let downloaded = 0
   let compression: Compression = 'none'
   const hash = addon().sha256Begin()
-  const hashing = new Lane(4)
+  await using hashing = new BoundedQueue(4)
   const hashed = async (batch: Batch) => {
-    await hashing.run(() => addon().sha256Update(hash, batch))
+    await hashing.addStep(() => addon().sha256Update(hash, batch))
     return batch
   }
   const batches = async function* () {

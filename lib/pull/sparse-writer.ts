@@ -1,10 +1,10 @@
 import { fdatasync } from 'node:fs'
 import { promisify } from 'node:util'
 import { addon } from '../../bindings/addon.js'
+import { BoundedQueue } from '../bounded-queue.js'
 import { writeErrors } from '../bytes/file.js'
 import { systemError } from '../errors.js'
 import { type Batch, lengthOf } from './batches.js'
-import { Lane } from './lane.js'
 
 const flush = promisify(fdatasync)
 
@@ -15,8 +15,8 @@ const flushSize = 32 * 1024 * 1024
 export class SparseWriter {
   readonly #fd: number
   readonly #path: string
-  readonly #writing = new Lane(4)
-  readonly #flushing = new Lane(1)
+  readonly #writing = new BoundedQueue(4)
+  readonly #flushing = new BoundedQueue(1)
   #position: number
   #flushed: number
 
@@ -38,14 +38,14 @@ export class SparseWriter {
     const position = this.#position
     const length = lengthOf(batch)
     this.#position += length
-    await this.#writing.run(async () => {
+    await this.#writing.addStep(async () => {
       await this.#told(addon().writeSparse(this.#fd, this.#path, batch, position))
       done?.()
       const start = this.#flushed
       const due = position + length - start
       if (due < flushSize) return
       this.#flushed += due
-      await this.#flushing.run(async () => {
+      await this.#flushing.addStep(async () => {
         await this.#told(flush(this.#fd))
         if (!kept) await this.#told(addon().dropCached(this.#fd, this.#path, start, due))
       })

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { openDisk } from '../attach/disk.js'
+import { BoundedQueue } from '../bounded-queue.js'
 import { openFile } from '../bytes/file.js'
 import type { Disk, UnnamedVolume } from '../disk/disk.js'
 import type { VolumeHead } from '../disk/extension.js'
@@ -9,7 +10,6 @@ import { DdiError } from '../errors.js'
 import type { Image } from '../image/open.js'
 import { requireRootHash } from '../image/verify.js'
 import { type Batch, lengthOf } from './batches.js'
-import { Lane } from './lane.js'
 import type { Arrival, Destination } from './receive.js'
 
 export interface VolumeTarget {
@@ -73,28 +73,25 @@ export class VolumeDestination implements Destination {
     if (size === 0) throw empty()
     const space = this.#disk.unnamed(size)
     this.#space = space
-    const writing = new Lane(4)
-    try {
-      for await (const batch of batches) {
-        const start = this.#size
-        this.#size += lengthOf(batch)
-        if (this.#size > space.size)
-          throw new DdiError(
-            'ERR_DDI_NO_SPACE',
-            `${this.#target.disk} has ${space.size} bytes free, and the image has more`,
-          )
-        await writing.run(async () => {
-          let at = start
-          for (const chunk of batch) {
-            await space.write(at, chunk)
-            at += chunk.length
-          }
-        })
-      }
-    } finally {
-      // Whatever went wrong, the disk is not closed under a write.
-      await writing.end()
+    // Whatever goes wrong, the disk is not closed under a write.
+    await using writing = new BoundedQueue(4)
+    for await (const batch of batches) {
+      const start = this.#size
+      this.#size += lengthOf(batch)
+      if (this.#size > space.size)
+        throw new DdiError(
+          'ERR_DDI_NO_SPACE',
+          `${this.#target.disk} has ${space.size} bytes free, and the image has more`,
+        )
+      await writing.addStep(async () => {
+        let at = start
+        for (const chunk of batch) {
+          await space.write(at, chunk)
+          at += chunk.length
+        }
+      })
     }
+    await writing.end()
     if (this.#size === 0) throw empty()
     // What lay there before is none of the volume’s.
     const volume = space.preview(this.#head, this.#size)

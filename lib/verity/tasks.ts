@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { BoundedQueue } from '../bounded-queue.js'
 import { throwIfAborted } from '../work.js'
 
 /** How much of a volume one task reads. */
@@ -24,24 +25,14 @@ export async function inRuns<Result>(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const step = Math.max(1, Math.floor(bytesPerTask / blockSize / unit)) * unit
-  const underWay: { readonly run: BlockRun; readonly result: Promise<Result> }[] = []
-  const takeNext = async () => {
-    const { run, result } = underWay.shift()!
-    await take(await result, run)
+  await using queue = new BoundedQueue(availableParallelism())
+  for (let first = 0; first < blocks; first += step) {
+    throwIfAborted(signal)
+    const run = { first, count: Math.min(step, blocks - first) }
+    await queue.add(
+      () => work(run),
+      (result) => take(result, run),
+    )
   }
-  try {
-    for (let first = 0; first < blocks; first += step) {
-      throwIfAborted(signal)
-      if (underWay.length >= availableParallelism()) await takeNext()
-      const run = { first, count: Math.min(step, blocks - first) }
-      const result = work(run)
-      // It may fail before its turn to be awaited comes, which is no unhandled rejection.
-      result.catch(() => {})
-      underWay.push({ run, result })
-    }
-    while (underWay.length > 0) await takeNext()
-  } catch (error) {
-    await Promise.allSettled(underWay.map(({ result }) => result))
-    throw error
-  }
+  await queue.end()
 }
