@@ -1,6 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DdiError, systemCode, systemError } from '../errors.js'
+import { readIfThere } from '../bytes/read-if-there.js'
+import { DdiError } from '../errors.js'
 import { loadOptionPath, uriOf } from './device-path.js'
 
 /** Where the firmware had the system from, and who says so. */
@@ -62,15 +63,6 @@ async function readVariable(root: string, name: string, vendor: string): Promise
   return bytes?.subarray(attributeBytes)
 }
 
-async function readIfThere(path: string): Promise<Buffer | undefined> {
-  try {
-    return await readFile(path)
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR', 'EISDIR'].includes(systemCode(error) ?? '')) return undefined
-    throw systemError(error, `cannot read ${path}`)
-  }
-}
-
 /** Where DHCP clients keep what they were told: klibc’s ipconfig and busybox in initrds, dhclient, systemd-networkd. */
 const leases = [
   { folder: 'run', name: /^net-.*\.conf$/ },
@@ -82,8 +74,9 @@ const bootFile =
 
 async function leasedUrl(root: string): Promise<string | undefined> {
   for (const { folder, name } of leases) {
-    const files = await readdir(join(root, folder)).catch(() => [])
-    for (const file of files.filter((one) => name.test(one)).sort()) {
+    const entries = await readdir(join(root, folder), { withFileTypes: true }).catch(() => [])
+    const files = entries.filter((entry) => !entry.isDirectory() && name.test(entry.name))
+    for (const file of files.map((entry) => entry.name).sort()) {
       const text = (await readIfThere(join(root, folder, file)))?.toString('utf8') ?? ''
       // The last lease is the one that counts.
       const url = [...text.matchAll(bootFile)].flatMap(([, found]) => httpUrl(found) ?? []).at(-1)

@@ -1,5 +1,6 @@
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { addon } from '../../bindings/addon.js'
+import { readIfThere } from '../bytes/read-if-there.js'
 import { systemCode, systemError } from '../errors.js'
 import { parseRootHash } from '../verity/root-hash.js'
 
@@ -34,7 +35,7 @@ export async function findRootHash(
   if (given !== undefined) return { bytes: parseRootHash(given), source: 'option' }
   const ending = rootHashEndings[designator]
   for (const path of sideFiles(imagePath, ending)) {
-    const text = await readIfThere(path)
+    const text = (await readIfThere(path))?.toString('utf8')
     if (text !== undefined) return { bytes: parseRootHash(text, path, 'ERR_DDI_ROOT_HASH_FILE'), source: 'file' }
   }
   const name = `user.verity.${ending}`
@@ -55,15 +56,6 @@ export async function findVeritySideFile(imagePath: string): Promise<string | un
     }
   }
   return undefined
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined
-    throw systemError(error, `cannot read ${path}`)
-  }
 }
 
 async function attribute(path: string, name: string): Promise<string | undefined> {

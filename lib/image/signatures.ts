@@ -1,8 +1,8 @@
 import type { X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { extentSource } from '../bytes/extents.js'
+import { readIfThere } from '../bytes/read-if-there.js'
 import type { Volume } from '../disk/volume.js'
-import { DdiError, systemCode, systemError } from '../errors.js'
+import { DdiError } from '../errors.js'
 import {
   certificateFingerprint,
   largestRecord,
@@ -78,11 +78,8 @@ export async function signatureOf(
   trust: SignatureTrust,
 ): Promise<RootHashSignature | undefined> {
   for (const path of sideFiles(image.path, `${rootHashEndings[designator]}.p7s`)) {
-    try {
-      return await checkSignature(rootHash, await readFile(path), trust)
-    } catch (error) {
-      if (systemCode(error) !== 'ENOENT') throw systemError(error, `cannot read ${path}`)
-    }
+    const signature = await readIfThere(path)
+    if (signature !== undefined) return await checkSignature(rootHash, signature, trust)
   }
   const record = volume && (await readRecord(image, volume))
   if (!record || !Buffer.from(record.rootHash).equals(rootHash)) return undefined

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import { posix } from 'node:path'
-import { DdiError, systemCode, systemError } from '../errors.js'
+import { readIfThere } from '../bytes/read-if-there.js'
+import { DdiError } from '../errors.js'
 import { fileNameOf } from './address.js'
 import type { Transport } from './remote.js'
 
@@ -108,13 +108,8 @@ async function verifySignature(
 async function readKeyring(path: string | undefined) {
   const openpgp = await import('openpgp')
   for (const one of path === undefined ? keyringPaths : [path]) {
-    let bytes: Buffer
-    try {
-      bytes = await readFile(one)
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') continue
-      throw systemError(error, `cannot read keyring ${one}`)
-    }
+    const bytes = await readIfThere(one)
+    if (bytes === undefined) continue
     try {
       const armored = bytes.toString('latin1')
       return armored.startsWith('-----BEGIN')
