@@ -4,10 +4,12 @@ import { addon, mountFlags } from '../../bindings/addon.js'
 import type { Attachment } from '../attach/activate.js'
 import { attach } from '../attach/attach.js'
 import { exists } from '../bytes/new-file.js'
-import { DdiError, systemCode, systemError } from '../errors.js'
+import { readIfThere } from '../bytes/read-if-there.js'
+import { DdiError, systemError } from '../errors.js'
 import { imageName, imagePath } from '../pull/names.js'
 import { type Pulled, type PullOptions, pull } from '../pull/pull.js'
 import { openTransport } from '../pull/remote.js'
+import type { Progress } from '../work.js'
 import { parameterValues } from './command-line.js'
 import { besideOrigin, findBootOrigin } from './origin.js'
 import { expressionsIn, type PullRequest, parsePullExpression } from './pull-expression.js'
@@ -31,10 +33,7 @@ export type BootPull = { readonly expression: string } & (
 async function bootRequests(initrd: boolean): Promise<readonly string[]> {
   const commandLine = await readFile('/proc/cmdline', 'utf8')
   const folder = process.env['CREDENTIALS_DIRECTORY'] ?? '/run/credentials/@system'
-  const credential = await readFile(join(folder, 'import.pull'), 'utf8').catch((error: unknown) => {
-    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return ''
-    throw systemError(error, 'cannot read the credential import.pull')
-  })
+  const credential = (await readIfThere(join(folder, 'import.pull')))?.toString('utf8') ?? ''
   return [...parameterValues(commandLine, `${initrd ? 'rd.' : ''}systemd.pull`), ...expressionsIn(credential)]
 }
 
@@ -77,7 +76,9 @@ async function fulfil(request: PullRequest, initrd: boolean, options: PullOption
   const name = imageName(url, request.local ?? undefined)
   const path = imagePath(request.class, name, kind, request.runtime ?? initrd)
   const isThere = await exists(path)
-  const pulled = isThere ? null : await pull(url, { kind, path, readOnly }, { ...options, verify })
+  const { onProgress } = options
+  const told = onProgress && { onProgress: (progress: Progress) => onProgress({ ...progress, part: name }) }
+  const pulled = isThere ? null : await pull(url, { kind, path, readOnly }, { ...options, ...told, verify })
   const attachment = blockDevice ? await attach(path, { name }) : null
   if (sysroot !== undefined) await bind(path, resolve(sysroot), readOnly)
   return pulled ? { pulled, attachment, error: null } : { pulled, path, attachment, error: null }

@@ -131,7 +131,7 @@ async function withProgress(
   work: (onProgress: NonNullable<PullOptions['onProgress']>) => Promise<Pulled>,
 ): Promise<Pulled> {
   const progress = await pullProgress(how === 'json')
-  return await work(progress.update).finally(() => progress.stop())
+  return await work(({ done, total }) => progress.update(done, total)).finally(() => progress.stop())
 }
 
 /** Nothing is put out that is not verified: it waits in a file of its own, which is also what a next pull takes up. */

@@ -1,7 +1,7 @@
 import { addon } from '../../bindings/addon.js'
 import { BoundedQueue } from '../bounded-queue.js'
 import { DdiError } from '../errors.js'
-import { throwIfAborted } from '../work.js'
+import { throwIfAborted, type Work } from '../work.js'
 import type { Address } from './address.js'
 import { type Batch, lengthOf } from './batches.js'
 import { expectedChecksum, type VerifyMode } from './checksums.js'
@@ -9,15 +9,13 @@ import { type Compression, decompress, detectCompression, magicLength, ReusedMem
 import { openPartial, type PartialDownload } from './partial.js'
 import { openTransport, type TransportOptions } from './remote.js'
 
-export interface ReceiveOptions extends TransportOptions {
+export interface ReceiveOptions extends TransportOptions, Work {
   /** What the download is held against. Default: signature. */
   readonly verify?: VerifyMode
   /** OpenPGP keys for signatures. Default: systemd’s. */
   readonly keyring?: string
   /** Bytes at most, unpacked. Default: 64 GiB. */
   readonly maxSize?: number
-  /** Told how many bytes of how many have come. */
-  readonly onProgress?: (done: number, total: number | null) => void
 }
 
 export interface Received {
@@ -89,7 +87,7 @@ export async function receive(
     for await (const batch of found.bytes) {
       await partial?.append(batch, compression === 'none' && destination.readsAgain)
       downloaded += lengthOf(batch)
-      options.onProgress?.(resumed + downloaded, found.size)
+      options.onProgress?.({ done: resumed + downloaded, total: found.size })
       yield await hashed(batch)
     }
   }

@@ -6,11 +6,11 @@ import { rootCertificates } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import type { Dispatcher } from 'undici'
 import { DdiError, systemError } from '../errors.js'
-import { throwIfAborted } from '../work.js'
+import { throwIfAborted, type Work } from '../work.js'
 import { type Batch, batchesOf, chunksOf, lengthOf, slice } from './batches.js'
 import type { Credentials } from './netrc.js'
 
-export interface TransportOptions {
+export interface TransportOptions extends Pick<Work, 'signal'> {
   /** More request headers. */
   readonly headers?: Readonly<Record<string, string>>
   /** For the server of the address, and no other; those in the address itself count first. */
@@ -27,7 +27,6 @@ export interface TransportOptions {
   readonly connections?: number
   /** Bytes a second at most. Default: any. */
   readonly rateLimit?: number
-  readonly signal?: AbortSignal
 }
 
 /** What identifies one state of a file on a server, for resuming. */

@@ -12,6 +12,7 @@ import { DdiError, type PullOptions, pull } from '../../lib/index.js'
 import { parseAddress } from '../../lib/pull/address.js'
 import { findChecksum } from '../../lib/pull/checksums.js'
 import { imageKind, imageName, imagePath } from '../../lib/pull/names.js'
+import type { Progress } from '../../lib/work.js'
 import { MiB, makeVerityImage } from '../support/images.js'
 import { signByGpg } from '../support/keyring.js'
 import { serveByNginx } from '../support/nginx.js'
@@ -158,7 +159,7 @@ test('what an earlier boot left is taken up only where a checksum covers it', as
       {
         ...no,
         signal: stop.signal,
-        onProgress: (done) => done > 3 * MiB && stop.abort(),
+        onProgress: ({ done }) => done > 3 * MiB && stop.abort(),
       },
     )
     await assert.rejects(stopped, { code: 'ERR_DDI_ABORTED' })
@@ -316,7 +317,7 @@ test('several connections bring parts of a file beside each other, through break
   })
   // A beginning that was kept is taken up.
   const stop = new AbortController()
-  const onProgress = (done: number) => done > 20 * MiB && stop.abort()
+  const onProgress = ({ done }: Progress) => done > 20 * MiB && stop.abort()
   const stopped = pull(`${server.url}/image.raw`, target, { ...no, connections: 3, signal: stop.signal, onProgress })
   await assert.rejects(stopped, { code: 'ERR_DDI_ABORTED' })
   const { resumed } = await pull(`${server.url}/image.raw`, target, { ...no, connections: 3 })

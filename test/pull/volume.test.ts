@@ -117,7 +117,7 @@ test('whatever is wrong with it, the disk is as it was', async () => {
     pull(
       `${server.url}/image.raw`,
       { kind: 'volume', disk, label: 'new' },
-      { ...no, signal: stop.signal, onProgress: (done) => done > 9 * MiB && stop.abort() },
+      { ...no, signal: stop.signal, onProgress: ({ done }) => done > 9 * MiB && stop.abort() },
     ),
     { code: 'ERR_DDI_ABORTED' },
   )
