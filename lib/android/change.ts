@@ -1,7 +1,7 @@
 // Changes of logical partitions as pure functions from metadata to metadata; `commitSuper` writes what they return.
-import { type BaseExtent, totalLength } from '../bytes/extents.js'
+import { totalLength } from '../bytes/extents.js'
 import { alignUp, allocate, gaps } from '../bytes/runs.js'
-import type { Run } from '../bytes/source.js'
+import type { ExtentOf, Run } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { type Geometry, metadataEnd, sectorSize } from './geometry.js'
 import {
@@ -140,7 +140,7 @@ function grownBy(
   geometry: Geometry,
   { extents }: LogicalPartition,
   more: number,
-): BaseExtent<number>[] {
+): ExtentOf<number>[] {
   const elsewhere = (runs: ReturnType<typeof freeSuperRuns>, size: number) =>
     allocate(runs, size).map((run) => ({ kind: 'linear' as const, ...run }))
   const runs = freeSuperRuns(metadata, geometry)
@@ -153,7 +153,7 @@ function grownBy(
   )
   if (!following) return elsewhere(runs, more)
   const inPlace = Math.min(more, following.length)
-  const grown: BaseExtent<number> = { kind: 'linear', base: last.base, start: end, length: inPlace }
+  const grown: ExtentOf<number> = { kind: 'linear', base: last.base, start: end, length: inPlace }
   if (inPlace === more) return [grown]
   const rest = runs.filter(({ base, start }) => base !== last.base || start >= end + inPlace || start < end)
   return [grown, ...elsewhere(rest, more - inPlace)]
@@ -164,7 +164,7 @@ function withoutAlignment([first, ...others]: Metadata['devices']): Metadata['de
   return [plain(first), ...others.map(plain)]
 }
 
-function cutTo(extents: readonly BaseExtent<number>[], size: number): BaseExtent<number>[] {
+function cutTo(extents: readonly ExtentOf<number>[], size: number): ExtentOf<number>[] {
   let left = size
   return extents.flatMap((extent) => {
     const length = Math.min(extent.length, left)
@@ -174,8 +174,8 @@ function cutTo(extents: readonly BaseExtent<number>[], size: number): BaseExtent
 }
 
 /** Extents that go on where the one before ends are one with it. */
-function coalesce(extents: readonly BaseExtent<number>[]): BaseExtent<number>[] {
-  const merged: BaseExtent<number>[] = []
+function coalesce(extents: readonly ExtentOf<number>[]): ExtentOf<number>[] {
+  const merged: ExtentOf<number>[] = []
   for (const extent of extents) {
     const last = merged.at(-1)
     const goesOn =

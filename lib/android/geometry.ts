@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import { DdiError } from '../errors.js'
+import { bytes, checksum, record, u32, viewOf } from './record.js'
 
-// AOSP's fs_mgr/liblp/include/liblp/metadata_format.h; all numbers are little-endian.
+// AOSP's fs_mgr/liblp/include/liblp/metadata_format.h.
 
 /** Where the metadata of logical partitions lies on its device (LpMetadataGeometry). */
 export interface Geometry {
@@ -13,21 +13,29 @@ export interface Geometry {
   readonly blockSize: number
 }
 
-/** Left free at the start of the device, so that nobody takes it for a boot sector. */
+/** Left free at the start of the device, so that it is not taken for a boot sector. */
 export const reservedLength = 4096
 /** What each of the two copies of the geometry takes. */
 export const geometryLength = 4096
 export const sectorSize = 512
 const magic = 0x616c4467
-/** What of that is the structure itself. */
-export const structLength = 52
-const checksumAt = 8
+const largestNumber = 0xffff_ffff
+const format = record({
+  magic: u32,
+  length: u32,
+  checksum: bytes(32),
+  metadataSize: u32,
+  slotCount: u32,
+  blockSize: u32,
+})
+/** The length of the structure itself. */
+export const structLength = format.length
 
 export type SuperCopy = 'primary' | 'backup'
 
 export const geometryOffset = { primary: reservedLength, backup: reservedLength + geometryLength } as const
 
-/** Byte offset of one copy of a slot's metadata: all primary ones come first. */
+/** Byte offset of one copy of a slot's metadata: all primary copies come first. */
 export function metadataOffset({ metadataSize, slotCount }: Geometry, slot: number, copy: SuperCopy): number {
   const index = copy === 'primary' ? slot : slotCount + slot
   return reservedLength + 2 * geometryLength + index * metadataSize
@@ -38,18 +46,9 @@ export function metadataEnd(geometry: Geometry): number {
   return metadataOffset(geometry, geometry.slotCount, 'backup')
 }
 
-/** These bytes claim to be a geometry; whether they are one, `parseGeometry` tells. */
+/** Whether bytes claim to be a geometry; whether they are one, `parseGeometry` tells. */
 export function hasGeometryMagic(bytes: Uint8Array): boolean {
-  return bytes.length >= 4 && new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true) === magic
-}
-
-/** SHA-256 of a structure whose own checksum counts as zeroes. */
-export function checksum(bytes: Uint8Array, at: number): Buffer {
-  return createHash('sha256')
-    .update(bytes.subarray(0, at))
-    .update(new Uint8Array(32))
-    .update(bytes.subarray(at + 32))
-    .digest()
+  return bytes.length >= 4 && viewOf(bytes).getUint32(0, true) === magic
 }
 
 /**
@@ -59,44 +58,43 @@ export function checksum(bytes: Uint8Array, at: number): Buffer {
  */
 export function parseGeometry(bytes: Uint8Array): Geometry {
   const refuse = (what: string) => new DdiError('ERR_DDI_SUPER_GEOMETRY', `geometry of the super partition: ${what}`)
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (!hasGeometryMagic(bytes)) throw refuse('the signature is missing')
-  const length = view.getUint32(4, true)
-  if (length !== structLength) throw refuse(`it claims ${length} bytes, and has ${structLength}`)
-  const struct = bytes.subarray(0, structLength)
-  if (!checksum(struct, checksumAt).equals(struct.subarray(checksumAt, checksumAt + 32)))
+  const { length, checksum: stored, metadataSize, slotCount, blockSize } = format.read(viewOf(bytes), 0)
+  if (length !== structLength) throw refuse(`it claims to have ${length} bytes instead of ${structLength}`)
+  if (!checksum(bytes.subarray(0, structLength), format.offsets.checksum).equals(stored))
     throw refuse('its checksum is wrong')
-  const geometry = {
-    metadataSize: view.getUint32(40, true),
-    slotCount: view.getUint32(44, true),
-    blockSize: view.getUint32(48, true),
-  }
+  const geometry = { metadataSize, slotCount, blockSize }
   checkGeometry(geometry, refuse)
   return geometry
 }
 
+/**
+ * Checks numbers that come from outside before anything is laid out by them.
+ * @throws ERR_DDI_USAGE for a geometry that no super partition can have
+ */
+export function checkedGeometry(geometry: Geometry): Geometry {
+  checkGeometry(geometry, (what) => new DdiError('ERR_DDI_USAGE', what))
+  return geometry
+}
+
 function checkGeometry({ metadataSize, slotCount, blockSize }: Geometry, refuse: (what: string) => DdiError): void {
-  if (metadataSize === 0 || metadataSize % sectorSize !== 0)
-    throw refuse(`${metadataSize} bytes of metadata, where a multiple of ${sectorSize} is asked for`)
-  if (slotCount === 0) throw refuse('no metadata slots')
-  if (blockSize === 0 || blockSize % sectorSize !== 0)
-    throw refuse(`logical blocks of ${blockSize} bytes, where a multiple of ${sectorSize} is asked for`)
+  const isNumber = (value: number) => Number.isInteger(value) && value > 0 && value <= largestNumber
+  const isSize = (value: number) => isNumber(value) && value % sectorSize === 0
+  if (!isSize(metadataSize)) throw refuse(`invalid metadata size ${metadataSize}: must be a multiple of ${sectorSize}`)
+  if (!isNumber(slotCount)) throw refuse(`invalid number of metadata slots ${slotCount}: must be 1 or more`)
+  if (!isSize(blockSize)) throw refuse(`invalid logical block size ${blockSize}: must be a multiple of ${sectorSize}`)
 }
 
 /**
  * Encodes a geometry as each of its two copies has it.
  * @returns 4096 bytes
- * @throws ERR_DDI_USAGE for numbers that it cannot have
+ * @throws ERR_DDI_USAGE as {@link checkedGeometry}
  */
 export function encodeGeometry(geometry: Geometry): Uint8Array {
-  checkGeometry(geometry, (what) => new DdiError('ERR_DDI_USAGE', what))
-  const bytes = new Uint8Array(geometryLength)
-  const view = new DataView(bytes.buffer)
-  view.setUint32(0, magic, true)
-  view.setUint32(4, structLength, true)
-  view.setUint32(40, geometry.metadataSize, true)
-  view.setUint32(44, geometry.slotCount, true)
-  view.setUint32(48, geometry.blockSize, true)
-  bytes.set(checksum(bytes.subarray(0, structLength), checksumAt), checksumAt)
-  return bytes
+  const encoded = new Uint8Array(geometryLength)
+  const unsealed = { ...checkedGeometry(geometry), magic, length: structLength, checksum: new Uint8Array(32) }
+  format.write(viewOf(encoded), 0, unsealed)
+  const { checksum: at } = format.offsets
+  encoded.set(checksum(encoded.subarray(0, structLength), at), at)
+  return encoded
 }

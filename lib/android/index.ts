@@ -1,7 +1,6 @@
-export type { BaseExtent } from '../bytes/extents.js'
 export { type FileSource, openFile } from '../bytes/file.js'
 export { memorySource } from '../bytes/memory.js'
-export type { Run, Source, Target } from '../bytes/source.js'
+export type { ExtentOf, Run, Source, Target } from '../bytes/source.js'
 export { DdiError, type ErrorCode, type ErrorKind } from '../errors.js'
 export {
   addPartition,

@@ -1,5 +1,7 @@
 import type { Source, Target } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
+import { overfullGroups } from './check.js'
+import { encodeMetadata } from './encode.js'
 import {
   encodeGeometry,
   type Geometry,
@@ -11,7 +13,9 @@ import {
   type SuperCopy,
   structLength,
 } from './geometry.js'
-import { encodeMetadata, longHeader, type Metadata, overfullGroups, parseHeader, parseTables } from './metadata.js'
+import type { Metadata } from './metadata.js'
+import { parseHeader, parseTables } from './parse.js'
+import { longHeader } from './tables.js'
 
 /** A slot of a super partition, as it was read. */
 export interface SuperSlot {
@@ -68,7 +72,7 @@ async function readMetadataCopy(
 ): Promise<Read<Metadata>> {
   return await tryRead(async () => {
     const offset = metadataOffset(geometry, slot, copy)
-    const header = parseHeader(await source.read(offset, longHeader), geometry)
+    const header = parseHeader(await source.read(offset, longHeader.length), geometry)
     return parseTables(await source.read(offset + header.length, header.tablesLength), header, geometry)
   })
 }
@@ -138,7 +142,7 @@ export async function commitSuper(target: Target, current: SuperSlot, next: Meta
   const twin = await readMetadataCopy(target, geometry, slot, other)
   if (twin.error || !sameMetadata(twin.value, current.metadata)) {
     const from = metadataOffset(geometry, slot, current.copy)
-    const { length, tablesLength } = parseHeader(await target.read(from, longHeader), geometry)
+    const { length, tablesLength } = parseHeader(await target.read(from, longHeader.length), geometry)
     await put(metadataOffset(geometry, slot, other), await target.read(from, length + tablesLength))
   }
   await put(metadataOffset(geometry, slot, 'primary'), bytes)

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { addPartition, findPartition, type NewPartition, type NewSuperDevice, newMetadata } from '../android/change.js'
-import type { Geometry } from '../android/geometry.js'
+import { checkedGeometry, type Geometry } from '../android/geometry.js'
 import type { LogicalPartition, Metadata, PartitionGroup } from '../android/metadata.js'
 import { encodeSparse } from '../android/sparse.js'
 import { encodeSuper } from '../android/super.js'
@@ -48,7 +48,8 @@ export async function makeSuper(
   definition: SuperDefinition,
   options: MakeSuperOptions = {},
 ): Promise<Metadata> {
-  const { geometry, devices, groups, flags, partitions = [] } = definition
+  const { devices, groups, flags, partitions = [] } = definition
+  const geometry = checkedGeometry(definition.geometry)
   const metadata = partitions.reduce(
     (metadata, { image, ...partition }) =>
       addPartition(metadata, geometry, { ...partition, size: partitionSize(partition, image) }),
