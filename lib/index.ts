@@ -1,5 +1,5 @@
 export type { FileSystem } from '../bindings/blkid.js'
-export { type ActivateOptions, type Attachment, activate } from './attach/activate.js'
+export { type ActivateOptions, type AttachedVolume, type Attachment, activate } from './attach/activate.js'
 export { type AttachOptions, attach } from './attach/attach.js'
 export { type DetachOptions, detach, detachAll } from './attach/detach.js'
 export { openDisk } from './attach/disk.js'

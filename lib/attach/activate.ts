@@ -4,7 +4,13 @@ import type { BaseExtent } from '../bytes/extents.js'
 import { deviceNumber } from '../bytes/file.js'
 import { DdiError } from '../errors.js'
 import { type BaseNode, deviceName, type Plan, type PlannedVolume, type VerityNode } from '../image/plan.js'
-import { type DeviceMapper, formatDevice, type NewDevice, openDeviceMapper } from '../kernel/device-mapper.js'
+import {
+  type DeviceMapper,
+  formatDevice,
+  mapperPath,
+  type NewDevice,
+  openDeviceMapper,
+} from '../kernel/device-mapper.js'
 import { attachLoop, type Loop } from '../kernel/loop.js'
 import { linearTable } from '../kernel/tables.js'
 import { beginUdevTransaction, type UdevTransaction } from '../kernel/udev.js'
@@ -12,12 +18,17 @@ import { throwIfAborted } from '../work.js'
 import { detachNamed } from './detach.js'
 import { deviceUuid, loopReference } from './names.js'
 
+/** A planned volume with the node that offers it: a device-mapper device, or a loop device without device-mapper. */
+export interface AttachedVolume extends PlannedVolume {
+  /** The path to mount. */
+  readonly device: string
+}
+
 /** An attached image. `detach` undoes it, as does leaving the scope of an `await using`. */
 export interface Attachment extends AsyncDisposable {
   readonly name: string
   readonly image: string
-  /** `device` is the node to mount. */
-  readonly volumes: readonly PlannedVolume[]
+  readonly volumes: readonly AttachedVolume[]
   /** @throws ERR_DDI_BUSY while something uses a device */
   detach(): Promise<void>
 }
@@ -42,7 +53,11 @@ export async function activate(plan: Plan, options: ActivateOptions = {}): Promi
   return { name: plan.name, image: plan.image, volumes, detach, [Symbol.asyncDispose]: detach }
 }
 
-async function activateMapped(plan: Plan, mapper: DeviceMapper, { signal }: ActivateOptions) {
+async function activateMapped(
+  plan: Plan,
+  mapper: DeviceMapper,
+  { signal }: ActivateOptions,
+): Promise<readonly AttachedVolume[]> {
   const loops: Loop[] = []
   const made: DmDevice[] = []
   const numbers = new Map<string, string>()
@@ -79,7 +94,7 @@ async function activateMapped(plan: Plan, mapper: DeviceMapper, { signal }: Acti
   }
   await udev.settle()
   for (const device of made) await mapper.ensureNode(device)
-  return plan.volumes
+  return plan.volumes.map((volume) => ({ ...volume, device: mapperPath(deviceName(plan.name, volume.node)) }))
 }
 
 /** @returns `major:minor` of the device to build on */
@@ -162,7 +177,7 @@ function verityTable(node: VerityNode, numbers: ReadonlyMap<string, string>, key
 }
 
 /** Without device-mapper: a loop device for each volume that is one extent of a base. */
-async function activateLoops(plan: Plan, { signal }: ActivateOptions): Promise<readonly PlannedVolume[]> {
+async function activateLoops(plan: Plan, { signal }: ActivateOptions): Promise<readonly AttachedVolume[]> {
   const nodes = new Map(plan.nodes.map((node) => [node.id, node]))
   const parts = plan.volumes.map((volume) => {
     const node = nodes.get(volume.node)
@@ -177,7 +192,7 @@ async function activateLoops(plan: Plan, { signal }: ActivateOptions): Promise<r
   })
   const loops: Loop[] = []
   try {
-    const volumes: PlannedVolume[] = []
+    const volumes: AttachedVolume[] = []
     for (const { volume, base, extent } of parts) {
       throwIfAborted(signal)
       const loop = await attachLoop({

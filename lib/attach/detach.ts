@@ -2,7 +2,7 @@ import { realpath, stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { deviceNumber } from '../bytes/file.js'
 import { DdiError } from '../errors.js'
-import { formatDevice, openDeviceMapper } from '../kernel/device-mapper.js'
+import { formatDevice, mapperPath, openDeviceMapper } from '../kernel/device-mapper.js'
 import { clearLoop } from '../kernel/loop.js'
 import { mountPoints } from '../kernel/mounts.js'
 import { beginUdevTransaction } from '../kernel/udev.js'
@@ -80,7 +80,7 @@ async function remove(attachment: FoundAttachment, { lazy = false }: DetachOptio
 /** Looks before anything is removed, so that a refusal leaves the attachment whole. */
 async function refuseBusy(attachment: FoundAttachment): Promise<void> {
   const devices = [
-    ...attachment.mapped.map((device) => ({ path: `/dev/mapper/${device.name}`, number: formatDevice(device) })),
+    ...attachment.mapped.map((device) => ({ path: mapperPath(device.name), number: formatDevice(device) })),
     ...attachment.loops.map((loop) => ({ path: loop.device, number: `7:${loop.number}` })),
   ]
   const mounts = await mountPoints()
@@ -106,10 +106,8 @@ async function refuseBusy(attachment: FoundAttachment): Promise<void> {
       if (attempt === 10)
         throw new DdiError(
           'ERR_DDI_BUSY',
-          `/dev/mapper/${busy.name} is in use by ${busy.openCount}: stop its users first, or detach with --lazy`,
-          {
-            path: `/dev/mapper/${busy.name}`,
-          },
+          `${mapperPath(busy.name)} is in use by ${busy.openCount}: stop its users first, or detach with --lazy`,
+          { path: mapperPath(busy.name) },
         )
       await sleep(10 * attempt)
     }

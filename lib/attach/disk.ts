@@ -5,7 +5,7 @@ import type { LinearExtent, Run } from '../bytes/source.js'
 import { type Disk, type DiskUsers, diskOn } from '../disk/disk.js'
 import type { PartitionVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
-import { openDeviceMapper } from '../kernel/device-mapper.js'
+import { mapperPath, openDeviceMapper } from '../kernel/device-mapper.js'
 import { type ListedLoop, listLoops, loopBackings } from '../kernel/loop.js'
 import { mountPoints } from '../kernel/mounts.js'
 import { syncPartitionNodes } from '../kernel/partitions.js'
@@ -61,7 +61,7 @@ export async function attachedDevice(volume: PartitionVolume, path: string): Pro
   const same = (await linearDevices(names)).find(
     ({ extents }) => extents.length === volume.extents.length && isBeginning(extents, volume.extents),
   )
-  return same && `/dev/mapper/${same.name}`
+  return same && mapperPath(same.name)
 }
 
 type IsOver = (attachment: FoundAttachment) => boolean
@@ -130,7 +130,7 @@ async function refuseOverlap(path: string, { mapped, loops }: FoundAttachment, e
   const busy = (device: string) =>
     new DdiError('ERR_DDI_BUSY', `${device} offers this volume of ${path}: detach it first`, { path: device })
   for (const { name, extents: used } of await linearDevices(mapped.map(({ name }) => name)))
-    if (overlap(used, extents)) throw busy(`/dev/mapper/${name}`)
+    if (overlap(used, extents)) throw busy(mapperPath(name))
   // Without device-mapper each volume is a loop device at an offset.
   for (const { device, offset, sizeLimit } of loops)
     if (sizeLimit > 0 && overlap([{ start: offset, length: sizeLimit }], extents)) throw busy(device)

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { DmDevice } from '../../bindings/addon.js'
-import { type DeviceMapper, formatDevice, openDeviceMapper } from '../kernel/device-mapper.js'
+import { type DeviceMapper, formatDevice, mapperPath, openDeviceMapper } from '../kernel/device-mapper.js'
 import { isLoop, type ListedLoop, listLoops } from '../kernel/loop.js'
 import { type DeviceMark, parseDeviceUuid, parseLoopReference, uuidPrefix } from './names.js'
 
@@ -126,11 +126,11 @@ function describe({ name, mapped, loops, image }: FoundAttachment): ListedAttach
     volumes: [
       ...tops.map((device) => ({
         designator: device.kind === 'crypt' ? device.node.replace(/-luks$/, '') : device.node,
-        device: `/dev/mapper/${device.name}`,
+        device: mapperPath(device.name),
         verified: device.kind === 'verity',
       })),
       ...volumeLoops,
     ],
-    devices: [...mapped.map((device) => `/dev/mapper/${device.name}`), ...loops.map((loop) => loop.device)],
+    devices: [...mapped.map((device) => mapperPath(device.name)), ...loops.map((loop) => loop.device)],
   }
 }

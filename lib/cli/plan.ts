@@ -1,6 +1,7 @@
 import { dissect } from '../image/dissect.js'
 import { openImage } from '../image/open.js'
 import { deviceName, type Plan, type PlanNode, plan } from '../image/plan.js'
+import { mapperPath } from '../kernel/device-mapper.js'
 import type { AttachVerbOptions } from './attach.js'
 import { dissectOptions } from './options.js'
 import { type Branch, drawTree, formatSize, print, printJson } from './output.js'
@@ -16,8 +17,21 @@ export async function runPlan(path: string, options: AttachVerbOptions): Promise
       signature: options.signature,
     },
   )
-  if (options.json !== 'off') printJson(planned, options.json)
+  if (options.json !== 'off') printJson(withDevices(planned), options.json)
   else for (const node of planned.nodes) if (node.kind === 'base') print(drawTree(branch(planned, node)))
+}
+
+/** The devices that device-mapper would make of the volumes. */
+function withDevices({ volumes, ...planned }: Plan) {
+  return {
+    ...planned,
+    volumes: volumes.map(({ designator, node, ...volume }) => ({
+      designator,
+      node,
+      device: mapperPath(deviceName(planned.name, node)),
+      ...volume,
+    })),
+  }
 }
 
 /** A node with what stands on it; verity is drawn on its data. */
@@ -35,7 +49,7 @@ function describe(planned: Plan, node: PlanNode): string {
   const access = node.readOnly ? 'ro' : 'rw'
   if (node.kind === 'base')
     return `${node.path}  ${node.backing === 'file' ? 'loop' : 'device'} ${formatSize(node.size)} ${access}, ${node.sectorSize}-byte sectors`
-  const name = `/dev/mapper/${deviceName(planned.name, node.id)}`
+  const name = mapperPath(deviceName(planned.name, node.id))
   const facts = `${name}  ${node.kind} ${formatSize(node.size)} ${access}`
   if (node.kind === 'verity')
     return `${facts}, ${node.algorithm} root hash ${node.rootHash}, tree in ${deviceName(planned.name, node.hash)}`

@@ -72,7 +72,6 @@ export interface PlannedVolume {
   readonly designator: Designator | null
   /** The id of its node: the designator, or what is left of the label. */
   readonly node: string
-  readonly device: string
   readonly size: number
   readonly readOnly: boolean
   /** A root hash covers every byte. */
@@ -111,7 +110,7 @@ export function attachmentName(imagePath: string, given?: string): string {
   return name.slice(0, longestName) || 'image'
 }
 
-/** The stable name of a node in /dev/mapper. */
+/** The stable name of the device-mapper device of a node. */
 export function deviceName(attachment: string, node: string): string {
   return `ddi-${attachment}-${node}`
 }
@@ -183,7 +182,6 @@ export function plan(dissection: Dissection, options: PlanOptions = {}): Plan {
     return {
       designator,
       node: id,
-      device: `/dev/mapper/${deviceName(name, id)}`,
       size: nodes.get(id)!.size,
       readOnly,
       verified: protection !== undefined,

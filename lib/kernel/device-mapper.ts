@@ -1,11 +1,17 @@
 import { type FileHandle, mkdir, open, rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { addon, type DmDevice, type DmDeviceNumber, type DmTarget } from '../../bindings/addon.js'
 import { deviceNumber } from '../bytes/file.js'
 import { DdiError, systemCode, systemError } from '../errors.js'
 import type { UdevTransaction } from './udev.js'
 
-const control = '/dev/mapper/control'
+const control = mapperPath('control')
+
+/** The node of a device. No other code spells this path. */
+export function mapperPath(name: string): string {
+  return `/dev/mapper/${name}`
+}
 
 /** `major:minor`, as tables name devices. */
 export function formatDevice({ major, minor }: DmDeviceNumber): string {
@@ -159,15 +165,15 @@ class OpenDeviceMapper implements DeviceMapper {
   }
 
   async ensureNode(device: DmDevice): Promise<void> {
-    const path = `/dev/mapper/${device.name}`
+    const path = mapperPath(device.name)
     if (await names(path, device)) return
-    await mkdir('/dev/mapper', { recursive: true })
+    await mkdir(dirname(path), { recursive: true })
     await rm(path, { force: true })
     await addon().makeBlockNode(path, device.major, device.minor)
   }
 
   async dropNode(device: DmDevice): Promise<void> {
-    const path = `/dev/mapper/${device.name}`
+    const path = mapperPath(device.name)
     if (await names(path, device)) await rm(path, { force: true })
   }
 

@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, open, readFile, realpath, rmdir, stat, writeFile } from
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { addon, mountFlags, unmountFlags } from '../../bindings/addon.js'
-import { activate } from '../attach/activate.js'
+import { type AttachedVolume, activate } from '../attach/activate.js'
 import { prepareResize } from '../attach/resize-file-system.js'
 import { DdiError, systemCode, systemError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
@@ -114,14 +114,15 @@ export async function mountImage(path: string, directory: string, options: Mount
   })
   if (order.length === 0) throw new DdiError('ERR_DDI_NOTHING_TO_ATTACH', `${path} has nothing to mount here`)
   for (const { designator, volume } of order) refuseUnfit(path, designator, volume, options)
-  await activate(planned, options)
+  const { volumes } = await activate(planned, options)
   const unmount = () => unmountNamed(name)
   try {
     const mounted: MountedVolume[] = []
     const onLoop = image.bases[0]?.kind === 'file'
     if (!order.some(({ designator }) => designator === 'root'))
       await mountAt(memoryRoot(name), target, 'tmpfs', mountFlags.noSuid | mountFlags.noDev, 'mode=0755')
-    for (const { designator, where, volume } of order) {
+    for (const { designator, where } of order) {
+      const volume = volumes.find((one) => one.designator === designator)!
       throwIfAborted(options.signal)
       const place = designator === 'root' ? target : await findPlace(target, designator, where, mounted, path)
       if (place === undefined) continue
@@ -174,7 +175,7 @@ function argumentsOf(
 }
 
 async function mountVolume(
-  volume: PlannedVolume,
+  volume: AttachedVolume,
   designator: Designator,
   place: string,
   attachment: string,
