@@ -18,7 +18,22 @@ export type { CreateOptions, Disk, UnnamedVolume } from './disk/disk.js'
 export { extensionTypeUuid, extensionUuid, type Orphan, type VolumeHead } from './disk/extension.js'
 export { nestedTypeUuid } from './disk/nested.js'
 export type { Super } from './disk/super.js'
-export type { Volume, VolumeFlags } from './disk/volume.js'
+export {
+  type BrokenVolume,
+  type ChainOrigin,
+  type LogicalOrigin,
+  type NestedOrigin,
+  type Origin,
+  type OwnOrigin,
+  ownOrigin,
+  type PartitionOrigin,
+  requireWhole,
+  type Segment,
+  type Volume,
+  type VolumeFlags,
+  type WholeImageOrigin,
+  type WholeVolume,
+} from './disk/volume.js'
 export { DdiError, type ErrorCode, type ErrorKind, errorCodes } from './errors.js'
 export type { Designator } from './gpt/dps-types.js'
 export { trustedCertificates } from './image/certificates.js'
@@ -28,6 +43,7 @@ export {
   type DissectOptions,
   dissect,
   type HashTree,
+  type UsableVolume,
   type Verity,
 } from './image/dissect.js'
 export { type Image, type ImageTable, type OpenOptions, openImage, type TableProblem } from './image/open.js'

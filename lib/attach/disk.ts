@@ -3,7 +3,7 @@ import { basename } from 'node:path'
 import { type FileTarget, openFileForWriting } from '../bytes/file.js'
 import type { LinearExtent, Run } from '../bytes/source.js'
 import { type Disk, type DiskUsers, diskOn } from '../disk/disk.js'
-import type { PartitionVolume } from '../disk/volume.js'
+import type { WholeVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import { mapperPath, openDeviceMapper } from '../kernel/device-mapper.js'
 import { type ListedLoop, listLoops, loopBackings } from '../kernel/loop.js'
@@ -53,7 +53,7 @@ export async function openForChange(
  * The device that offers a volume of a disk, where it is attached as it is now.
  * @returns `/dev/mapper/…`, or undefined
  */
-export async function attachedDevice(volume: PartitionVolume, path: string): Promise<string | undefined> {
+export async function attachedDevice(volume: WholeVolume<LinearExtent>, path: string): Promise<string | undefined> {
   const real = await realpath(path)
   const names = (await findAttachments())
     .filter(({ image }) => image === real)
@@ -152,7 +152,7 @@ async function linearDevices(names: readonly string[]) {
 }
 
 /** Gives the device that offers a volume the volume's new end. */
-async function growAttached({ mapped }: FoundAttachment, volume: PartitionVolume): Promise<void> {
+async function growAttached({ mapped }: FoundAttachment, volume: WholeVolume<LinearExtent>): Promise<void> {
   const tops = mapped.filter(({ kind, node }) => kind === 'linear' && !/-(data|verity)$/.test(node))
   for (const { name, extents, base } of await linearDevices(tops.map((device) => device.name))) {
     if (!isBeginning(extents, volume.extents)) continue

@@ -19,9 +19,8 @@ import { extentSource, totalLength } from '../bytes/extents.js'
 import { type FileSource, openFile } from '../bytes/file.js'
 import { writeNewFile } from '../bytes/new-file.js'
 import type { Run, Source } from '../bytes/source.js'
-import { isLogical } from '../disk/logical.js'
 import { findSuper, type Super } from '../disk/super.js'
-import { findByName, type Volume } from '../disk/volume.js'
+import { findByName, ownOrigin, requireWhole, type Volume, type WholeVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import { dissect } from '../image/dissect.js'
 import { type OpenOptions, openImage } from '../image/open.js'
@@ -327,8 +326,8 @@ function openOptions({ slot, device = [] }: ImageVerbOptions): OpenOptions {
 }
 
 /** The logical partitions of the names given, else all that have bytes and are not disabled. */
-function chosen<V extends Volume>(volumes: readonly V[], names: readonly string[], path: string): readonly V[] {
-  const logical = volumes.filter(isLogical)
+function chosen(volumes: readonly Volume[], names: readonly string[], path: string): readonly WholeVolume[] {
+  const logical = volumes.filter((volume) => ownOrigin(volume).kind === 'logical').map(requireWhole)
   const found =
     names.length > 0
       ? names.map((name) => findByName(logical, name, path))

@@ -1,3 +1,4 @@
+import { foundExtents } from '../disk/volume.js'
 import { type DissectedVolume, type Dissection, dissect } from '../image/dissect.js'
 import { openImage } from '../image/open.js'
 import type { ImageFacts } from '../mount/facts.js'
@@ -114,7 +115,7 @@ function describe({ image, volumes, verity, problems }: Dissection) {
         label: volume.label,
         flags: volume.flags,
         size: volume.size,
-        extents: describeExtents(volume.extents),
+        extents: describeExtents(foundExtents(volume)),
         fileSystem: volume.fileSystem ?? null,
         verity: pair
           ? {

@@ -4,7 +4,7 @@ import { attachedDevice, openDisk } from '../attach/disk.js'
 import { prepareResize } from '../attach/resize-file-system.js'
 import { type FileSource, openFile } from '../bytes/file.js'
 import { type Disk, readDisk } from '../disk/disk.js'
-import type { Volume } from '../disk/volume.js'
+import { foundExtents, type WholeVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import { parseSize } from '../size.js'
 import { printable } from '../text.js'
@@ -34,7 +34,7 @@ export interface RenameVerbOptions extends JsonOption {
 }
 
 /** Opens a disk for one change, tells the volume that it left, and closes it. */
-async function change(path: string, { json }: JsonOption, how: (disk: Disk) => Promise<Volume>): Promise<void> {
+async function change(path: string, { json }: JsonOption, how: (disk: Disk) => Promise<WholeVolume>): Promise<void> {
   await using disk = await openDisk(path)
   const volume = await how(disk)
   const { designator, architecture, uuid, typeUuid, label, flags, size, extents } = volume
@@ -130,13 +130,13 @@ export async function runListVolumes(path: string, { json }: JsonOption): Promis
   await using disk = await openFile(path)
   const { volumes, orphans, free } = await readDisk(disk)
   if (json !== 'off') {
-    const shown = volumes.map(({ designator, uuid, label, size, extents, defect }) => ({
-      designator,
-      uuid,
-      label,
-      size,
-      extents: describeExtents(extents),
-      defect: defect?.message ?? null,
+    const shown = volumes.map((volume) => ({
+      designator: volume.designator,
+      uuid: volume.uuid,
+      label: volume.label,
+      size: volume.size,
+      extents: describeExtents(foundExtents(volume)),
+      defect: volume.state === 'broken' ? volume.defect.message : null,
     }))
     printJson({ volumes: shown, orphans, free }, json)
     return
@@ -147,15 +147,21 @@ export async function runListVolumes(path: string, { json }: JsonOption): Promis
       volume.designator,
       volume.label,
       formatSize(volume.size),
-      volume.extents.length,
-      volume.defect ? 'broken' : 'good',
+      foundExtents(volume).length,
+      volume.state === 'broken' ? 'broken' : 'good',
       volume.uuid,
     ]),
   )
   const pieces = [
-    ...volumes.flatMap(({ label, uuid, extents }) =>
-      extents.map((extent, n) => ({ ...extent, owner: `${label || uuid}${extents.length > 1 ? ` (${n})` : ''}` })),
-    ),
+    ...volumes.flatMap((volume) => {
+      const { label, uuid } = volume
+      const extents = foundExtents(volume)
+      return extents.flatMap((extent, n) =>
+        extent.kind === 'linear'
+          ? [{ ...extent, owner: `${label || uuid}${extents.length > 1 ? ` (${n})` : ''}` }]
+          : [],
+      )
+    }),
     ...orphans.map((orphan) => ({ ...orphan, owner: 'orphan' })),
     ...free.map((run) => ({ ...run, owner: 'free' })),
   ]

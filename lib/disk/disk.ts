@@ -1,6 +1,6 @@
 import { copy } from '../bytes/copy.js'
 import { extentSource, extentTarget, linear, sliceExtents, totalLength } from '../bytes/extents.js'
-import type { Run, Source, Target } from '../bytes/source.js'
+import type { LinearExtent, Run, Source, Target } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { freeRuns } from '../gpt/allocate.js'
 import { commitGpt } from '../gpt/commit.js'
@@ -21,7 +21,7 @@ import {
 } from './change.js'
 import { claimedSize } from './claimed-size.js'
 import { findChains, type Orphan, tableVolumes, type VolumeHead } from './extension.js'
-import type { PartitionVolume } from './volume.js'
+import { requireWhole, type Volume, type WholeVolume } from './volume.js'
 
 export interface CreateOptions {
   /** What the volume begins with; flushed before the table names the volume. At most `size` bytes. */
@@ -40,9 +40,9 @@ export interface Disk extends DiskContents, AsyncDisposable {
   /** In bytes. */
   readonly size: number
   /** The volume of a UUID, or of a label that only one has. @throws ERR_DDI_NO_VOLUME */
-  find(name: string): PartitionVolume
+  find(name: string): WholeVolume<LinearExtent>
   /** @throws ERR_DDI_NO_SPACE, ERR_DDI_TABLE_FULL, ERR_DDI_VOLUME_EXISTS */
-  create(head: VolumeHead, size: number, options?: CreateOptions): Promise<PartitionVolume>
+  create(head: VolumeHead, size: number, options?: CreateOptions): Promise<WholeVolume<LinearExtent>>
   /**
    * Free space to be written before anything names it: the disk is as it was until then, and stays so if nothing ever does.
    * @param size of the volume that will be, in bytes. Default: unknown, and all free space is there to be written
@@ -50,15 +50,15 @@ export interface Disk extends DiskContents, AsyncDisposable {
    */
   unnamed(size?: number): UnnamedVolume
   /** Appends `by` bytes; devices of ours that offer the volume grow with it. @throws ERR_DDI_NO_VOLUME, ERR_DDI_NO_SPACE, ERR_DDI_TABLE_FULL */
-  grow(name: string, by: number): Promise<PartitionVolume>
+  grow(name: string, by: number): Promise<WholeVolume<LinearExtent>>
   /** Cuts `by` bytes off the end. @throws ERR_DDI_NO_VOLUME, ERR_DDI_SHRINK_REFUSED unless forced */
-  shrink(name: string, by: number, options?: { readonly force?: boolean }): Promise<PartitionVolume>
+  shrink(name: string, by: number, options?: { readonly force?: boolean }): Promise<WholeVolume<LinearExtent>>
   /** @throws ERR_DDI_NO_VOLUME */
   remove(name: string): Promise<void>
   /** Changes label, UUID or type. @throws ERR_DDI_NO_VOLUME, ERR_DDI_VOLUME_EXISTS */
-  rename(name: string, head: Partial<VolumeHead>): Promise<PartitionVolume>
+  rename(name: string, head: Partial<VolumeHead>): Promise<WholeVolume<LinearExtent>>
   /** Copies volumes to where they have fewer segments, while that helps. @returns the volumes that moved */
-  defragment(options?: { readonly signal?: AbortSignal }): Promise<readonly PartitionVolume[]>
+  defragment(options?: { readonly signal?: AbortSignal }): Promise<readonly WholeVolume<LinearExtent>[]>
   /** What is wrong with the table, for people. `repair` rewrites both copies and frees orphans. */
   check(options?: { readonly repair?: boolean }): Promise<readonly string[]>
   close(): Promise<void>
@@ -67,14 +67,14 @@ export interface Disk extends DiskContents, AsyncDisposable {
 /** Space that may become a volume. */
 export interface UnnamedVolume extends Target {
   /** What a volume of its first `size` bytes would be. @throws ERR_DDI_TABLE_FULL, ERR_DDI_VOLUME_EXISTS */
-  preview(head: VolumeHead, size: number): PartitionVolume
+  preview(head: VolumeHead, size: number): WholeVolume<LinearExtent>
   /** Flushes what was written, and names it. @throws as `preview` */
-  name(head: VolumeHead, size: number): Promise<PartitionVolume>
+  name(head: VolumeHead, size: number): Promise<WholeVolume<LinearExtent>>
 }
 
 /** What a disk's table says. */
 export interface DiskContents {
-  readonly volumes: readonly PartitionVolume[]
+  readonly volumes: readonly Volume<LinearExtent>[]
   /** In runs that start on multiples of 1 MiB. */
   readonly free: readonly Run[]
   readonly orphans: readonly Orphan[]
@@ -94,7 +94,7 @@ export interface DiskUsers {
   /** @throws ERR_DDI_BUSY where something uses any of these bytes */
   refuseUsed(extents: readonly Run[]): Promise<void>
   /** Lets the users of a volume see that it has grown. */
-  grown(volume: PartitionVolume): Promise<void>
+  grown(volume: WholeVolume<LinearExtent>): Promise<void>
   /** Told of each new table, when it is on the disk. */
   changed(): Promise<void>
 }
@@ -141,7 +141,7 @@ class OpenDisk implements Disk {
     return this.#target.size
   }
 
-  get volumes(): readonly PartitionVolume[] {
+  get volumes(): readonly Volume<LinearExtent>[] {
     return tableVolumes(this.#table).volumes
   }
 
@@ -153,12 +153,12 @@ class OpenDisk implements Disk {
     return tableVolumes(this.#table).orphans
   }
 
-  find(name: string): PartitionVolume {
+  find(name: string): WholeVolume<LinearExtent> {
     const { uuid } = findVolume(this.#table, name).segments[0]
-    return this.volumes.find((volume) => volume.uuid === uuid)!
+    return requireWhole(this.volumes.find((volume) => volume.uuid === uuid)!)
   }
 
-  async create(head: VolumeHead, size: number, options: CreateOptions = {}): Promise<PartitionVolume> {
+  async create(head: VolumeHead, size: number, options: CreateOptions = {}): Promise<WholeVolume<LinearExtent>> {
     const { from, alignment, signal } = options
     if (from && from.size > size)
       throw new DdiError('ERR_DDI_USAGE', `the volume would have ${size} bytes, and what goes into it has ${from.size}`)
@@ -175,7 +175,7 @@ class OpenDisk implements Disk {
     return {
       ...target,
       preview: (head, length) =>
-        tableVolumes(named(head, length).table).volumes.find((volume) => volume.uuid === head.uuid)!,
+        requireWhole(tableVolumes(named(head, length).table).volumes.find((volume) => volume.uuid === head.uuid)!),
       name: async (head, length) => {
         const change = named(head, length)
         await target.flush()
@@ -184,7 +184,7 @@ class OpenDisk implements Disk {
     }
   }
 
-  async grow(name: string, by: number): Promise<PartitionVolume> {
+  async grow(name: string, by: number): Promise<WholeVolume<LinearExtent>> {
     const { uuid } = findVolume(this.#table, name).segments[0]
     const volume = await this.#commit(growVolume(this.#table, name, by), uuid)
     await this.#users.grown(volume)
@@ -195,7 +195,7 @@ class OpenDisk implements Disk {
     name: string,
     by: number,
     { force = false }: { readonly force?: boolean } = {},
-  ): Promise<PartitionVolume> {
+  ): Promise<WholeVolume<LinearExtent>> {
     const { segments } = findVolume(this.#table, name)
     const change = shrinkVolume(this.#table, name, by)
     await this.#users.refuseUsed(segments)
@@ -214,17 +214,17 @@ class OpenDisk implements Disk {
     await this.#replace(removeVolume(this.#table, name).table)
   }
 
-  async rename(name: string, head: Partial<VolumeHead>): Promise<PartitionVolume> {
+  async rename(name: string, head: Partial<VolumeHead>): Promise<WholeVolume<LinearExtent>> {
     const { uuid } = findVolume(this.#table, name).segments[0]
     return await this.#commit(renameVolume(this.#table, name, head), head.uuid ?? uuid)
   }
 
-  async defragment({ signal }: { readonly signal?: AbortSignal } = {}): Promise<readonly PartitionVolume[]> {
-    const moved: PartitionVolume[] = []
+  async defragment({ signal }: { readonly signal?: AbortSignal } = {}): Promise<readonly WholeVolume<LinearExtent>[]> {
+    const moved: WholeVolume<LinearExtent>[] = []
     for (const { segments, defect } of findChains(this.#table).chains) {
       if (defect) continue
       const { uuid } = segments[0]
-      let volume: PartitionVolume | undefined
+      let volume: WholeVolume<LinearExtent> | undefined
       for (let from = segments as readonly Run[]; ; from = volume.extents) {
         const change = compactVolume(this.#table, uuid)
         if (!change) break
@@ -267,7 +267,7 @@ class OpenDisk implements Disk {
     }
   }
 
-  async #commit(change: Change, uuid: string): Promise<PartitionVolume> {
+  async #commit(change: Change, uuid: string): Promise<WholeVolume<LinearExtent>> {
     await this.#replace(change.table)
     return this.find(uuid)
   }

@@ -1,11 +1,10 @@
 import { createHmac } from 'node:crypto'
-import { linear, totalLength } from '../bytes/extents.js'
-import type { Run } from '../bytes/source.js'
+import type { LinearExtent, Run } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { type Gpt, type Partition, partitionAttributes } from '../gpt/table.js'
 import { formatUuid, parseUuid } from '../uuid.js'
-import { partitionVolume } from './partition.js'
-import type { PartitionVolume } from './volume.js'
+import { chainVolume } from './partition.js'
+import type { Volume } from './volume.js'
 
 /** The partition type of extensions (docs/extension-partitions.md). */
 export const extensionTypeUuid = '793963ad-38e6-48e4-a713-d842eeed84ee'
@@ -127,17 +126,12 @@ export function chainPartitions(
 
 /** The volumes of a table: a head with its extensions is one, of an extent a segment. In the order of the heads’ numbers. */
 export function tableVolumes(table: Gpt): {
-  readonly volumes: readonly PartitionVolume[]
+  readonly volumes: readonly Volume<LinearExtent>[]
   readonly orphans: readonly Orphan[]
 } {
   const { chains, orphans } = findChains(table)
   return {
-    volumes: chains.map(({ segments, defect }) => ({
-      ...partitionVolume(segments[0]),
-      size: totalLength(segments),
-      extents: linear(segments),
-      ...(defect && { defect }),
-    })),
+    volumes: chains.map(chainVolume),
     orphans: orphans.map(({ uuid, start, length }) => ({ uuid, start, length })),
   }
 }

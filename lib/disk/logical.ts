@@ -1,18 +1,20 @@
 import type { LogicalPartition, Metadata } from '../android/metadata.js'
 import { type BaseExtent, totalLength } from '../bytes/extents.js'
 import type { Extent } from '../bytes/source.js'
-import type { Volume } from './volume.js'
+import type { WholeVolume } from './volume.js'
 
 /**
  * The logical partitions of an Android super partition as volumes.
  * @param sizes of the devices that they lie on, in bytes, which are one behind the other in the volumes' base
  */
-export function logicalVolumes({ partitions }: Metadata, sizes: readonly number[]): readonly Volume[] {
+export function logicalVolumes({ partitions }: Metadata, sizes: readonly number[]): readonly WholeVolume[] {
   return partitions.map((partition) => logicalVolume(partition, sizes))
 }
 
-function logicalVolume({ name, attributes, extents }: LogicalPartition, sizes: readonly number[]): Volume {
+function logicalVolume({ name, group, attributes, extents }: LogicalPartition, sizes: readonly number[]): WholeVolume {
   return {
+    state: 'whole',
+    origin: { kind: 'logical', group },
     designator: null,
     architecture: null,
     uuid: null,
@@ -31,9 +33,4 @@ export function joinBases(extents: readonly BaseExtent<number>[], sizes: readonl
     const before = sizes.slice(0, extent.base).reduce((sum, size) => sum + size, 0)
     return { kind: 'linear', start: before + extent.start, length: extent.length }
   })
-}
-
-/** Only logical partitions have a name and no UUID. */
-export function isLogical({ label, uuid }: Volume): boolean {
-  return label !== null && uuid === null
 }

@@ -6,7 +6,7 @@ import { DdiError } from '../errors.js'
 import { readGpt } from '../gpt/read.js'
 import { tableVolumes } from './extension.js'
 import { logicalVolumes } from './logical.js'
-import type { Volume } from './volume.js'
+import { ownOrigin, type Volume, type WholeVolume } from './volume.js'
 
 /** The partition type of a partition that holds a GPT of its own (docs/nested-tables.md). */
 export const nestedTypeUuid = '546aa983-5c4a-4c3f-9f80-ecf5ed9983d9'
@@ -20,7 +20,7 @@ const mostTables = 256
 
 /** A volume whose nested table cannot be used, and why. */
 export interface NestedDefect {
-  readonly volume: Volume
+  readonly volume: WholeVolume
   readonly error: DdiError
 }
 
@@ -50,7 +50,7 @@ export async function nestedVolumes(
   const defects: NestedDefect[] = []
   for (const volume of volumes) {
     const typed = volume.typeUuid === nestedTypeUuid || volume.label === superLabel
-    if (volume.defect || (which === 'typed' && !typed)) continue
+    if (volume.state === 'broken' || (which === 'typed' && !typed)) continue
     if (budget.tables === 0) break
     let within: readonly Volume[]
     try {
@@ -62,7 +62,7 @@ export async function nestedVolumes(
       continue
     }
     budget.tables--
-    const inner = within.map((one) => ({ ...one, extents: composeExtents(volume.extents, one.extents) }))
+    const inner = within.map((one) => nestedIn(volume, one))
     found.push(...inner)
     if (depth === deepest) continue
     const deeper = await nestedVolumes(base, inner, which, slot, depth + 1, budget)
@@ -70,6 +70,15 @@ export async function nestedVolumes(
     defects.push(...deeper.defects)
   }
   return { volumes: found, defects }
+}
+
+function nestedIn(within: WholeVolume, volume: Volume): Volume {
+  if (volume.state === 'broken') return { ...volume, origin: { kind: 'nested', within, origin: ownOrigin(volume) } }
+  return {
+    ...volume,
+    origin: { kind: 'nested', within, origin: ownOrigin(volume) },
+    extents: composeExtents(within.extents, volume.extents),
+  }
 }
 
 /** The volumes of the GPT or the super partition that a volume is. */

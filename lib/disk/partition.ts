@@ -1,24 +1,39 @@
-import { linear } from '../bytes/extents.js'
+import { linear, totalLength } from '../bytes/extents.js'
+import type { LinearExtent } from '../bytes/source.js'
 import { dpsTypes } from '../gpt/dps-types.js'
 import { type Partition, partitionAttributes } from '../gpt/table.js'
-import type { PartitionVolume } from './volume.js'
+import type { Chain } from './extension.js'
+import type { ChainOrigin, Segment, Volume } from './volume.js'
 
-/** A partition as a volume of one extent. */
-export function partitionVolume(partition: Partition): PartitionVolume {
-  const type = dpsTypes.get(partition.typeUuid)
-  const has = (bit: bigint) => (partition.attributes & bit) !== 0n
+/** A chain as a volume; of a partition alone, the volume that it is. */
+export function chainVolume({ segments, defect }: Chain): Volume<LinearExtent> {
+  const [head, ...others] = segments
+  const facts = { ...partitionFacts(head), size: totalLength(segments) }
+  const chain: ChainOrigin = { kind: 'chain', segments: [segmentOf(head), ...others.map(segmentOf)] }
+  if (defect) return { state: 'broken', ...facts, origin: chain, defect }
+  const { number, attributes } = head
+  const origin = others.length > 0 ? chain : { kind: 'partition' as const, number, attributes }
+  return { state: 'whole', ...facts, origin, extents: linear(segments) }
+}
+
+function segmentOf({ number, uuid, attributes, start, length }: Partition): Segment {
+  return { number, uuid, attributes, start, length }
+}
+
+/** What a partition's entry says of the volume that it names. */
+function partitionFacts({ typeUuid, uuid, label, attributes }: Partition) {
+  const type = dpsTypes.get(typeUuid)
+  const has = (bit: bigint) => (attributes & bit) !== 0n
   return {
     designator: type?.designator ?? null,
     architecture: type?.architecture ?? null,
-    uuid: partition.uuid,
-    typeUuid: partition.typeUuid,
-    label: partition.label,
+    uuid,
+    typeUuid,
+    label,
     flags: {
       readOnly: has(partitionAttributes.readOnly),
       noAuto: has(partitionAttributes.noAuto),
       growFileSystem: has(partitionAttributes.growFileSystem),
     },
-    size: partition.length,
-    extents: linear([partition]),
   }
 }

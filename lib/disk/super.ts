@@ -15,7 +15,7 @@ import { DdiError } from '../errors.js'
 import { claimedSize } from './claimed-size.js'
 import { type DiskUsers, readDisk } from './disk.js'
 import { joinBases } from './logical.js'
-import { findByName, type PartitionVolume } from './volume.js'
+import { findByName, requireWhole, type WholeVolume } from './volume.js'
 
 /**
  * A slot of an Android super partition whose logical partitions change. Each change is one all-or-nothing write of the
@@ -64,12 +64,11 @@ export async function findSuper(disk: Source, path: string, name?: string): Prom
   if (name === undefined && (await isSuper(disk))) return linear([{ start: 0, length: disk.size }])
   const { volumes } = await readDisk(disk)
   if (name !== undefined) {
-    const { defect, extents } = findByName(volumes, name, path)
-    if (defect) throw defect
-    return extents
+    return requireWhole(findByName(volumes, name, path)).extents
   }
-  const found: PartitionVolume[] = []
-  for (const one of volumes) if (!one.defect && (await isSuper(extentSource(disk, one.extents)))) found.push(one)
+  const found: WholeVolume<LinearExtent>[] = []
+  for (const one of volumes)
+    if (one.state === 'whole' && (await isSuper(extentSource(disk, one.extents)))) found.push(one)
   const [only, second] = found
   if (!only || second)
     throw new DdiError(

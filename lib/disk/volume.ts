@@ -1,28 +1,40 @@
-import type { Extent, LinearExtent } from '../bytes/source.js'
+import { composeExtents, linear } from '../bytes/extents.js'
+import type { Extent, Run } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
 
-/** Bytes that an image offers under a name: an ordered list of extents of one base. */
-export interface Volume {
-  /** What its type says it is for; null for types that the Discoverable Partitions Specification does not know. */
-  readonly designator: Designator | null
-  /** The processor that its type is for; null where the type is for any, or unknown. */
-  readonly architecture: string | null
-  /** Null in an image without a table. */
-  readonly uuid: string | null
-  readonly typeUuid: string | null
-  readonly label: string | null
-  readonly flags: VolumeFlags
-  /** In bytes: the sum of its extents. */
-  readonly size: number
-  readonly extents: readonly Extent[]
-  /** Why the volume must not be used: its chain is broken or misaligned, and `extents` are not all of it. */
-  readonly defect?: DdiError
+/** Bytes that an image or disk offers under a name. Only a whole one has extents: what is left of a broken one must not be used. */
+export type Volume<E extends Extent = Extent> = WholeVolume<E> | BrokenVolume
+
+export interface WholeVolume<E extends Extent = Extent> extends VolumeFacts {
+  readonly state: 'whole'
+  readonly origin: Origin
+  /** Where its bytes lie on the base (the disk, or what else the table describes), in order. */
+  readonly extents: readonly E[]
 }
 
-/** A volume of a GPT: nothing in it is but zeroes by definition. */
-export interface PartitionVolume extends Volume {
-  readonly extents: readonly LinearExtent[]
+/** A volume whose chain is broken or misaligned. */
+export interface BrokenVolume extends VolumeFacts {
+  readonly state: 'broken'
+  readonly origin: ChainOrigin | NestedOrigin<ChainOrigin>
+  /** Why it must not be used: ERR_DDI_CHAIN_BROKEN or ERR_DDI_CHAIN_MISALIGNED. */
+  readonly defect: DdiError
+}
+
+/** What is known of a volume, whole or broken. */
+interface VolumeFacts {
+  /** What its type says it is for; null for types that the Discoverable Partitions Specification does not define. */
+  readonly designator: Designator | null
+  /** The processor that its type is for; null if the type is for any, or unknown. */
+  readonly architecture: string | null
+  /** Of its partition; null if it is a logical partition or the whole image. */
+  readonly uuid: string | null
+  readonly typeUuid: string | null
+  /** Of a logical partition: its name. */
+  readonly label: string | null
+  readonly flags: VolumeFlags
+  /** In bytes; of a broken volume, what was found of it. */
+  readonly size: number
 }
 
 /** Attribute bits 60, 63 and 59 of the Discoverable Partitions Specification. */
@@ -30,6 +42,94 @@ export interface VolumeFlags {
   readonly readOnly: boolean
   readonly noAuto: boolean
   readonly growFileSystem: boolean
+}
+
+/** Where a volume comes from. */
+export type Origin = OwnOrigin | NestedOrigin
+
+/** What the table that names a volume says it is. */
+export type OwnOrigin = PartitionOrigin | ChainOrigin | LogicalOrigin | WholeImageOrigin
+
+/** A partition of a GPT. */
+export interface PartitionOrigin {
+  readonly kind: 'partition'
+  /** Its place in the entry array, from 1. */
+  readonly number: number
+  /** All 64 attribute bits. */
+  readonly attributes: bigint
+}
+
+/** A partition of a GPT with its extensions (docs/extension-partitions.md). */
+export interface ChainOrigin {
+  readonly kind: 'chain'
+  /** In order, the head first; of a broken chain, those that were found. */
+  readonly segments: readonly [Segment, ...Segment[]]
+}
+
+/** A partition that is part of a chain: `start` and `length` in bytes, from the beginning of what its table describes. */
+export interface Segment extends Run {
+  /** Its place in the entry array, from 1. */
+  readonly number: number
+  readonly uuid: string
+  /** All 64 attribute bits. */
+  readonly attributes: bigint
+}
+
+/** A logical partition of an Android super partition. */
+export interface LogicalOrigin {
+  readonly kind: 'logical'
+  readonly group: string
+}
+
+/** A volume of a table that lies in another volume (docs/nested-tables.md). */
+export interface NestedOrigin<Own extends OwnOrigin = OwnOrigin> {
+  readonly kind: 'nested'
+  /** The volume that holds the table; nested itself if the table lies deeper. */
+  readonly within: WholeVolume
+  /** What the inner table says it is. */
+  readonly origin: Own
+}
+
+/** An image without a table. */
+export interface WholeImageOrigin {
+  readonly kind: 'whole-image'
+}
+
+/** What the table that names a volume says it is, however deep the table lies. */
+export function ownOrigin(volume: BrokenVolume): ChainOrigin
+export function ownOrigin(volume: Volume): OwnOrigin
+export function ownOrigin({ origin }: Volume): OwnOrigin {
+  return origin.kind === 'nested' ? origin.origin : origin
+}
+
+/** A volume that can be used. @throws the defect of a broken one */
+export function requireWhole<V extends Volume>(volume: V): Extract<V, { readonly state: 'whole' }>
+export function requireWhole(volume: Volume): WholeVolume {
+  if (volume.state === 'broken') throw volume.defect
+  return volume
+}
+
+/** The extents of a volume, or what is left of a broken one: to be shown, not used. */
+export function foundExtents(volume: Volume): readonly Extent[] {
+  if (volume.state === 'whole') return volume.extents
+  const found = linear(ownOrigin(volume).segments)
+  return volume.origin.kind === 'nested' ? composeExtents(volume.origin.within.extents, found) : found
+}
+
+/** The volume of an image without a table: all of it, taken for a root file system. @param size in bytes */
+export function wholeImageVolume(size: number): WholeVolume {
+  return {
+    state: 'whole',
+    origin: { kind: 'whole-image' },
+    designator: 'root',
+    architecture: null,
+    uuid: null,
+    typeUuid: null,
+    label: null,
+    flags: { readOnly: false, noAuto: false, growFileSystem: false },
+    size,
+    extents: linear([{ start: 0, length: size }]),
+  }
 }
 
 /**

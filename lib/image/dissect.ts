@@ -2,7 +2,7 @@ import type { X509Certificate } from 'node:crypto'
 import { type FileSystem, probeBytes, probeFileSystem } from '../../bindings/blkid.js'
 import { extentSource } from '../bytes/extents.js'
 import { openFile } from '../bytes/file.js'
-import type { Volume } from '../disk/volume.js'
+import { foundExtents, requireWhole, type Volume, type WholeVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
 import { rootHashUuids } from '../verity/root-hash.js'
@@ -41,15 +41,19 @@ export interface DissectOptions {
 
 /** Where a hash tree is: in a volume of the image, or in a file beside it. */
 export type HashTree =
-  | { readonly kind: 'volume'; readonly volume: DissectedVolume }
+  | { readonly kind: 'volume'; readonly volume: UsableVolume }
   | { readonly kind: 'file'; readonly path: string; readonly size: number }
 
 /** A data volume with its hash tree. `trusted` where a root hash vouches for it, which the top of the tree matches. */
 export type Verity =
-  | { readonly trusted: false; readonly data: DissectedVolume; readonly hash: HashTree }
+  | {
+      readonly trusted: false
+      readonly data: UsableVolume
+      readonly hash: { readonly kind: 'volume'; readonly volume: DissectedVolume }
+    }
   | {
       readonly trusted: true
-      readonly data: DissectedVolume
+      readonly data: UsableVolume
       readonly hash: HashTree
       readonly rootHash: Uint8Array
       readonly rootHashSource: KnownRootHash['source']
@@ -58,20 +62,26 @@ export type Verity =
       readonly superblock: Superblock
     }
 
-export interface DissectedVolume extends Volume {
+export type DissectedVolume = Volume & Probed
+/** One that can be used. */
+export type UsableVolume = WholeVolume & Probed
+
+interface Probed {
   /** Null where libblkid recognises nothing; absent where it was not asked (see {@link DissectOptions.probe}). */
   readonly fileSystem?: FileSystem | null
 }
 
-/** One whose file system is still to be told. */
-type Probed = Volume & { fileSystem?: FileSystem | null }
+/** What is told of a volume that is still to be probed. */
+interface Probing {
+  fileSystem?: FileSystem | null
+}
 
 /** What an image is made of, and what each part is for on this machine. */
 export interface Dissection {
   readonly image: Image
   readonly volumes: readonly DissectedVolume[]
   /** The volumes that this machine would use, one for each purpose; hash volumes are in `verity`. */
-  readonly roles: ReadonlyMap<Designator, DissectedVolume>
+  readonly roles: ReadonlyMap<Designator, UsableVolume>
   readonly verity: ReadonlyMap<ProtectedDesignator, Verity>
   /** Signatures that do not hold: what they would vouch for is not trusted for their sake. */
   readonly problems: readonly TableProblem[]
@@ -90,9 +100,9 @@ const emptyLabel = '_empty'
  *   ERR_DDI_VERITY_SUPERBLOCK, ERR_DDI_VERITY_ALGORITHM, ERR_DDI_LIBRARY_MISSING, ERR_DDI_POLICY, ERR_DDI_CERTIFICATE
  */
 export async function dissect(image: Image, options: DissectOptions = {}): Promise<Dissection> {
-  const volumes: Probed[] = image.volumes.map((volume) => ({ ...volume }))
+  const volumes: (Volume & Probing)[] = image.volumes.map((volume) => ({ ...volume }))
   const architectures = options.architectures ?? machineArchitectures()
-  const roles = new Map<Designator, Probed>()
+  const roles = new Map<Designator, WholeVolume & Probing>()
   const unsigned: TableProblem[] = []
   const trust: SignatureTrust = {
     mode: options.signature ?? 'auto',
@@ -107,11 +117,11 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
     const known = await findRootHash(image.path, designator, given)
     const rootHash: (KnownRootHash & { signature?: RootHashSignature }) | undefined =
       known ?? (await holding(signedRootHash(image, sealed, trust), problems))
-    const data = rootHash
+    const named = rootHash
       ? namedByRootHash(image, volumes, designator, rootHash)
       : preferred(volumes, designator, architectures)
-    if (!data) continue
-    refuseDefect(data)
+    if (!named) continue
+    const data = requireWhole(named)
     roles.set(designator, data)
     const pair = await pairVerity(image, volumes, designator, data, rootHash)
     if (pair?.trusted) {
@@ -124,15 +134,11 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
   for (const designator of plainRoles) {
     const volume = newest(volumes.filter((one) => one.designator === designator && isOffered(one)))
     if (!volume) continue
-    refuseDefect(volume)
-    roles.set(designator, volume)
+    roles.set(designator, requireWhole(volume))
   }
   if (!roles.has('root')) {
     const generic = volumes.filter((one) => one.designator === 'linux-generic' && isOffered(one))
-    if (generic.length === 1) {
-      refuseDefect(generic[0]!)
-      roles.set('root', generic[0]!)
-    }
+    if (generic.length === 1) roles.set('root', requireWhole(generic[0]!))
   }
   for (const volume of options.probe === 'used' ? roles.values() : volumes)
     volume.fileSystem = await probe(image, volume)
@@ -145,13 +151,13 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
 }
 
 /** The signature volume that counts, if it is whole. */
-function signatureVolume<V extends Volume>(
-  volumes: readonly V[],
+function signatureVolume(
+  volumes: readonly Volume[],
   designator: ProtectedDesignator,
   architectures: readonly string[],
-): V | undefined {
+): WholeVolume | undefined {
   const found = preferred(volumes, `${designator}-verity-sig`, architectures)
-  return found?.defect ? undefined : found
+  return found?.state === 'whole' ? found : undefined
 }
 
 /** A signature that does not hold is told, and then not there. */
@@ -170,7 +176,7 @@ function applyPolicy(
   policy: ImagePolicy,
   { path }: Image,
   volumes: readonly DissectedVolume[],
-  roles: Map<Designator, DissectedVolume>,
+  roles: Map<Designator, UsableVolume>,
   verity: Map<ProtectedDesignator, Verity>,
   architectures: readonly string[],
 ): void {
@@ -202,18 +208,15 @@ function protectionsOf({ fileSystem }: DissectedVolume, pair: Verity | undefined
 /** No superblock lies further from the start of its file system. */
 const superblocks = 1024 * 1024
 
-async function probe({ path, bases, source }: Image, { extents, size }: Volume): Promise<FileSystem | null> {
+async function probe({ path, bases, source }: Image, volume: Volume): Promise<FileSystem | null> {
+  const { size } = volume
+  const extents = foundExtents(volume)
   const [first, second] = extents
   const [base, another] = bases
   if (base && !another && first?.kind === 'linear' && (!second || first.length >= superblocks))
     return probeFileSystem(base.fd, path, first.start, first.length)
   if (size === 0) return null
   return probeBytes(await extentSource(source, extents).read(0, Math.min(size, superblocks)), path, size)
-}
-
-/** What would be used must be whole; what would not may be as it is. */
-function refuseDefect({ defect }: Volume): void {
-  if (defect) throw defect
 }
 
 function isOffered(volume: Volume): boolean {
@@ -278,7 +281,7 @@ async function pairVerity(
   image: Image,
   volumes: readonly DissectedVolume[],
   designator: ProtectedDesignator,
-  data: DissectedVolume,
+  data: UsableVolume,
   rootHash: KnownRootHash | undefined,
 ): Promise<Paired | undefined> {
   const candidates = volumes.filter(
@@ -289,11 +292,11 @@ async function pairVerity(
     return volume && { trusted: false, data, hash: { kind: 'volume', volume } }
   }
   const { hash: hashUuid } = rootHashUuids(rootHash.bytes)
-  const volume = onlyOne(
+  const named = onlyOne(
     candidates.filter((one) => one.uuid === hashUuid),
     `${designator} hash volume`,
   )
-  if (volume) refuseDefect(volume)
+  const volume = named && requireWhole(named)
   const hash: HashTree | undefined = volume ? { kind: 'volume', volume } : await sideFileTree(image.path)
   if (!hash)
     throw new DdiError(
@@ -312,7 +315,7 @@ async function sideFileTree(imagePath: string): Promise<HashTree | undefined> {
   return { kind: 'file', path, size: file.size }
 }
 
-async function checkTree(image: Image, data: Volume, hash: HashTree, rootHash: Uint8Array): Promise<Superblock> {
+async function checkTree(image: Image, data: UsableVolume, hash: HashTree, rootHash: Uint8Array): Promise<Superblock> {
   const dataSource = extentSource(image.source, data.extents)
   const check = async (hashSource: typeof dataSource) => {
     const superblock = await readSuperblock(hashSource)

@@ -2,13 +2,13 @@ import { dirname, join } from 'node:path'
 import { type Metadata, withSlotSuffixes } from '../android/metadata.js'
 import { expand } from '../android/sparse.js'
 import { isSuper, readSuper } from '../android/super.js'
-import { joinSources, linear } from '../bytes/extents.js'
+import { joinSources } from '../bytes/extents.js'
 import { type FileSource, openFile } from '../bytes/file.js'
 import type { Run, Source } from '../bytes/source.js'
 import { type Orphan, tableVolumes } from '../disk/extension.js'
 import { logicalVolumes } from '../disk/logical.js'
 import { nestedVolumes } from '../disk/nested.js'
-import type { Volume } from '../disk/volume.js'
+import { type Volume, wholeImageVolume } from '../disk/volume.js'
 import { DdiError, type ErrorCode } from '../errors.js'
 import { freeRuns } from '../gpt/allocate.js'
 import { describeProblem, problemError } from '../gpt/read.js'
@@ -80,7 +80,7 @@ export async function openImage(path: string, options: OpenOptions = {}): Promis
       const { volumes: outer, orphans } = tableVolumes(table)
       const inner = await nestedVolumes(source, outer, nested ? 'any' : 'typed', slot)
       const volumes = [...outer, ...inner.volumes]
-      const defects = volumes.flatMap(({ defect }) => (defect ? [describe(defect)] : []))
+      const defects = volumes.flatMap((one) => (one.state === 'broken' ? [describe(one.defect)] : []))
       const unread = inner.defects.map(({ volume, error }) => ({
         code: error.code,
         message: `nested in ${JSON.stringify(volume.label)} (${volume.uuid}): ${error.message}`,
@@ -118,7 +118,7 @@ export async function openImage(path: string, options: OpenOptions = {}): Promis
     return {
       ...plain,
       table: { type: 'none', uuid: null, source: null, problems: [] },
-      volumes: [wholeImage(source.size)],
+      volumes: [wholeImageVolume(source.size)],
     }
   } catch (error) {
     await close()
@@ -176,19 +176,6 @@ async function openDevice(name: string, candidates: readonly string[]): Promise<
 
 function describe({ code, message }: DdiError): TableProblem {
   return { code, message }
-}
-
-function wholeImage(size: number): Volume {
-  return {
-    designator: 'root',
-    architecture: null,
-    uuid: null,
-    typeUuid: null,
-    label: null,
-    flags: { readOnly: false, noAuto: false, growFileSystem: false },
-    size,
-    extents: linear([{ start: 0, length: size }]),
-  }
 }
 
 /**

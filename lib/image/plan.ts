@@ -1,11 +1,11 @@
 import { basename } from 'node:path'
 import type { FileSystem } from '../../bindings/blkid.js'
 import { type BaseExtent, splitByBase } from '../bytes/extents.js'
-import { findByName } from '../disk/volume.js'
+import { findByName, foundExtents, requireWhole } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
 import { layoutTree } from '../verity/tree.js'
-import type { DissectedVolume, Dissection, HashTree, Verity } from './dissect.js'
+import type { Dissection, HashTree, UsableVolume, Verity } from './dissect.js'
 import { requireBases } from './open.js'
 import type { SignatureMode } from './signatures.js'
 
@@ -119,7 +119,7 @@ export function deviceName(attachment: string, node: string): string {
 interface Offer {
   readonly id: string
   readonly designator: Designator | null
-  readonly volume: DissectedVolume
+  readonly volume: UsableVolume
   /** The root hash and tree that cover it. */
   readonly protection: (Verity & { readonly trusted: true }) | undefined
   readonly readOnly: boolean
@@ -156,7 +156,7 @@ export function plan(dissection: Dissection, options: PlanOptions = {}): Plan {
     addBase(index === 0 ? 'image' : `image-${index + 1}`, file, file.kind, readOnly),
   )
   const sizes = files.map(({ size }) => size)
-  const addVolume = (id: string, { extents, size }: DissectedVolume, readOnly: boolean) => {
+  const addVolume = (id: string, { extents, size }: UsableVolume, readOnly: boolean) => {
     const ofBases = splitByBase(extents, sizes).map((extent) =>
       extent.kind === 'zero' ? extent : { ...extent, base: bases[extent.base]! },
     )
@@ -195,7 +195,7 @@ export function plan(dissection: Dissection, options: PlanOptions = {}): Plan {
 /** A table inside another may count in smaller sectors than the disk's: the device under both has to take the smallest. */
 function fittingSectorSize({ image, volumes }: Dissection): number {
   const fits = volumes
-    .flatMap(({ extents }) => extents)
+    .flatMap(foundExtents)
     .every(
       (extent) =>
         extent.length % image.sectorSize === 0 && (extent.kind === 'zero' || extent.start % image.sectorSize === 0),
@@ -206,7 +206,7 @@ function fittingSectorSize({ image, volumes }: Dissection): number {
 function offer(
   id: string,
   designator: Designator | null,
-  volume: DissectedVolume,
+  volume: UsableVolume,
   verity: Dissection['verity'],
   { writable = false }: PlanOptions,
 ): Offer {
@@ -232,8 +232,7 @@ function chosen(
   options: PlanOptions,
 ): readonly Offer[] {
   const offers = names.map((name) => {
-    const volume = findByName(volumes, name, image.path)
-    if (volume.defect) throw volume.defect
+    const volume = requireWhole(findByName(volumes, name, image.path))
     const id = (volume.label || volume.uuid || 'image').replace(/[^A-Za-z0-9._+@=]/g, '_')
     return offer(id, null, volume, verity, options)
   })

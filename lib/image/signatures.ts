@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto'
 import { extentSource } from '../bytes/extents.js'
 import { readIfThere } from '../bytes/read-if-there.js'
-import type { Volume } from '../disk/volume.js'
+import type { WholeVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import {
   certificateFingerprint,
@@ -31,7 +31,7 @@ export interface SignatureTrust {
 }
 
 /** Reads the record of a signature volume. @throws ERR_DDI_SIGNATURE_FORMAT */
-async function readRecord({ source }: Image, volume: Volume): Promise<SignatureRecord> {
+async function readRecord({ source }: Image, volume: WholeVolume): Promise<SignatureRecord> {
   if (volume.size > largestRecord)
     throw new DdiError(
       'ERR_DDI_SIGNATURE_FORMAT',
@@ -58,7 +58,7 @@ export async function checkSignature(
  */
 export async function signedRootHash(
   image: Image,
-  volume: Volume | undefined,
+  volume: WholeVolume | undefined,
   trust: SignatureTrust,
 ): Promise<(KnownRootHash & { readonly signature: RootHashSignature }) | undefined> {
   if (!volume) return undefined
@@ -74,7 +74,7 @@ export async function signatureOf(
   image: Image,
   designator: ProtectedDesignator,
   rootHash: Uint8Array,
-  volume: Volume | undefined,
+  volume: WholeVolume | undefined,
   trust: SignatureTrust,
 ): Promise<RootHashSignature | undefined> {
   for (const path of sideFiles(image.path, `${rootHashEndings[designator]}.p7s`)) {

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { refuseExisting } from '../bytes/new-file.js'
-import type { Volume } from '../disk/volume.js'
+import type { WholeVolume } from '../disk/volume.js'
 import { systemError } from '../errors.js'
 import { parseAddress } from './address.js'
 import { type Destination, type Received, type ReceiveOptions, receive } from './receive.js'
@@ -18,7 +18,7 @@ export interface Pulled extends Received {
   /** Of the file, the folder, or the disk. */
   readonly path: string
   /** The new volume of the disk. */
-  readonly volume: Volume | null
+  readonly volume: WholeVolume | null
 }
 
 /**

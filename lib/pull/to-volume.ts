@@ -5,7 +5,7 @@ import { openFile } from '../bytes/file.js'
 import type { Disk, UnnamedVolume } from '../disk/disk.js'
 import type { VolumeHead } from '../disk/extension.js'
 import { nestedTypeUuid, nestedVolumes } from '../disk/nested.js'
-import type { PartitionVolume } from '../disk/volume.js'
+import type { WholeVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import type { Image } from '../image/open.js'
 import { requireRootHash } from '../image/verify.js'
@@ -37,7 +37,7 @@ export class VolumeDestination implements Destination {
   readonly #head: VolumeHead
   #space: UnnamedVolume | undefined
   #size = 0
-  #made: PartitionVolume | null = null
+  #made: WholeVolume | null = null
 
   private constructor(target: VolumeTarget, disk: Disk, head: VolumeHead) {
     this.#target = target
@@ -65,7 +65,7 @@ export class VolumeDestination implements Destination {
   }
 
   /** The new volume, when it is there. */
-  get made(): PartitionVolume | null {
+  get made(): WholeVolume | null {
     return this.#made
   }
 
@@ -105,7 +105,7 @@ export class VolumeDestination implements Destination {
   }
 
   /** @throws the `ERR_DDI_GPT_…` codes where there is no table, and those of root hashes */
-  async #check(volume: PartitionVolume): Promise<void> {
+  async #check(volume: WholeVolume): Promise<void> {
     const { disk: path, rootHash } = this.#target
     await using file = await openFile(path)
     const { volumes, defects } = await nestedVolumes(file, [volume], 'typed')

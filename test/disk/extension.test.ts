@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { dissect, extensionTypeUuid, extensionUuid, openImage } from '../../lib/index.js'
+import { dissect, extensionTypeUuid, extensionUuid, openImage, requireWhole } from '../../lib/index.js'
 import { MiB, makeGptImage, type PartitionSpec, typeUuids } from '../support/images.js'
 import { cli, packageRoot, run, temporaryFolder } from '../support/run.js'
 
@@ -76,7 +76,7 @@ test('a chain is one volume, in counter order, wherever its segments lie', async
     extension(1, { size: 2 * MiB, attributes: [continued, 63] }),
     extension(7),
   ])
-  const volume = image.volumes.find(({ uuid }) => uuid === head)!
+  const volume = requireWhole(image.volumes.find(({ uuid }) => uuid === head)!)
   assert.equal(volume.size, 4 * MiB)
   assert.deepEqual(volume.extents, [
     { kind: 'linear', start: starts[2], length: MiB },

@@ -8,6 +8,7 @@ import {
   openImage,
   parseImagePolicy,
   plan,
+  requireWhole,
   sign,
   trustedCertificates,
 } from '../../lib/index.js'
@@ -37,7 +38,7 @@ async function signedImage(folder: string, identity: Identity, tamper: (hash: st
   const bytes = readFileSync(path)
   // Where the record lies, from the table.
   await using opened = await openImage(path)
-  const volume = opened.volumes.find(({ designator }) => designator === 'root-verity-sig')!
+  const volume = requireWhole(opened.volumes.find(({ designator }) => designator === 'root-verity-sig')!)
   const [extent] = volume.extents
   bytes.set(record, extent!.kind === 'linear' ? extent!.start : 0)
   writeFileSync(path, bytes)

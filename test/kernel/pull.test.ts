@@ -6,7 +6,7 @@ import { afterEach, test } from 'node:test'
 import { memorySource } from '../../lib/android/index.js'
 import { readDisk } from '../../lib/disk/disk.js'
 import { readGpt } from '../../lib/gpt/index.js'
-import { attach, detach, list, pull, pullAtBoot } from '../../lib/index.js'
+import { attach, detach, list, pull, pullAtBoot, requireWhole } from '../../lib/index.js'
 import { makeFragmentedDisk } from '../support/fragments.js'
 import { MiB, makeVerityImage } from '../support/images.js'
 import { run, temporaryFolder } from '../support/run.js'
@@ -85,7 +85,7 @@ test('after every write that the kernel saw, the disk is as it was, or has all o
     before.set(bytes, offset)
     if ((await partitions(before)) === old) continue
     named++
-    const volume = (await readDisk(memorySource(before))).volumes.find(({ label }) => label === 'os_1')!
+    const volume = requireWhole((await readDisk(memorySource(before))).volumes.find(({ label }) => label === 'os_1')!)
     const there = Buffer.concat(volume.extents.map(({ start, length }) => before.subarray(start, start + length)))
     assert.ok(there.equals(content), `after a write at ${offset}`)
   }
