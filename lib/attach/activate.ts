@@ -107,7 +107,7 @@ async function activateBase(node: BaseNode, attachment: string, loops: Loop[]): 
   const loop = await attachLoop({ backing: path, readOnly, sectorSize, reference: loopReference(attachment) })
   loops.push(loop)
   checkSize(loop, node.size, node)
-  return formatDevice({ major: 7, minor: loop.number })
+  return loop.deviceNumber
 }
 
 async function openForStat(path: string) {

@@ -50,7 +50,7 @@ export async function isOf(attachment: FoundAttachment, path: string): Promise<b
   const real = await realpath(path)
   if (stats.isBlockDevice()) {
     const number = deviceNumber(Number(stats.rdev))
-    const numbers = [...attachment.mapped.map(formatDevice), ...attachment.loops.map((loop) => `7:${loop.number}`)]
+    const numbers = [...attachment.mapped.map(formatDevice), ...attachment.loops.map((loop) => loop.deviceNumber)]
     return numbers.includes(number) || attachment.image === real
   }
   return attachment.loops.some(
@@ -81,7 +81,7 @@ async function remove(attachment: FoundAttachment, { lazy = false }: DetachOptio
 async function refuseBusy(attachment: FoundAttachment): Promise<void> {
   const devices = [
     ...attachment.mapped.map((device) => ({ path: mapperPath(device.name), number: formatDevice(device) })),
-    ...attachment.loops.map((loop) => ({ path: loop.device, number: `7:${loop.number}` })),
+    ...attachment.loops.map((loop) => ({ path: loop.device, number: loop.deviceNumber })),
   ]
   const mounts = await mountPoints()
   for (const { path, number } of devices) {

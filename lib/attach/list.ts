@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { DmDevice } from '../../bindings/addon.js'
 import { type DeviceMapper, formatDevice, mapperPath, openDeviceMapper } from '../kernel/device-mapper.js'
-import { isLoop, type ListedLoop, listLoops } from '../kernel/loop.js'
+import { type ListedLoop, listLoops } from '../kernel/loop.js'
 import { type DeviceMark, parseDeviceUuid, parseLoopReference, uuidPrefix } from './names.js'
 
 export interface ListedVolume {
@@ -56,10 +56,11 @@ export async function findAttachments(): Promise<readonly FoundAttachment[]> {
       found.mapped.push(device)
       if (device.kind !== 'linear' || !mapper) continue
       for (const under of await mapper.dependencies(device.name)) {
-        const loop = isLoop(under) ? loops.find(({ number }) => number === under.minor) : undefined
-        // A loop device that is not of our making is an image itself, like any other block device.
+        const number = formatDevice(under)
+        const loop = loops.find(({ deviceNumber }) => deviceNumber === number)
+        // A loop device that ddi did not create is an image itself, like any other block device.
         if (loop && parseLoopReference(loop.reference)) found.loops.add(loop)
-        else found.image ??= await devicePath(formatDevice(under))
+        else found.image ??= await devicePath(number)
       }
     }
     for (const loop of loops) {

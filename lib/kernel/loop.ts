@@ -2,59 +2,99 @@ import { constants } from 'node:fs'
 import { type FileHandle, open, readdir, readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { addon, type LoopInfo, type LoopStatus, loopFlags } from '../../bindings/addon.js'
+import { deviceNumber } from '../bytes/file.js'
 import { DdiError, systemCode, systemError } from '../errors.js'
+import { throwIfAborted } from '../work.js'
 
 export interface LoopOptions {
   /** Regular file or block device. */
   readonly backing: string
   readonly readOnly: boolean
-  /** In bytes. */
+  /** In bytes. Default: 0. */
   readonly offset?: number
-  /** In bytes; the whole of the backing file where absent. */
+  /** In bytes. Default: up to the end of the backing file. */
   readonly size?: number
   /** Logical block size in bytes. */
   readonly sectorSize: number
   /** Kept by the kernel (lo_file_name), at most 63 bytes. */
   readonly reference: string
-  /** The kernel looks for partitions. */
+  /** Lets the kernel scan for partitions. Default: false. */
   readonly partitionScan?: boolean
 }
 
 /** A configured loop device, held open. It goes away with its last user unless `keep` was called. */
 export interface Loop extends AsyncDisposable {
+  /** Path of its node. */
   readonly device: string
-  readonly number: number
+  /** `major:minor` */
+  readonly deviceNumber: string
   readonly fd: number
   /** In bytes. */
   readonly size: number
-  /** Lets the device outlive its users; `clearLoop` detaches it then. */
+  /** Lets the device outlive its users, until `clearLoop`. */
   keep(): Promise<void>
-  /** Gives up our hold. */
+  /** Closes our descriptor. */
   close(): Promise<void>
 }
 
+const controlPath = '/dev/loop-control'
 const races = ['EBUSY', 'EAGAIN', 'ENXIO']
 const mostAttempts = 200
-const majorNumber = 7
+const secondsToWaitForLock = 30
+
+function loopPath(number: number | string): string {
+  return `/dev/loop${number}`
+}
 
 /**
- * Puts a loop device over a file, or a part of it. Autoclear is on from the start, so that a killed process leaves none.
- * @param configure how; the fallback for kernels before 5.8 is chosen by itself
- * @throws ERR_DDI_NO_LOOP, ERR_DDI_NO_FREE_LOOP, ERR_DDI_PERMISSION, ERR_DDI_NOT_FOUND, ERR_DDI_KERNEL
+ * Holds an exclusive lock on the loop control device until disposed. Only processes that take the lock too are kept out.
+ * @throws ERR_DDI_NO_LOOP, ERR_DDI_PERMISSION, ERR_DDI_BUSY if another process holds the lock for 30 seconds,
+ *   ERR_DDI_ABORTED
  */
-export async function attachLoop(options: LoopOptions, configure: Configure = configureAtOnce): Promise<Loop> {
-  const backing = await openBacking(options)
-  let control: FileHandle
+export async function lockLoopControl(signal?: AbortSignal): Promise<AsyncDisposable> {
+  const control = await openControl()
+  const deadline = Date.now() + secondsToWaitForLock * 1000
   try {
-    control = await open('/dev/loop-control', 'r+')
+    for (;;) {
+      throwIfAborted(signal)
+      try {
+        await addon().lockExclusively(control.fd, controlPath)
+        return { [Symbol.asyncDispose]: () => control.close() }
+      } catch (error) {
+        if (systemCode(error) !== 'EAGAIN' || Date.now() > deadline)
+          throw systemError(error, `cannot lock ${controlPath}`, { EAGAIN: 'ERR_DDI_BUSY' })
+      }
+      await sleep(5 + Math.random() * 10)
+    }
   } catch (error) {
-    await backing.close()
-    throw systemError(error, 'cannot open /dev/loop-control (modprobe loop?)', {
+    await control.close()
+    throw error
+  }
+}
+
+async function openControl(): Promise<FileHandle> {
+  try {
+    return await open(controlPath, 'r+')
+  } catch (error) {
+    throw systemError(error, `cannot open ${controlPath} (modprobe loop?)`, {
       ENOENT: 'ERR_DDI_NO_LOOP',
       ENODEV: 'ERR_DDI_NO_LOOP',
       ENXIO: 'ERR_DDI_NO_LOOP',
     })
   }
+}
+
+/**
+ * Puts a loop device over a file, or a part of it. Autoclear is on from the start: a killed process leaves no device.
+ * @param configure how to configure it; the default falls back by itself on kernels before 5.8
+ * @throws ERR_DDI_NO_LOOP, ERR_DDI_NO_FREE_LOOP, ERR_DDI_PERMISSION, ERR_DDI_NOT_FOUND, ERR_DDI_KERNEL
+ */
+export async function attachLoop(options: LoopOptions, configure: Configure = configureAtOnce): Promise<Loop> {
+  const backing = await openBacking(options)
+  const control = await openControl().catch(async (error: unknown) => {
+    await backing.close()
+    throw error
+  })
   try {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -63,9 +103,13 @@ export async function attachLoop(options: LoopOptions, configure: Configure = co
         // Another process took the device between the kernel’s answer and our claim.
         if (error instanceof DdiError || !races.includes(systemCode(error) ?? '')) throw error
         if (attempt === mostAttempts)
-          throw new DdiError('ERR_DDI_NO_FREE_LOOP', `no loop device could be had in ${attempt} attempts`, {
-            cause: error,
-          })
+          throw new DdiError(
+            'ERR_DDI_NO_FREE_LOOP',
+            `other processes took every free loop device in ${attempt} attempts`,
+            {
+              cause: error,
+            },
+          )
         await sleep(Math.random() * Math.min(attempt, 20))
       }
     }
@@ -100,7 +144,7 @@ async function attachFree(
       ENOMEM: 'ERR_DDI_NO_FREE_LOOP',
     })
   }
-  const device = `/dev/loop${number}`
+  const device = loopPath(number)
   const handle = await openNode(device)
   try {
     const { offset = 0, size = 0, sectorSize, reference, readOnly, partitionScan } = options
@@ -111,7 +155,7 @@ async function attachFree(
     const geometry = await addon().blockGeometry(handle.fd, device)
     return {
       device,
-      number,
+      deviceNumber: deviceNumber((await handle.stat()).rdev),
       fd: handle.fd,
       size: geometry.size,
       keep: () => addon().loopSetStatus(handle.fd, device, { ...info, flags: info.flags & ~loopFlags.autoclear }),
@@ -125,7 +169,7 @@ async function attachFree(
 }
 
 async function openNode(device: string): Promise<FileHandle> {
-  // Where udev or devtmpfs makes the node it may lag a moment behind the kernel’s answer.
+  // The node may appear a moment after the kernel’s answer, made by udev or devtmpfs.
   for (let attempt = 1; ; attempt++) {
     try {
       return await open(device, 'r+')
@@ -134,7 +178,7 @@ async function openNode(device: string): Promise<FileHandle> {
       if (attempt === 10)
         throw new DdiError(
           'ERR_DDI_NO_FREE_LOOP',
-          `the free loop device is ${device}, and there is no such node: in a container, have the host make it`,
+          `the free loop device ${device} has no node: in a container, the host has to make it`,
           { cause: error },
         )
       await sleep(attempt)
@@ -150,7 +194,7 @@ export type Configure = (
   sectorSize: number,
 ) => Promise<void>
 
-/** LOOP_CONFIGURE: all in one step. Direct input and output where the backing file allows it, else without. */
+/** LOOP_CONFIGURE: all in one step, with direct I/O if the backing file allows it. */
 const configureAtOnce: Configure = async (fd, device, backingFd, info, sectorSize) => {
   const attempts = [
     () =>
@@ -172,7 +216,7 @@ const configureAtOnce: Configure = async (fd, device, backingFd, info, sectorSiz
   }
 }
 
-/** LOOP_SET_FD, LOOP_SET_STATUS64 and their like, for kernels before 5.8. */
+/** LOOP_SET_FD, LOOP_SET_STATUS64 and so on, for kernels before 5.8. */
 export const configureInSteps: Configure = async (fd, device, backingFd, info, sectorSize) => {
   await addon().loopSetFd(fd, device, backingFd)
   try {
@@ -189,45 +233,51 @@ export const configureInSteps: Configure = async (fd, device, backingFd, info, s
   }
 }
 
-export interface ListedLoop extends LoopStatus {
+/** A loop device and the path of its backing file, as the kernel knows it. */
+export interface LoopBacking {
   readonly device: string
-  /** Path of the backing file, as the kernel knows it. */
   readonly backing: string
 }
 
-/** The configured loop devices and the paths of their backing files; needs no privileges. */
-export async function loopBackings(): Promise<readonly { readonly device: string; readonly backing: string }[]> {
+export interface ListedLoop extends LoopStatus, LoopBacking {
+  /** `major:minor` */
+  readonly deviceNumber: string
+}
+
+/** The configured loop devices. Needs no privileges. */
+export async function loopBackings(): Promise<readonly LoopBacking[]> {
   const names = (await readdir('/sys/block').catch(() => [] as string[])).filter((name) => /^loop\d+$/.test(name))
   const backings = await Promise.all(
     names.map(async (name) => ({
-      device: `/dev/${name}`,
-      // Absent where nothing is attached.
+      device: loopPath(name.slice('loop'.length)),
+      // The file exists only while the device is configured.
       backing: await readFile(`/sys/block/${name}/loop/backing_file`, 'utf8').catch(() => ''),
     })),
   )
   return backings.flatMap(({ device, backing }) => (backing ? [{ device, backing: backing.trimEnd() }] : []))
 }
 
-/** The configured loop devices, whoever made them. @throws ERR_DDI_PERMISSION */
+/** The configured loop devices with their status. @throws ERR_DDI_PERMISSION */
 export async function listLoops(): Promise<readonly ListedLoop[]> {
   const loops: ListedLoop[] = []
   for (const { device, backing } of await loopBackings()) {
     try {
       const handle = await open(device, 'r')
       try {
-        loops.push({ ...(await addon().loopGetStatus(handle.fd, device)), device, backing })
+        const status = await addon().loopGetStatus(handle.fd, device)
+        loops.push({ ...status, device, deviceNumber: deviceNumber((await handle.stat()).rdev), backing })
       } finally {
         await handle.close()
       }
     } catch (error) {
       // Detached since, or without a node here.
-      if (!['ENXIO', 'ENOENT'].includes(systemCode(error) ?? '')) throw systemError(error, `cannot look at ${device}`)
+      if (!['ENXIO', 'ENOENT'].includes(systemCode(error) ?? '')) throw systemError(error, `cannot query ${device}`)
     }
   }
   return loops
 }
 
-/** Detaches a loop device. One that is gone is no error. @throws ERR_DDI_BUSY, ERR_DDI_PERMISSION */
+/** Detaches a loop device; does nothing if it is not configured. @throws ERR_DDI_BUSY, ERR_DDI_PERMISSION */
 export async function clearLoop(device: string): Promise<void> {
   try {
     const handle = await open(device, 'r')
@@ -240,9 +290,4 @@ export async function clearLoop(device: string): Promise<void> {
     if (['ENXIO', 'ENOENT'].includes(systemCode(error) ?? '')) return
     throw systemError(error, `cannot detach ${device}`, { EBUSY: 'ERR_DDI_BUSY' })
   }
-}
-
-/** A device number is of a loop device. */
-export function isLoop(device: { readonly major: number }): boolean {
-  return device.major === majorNumber
 }

@@ -38,7 +38,7 @@ export async function unmountNamed(name: string): Promise<void> {
 async function unmountAttachment(attachment: FoundAttachment): Promise<void> {
   const devices = new Set([
     ...attachment.mapped.map(formatDevice),
-    ...attachment.loops.map(({ number }) => `7:${number}`),
+    ...attachment.loops.map(({ deviceNumber }) => deviceNumber),
   ])
   for (let round = 0; round < 64; round++) {
     const mounts = await listMounts()
