@@ -3,7 +3,7 @@ import { DdiError } from './errors.js'
 const units = ['', 'K', 'M', 'G', 'T', 'P']
 
 /**
- * Reads a new size: `2G` as it is, `+1G` and `-1G` from what there is.
+ * Reads a new size: `2G` is absolute, `+1G` and `-1G` are relative to the current one.
  * @param current in bytes
  * @throws ERR_DDI_USAGE
  */
@@ -13,7 +13,7 @@ export function parseNewSize(text: string, current: number): number {
 }
 
 /**
- * Reads a size as people write it: `4096`, `512K`, `1.5G`, `2GiB`, with or without a `+`; powers of 1024.
+ * Reads a size: `4096`, `512K`, `1.5G`, `2GiB`, with or without a leading `+`; units are powers of 1024.
  * @returns bytes
  * @throws ERR_DDI_USAGE
  */
@@ -21,6 +21,6 @@ export function parseSize(text: string): number {
   const match = /^\+?(\d+(?:\.\d+)?)([KMGTP]?)(?:i?B)?$/i.exec(text)
   const bytes = match ? Number(match[1]) * 1024 ** units.indexOf(match[2]!.toUpperCase()) : Number.NaN
   if (!Number.isSafeInteger(Math.round(bytes)) || bytes <= 0)
-    throw new DdiError('ERR_DDI_USAGE', `${JSON.stringify(text)} is no size: write 4096, 512K, 1.5G, …`)
+    throw new DdiError('ERR_DDI_USAGE', `invalid size ${JSON.stringify(text)}: write 4096, 512K, 1.5G, …`)
   return Math.round(bytes)
 }

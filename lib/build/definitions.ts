@@ -5,7 +5,7 @@ import { partitionTypeUuid } from '../gpt/dps-types.js'
 import { parseSize } from '../size.js'
 import { parseUuid } from '../uuid.js'
 
-// The files and their options are those of repart.d(5), and two of our own: Dynamic= and MaxSegmentBytes=.
+// The files and their options are those of repart.d(5), plus two of our own: Dynamic= and MaxSegmentBytes=.
 
 export const buildFormats = ['ext4', 'btrfs', 'xfs', 'vfat', 'erofs', 'squashfs', 'swap'] as const
 export type BuildFormat = (typeof buildFormats)[number]
@@ -19,12 +19,12 @@ export interface CopyRule {
 
 /** One partition of an image to be built. Sizes in bytes. */
 export interface PartitionDefinition {
-  /** Of the definition, for errors. */
+  /** The definition's file, for errors. */
   readonly path: string
   readonly typeUuid: string
-  /** Null: that of the type’s name. */
+  /** Null: derived from the name of the type. */
   readonly label: string | null
-  /** Null: from the seed, or from the root hash. */
+  /** Null: derived from the seed, or from the root hash. */
   readonly uuid: string | null
   readonly weight: number
   readonly paddingWeight: number
@@ -40,39 +40,41 @@ export interface PartitionDefinition {
   readonly minimize: boolean
   readonly verity: 'off' | 'data' | 'hash' | 'signature'
   readonly verityMatchKey: string | null
-  /** Attribute bits, where given. */
+  /** Attribute bits; null: not given. */
   readonly flags: bigint | null
   readonly readOnly: boolean | null
   readonly noAuto: boolean | null
   readonly growFileSystem: boolean | null
-  /** Part of the name that `--split` gives its file; null: none is written. */
+  /** Part of the name of its split file; null: none is written. */
   readonly splitName: string | null
-  /** May lie in several segments (docs/extension-partitions.md). */
+  /** May be split into several segments (docs/extension-partitions.md). */
   readonly dynamic: boolean
   readonly maxSegment: number | null
 }
 
 /** What specifiers stand for. */
 export interface Specifiers {
-  /** Fields of os-release of the tree that is copied from. */
+  /** Fields of the os-release file of the tree that is copied from. */
   readonly osRelease: ReadonlyMap<string, string>
   /** As systemd names processors: `x86-64`. */
   readonly architecture: string
 }
 
+type Refuse = (what: string) => DdiError
+
 /** Where an option stands, for its errors. */
 interface Place {
-  readonly refuse: (what: string) => DdiError
+  readonly refuse: Refuse
   readonly specifiers: Specifiers
 }
 
-/** What an option says, given what was said before it. */
+/** What an option sets, given what was set before it. */
 type Option = (value: string, place: Place, fields: PartitionDefinition) => Partial<PartitionDefinition>
 
 const boolean = (value: string, { refuse }: Place): boolean => {
   if (/^(1|yes|y|true|t|on)$/i.test(value)) return true
   if (/^(0|no|n|false|f|off)$/i.test(value)) return false
-  throw refuse(`${JSON.stringify(value)} is neither yes nor no`)
+  throw refuse(`${JSON.stringify(value)} is not a boolean: write yes or no`)
 }
 
 const size = (value: string, { refuse }: Place): number => {
@@ -85,12 +87,12 @@ const size = (value: string, { refuse }: Place): number => {
 
 const weight = (value: string, { refuse }: Place): number => {
   if (!/^\d{1,7}$/.test(value) || Number(value) > 1_000_000)
-    throw refuse(`${JSON.stringify(value)} is no weight from 0 to 1000000`)
+    throw refuse(`${JSON.stringify(value)} is not a weight from 0 to 1000000`)
   return Number(value)
 }
 
 const absolute = (value: string, { refuse }: Place): string => {
-  if (!value.startsWith('/') || value.includes('\0')) throw refuse(`${JSON.stringify(value)} is no absolute path`)
+  if (!value.startsWith('/') || value.includes('\0')) throw refuse(`${JSON.stringify(value)} is not an absolute path`)
   return posix.normalize(value)
 }
 
@@ -98,17 +100,17 @@ const absolute = (value: string, { refuse }: Place): string => {
 const options: Readonly<Record<string, Option>> = {
   Type(value, place) {
     const found = partitionTypeUuid(expand(value, place), place.specifiers.architecture)
-    if (!found) throw place.refuse(`there is no partition type ${JSON.stringify(value)}`)
+    if (!found) throw place.refuse(`unknown partition type ${JSON.stringify(value)}`)
     return { typeUuid: found }
   },
   Label(value, place) {
     const label = expand(value, place)
     if (label.length > 36)
-      throw place.refuse(`${JSON.stringify(label)} has ${label.length} UTF-16 units, and a GPT keeps 36`)
+      throw place.refuse(`${JSON.stringify(label)} has ${label.length} UTF-16 code units: a GPT stores at most 36`)
     return { label }
   },
   UUID(value, place) {
-    if (!parseUuid(value)) throw place.refuse(`${JSON.stringify(value)} is no UUID`)
+    if (!parseUuid(value)) throw place.refuse(`${JSON.stringify(value)} is not a UUID`)
     return { uuid: value.toLowerCase() }
   },
   Weight: (value, place) => ({ weight: weight(value, place) }),
@@ -119,12 +121,12 @@ const options: Readonly<Record<string, Option>> = {
   PaddingMaxBytes: (value, place) => ({ paddingMax: size(value, place) }),
   Format(value, { refuse }) {
     const found = buildFormats.find((one) => one === value)
-    if (!found) throw refuse(`no file system ${JSON.stringify(value)}: one of ${buildFormats.join(', ')}`)
+    if (!found) throw refuse(`unknown file system ${JSON.stringify(value)}: one of ${buildFormats.join(', ')}`)
     return { format: found }
   },
   CopyFiles(value, place, { copyFiles }) {
     const [source = '', target = source, ...rest] = expand(value, place).split(':')
-    if (rest.length > 0) throw place.refuse('more than SOURCE:TARGET, and options of copying are not supported')
+    if (rest.length > 0) throw place.refuse('only SOURCE or SOURCE:TARGET is supported')
     return { copyFiles: [...copyFiles, { source: absolute(source, place), target: absolute(target, place) }] }
   },
   ExcludeFiles(value, place, { excludeFiles }) {
@@ -137,7 +139,7 @@ const options: Readonly<Record<string, Option>> = {
     }
   },
   CopyBlocks(value, place) {
-    if (value === 'auto') throw place.refuse('"auto" means the running system, of which no image is built here')
+    if (value === 'auto') throw place.refuse('"auto" is not supported: it means the running system')
     return { copyBlocks: absolute(expand(value, place), place) }
   },
   Minimize(value, place) {
@@ -145,13 +147,13 @@ const options: Readonly<Record<string, Option>> = {
   },
   Verity(value, { refuse }) {
     if (value !== 'off' && value !== 'data' && value !== 'hash' && value !== 'signature')
-      throw refuse(`${JSON.stringify(value)} is none of off, data, hash and signature`)
+      throw refuse(`${JSON.stringify(value)} is not one of off, data, hash and signature`)
     return { verity: value }
   },
   VerityMatchKey: (value, place) => ({ verityMatchKey: expand(value, place) }),
   Flags(value, { refuse }) {
     if (!/^(0x[0-9a-f]{1,16}|\d{1,20})$/i.test(value) || BigInt(value) >= 2n ** 64n)
-      throw refuse(`${JSON.stringify(value)} is no 64-bit number`)
+      throw refuse(`${JSON.stringify(value)} is not a 64-bit number`)
     return { flags: BigInt(value) }
   },
   ReadOnly: (value, place) => ({ readOnly: boolean(value, place) }),
@@ -166,7 +168,7 @@ const options: Readonly<Record<string, Option>> = {
   MaxSegmentBytes: (value, place) => ({ maxSegment: size(value, place) }),
 }
 
-/** A slash at the end of an excluded path says that only what is in the folder is meant. */
+/** A trailing slash in an excluded path means the directory's contents only. */
 function keepSlash(normal: string, written: string): string {
   return written.endsWith('/') && !normal.endsWith('/') ? `${normal}/` : normal
 }
@@ -197,113 +199,138 @@ function expand(text: string, { specifiers, refuse }: Place): string {
   })
 }
 
+/** What a definition is that says nothing. */
+const unset: Omit<PartitionDefinition, 'path'> = {
+  typeUuid: '',
+  label: null,
+  uuid: null,
+  weight: 1000,
+  paddingWeight: 0,
+  sizeMin: null,
+  sizeMax: null,
+  paddingMin: 0,
+  paddingMax: null,
+  format: null,
+  copyFiles: [],
+  excludeFiles: [],
+  makeDirectories: [],
+  copyBlocks: null,
+  minimize: false,
+  verity: 'off',
+  verityMatchKey: null,
+  flags: null,
+  readOnly: null,
+  noAuto: null,
+  growFileSystem: null,
+  splitName: null,
+  dynamic: false,
+  maxSegment: null,
+}
+
 /**
  * Parses one definition.
  * @param path of its file, for errors
- * @throws ERR_DDI_DEFINITION, which tells the line, for anything that is not understood or not supported
+ * @throws ERR_DDI_DEFINITION, with the line, for anything that is not understood or not supported
  */
 export function parseDefinition(text: string, path: string, specifiers: Specifiers): PartitionDefinition {
-  let fields: PartitionDefinition = {
-    path,
-    typeUuid: '',
-    label: null,
-    uuid: null,
-    weight: 1000,
-    paddingWeight: 0,
-    sizeMin: null,
-    sizeMax: null,
-    paddingMin: 0,
-    paddingMax: null,
-    format: null,
-    copyFiles: [],
-    excludeFiles: [],
-    makeDirectories: [],
-    copyBlocks: null,
-    minimize: false,
-    verity: 'off',
-    verityMatchKey: null,
-    flags: null,
-    readOnly: null,
-    noAuto: null,
-    growFileSystem: null,
-    splitName: null,
-    dynamic: false,
-    maxSegment: null,
+  const refuseLine = (line: number) => (what: string) => new DdiError('ERR_DDI_DEFINITION', `${path}:${line}: ${what}`)
+  let fields: PartitionDefinition = { path, ...unset }
+  for (const { name, value, line } of assignments(text, refuseLine)) {
+    const option = Object.hasOwn(options, name) ? options[name] : undefined
+    if (!option) throw refuseLine(line)(`${name}= is not supported`)
+    const place: Place = { specifiers, refuse: (what) => refuseLine(line)(`${name}=: ${what}`) }
+    fields = { ...fields, ...option(value, place, fields) }
   }
-  const refuse = (line: number, what: string) => new DdiError('ERR_DDI_DEFINITION', `${path}:${line}: ${what}`)
-  let section = ''
+  const refuse = (what: string) => new DdiError('ERR_DDI_DEFINITION', `${path}: ${what}`)
+  checkSizes(fields, refuse)
+  checkContents(fields, refuse)
+  checkProtection(fields, refuse)
+  return fields
+}
+
+interface Line {
+  readonly text: string
+  /** Counted from 1; for lines that were continued, the last one's. */
+  readonly line: number
+}
+
+/** Lines without comments, continued ones joined. */
+function* logicalLines(text: string): Generator<Line> {
   let pending = ''
   for (const [index, raw] of text.split('\n').entries()) {
-    const line = index + 1
-    if (pending === '' && /^\s*([#;]|$)/.test(raw)) continue
-    // A comment within a continued line is left out, as systemd does.
-    if (pending !== '' && /^\s*[#;]/.test(raw)) continue
+    if (pending === '' && /^\s*$/.test(raw)) continue
+    // As systemd does, also within a continued line.
+    if (/^\s*[#;]/.test(raw)) continue
     const whole = pending + raw
-    if (whole.endsWith('\\')) {
-      pending = `${whole.slice(0, -1)} `
-      continue
-    }
-    pending = ''
+    pending = whole.endsWith('\\') ? `${whole.slice(0, -1)} ` : ''
+    if (pending === '') yield { text: whole, line: index + 1 }
+  }
+}
+
+interface Assignment {
+  readonly name: string
+  readonly value: string
+  readonly line: number
+}
+
+function* assignments(text: string, refuse: (line: number) => Refuse): Generator<Assignment> {
+  let section: string | undefined
+  for (const { text: whole, line } of logicalLines(text)) {
     const header = /^\s*\[(.*)\]\s*$/.exec(whole)
     if (header) {
       section = header[1]!
-      if (section !== 'Partition') throw refuse(line, `section [${section}] is not known: only [Partition] is`)
+      if (section !== 'Partition') throw refuse(line)(`unknown section [${section}]: only [Partition] is supported`)
       continue
     }
     const [, name, value] = /^\s*([A-Za-z0-9]+)\s*=\s*(.*?)\s*$/.exec(whole) ?? []
     if (name === undefined || value === undefined)
-      throw refuse(line, `${JSON.stringify(whole.slice(0, 100))} is no NAME=VALUE`)
-    if (section === '') throw refuse(line, `${name}= stands before [Partition]`)
-    const option = Object.hasOwn(options, name) ? options[name] : undefined
-    if (!option) throw refuse(line, `${name}= is not supported`)
-    const place = { specifiers, refuse: (what: string) => refuse(line, `${name}=: ${what}`) }
-    fields = { ...fields, ...option(value, place, fields) }
+      throw refuse(line)(`${JSON.stringify(whole.slice(0, 100))} is not NAME=VALUE`)
+    if (section === undefined) throw refuse(line)(`${name}= comes before [Partition]`)
+    yield { name, value, line }
   }
-  checkDefinition(fields, (what) => new DdiError('ERR_DDI_DEFINITION', `${path}: ${what}`))
-  return fields
 }
 
-function checkDefinition(fields: PartitionDefinition, refuse: (what: string) => DdiError): void {
-  const {
-    typeUuid,
-    sizeMin,
-    sizeMax,
-    paddingMin,
-    paddingMax,
-    copyBlocks,
-    copyFiles,
-    makeDirectories,
-    format,
-    verity,
-    verityMatchKey,
-    minimize,
-  } = fields
+function checkSizes({ typeUuid, sizeMin, sizeMax, paddingMin, paddingMax }: PartitionDefinition, refuse: Refuse): void {
   if (typeUuid === '') throw refuse('Type= is missing')
   if (sizeMin !== null && sizeMax !== null && sizeMin > sizeMax)
     throw refuse('SizeMinBytes= is more than SizeMaxBytes=')
   if (paddingMax !== null && paddingMin > paddingMax) throw refuse('PaddingMinBytes= is more than PaddingMaxBytes=')
+}
+
+const minimized: readonly (BuildFormat | null)[] = ['ext4', 'btrfs', 'erofs', 'squashfs']
+
+function checkContents(
+  { copyBlocks, copyFiles, makeDirectories, format, minimize }: PartitionDefinition,
+  refuse: Refuse,
+): void {
   const fills = copyFiles.length + makeDirectories.length > 0
   if (fills && format === null) throw refuse('CopyFiles= and MakeDirectories= need Format=')
   if (copyBlocks !== null && (format !== null || fills))
-    throw refuse('CopyBlocks= goes with neither Format= nor CopyFiles=')
+    throw refuse('CopyBlocks= excludes Format=, CopyFiles= and MakeDirectories=')
   if (format === 'swap' && fills) throw refuse('a swap partition holds no files')
   if (format === 'xfs' && fills)
     throw refuse(
       'Format=xfs cannot be filled without mounting it: use ext4, btrfs, erofs or squashfs for CopyFiles= and MakeDirectories=',
     )
-  if (minimize && (format === null || !['ext4', 'btrfs', 'erofs', 'squashfs'].includes(format)))
+  if (minimize && !minimized.includes(format))
     throw refuse(`Minimize= is supported for ext4, btrfs, erofs and squashfs, not for ${format ?? 'no Format='}`)
+}
+
+function checkProtection({ verity, verityMatchKey, format, copyBlocks }: PartitionDefinition, refuse: Refuse): void {
   if (verity !== 'off' && verityMatchKey === null) throw refuse(`Verity=${verity} needs VerityMatchKey=`)
   if (verity === 'off' && verityMatchKey !== null) throw refuse('VerityMatchKey= needs Verity=')
   if ((verity === 'hash' || verity === 'signature') && (format !== null || copyBlocks !== null))
-    throw refuse(`Verity=${verity} says what the partition holds: no Format= and no CopyBlocks= goes with it`)
+    throw refuse(`Verity=${verity} decides what the partition holds: it excludes Format= and CopyBlocks=`)
 }
 
 /**
- * Reads all definitions of a folder (`*.conf`), in the order of their names.
- * @throws ERR_DDI_NOT_FOUND, ERR_DDI_DEFINITION, also where there is none
+ * Reads all definitions in a directory (`*.conf`), in the order of their names.
+ * @throws ERR_DDI_NOT_FOUND, ERR_DDI_DEFINITION, also if there is none
  */
-export async function readDefinitions(folder: string, specifiers: Specifiers): Promise<readonly PartitionDefinition[]> {
+export async function readDefinitions(
+  directory: string,
+  specifiers: Specifiers,
+): Promise<readonly PartitionDefinition[]> {
   const attempt = async <Value>(path: string, work: Promise<Value>) => {
     try {
       return await work
@@ -311,11 +338,11 @@ export async function readDefinitions(folder: string, specifiers: Specifiers): P
       throw systemError(error, `cannot read ${path}`, { ENOENT: 'ERR_DDI_NOT_FOUND', ENOTDIR: 'ERR_DDI_NOT_FOUND' })
     }
   }
-  const names = (await attempt(folder, readdir(folder))).filter((name) => name.endsWith('.conf')).sort()
-  if (names.length === 0) throw new DdiError('ERR_DDI_DEFINITION', `${folder} has no definition, no file *.conf`)
+  const names = (await attempt(directory, readdir(directory))).filter((name) => name.endsWith('.conf')).sort()
+  if (names.length === 0) throw new DdiError('ERR_DDI_DEFINITION', `${directory} has no definitions: no file *.conf`)
   const definitions: PartitionDefinition[] = []
   for (const name of names) {
-    const path = join(folder, name)
+    const path = join(directory, name)
     definitions.push(parseDefinition(await attempt(path, readFile(path, 'utf8')), path, specifiers))
   }
   checkVerity(definitions)
@@ -331,7 +358,7 @@ function checkVerity(definitions: readonly PartitionDefinition[]): void {
     if (of(verity).length > 1)
       throw new DdiError(
         'ERR_DDI_DEFINITION',
-        `${path}: VerityMatchKey=${verityMatchKey} has two partitions with Verity=${verity}`,
+        `${path}: VerityMatchKey=${verityMatchKey} has more than one partition with Verity=${verity}`,
       )
     for (const needed of ['data', 'hash'] as const)
       if (of(needed).length === 0)
