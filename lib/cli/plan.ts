@@ -14,7 +14,6 @@ export async function runPlan(path: string, options: AttachVerbOptions): Promise
       ...(options.name !== undefined && { name: options.name }),
       ...(options.volume && { volumes: options.volume }),
       writable: options.readWrite ?? false,
-      signature: options.signature,
     },
   )
   if (options.json !== 'off') printJson(withDevices(planned), options.json)

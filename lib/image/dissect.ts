@@ -83,6 +83,8 @@ export interface Dissection {
   /** The volumes that this machine would use, one for each purpose; hash volumes are in `verity`. */
   readonly roles: ReadonlyMap<Designator, UsableVolume>
   readonly verity: ReadonlyMap<ProtectedDesignator, Verity>
+  /** Who verifies signatures of root hashes: as requested from `dissect`, and kept to by `plan`. */
+  readonly signature: SignatureMode
   /** Signatures that do not hold: what they would vouch for is not trusted for their sake. */
   readonly problems: readonly TableProblem[]
 }
@@ -147,7 +149,7 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
   const known = verity.get('root')?.trusted || volumes.some(({ fileSystem }) => fileSystem)
   if (image.table.type === 'none' && !known)
     throw new DdiError('ERR_DDI_NO_TABLE', `${image.path} has neither a GPT nor a file system that libblkid knows`)
-  return { image, volumes, roles, verity, problems: unsigned }
+  return { image, volumes, roles, verity, signature: trust.mode, problems: unsigned }
 }
 
 /** The signature volume that counts, if it is whole. */

@@ -14,8 +14,6 @@ export interface PlanOptions {
   readonly name?: string
   /** Lets volumes be written that neither a root hash nor their read-only flag protects. Default: false. */
   readonly writable?: boolean
-  /** Whether the kernel gets root hash signatures to verify: as for `dissect`. Default: auto. */
-  readonly signature?: SignatureMode
   /** Labels or UUIDs of the volumes to offer, whatever they are for. Default: those that this machine would use. */
   readonly volumes?: readonly string[]
 }
@@ -128,7 +126,8 @@ interface Offer {
 /**
  * Says what attaching a dissected image would make, and touches nothing.
  * @throws ERR_DDI_NAME, ERR_DDI_NOTHING_TO_ATTACH, ERR_DDI_NO_VOLUME, ERR_DDI_SPARSE_ENCODED, the defect of a volume asked
- *   for, and ERR_DDI_NOT_COVERED where a root hash is known and a root or usr volume would be offered that none covers
+ *   for, ERR_DDI_NOT_COVERED where a root hash is known and a root or usr volume would be offered that none covers, and
+ *   ERR_DDI_SIGNATURE_UNTRUSTED if the kernel has to verify signatures and a root or usr volume has none that is trusted
  */
 export function plan(dissection: Dissection, options: PlanOptions = {}): Plan {
   const { image } = dissection
@@ -136,6 +135,7 @@ export function plan(dissection: Dissection, options: PlanOptions = {}): Plan {
   const files = requireBases(image)
   if (!options.volumes) refuseUncovered(dissection)
   const offers = options.volumes ? chosen(dissection, options.volumes, options) : offeredByRole(dissection, options)
+  refuseUnsigned(dissection, offers)
   if (offers.length === 0)
     throw new DdiError('ERR_DDI_NOTHING_TO_ATTACH', `${image.path} has nothing to attach here${found(dissection)}`)
 
@@ -177,7 +177,7 @@ export function plan(dissection: Dissection, options: PlanOptions = {}): Plan {
   const volumes = offers.map(({ id, designator, volume, protection, readOnly }): PlannedVolume => {
     if (protection) {
       const data = addVolume(`${id}-data`, volume, true)
-      add(verityNode(id, data, addHash(`${id}-verity`, protection.hash), protection, options.signature ?? 'auto'))
+      add(verityNode(id, data, addHash(`${id}-verity`, protection.hash), protection, dissection.signature))
     } else addVolume(id, volume, readOnly)
     return {
       designator,
@@ -267,7 +267,7 @@ function verityNode(
     dataBlocks,
     hashStartBlock: layoutTree(superblock).hashStartBlock,
     signature: asksKernel && verity.signature ? Buffer.from(verity.signature.bytes).toString('hex') : null,
-    signatureRequired: mode === 'kernel' || mode === 'both',
+    signatureRequired: requiresKernel(mode),
   }
 }
 
@@ -282,6 +282,23 @@ function refuseUncovered({ image, roles, verity }: Dissection): void {
           `give ${designator === 'root' ? '--root-hash' : '--usr-hash'} too`,
       )
   }
+}
+
+/** The kernel can only verify a signature that is there. */
+function refuseUnsigned({ image, signature }: Dissection, offers: readonly Offer[]): void {
+  if (!requiresKernel(signature)) return
+  for (const { id, volume, protection } of offers) {
+    const needsOne = protection || volume.designator === 'root' || volume.designator === 'usr'
+    if (needsOne && !protection?.signature)
+      throw new DdiError(
+        'ERR_DDI_SIGNATURE_UNTRUSTED',
+        `${image.path}: ${id} has no trusted signature of its root hash for the kernel to verify`,
+      )
+  }
+}
+
+function requiresKernel(mode: SignatureMode): boolean {
+  return mode === 'kernel' || mode === 'both'
 }
 
 function found({ volumes }: Dissection): string {
