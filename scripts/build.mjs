@@ -24,7 +24,7 @@ const nodeGyp = require.resolve('node-gyp/bin/node-gyp.js')
 run(nodeGyp, existsSync(join(root, 'build/Makefile')) ? 'build' : 'rebuild', '--silent', ...headers)
 
 rmSync(join(root, 'dist'), { recursive: true, force: true })
-run(join(dirname(require.resolve('typescript/package.json')), 'bin/tsc'))
+run(join(dirname(require.resolve('@typescript/native/package.json')), 'bin/tsc'))
 
 // The command line in a few files instead of fifty: half of its start-up was looking for them.
 buildSync({
