@@ -1,81 +1,28 @@
-import { mountFlags } from '../../bindings/addon.js'
 import type { Designator } from '../gpt/dps-types.js'
+import type { DissectOptions } from '../image/dissect.js'
+import type { OpenOptions } from '../image/open.js'
+import type { PlanOptions } from '../image/plan.js'
+import type { Work } from '../work.js'
+import type { OwnerMap } from './owners.js'
+import type { Unlock } from './unlock.js'
 
-/** Options of a mount as mount(2) takes them. */
-export interface MountArguments {
-  /** An OR of `mountFlags`. */
-  readonly flags: number
-  /** For the file system. */
-  readonly data: string
-}
-
-/** Words of mount(8) that are flags: which they set, and which they clear. */
-const words: Readonly<Record<string, readonly [set: number, clear: number]>> = {
-  defaults: [0, 0],
-  ro: [mountFlags.readOnly, 0],
-  rw: [0, mountFlags.readOnly],
-  nosuid: [mountFlags.noSuid, 0],
-  suid: [0, mountFlags.noSuid],
-  nodev: [mountFlags.noDev, 0],
-  dev: [0, mountFlags.noDev],
-  noexec: [mountFlags.noExec, 0],
-  exec: [0, mountFlags.noExec],
-  noatime: [mountFlags.noAtime, 0],
-  atime: [0, mountFlags.noAtime],
-  nodiratime: [mountFlags.noDirAtime, 0],
-  relatime: [mountFlags.relatime, 0],
-  nosymfollow: [mountFlags.noSymbolicLinks, 0],
-}
-
-/** File systems that may be mounted from an image: the kernel’s code for others has never been meant for hostile bytes. */
-export const mountable = ['btrfs', 'erofs', 'ext4', 'f2fs', 'squashfs', 'vfat', 'xfs'] as const
-
-/** What keeps a file system from writing to its device even to replay its journal. */
-const withoutRecovery: Readonly<Record<string, string>> = {
-  ext4: 'noload',
-  xfs: 'norecovery',
-  btrfs: 'rescue=nologreplay',
-  f2fs: 'norecovery',
-}
-/** These are never written, whatever their device allows. */
-const immutable: readonly string[] = ['erofs', 'squashfs']
-
-export function isImmutable(type: string): boolean {
-  return immutable.includes(type)
-}
-
-const discardable = new Set(['btrfs', 'ext4', 'f2fs', 'vfat', 'xfs'])
-/** What holds the system itself; all else is data. */
-const systems: readonly (Designator | null)[] = ['root', 'usr']
-
-/**
- * How a volume is mounted: never both writable and executable unless `given` says so, without devices, and what is not the
- * system’s own without set-user-ID.
- * @param given words of mount(8), applied last
- */
-export function mountArguments(
-  designator: Designator | null,
-  type: string,
-  { readOnly, discard, given = '' }: { readonly readOnly: boolean; readonly discard: boolean; readonly given?: string },
-): MountArguments {
-  const isSystem = systems.includes(designator)
-  let flags = mountFlags.noDev | mountFlags.silent
-  flags |= readOnly ? mountFlags.readOnly : mountFlags.noExec | mountFlags.noSuid
-  if (!isSystem) flags |= mountFlags.noSuid
-  if (designator === 'esp' || designator === 'xbootldr') flags |= mountFlags.noExec | mountFlags.noSymbolicLinks
-  const data: string[] = []
-  if (readOnly && withoutRecovery[type]) data.push(withoutRecovery[type])
-  if (!readOnly && discard && discardable.has(type)) data.push('discard')
-  if (type === 'vfat') data.push('umask=0077')
-  for (const word of given.split(',').filter((word) => word !== '')) {
-    const [set, clear] = Object.hasOwn(words, word) ? words[word]! : [0, 0]
-    flags = (flags | set) & ~clear
-    if (!Object.hasOwn(words, word)) data.push(word)
-  }
-  return { flags, data: data.join(',') }
-}
-
-/** Such a mount could change what it runs. */
-export function isWritableAndExecutable({ flags }: MountArguments): boolean {
-  return (flags & (mountFlags.readOnly | mountFlags.noExec)) === 0
+export interface MountOptions extends OpenOptions, DissectOptions, Omit<PlanOptions, 'volumes'>, Work {
+  /** Options of mount(8) for the volumes of designators: words separated by commas. */
+  readonly mountOptions?: Readonly<Partial<Record<Designator, string>>>
+  /** Where freed blocks are given back: on loop devices, on all devices, or nowhere. Default: loop. */
+  readonly discard?: 'disabled' | 'loop' | 'all'
+  /** Checks writable file systems first. Default: true. */
+  readonly check?: boolean
+  /** Lets writable file systems fill their volumes if the volume's flag says so. Default: true. */
+  readonly grow?: boolean
+  /** Writes go to memory, and are gone with the mount. Default: false. */
+  readonly inMemoryOverlay?: boolean
+  /** Shows files of owners from `inside` as those of owners from `outside`. */
+  readonly owners?: OwnerMap
+  /** Refuses what would be writable and executable at once. Default: false. */
+  readonly writeXorExecute?: boolean
+  /** Opens LUKS volumes. */
+  readonly unlock?: Unlock
+  /** Mounts only the volumes of these designators. Default: all that have a place in the tree. */
+  readonly designators?: readonly Designator[]
 }

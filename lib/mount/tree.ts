@@ -8,9 +8,10 @@ import { DdiError } from '../errors.js'
 import { dissect } from '../image/dissect.js'
 import { openImage } from '../image/open.js'
 import { runTool } from '../tool.js'
+import { mountable } from './arguments.js'
 import { extractExt4 } from './ext4.js'
-import { type MountOptions, mountImage } from './mount.js'
-import { mountable } from './options.js'
+import { mountImage } from './mount.js'
+import type { MountOptions } from './options.js'
 import { openRoot, type Root } from './root.js'
 
 /** How a tree came to be readable: mounted, or taken out by the file system’s own tool. */

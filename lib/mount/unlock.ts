@@ -2,15 +2,30 @@ import { probeFileSystem } from '../../bindings/blkid.js'
 import { activateLuks } from '../../bindings/cryptsetup.js'
 import type { AttachedVolume } from '../attach/activate.js'
 import { openFile } from '../bytes/file.js'
+import { DdiError } from '../errors.js'
 import { deviceName } from '../image/plan.js'
-import { mapperPath } from '../kernel/device-mapper.js'
+import { mapperPath, openDeviceMapper } from '../kernel/device-mapper.js'
 
-/** What opens LUKS volumes: gives the passphrase, or the bytes of a key file, for each. */
+/** How libblkid names a LUKS volume. */
+export const luks = 'crypto_LUKS'
+
+/** Opens LUKS volumes: returns the passphrase, or the bytes of a key file, for each. */
 export type Unlock = (volume: AttachedVolume) => Promise<Uint8Array>
 
+/** @throws ERR_DDI_NO_DEVICE_MAPPER if the kernel has none to open LUKS volumes with */
+export async function requireCrypt(image: string): Promise<void> {
+  const mapper = await openDeviceMapper()
+  if (!mapper)
+    throw new DdiError(
+      'ERR_DDI_NO_DEVICE_MAPPER',
+      `this kernel has no device-mapper, which the LUKS volumes of ${image} need: modprobe dm-crypt`,
+    )
+  await mapper[Symbol.asyncDispose]()
+}
+
 /**
- * Opens a LUKS volume. Its device goes with the attachment that it stands on.
- * @returns the device to mount, and what it holds
+ * Opens a LUKS volume. Its device goes away with the attachment below it.
+ * @returns the device to mount, and the file system in it; an empty type if there is none that we know
  * @throws ERR_DDI_PASSPHRASE, ERR_DDI_LIBRARY_MISSING, ERR_DDI_KERNEL
  */
 export async function unlockVolume(

@@ -5,13 +5,13 @@ import { type FoundAttachment, findAttachments } from '../attach/list.js'
 import { DdiError, systemError } from '../errors.js'
 import { formatDevice } from '../kernel/device-mapper.js'
 import { listMounts, type Mount } from '../kernel/mounts.js'
-import { memoryRoot, mountMark } from './mount.js'
+import { memoryRoot, mountMark } from './names.js'
 
 /**
- * Unmounts images, and detaches them: also what a `mountImage` left that was killed.
- * @param what the folder that one is mounted on, the path of its image, or its name
+ * Unmounts and detaches images, including what is left of a `mountImage` that was killed.
+ * @param what the directory that one is mounted on, the path of its image, or its name
  * @returns the names of the attachments that are gone
- * @throws ERR_DDI_NOT_ATTACHED, ERR_DDI_BUSY where something uses a mount, ERR_DDI_PERMISSION
+ * @throws ERR_DDI_NOT_ATTACHED, ERR_DDI_BUSY if something uses a mount, ERR_DDI_PERMISSION
  */
 export async function unmountImage(what: string): Promise<readonly string[]> {
   const path = await realpath(what).catch(() => undefined)
@@ -25,12 +25,12 @@ export async function unmountImage(what: string): Promise<readonly string[]> {
     )
       chosen.push(one)
   if (chosen.length === 0)
-    throw new DdiError('ERR_DDI_NOT_ATTACHED', `nothing of ours is mounted on ${what}, or attached as that`)
+    throw new DdiError('ERR_DDI_NOT_ATTACHED', `ddi mounted nothing on ${what}, and attached nothing of that name`)
   for (const one of chosen) await unmountAttachment(one)
   return chosen.map(({ name }) => name)
 }
 
-/** Unmounts and detaches the attachment of a name; one that is gone is no error. */
+/** Unmounts and detaches the attachment of a name, if it still exists. */
 export async function unmountNamed(name: string): Promise<void> {
   for (const one of await findAttachments()) if (one.name === name) await unmountAttachment(one)
 }
@@ -55,15 +55,15 @@ async function unmountAttachment(attachment: FoundAttachment): Promise<void> {
   await detachNamed(attachment.name)
 }
 
-/** The last of what is mounted on these mounts, or one of themselves. */
+/** The last mount on top of these, or the last of these. */
 function topmost(mounts: readonly Mount[], ours: readonly Mount[]): Mount | undefined {
   const ids = new Set(ours.map(({ id }) => id))
-  // Mounts come after those they are on, or cover: one pass finds all that are above.
+  // Mounts come after those they are on or cover: one pass finds all that are above.
   for (const one of mounts) if (ids.has(one.parent)) ids.add(one.id)
   return mounts.filter(({ id }) => ids.has(id)).at(-1)
 }
 
-/** An image without a root has one in memory, which no device tells of. */
+/** An image without a root has one in memory, which lies on no device. */
 async function dropMemoryRoots({ name }: FoundAttachment): Promise<void> {
   for (const { path, source } of [...(await listMounts())].reverse())
     if (source === memoryRoot(name)) await addon().unmount(path, unmountFlags.noFollow)

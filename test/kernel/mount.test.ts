@@ -215,7 +215,7 @@ test('links in an image lead nowhere out of it, and what has no place or no file
   await buildImage(definitions, path, { root: tree })
   const at = join(folder.path, 'mounted')
   mkdirSync(at)
-  await assert.rejects(mountImage(path, at), { code: 'ERR_DDI_MOUNT_POINT', message: /no folder \/home/ })
+  await assert.rejects(mountImage(path, at), { code: 'ERR_DDI_MOUNT_POINT', message: /no directory \/home/ })
   assert.ok(!readFileSync('/proc/self/mountinfo', 'utf8').includes(outside))
   const policy = '--image-policy=root=unprotected:=ignore'
   const shown = cli('inspect', path, '--contents', '--json=short', policy)

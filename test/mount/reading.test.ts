@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { parseOsRelease } from '../../lib/image/os-release.js'
 import { buildImage } from '../../lib/index.js'
 import { defineImage } from '../support/images.js'
 import { cliAsNobody, run, temporaryFolder } from '../support/run.js'
@@ -71,18 +70,4 @@ test('an ext4 whose folder has twins and paths for names writes nowhere but wher
   assert.equal(readFileSync(victim, 'utf8'), 'mine')
   assert.equal(cliAsNobody('copy-from', path, 'aa/file').stdout, 'good')
   assert.match(cliAsNobody('copy-from', path, 'twin1').stderr, /ERR_DDI_NOT_FOUND/)
-})
-
-test('os-release as the shell would read it', () => {
-  const text = ['# comment', 'A=1', "B='x y'", 'C="a \\"q\\" \\$d \\\\"', ' D=late ', 'no line', 'E=', 'F=x=y'].join(
-    '\n',
-  )
-  assert.deepEqual(Object.fromEntries(parseOsRelease(text)), {
-    A: '1',
-    B: 'x y',
-    C: 'a "q" $d \\',
-    D: 'late',
-    E: '',
-    F: 'x=y',
-  })
 })

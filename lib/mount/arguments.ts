@@ -1,0 +1,87 @@
+import { mountFlags } from '../../bindings/addon.js'
+import type { Designator } from '../gpt/dps-types.js'
+
+/** Options of a mount, as mount(2) takes them. */
+export interface MountArguments {
+  /** An OR of `mountFlags`. */
+  readonly flags: number
+  /** For the file system. */
+  readonly data: string
+}
+
+/** The options of mount(8) that are flags: which they set, and which they clear. */
+const words: Readonly<Record<string, readonly [set: number, clear: number]>> = {
+  defaults: [0, 0],
+  ro: [mountFlags.readOnly, 0],
+  rw: [0, mountFlags.readOnly],
+  nosuid: [mountFlags.noSuid, 0],
+  suid: [0, mountFlags.noSuid],
+  nodev: [mountFlags.noDev, 0],
+  dev: [0, mountFlags.noDev],
+  noexec: [mountFlags.noExec, 0],
+  exec: [0, mountFlags.noExec],
+  noatime: [mountFlags.noAtime, 0],
+  atime: [0, mountFlags.noAtime],
+  nodiratime: [mountFlags.noDirAtime, 0],
+  relatime: [mountFlags.relatime, 0],
+  nosymfollow: [mountFlags.noSymbolicLinks, 0],
+}
+
+/** File systems that may be mounted from an image: the kernel’s code for others was never meant for hostile bytes. */
+export const mountable = ['btrfs', 'erofs', 'ext4', 'f2fs', 'squashfs', 'vfat', 'xfs'] as const
+
+/** Keeps a file system from writing to its device even to replay its journal. */
+const withoutRecovery: Readonly<Record<string, string>> = {
+  ext4: 'noload',
+  xfs: 'norecovery',
+  btrfs: 'rescue=nologreplay',
+  f2fs: 'norecovery',
+}
+/** These are read-only by design. */
+const immutable: readonly string[] = ['erofs', 'squashfs']
+
+export function isImmutable(type: string): boolean {
+  return immutable.includes(type)
+}
+
+/** @param type as libblkid names it */
+export function isMountable(type: string): boolean {
+  return mountable.some((one) => one === type)
+}
+
+const discardable = new Set(['btrfs', 'ext4', 'f2fs', 'vfat', 'xfs'])
+/** These hold the system itself; the rest is data. */
+const systems: readonly (Designator | null)[] = ['root', 'usr']
+
+/**
+ * How to mount a volume: never both writable and executable unless `given` says so, without devices, and with set-user-ID
+ * programs only if it holds the system.
+ * @param type of its file system, as libblkid names it
+ * @param options `given`: options of mount(8), separated by commas, which override the rest
+ */
+export function mountArguments(
+  designator: Designator | null,
+  type: string,
+  { readOnly, discard, given = '' }: { readonly readOnly: boolean; readonly discard: boolean; readonly given?: string },
+): MountArguments {
+  const isSystem = systems.includes(designator)
+  let flags = mountFlags.noDev | mountFlags.silent
+  flags |= readOnly ? mountFlags.readOnly : mountFlags.noExec | mountFlags.noSuid
+  if (!isSystem) flags |= mountFlags.noSuid
+  if (designator === 'esp' || designator === 'xbootldr') flags |= mountFlags.noExec | mountFlags.noSymbolicLinks
+  const data: string[] = []
+  if (readOnly && withoutRecovery[type]) data.push(withoutRecovery[type])
+  if (!readOnly && discard && discardable.has(type)) data.push('discard')
+  if (type === 'vfat') data.push('umask=0077')
+  for (const word of given.split(',').filter((word) => word !== '')) {
+    const [set, clear] = Object.hasOwn(words, word) ? words[word]! : [0, 0]
+    flags = (flags | set) & ~clear
+    if (!Object.hasOwn(words, word)) data.push(word)
+  }
+  return { flags, data: data.join(',') }
+}
+
+/** Whether what is mounted so could change the programs that it runs. */
+export function isWritableAndExecutable({ flags }: MountArguments): boolean {
+  return (flags & (mountFlags.readOnly | mountFlags.noExec)) === 0
+}

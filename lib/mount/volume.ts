@@ -1,0 +1,142 @@
+import type { AttachedVolume } from '../attach/activate.js'
+import { prepareResize } from '../attach/resize-file-system.js'
+import { DdiError } from '../errors.js'
+import type { Designator } from '../gpt/dps-types.js'
+import type { PlannedVolume } from '../image/plan.js'
+import { runTool, type Tool } from '../tool.js'
+import {
+  isImmutable,
+  isMountable,
+  isWritableAndExecutable,
+  type MountArguments,
+  mountArguments,
+  mountable,
+} from './arguments.js'
+import type { MountOptions } from './options.js'
+import { mountAt, overlay } from './overlay.js'
+import { mapOwners } from './owners.js'
+import { luks, unlockVolume } from './unlock.js'
+
+export interface MountedVolume {
+  readonly designator: Designator
+  /** What is mounted. */
+  readonly device: string
+  readonly path: string
+  readonly fileSystem: string
+  readonly readOnly: boolean
+  readonly verified: boolean
+}
+
+/** What the volumes of a mount have in common. */
+export interface Mounting {
+  /** The name of the attachment. */
+  readonly name: string
+  /** The image, for messages. */
+  readonly image: string
+  /** The volumes lie in files, which can give back freed blocks. */
+  readonly onLoop: boolean
+  readonly options: MountOptions
+}
+
+/**
+ * Refuses, before anything is made, what could not be mounted later.
+ * @throws ERR_DDI_LOCKED, ERR_DDI_FILE_SYSTEM, ERR_DDI_WRITABLE_EXECUTABLE
+ */
+export function refuseUnfit(mounting: Mounting, designator: Designator, volume: PlannedVolume): void {
+  const { image, options } = mounting
+  const type = volume.fileSystem?.type ?? ''
+  if (type === luks) {
+    if (!options.unlock)
+      throw new DdiError(
+        'ERR_DDI_LOCKED',
+        `${designator} of ${image} is a LUKS volume: it needs a passphrase or a key file`,
+      )
+    return
+  }
+  if (!isMountable(type))
+    throw new DdiError(
+      'ERR_DDI_FILE_SYSTEM',
+      `${designator} of ${image} holds ${type || 'no known file system'}; images may have ${mountable.join(', ')}`,
+    )
+  const { writeXorExecute = false } = options
+  if (writeXorExecute && isWritableAndExecutable(argumentsFor(mounting, designator, type, volume.readOnly)))
+    throw new DdiError(
+      'ERR_DDI_WRITABLE_EXECUTABLE',
+      `${designator} of ${image} would be writable and executable: drop the mount option exec, or mount it read-only`,
+    )
+}
+
+function argumentsFor(
+  { options, onLoop }: Mounting,
+  designator: Designator,
+  type: string,
+  readOnly: boolean,
+): MountArguments {
+  const { mountOptions, discard = 'loop' } = options
+  const given = mountOptions?.[designator]
+  return mountArguments(designator, type, {
+    readOnly: readOnly || isImmutable(type),
+    discard: discard === 'all' || (discard === 'loop' && onLoop),
+    ...(given !== undefined && { given }),
+  })
+}
+
+/**
+ * Mounts a volume of an attachment: opened if it is locked, checked if it is writable.
+ * @param place an absolute path without links
+ * @throws ERR_DDI_FILE_SYSTEM, ERR_DDI_PASSPHRASE, ERR_DDI_TOOL, ERR_DDI_LIBRARY_MISSING, ERR_DDI_KERNEL
+ */
+export async function mountVolume(
+  mounting: Mounting,
+  designator: Designator,
+  volume: AttachedVolume,
+  place: string,
+): Promise<MountedVolume> {
+  const { check = true, grow = true, inMemoryOverlay = false, owners, signal } = mounting.options
+  const { device, type } = await openedDevice(mounting, volume)
+  if (!isMountable(type))
+    throw new DdiError(
+      'ERR_DDI_FILE_SYSTEM',
+      `${designator} of ${mounting.image} holds ${type || 'no known file system'} inside LUKS`,
+    )
+  const readOnly = volume.readOnly || isImmutable(type)
+  if (check && !readOnly) await checkFileSystem(device, type, signal)
+  const { flags, data } = argumentsFor(mounting, designator, type, volume.readOnly)
+  await mountAt(device, place, type, flags, data)
+  if (grow && !readOnly && volume.growFileSystem && growable.includes(type)) await (await prepareResize(device, type))()
+  if (inMemoryOverlay) await overlay(place)
+  if (owners) await mapOwners(place, owners)
+  return {
+    designator,
+    device,
+    path: place,
+    fileSystem: type,
+    readOnly: readOnly && !inMemoryOverlay,
+    verified: volume.verified,
+  }
+}
+
+/** The device with the file system: that of the volume, or what opens on it. */
+async function openedDevice(
+  { name, options }: Mounting,
+  volume: AttachedVolume,
+): Promise<{ readonly device: string; readonly type: string }> {
+  const type = volume.fileSystem?.type ?? ''
+  return type === luks && options.unlock
+    ? await unlockVolume(volume, name, options.unlock)
+    : { device: volume.device, type }
+}
+
+/** These grow while they are mounted. */
+const growable: readonly string[] = ['btrfs', 'ext4', 'xfs']
+
+const checkers: Readonly<Record<string, Tool>> = {
+  ext4: { command: ['fsck.ext4', '-p'], package: 'e2fsprogs' },
+  vfat: { command: ['fsck.vfat', '-a'], package: 'dosfstools' },
+}
+
+/** Checks a file system and repairs what can be repaired safely; exit status 1 says that something was. */
+async function checkFileSystem(device: string, type: string, signal?: AbortSignal): Promise<void> {
+  const checker = checkers[type]
+  if (checker) await runTool({ ...checker, command: [...checker.command, device], accepted: [1] }, signal)
+}
