@@ -1,0 +1,82 @@
+// Images mounted by a kernel that has loop devices and no device-mapper: each volume is a loop device.
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { buildImage, mountImage, unmountImage } from '../../lib/index.js'
+import { defineImage } from '../support/images.js'
+import { cli, run, temporaryFolder } from '../support/run.js'
+
+const skip =
+  process.getuid?.() === 0 &&
+  existsSync('/dev/loop-control') &&
+  !readFileSync('/proc/misc', 'utf8').includes('device-mapper')
+    ? false
+    : 'needs root, loop devices, and a kernel without device-mapper'
+
+/** Asserts that no loop device or mount of a test is left: others of this machine may have theirs. */
+function assertNothingLeft(folder: string): void {
+  const files = run('losetup', '--noheadings', '--list', '--output', 'BACK-FILE')
+  assert.ok(!files.includes(folder), files)
+  assert.ok(!readFileSync('/proc/self/mountinfo', 'utf8').includes(folder), 'a mount is left')
+}
+
+async function makeImage(folder: string): Promise<string> {
+  const tree = join(folder, 'tree')
+  for (const name of ['etc', 'home', 'usr/lib']) mkdirSync(join(tree, name), { recursive: true })
+  writeFileSync(join(tree, 'etc/hostname'), 'box\n')
+  const path = join(folder, 'image.raw')
+  const definitions = defineImage(folder, {
+    '10-root': ['Type=root', 'Format=erofs', 'CopyFiles=/'],
+    '20-home': ['Type=home', 'Format=ext4', 'SizeMinBytes=32M', 'CopyFiles=/etc:/from-etc'],
+  })
+  await buildImage(definitions, path, { root: tree })
+  return path
+}
+
+test('every verb that mounts does so', { skip }, async () => {
+  using folder = temporaryFolder()
+  const path = await makeImage(folder.path)
+  const at = join(folder.path, 'mounted')
+  mkdirSync(at)
+  const { status, stdout, stderr } = cli('mount', path, at, '--read-write', '--json=short')
+  assert.equal(status, 0, stderr)
+  for (const { device } of JSON.parse(stdout).volumes) assert.match(device, /^\/dev\/loop\d+$/)
+  assert.equal(readFileSync(join(at, 'home/from-etc/hostname'), 'utf8'), 'box\n')
+  writeFileSync(join(at, 'home/mine'), 'written')
+  assert.equal(cli('umount', at).status, 0)
+  assert.equal(cli('copy-from', path, 'home/mine').stdout, 'written')
+  assert.match(cli('list-files', path).stdout, /^home\/mine$/m)
+  assert.match(cli('digest', path).stdout, /^\.\/home\/mine type=file /m)
+  assert.equal(cli('with', path, 'sh', '-c', 'exit "$(cat home/mine | wc -c)"').status, 7)
+  assert.equal(JSON.parse(cli('inspect', path, '--contents', '--json=short').stdout).contents.hostname, 'box')
+  assertNothingLeft(folder.path)
+})
+
+test('a mount is undone by its directory and by its image, and what fails leaves nothing', { skip }, async () => {
+  using folder = temporaryFolder()
+  const path = await makeImage(folder.path)
+  const at = join(folder.path, 'mounted')
+  mkdirSync(at)
+  for (const what of [at, path]) {
+    await mountImage(path, at)
+    assert.ok(existsSync(join(at, 'home/from-etc')))
+    assert.equal((await unmountImage(what)).length, 1)
+    assert.ok(!existsSync(join(at, 'etc')))
+  }
+  await assert.rejects(mountImage(path, at, { mountOptions: { home: 'no-such-option' } }), { code: 'ERR_DDI_KERNEL' })
+  assertNothingLeft(folder.path)
+})
+
+test('a LUKS volume is refused before anything is made', { skip }, async () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'locked.raw')
+  const key = join(folder.path, 'key')
+  writeFileSync(key, 'secret')
+  run('truncate', '--size=20M', path)
+  const cheap = ['--type=luks2', '--pbkdf=pbkdf2', '--pbkdf-force-iterations=1000']
+  run('cryptsetup', 'luksFormat', '--batch-mode', ...cheap, path, key)
+  const unlock = async () => readFileSync(key)
+  await assert.rejects(mountImage(path, folder.path, { unlock }), { code: 'ERR_DDI_NO_DEVICE_MAPPER' })
+  assertNothingLeft(folder.path)
+})
