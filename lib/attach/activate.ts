@@ -1,7 +1,7 @@
 import { access, open } from 'node:fs/promises'
-import type { DmDevice, DmTarget } from '../../bindings/addon.js'
-import type { BaseExtent } from '../bytes/extents.js'
+import type { DmDevice } from '../../bindings/addon.js'
 import { deviceNumber } from '../bytes/file.js'
+import type { ExtentOf } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { type BaseNode, deviceName, type Plan, type PlannedVolume, type VerityNode } from '../image/plan.js'
 import {
@@ -12,7 +12,7 @@ import {
   openDeviceMapper,
 } from '../kernel/device-mapper.js'
 import { attachLoop, type Loop } from '../kernel/loop.js'
-import { linearTable } from '../kernel/tables.js'
+import type { LinearTarget, VerityTarget, ZeroTarget } from '../kernel/targets.js'
 import { beginUdevTransaction, type UdevTransaction } from '../kernel/udev.js'
 import { throwIfAborted } from '../work.js'
 import { detachNamed } from './detach.js'
@@ -77,7 +77,10 @@ async function activateMapped(
       }
       made.push(
         node.kind === 'linear'
-          ? await mapper.create({ ...device, targets: linearTable(onDevices(node.extents, numbers)) }, udev)
+          ? await mapper.create(
+              { ...device, targets: node.extents.map((extent) => extentTarget(extent, numbers)) },
+              udev,
+            )
           : await createVerity(mapper, device, node, numbers, udev),
       )
       numbers.set(node.id, formatDevice(made.at(-1)!))
@@ -125,8 +128,12 @@ function checkSize(loop: Loop, expected: number, { path }: BaseNode): void {
     )
 }
 
-function onDevices(extents: readonly BaseExtent<string>[], numbers: ReadonlyMap<string, string>): BaseExtent<string>[] {
-  return extents.map((extent) => (extent.kind === 'zero' ? extent : { ...extent, base: numbers.get(extent.base)! }))
+/** @param numbers `major:minor` of the devices of nodes */
+function extentTarget(extent: ExtentOf<string>, numbers: ReadonlyMap<string, string>): LinearTarget | ZeroTarget {
+  const { length } = extent
+  return extent.kind === 'zero'
+    ? { kind: 'zero', length }
+    : { kind: 'linear', length, device: numbers.get(extent.base)!, start: extent.start }
 }
 
 /** With a root hash signature for the kernel where it has use for one. */
@@ -137,11 +144,12 @@ async function createVerity(
   numbers: ReadonlyMap<string, string>,
   udev: UdevTransaction,
 ): Promise<DmDevice> {
-  const plain = () => mapper.create({ ...device, targets: verityTable(node, numbers) }, udev)
+  const plain = () => mapper.create({ ...device, targets: [verityTarget(node, numbers)] }, udev)
   if (node.signature === null || !(node.signatureRequired || (await kernelVerifiesSignatures()))) return await plain()
   const key = { description: `ddi:${device.name}`, bytes: Buffer.from(node.signature, 'hex') }
   try {
-    return await mapper.create({ ...device, targets: verityTable(node, numbers, key.description), key }, udev)
+    const target: VerityTarget = { ...verityTarget(node, numbers), signatureKey: key.description }
+    return await mapper.create({ ...device, targets: [target], key }, udev)
   } catch (error) {
     const refused = error instanceof DdiError && error.code === 'ERR_DDI_SIGNATURE_KERNEL'
     // It may not know the certificate, which we do; where it insists on one, the device fails again.
@@ -158,22 +166,16 @@ async function kernelVerifiesSignatures(): Promise<boolean> {
   )
 }
 
-/** Documentation/admin-guide/device-mapper/verity.rst, "Construction Parameters". */
-function verityTable(node: VerityNode, numbers: ReadonlyMap<string, string>, key?: string): DmTarget[] {
-  const parameters = [
-    1,
-    numbers.get(node.data),
-    numbers.get(node.hash),
-    node.dataBlockSize,
-    node.hashBlockSize,
-    node.dataBlocks,
-    node.hashStartBlock,
-    node.algorithm,
-    node.rootHash,
-    node.salt || '-',
-    ...(key === undefined ? [] : [2, 'root_hash_sig_key_desc', key]),
-  ].join(' ')
-  return [{ startSector: 0, sectorCount: node.size / 512, type: 'verity', parameters }]
+function verityTarget(node: VerityNode, numbers: ReadonlyMap<string, string>): VerityTarget {
+  const { size, dataBlockSize, hashBlockSize, dataBlocks, hashStartBlock, algorithm, rootHash, salt } = node
+  return {
+    kind: 'verity',
+    length: size,
+    version: 1,
+    dataDevice: numbers.get(node.data)!,
+    hashDevice: numbers.get(node.hash)!,
+    ...{ dataBlockSize, hashBlockSize, dataBlocks, hashStartBlock, algorithm, rootHash, salt },
+  }
 }
 
 /** Without device-mapper: a loop device for each volume that is one extent of a base. */

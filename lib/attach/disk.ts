@@ -9,7 +9,7 @@ import { mapperPath, openDeviceMapper } from '../kernel/device-mapper.js'
 import { type ListedLoop, listLoops, loopBackings } from '../kernel/loop.js'
 import { mountPoints } from '../kernel/mounts.js'
 import { syncPartitionNodes } from '../kernel/partitions.js'
-import { linearExtents, linearTable } from '../kernel/tables.js'
+import type { LinearTarget } from '../kernel/targets.js'
 import { beginUdevTransaction } from '../kernel/udev.js'
 import { type FoundAttachment, findAttachments } from './list.js'
 import { parseLoopReference, uuidPrefix } from './names.js'
@@ -143,7 +143,7 @@ async function linearDevices(names: readonly string[]) {
     return await Promise.all(
       names.map(async (name) => {
         const table = await mapper.table(name)
-        return { name, extents: linearExtents(table), base: table[0]?.parameters.split(' ')[0] ?? '' }
+        return { name, extents: table.filter((target): target is LinearTarget => target.kind === 'linear') }
       }),
     )
   } finally {
@@ -154,15 +154,16 @@ async function linearDevices(names: readonly string[]) {
 /** Gives the device that offers a volume the volume's new end. */
 async function growAttached({ mapped }: FoundAttachment, volume: WholeVolume<LinearExtent>): Promise<void> {
   const tops = mapped.filter(({ kind, node }) => kind === 'linear' && !/-(data|verity)$/.test(node))
-  for (const { name, extents, base } of await linearDevices(tops.map((device) => device.name))) {
+  for (const { name, extents } of await linearDevices(tops.map((device) => device.name))) {
     if (!isBeginning(extents, volume.extents)) continue
     const mapper = await openDeviceMapper()
     if (!mapper) return
     const udev = await beginUdevTransaction()
     try {
       const { readOnly } = tops.find((device) => device.name === name)!
-      const grown = volume.extents.map((extent: LinearExtent) => ({ ...extent, base }))
-      await mapper.reload(name, linearTable(grown), readOnly, udev)
+      const { device } = extents[0]!
+      const grown = volume.extents.map((extent): LinearTarget => ({ ...extent, device }))
+      await mapper.reload(name, grown, readOnly, udev)
     } finally {
       await udev.settle()
       await mapper[Symbol.asyncDispose]()

@@ -1,9 +1,10 @@
 import { type FileHandle, mkdir, open, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { addon, type DmDevice, type DmDeviceNumber, type DmTarget } from '../../bindings/addon.js'
+import { addon, type DmDevice, type DmDeviceNumber } from '../../bindings/addon.js'
 import { deviceNumber } from '../bytes/file.js'
 import { DdiError, systemCode, systemError } from '../errors.js'
+import { formatTable, parseTable, type TableTarget } from './targets.js'
 import type { UdevTransaction } from './udev.js'
 
 const control = mapperPath('control')
@@ -21,7 +22,7 @@ export function formatDevice({ major, minor }: DmDeviceNumber): string {
 export interface NewDevice {
   readonly name: string
   readonly uuid: string
-  readonly targets: readonly DmTarget[]
+  readonly targets: readonly TableTarget[]
   readonly readOnly: boolean
   /** Only there to stand under another device. */
   readonly inner: boolean
@@ -39,7 +40,7 @@ export interface DeviceMapper extends AsyncDisposable {
    */
   create(device: NewDevice, udev: UdevTransaction): Promise<DmDevice>
   /** Replaces the live table of a device, with input and output held back meanwhile. @throws ERR_DDI_KERNEL */
-  reload(name: string, targets: readonly DmTarget[], readOnly: boolean, udev: UdevTransaction): Promise<void>
+  reload(name: string, targets: readonly TableTarget[], readOnly: boolean, udev: UdevTransaction): Promise<void>
   /** Removes a device. @throws ERR_DDI_BUSY, ERR_DDI_KERNEL; a device that is gone is no error. */
   remove(name: string, udev: UdevTransaction, deferred?: boolean): Promise<void>
   /** Makes the node in /dev/mapper where udev did not. */
@@ -48,7 +49,7 @@ export interface DeviceMapper extends AsyncDisposable {
   dropNode(device: DmDevice): Promise<void>
   /** All devices whose UUID begins so. */
   list(uuidPrefix: string): Promise<readonly DmDevice[]>
-  table(name: string): Promise<readonly DmTarget[]>
+  table(name: string): Promise<readonly TableTarget[]>
   dependencies(name: string): Promise<readonly DmDeviceNumber[]>
 }
 
@@ -112,19 +113,20 @@ class OpenDeviceMapper implements DeviceMapper {
     }
   }
 
-  async #load(name: string, targets: readonly DmTarget[], readOnly: boolean, key?: NewDevice['key']): Promise<void> {
+  async #load(name: string, targets: readonly TableTarget[], readOnly: boolean, key?: NewDevice['key']): Promise<void> {
+    const table = formatTable(targets)
     try {
-      await addon().dmLoad(this.#fd, name, targets, readOnly, key)
+      await addon().dmLoad(this.#fd, name, table, readOnly, key)
     } catch (error) {
       const known = await this.targetVersions()
-      const missing = targets.find(({ type }) => !(type in known))?.type
+      const missing = table.find(({ type }) => !(type in known))?.type
       if (missing)
         throw new DdiError(
           'ERR_DDI_MISSING_TARGET',
           `device-mapper has no ${missing} target: load the module dm-${missing} (modprobe dm-${missing})`,
           { cause: error },
         )
-      const lines = targets.map((one) => `${one.startSector} ${one.sectorCount} ${one.type} ${one.parameters}`)
+      const lines = table.map((one) => `${one.startSector} ${one.sectorCount} ${one.type} ${one.parameters}`)
       throw systemError(
         error,
         `the kernel refused the table of ${name} (${lines.join('; ')}; the kernel log has more)`,
@@ -133,7 +135,7 @@ class OpenDeviceMapper implements DeviceMapper {
     }
   }
 
-  async reload(name: string, targets: readonly DmTarget[], readOnly: boolean, udev: UdevTransaction): Promise<void> {
+  async reload(name: string, targets: readonly TableTarget[], readOnly: boolean, udev: UdevTransaction): Promise<void> {
     await this.#load(name, targets, readOnly)
     try {
       await addon().dmSuspend(this.#fd, name)
@@ -191,8 +193,8 @@ class OpenDeviceMapper implements DeviceMapper {
     return devices
   }
 
-  async table(name: string): Promise<readonly DmTarget[]> {
-    return await addon().dmStatus(this.#fd, name, 'table')
+  async table(name: string): Promise<readonly TableTarget[]> {
+    return parseTable(await addon().dmStatus(this.#fd, name, 'table'))
   }
 
   async dependencies(name: string): Promise<readonly DmDeviceNumber[]> {
