@@ -27,8 +27,14 @@ export function checkOptions<Options extends object>(
 }
 
 /** Those of the options of a call that another call, which it makes, has too. */
-export function pickOptions<Options extends object>(options: Options, known: OptionNames<Options>): Options {
-  return Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(known, name))) as Options
+export function pickOptions<Options extends object, Name extends keyof Options>(
+  options: Options,
+  known: Readonly<Record<Name, true>>,
+): Pick<Options, Name> {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => Object.hasOwn(known, name))) as Pick<
+    Options,
+    Name
+  >
 }
 
 /** The name that differs from a given one in the fewest letters; undefined if all differ in more than a third of it. */

@@ -14,6 +14,7 @@ import {
 import { attachLoop, type Loop } from '../kernel/loop.js'
 import type { LinearTarget, VerityTarget, ZeroTarget } from '../kernel/targets.js'
 import { beginUdevTransaction, type UdevTransaction } from '../kernel/udev.js'
+import type { OptionNames } from '../options.js'
 import { throwIfAborted } from '../work.js'
 import { detachNamed } from './detach.js'
 import { deviceUuid, loopReference } from './names.js'
@@ -36,6 +37,7 @@ export interface Attachment extends AsyncDisposable {
 export interface ActivateOptions {
   readonly signal?: AbortSignal
 }
+export const activateOptionNames: OptionNames<ActivateOptions> = { signal: true }
 
 /**
  * Makes the devices of a plan. What was made is undone where a step fails; a killed process leaves what

@@ -5,6 +5,7 @@ import { openFile } from '../bytes/file.js'
 import { foundExtents, requireWhole, type Volume, type WholeVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
+import type { OptionNames } from '../options.js'
 import { rootHashUuids } from '../verity/root-hash.js'
 import { readSuperblock, type Superblock } from '../verity/superblock.js'
 import { checkRootHash, checkTreeFits } from '../verity/tree.js'
@@ -37,6 +38,15 @@ export interface DissectOptions {
   readonly signature?: SignatureMode
   /** Of which volumes libblkid tells the file system: all, or those that this machine would use. Default: all. */
   readonly probe?: 'all' | 'used'
+}
+export const dissectOptionNames: OptionNames<DissectOptions> = {
+  rootHash: true,
+  usrHash: true,
+  architectures: true,
+  policy: true,
+  certificates: true,
+  signature: true,
+  probe: true,
 }
 
 /** Where a hash tree is: in a volume of the image, or in a file beside it. */

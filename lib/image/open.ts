@@ -14,6 +14,7 @@ import { freeRuns } from '../gpt/allocate.js'
 import { describeProblem, problemError } from '../gpt/read.js'
 import { scanGpt } from '../gpt/scan.js'
 import type { Copy } from '../gpt/table.js'
+import type { OptionNames } from '../options.js'
 
 /** Which table an image has, and what is wrong with it that does not keep us from reading it. */
 export type ImageTable =
@@ -56,6 +57,7 @@ export interface OpenOptions {
   /** Paths of the further devices of an Android super partition, by their names. Default: NAME.img or NAME beside the image. */
   readonly devices?: Readonly<Record<string, string>>
 }
+export const openOptionNames: OptionNames<OpenOptions> = { nested: true, slot: true, devices: true }
 
 /**
  * Opens a disk image or block device and reads its table. An Android sparse image is expanded as it is read. Nothing is

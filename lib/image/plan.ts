@@ -4,6 +4,7 @@ import { type BaseExtent, splitByBase } from '../bytes/extents.js'
 import { findByName, foundExtents, requireWhole } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
+import type { OptionNames } from '../options.js'
 import { layoutTree } from '../verity/tree.js'
 import type { Dissection, HashTree, UsableVolume, Verity } from './dissect.js'
 import { requireBases } from './open.js'
@@ -17,6 +18,7 @@ export interface PlanOptions {
   /** Labels or UUIDs of the volumes to offer, whatever they are for. Default: those that this machine would use. */
   readonly volumes?: readonly string[]
 }
+export const planOptionNames: OptionNames<PlanOptions> = { name: true, writable: true, volumes: true }
 
 /** A file or block device as the base of everything else: a loop device for a file, the device itself otherwise. */
 export interface BaseNode {
