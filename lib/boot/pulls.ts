@@ -7,43 +7,47 @@ import { exists } from '../bytes/new-file.js'
 import { readIfThere } from '../bytes/read-if-there.js'
 import { DdiError, systemError } from '../errors.js'
 import { imageName, imagePath } from '../pull/names.js'
-import { type Pulled, type PullOptions, pull } from '../pull/pull.js'
-import { openTransport } from '../pull/remote.js'
+import { type PullOptions, settingsOf } from '../pull/options.js'
+import { type Pulled, pull } from '../pull/pull.js'
+import { openTransport } from '../pull/transport.js'
 import type { Progress } from '../work.js'
 import { parameterValues } from './command-line.js'
 import { besideOrigin, findBootOrigin } from './origin.js'
 import { expressionsIn, type PullRequest, parsePullExpression } from './pull-expression.js'
 
 export interface BootPullOptions extends Omit<PullOptions, 'verify'> {
-  /** In the initrd `rd.systemd.pull=` counts, and images go below /run; else `systemd.pull=`, and they stay. Default: whether /etc/initrd-release is there */
+  /** In the initrd, `rd.systemd.pull=` is used, and images go below /run; otherwise `systemd.pull=`, and they stay. Default: whether /etc/initrd-release exists */
   readonly initrd?: boolean
-  /** Where the one tree of class machine is to appear, for a root file system. */
+  /** Where to bind the one tree of class machine, as a root file system. */
   readonly sysroot?: string
 }
 
-/** What came of one request; a request that failed keeps no other from its work. */
+/** The result of one request; one that fails does not affect the others. */
 export type BootPull = { readonly expression: string } & (
   | { readonly pulled: Pulled; readonly attachment: Attachment | null; readonly error: null }
-  /** There already, from a boot before. */
+  /** It existed already, from an earlier boot. */
   | { readonly pulled: null; readonly attachment: Attachment | null; readonly path: string; readonly error: null }
   | { readonly error: DdiError }
 )
 
-/** The requests of the kernel’s command line and of the `import.pull` credential, as they are written. */
+/** The requests of the kernel command line and of the `import.pull` credential, as text. */
 async function bootRequests(initrd: boolean): Promise<readonly string[]> {
   const commandLine = await readFile('/proc/cmdline', 'utf8')
-  const folder = process.env['CREDENTIALS_DIRECTORY'] ?? '/run/credentials/@system'
-  const credential = (await readIfThere(join(folder, 'import.pull')))?.toString('utf8') ?? ''
+  const directory = process.env['CREDENTIALS_DIRECTORY'] ?? '/run/credentials/@system'
+  const credential = (await readIfThere(join(directory, 'import.pull')))?.toString('utf8') ?? ''
   return [...parameterValues(commandLine, `${initrd ? 'rd.' : ''}systemd.pull`), ...expressionsIn(credential)]
 }
 
 /**
- * Pulls all that the machine was told to pull as it boots, beside each other; attaches what is to be a block device, and binds a
- * tree to where the root file system is expected.
- * @throws ERR_DDI_USAGE where it is not clear which tree is for `sysroot`; what goes wrong with one request is told with it
+ * Pulls everything that the machine is to pull as it boots, at the same time; attaches what is to be a block device, and binds a
+ * tree to the place of the root file system.
+ * @param options `onProgress` is called with the name of the image as `part`
+ * @throws ERR_DDI_USAGE if it is not clear which tree is for `sysroot`; errors of single requests are in their results
  */
 export async function pullAtBoot(options: BootPullOptions = {}): Promise<readonly BootPull[]> {
   const { initrd = await exists('/etc/initrd-release'), sysroot, ...rest } = options
+  // What is wrong with them is not the fault of a request.
+  settingsOf(rest)
   const requests = (await bootRequests(initrd)).map((expression) => {
     try {
       return { expression, request: parsePullExpression(expression) }
@@ -55,7 +59,7 @@ export async function pullAtBoot(options: BootPullOptions = {}): Promise<readonl
   if (sysroot !== undefined && roots.length !== 1)
     throw new DdiError(
       'ERR_DDI_USAGE',
-      `${roots.length} trees of class machine are to be pulled: one can be ${sysroot}`,
+      `exactly one tree of class machine can be bound to ${sysroot}, but ${roots.length} are requested`,
     )
   return await Promise.all(
     requests.map(async ({ expression, request, error }): Promise<BootPull> => {
@@ -64,7 +68,7 @@ export async function pullAtBoot(options: BootPullOptions = {}): Promise<readonl
         const isRoot = sysroot !== undefined && roots[0]!.request === request
         return { expression, ...(await fulfil(request, initrd, rest, isRoot ? sysroot : undefined)) }
       } catch (error) {
-        return { expression, error: systemError(error, `cannot do as ${expression} asks`) }
+        return { expression, error: systemError(error, `cannot fulfil ${expression}`) }
       }
     }),
   )
@@ -84,20 +88,20 @@ async function fulfil(request: PullRequest, initrd: boolean, options: PullOption
   return pulled ? { pulled, attachment, error: null } : { pulled, path, attachment, error: null }
 }
 
-/** The URL of a request, found beside the boot origin where it says so. @throws ERR_DDI_NO_BOOT_ORIGIN, ERR_DDI_PULL_NOT_FOUND */
+/** The URL of a request, found beside the boot origin if it says so. @throws ERR_DDI_NO_BOOT_ORIGIN, ERR_DDI_PULL_NOT_FOUND */
 async function addressOf({ bootOrigin, remote }: PullRequest, options: PullOptions): Promise<URL> {
   if (!bootOrigin) return new URL(remote)
   const origin = await findBootOrigin()
   if (!origin)
     throw new DdiError(
       'ERR_DDI_NO_BOOT_ORIGIN',
-      'this machine did not boot from a URL: give a whole one, without bootorigin',
+      'this machine did not boot from a URL: give a complete one, without bootorigin',
     )
   const candidates = besideOrigin(origin.url, remote)
   if (candidates.length === 1) return candidates[0]!
-  await using transport = await openTransport(options)
+  await using transport = await openTransport(settingsOf(options))
   for (const candidate of candidates) if (await transport.has(candidate)) return candidate
-  throw new DdiError('ERR_DDI_PULL_NOT_FOUND', `beside ${origin.url} there is none of ${candidates.join(', ')}`)
+  throw new DdiError('ERR_DDI_PULL_NOT_FOUND', `none of ${candidates.join(', ')} exists beside ${origin.url}`)
 }
 
 async function bind(tree: string, target: string, readOnly: boolean): Promise<void> {

@@ -1,7 +1,7 @@
 import { findBootOrigin } from '../boot/origin.js'
 import { type BootPull, pullAtBoot } from '../boot/pulls.js'
 import { DdiError } from '../errors.js'
-import type { PullOptions } from '../pull/pull.js'
+import type { PullOptions } from '../pull/options.js'
 import { printable } from '../text.js'
 import { statusOf } from './exit.js'
 import type { JsonOption } from './options.js'

@@ -12,7 +12,8 @@ import { parseAddress } from '../pull/address.js'
 import type { VerifyMode } from '../pull/checksums.js'
 import { type ImageClass, type ImageKind, imageKind, imageName, imagePath } from '../pull/names.js'
 import { credentialsIn } from '../pull/netrc.js'
-import { type Pulled, type PullOptions, type PullTarget, pull } from '../pull/pull.js'
+import type { PullOptions } from '../pull/options.js'
+import { type Pulled, type PullTarget, pull } from '../pull/pull.js'
 import { parseSize } from '../size.js'
 import { printable } from '../text.js'
 import { readGiven } from './given-file.js'
@@ -113,7 +114,7 @@ async function pullOptions(url: URL | undefined, options: PullVerbOptions): Prom
   return {
     verify: parseVerify(options.verify),
     headers: parseHeaders(options.header ?? []),
-    connections: Math.max(1, wholeNumber('--connections', options.connections)),
+    connections: wholeNumber('--connections', options.connections),
     retries: wholeNumber('--retries', options.retries),
     timeouts: { connect: seconds('--connect-timeout', options.connectTimeout), headers: stall, stall },
     signal: untilInterrupted(),

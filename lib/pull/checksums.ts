@@ -2,12 +2,12 @@ import { posix } from 'node:path'
 import { readIfThere } from '../bytes/read-if-there.js'
 import { DdiError } from '../errors.js'
 import { fileNameOf } from './address.js'
-import type { Transport } from './remote.js'
+import type { Transport } from './transport.js'
 
-/** What a download is held against: nothing, the server’s checksums, these under a signature, or a SHA-256 that is known. */
+/** What a download is verified by: nothing, the server’s checksums, signed checksums, or a known SHA-256. */
 export type VerifyMode = 'no' | 'checksum' | 'signature' | { readonly sha256: string }
 
-/** Where keyrings lie that systemd’s own tools trust, the first that is there counts. */
+/** The keyrings of systemd’s tools; the first that exists is used. */
 export const keyringPaths = ['/etc/systemd/import-pubring', '/usr/lib/systemd/import-pubring'].flatMap((path) => [
   `${path}.pgp`,
   `${path}.gpg`,
@@ -17,9 +17,9 @@ const largestList = 4 * 1024 * 1024
 const largestSignature = 256 * 1024
 
 /**
- * Finds the SHA-256 of a file in a list as sha256sum writes it (`HASH  NAME`, `HASH *NAME`) or BSD tools do (`SHA256 (NAME) = HASH`).
- * @param name without folders; a name in the list may have some, if it is the only one that ends so
- * @returns in lower case; undefined where it is not in the list
+ * Finds the SHA-256 of a file in a list as written by sha256sum (`HASH  NAME`, `HASH *NAME`) or BSD tools (`SHA256 (NAME) = HASH`).
+ * @param name without directories; a name in the list may have some, if no other one ends the same
+ * @returns in lower case; undefined if it is not in the list
  */
 export function findChecksum(text: string, name: string): string | undefined {
   const rows = text.split(/\r?\n/).flatMap((line) => {
@@ -34,9 +34,9 @@ export function findChecksum(text: string, name: string): string | undefined {
 }
 
 /**
- * Learns the SHA-256 that a download has to have.
+ * Finds out which SHA-256 a download must have.
  * @param keyring path of OpenPGP keys, binary or armored. Default: the first of {@link keyringPaths}
- * @returns undefined where nothing is to be verified
+ * @returns undefined if nothing is verified
  * @throws ERR_DDI_PULL_NO_CHECKSUM, ERR_DDI_PULL_SIGNATURE, ERR_DDI_PULL_KEYRING, and what the transport throws
  */
 export async function expectedChecksum(
@@ -49,7 +49,7 @@ export async function expectedChecksum(
   if (typeof mode === 'object') return mode.sha256
   const name = fileNameOf(url)
   const beside = (file: string) => Object.assign(new URL(file, url), { search: '', hash: '' })
-  // A list for all files of the folder, or one for this file alone.
+  // A list for all files of the directory, or one for this file alone.
   for (const list of [beside('SHA256SUMS'), beside(`${posix.basename(url.pathname)}.sha256`)]) {
     const bytes = await transport.read(list, largestList)
     if (!bytes) continue
@@ -61,10 +61,7 @@ export async function expectedChecksum(
     const found = findChecksum(text, name) ?? alone
     if (found !== undefined) return found
   }
-  throw new DdiError(
-    'ERR_DDI_PULL_NO_CHECKSUM',
-    `beside ${url} neither SHA256SUMS nor ${name}.sha256 has a checksum of ${name}: see --verify`,
-  )
+  throw new DdiError('ERR_DDI_PULL_NO_CHECKSUM', `no checksum of ${name} in SHA256SUMS or ${name}.sha256 beside ${url}`)
 }
 
 async function verifySignature(
@@ -87,7 +84,7 @@ async function verifySignature(
         ? await openpgp.readSignature({ armoredSignature: armored })
         : await openpgp.readSignature({ binarySignature: Uint8Array.from(found) })
     } catch (error) {
-      throw refuse(`its signature is malformed: ${(error as Error).message}`, error)
+      throw refuse(`malformed signature: ${(error as Error).message}`, error)
     }
     const message = await openpgp.createMessage({ binary: Uint8Array.from(bytes) })
     const { signatures } = await openpgp.verify({ message, signature: parsed, verificationKeys: keys })
@@ -100,9 +97,9 @@ async function verifySignature(
         reasons.push((error as Error).message)
       }
     }
-    throw refuse(`nobody in the keyring signed it (${reasons.join('; ') || 'there is no signature'})`)
+    throw refuse(`not signed by any key in the keyring (${reasons.join('; ') || 'no signature'})`)
   }
-  throw refuse('it is not signed: neither .gpg nor .asc is beside it')
+  throw refuse('not signed: there is no .gpg or .asc beside it')
 }
 
 async function readKeyring(path: string | undefined) {
@@ -116,11 +113,13 @@ async function readKeyring(path: string | undefined) {
         ? await openpgp.readKeys({ armoredKeys: armored })
         : await openpgp.readKeys({ binaryKeys: Uint8Array.from(bytes) })
     } catch (error) {
-      throw new DdiError('ERR_DDI_PULL_KEYRING', `${one} is no keyring: ${(error as Error).message}`, { cause: error })
+      throw new DdiError('ERR_DDI_PULL_KEYRING', `${one} is not a keyring: ${(error as Error).message}`, {
+        cause: error,
+      })
     }
   }
   throw new DdiError(
     'ERR_DDI_PULL_KEYRING',
-    `there is no keyring to verify signatures with: none of ${(path === undefined ? keyringPaths : [path]).join(', ')}; see --keyring and --verify`,
+    `no keyring to verify signatures with: looked for ${(path === undefined ? keyringPaths : [path]).join(', ')}`,
   )
 }

@@ -6,102 +6,162 @@ import { addon } from '../../bindings/addon.js'
 import { writeErrors } from '../bytes/file.js'
 import { systemError } from '../errors.js'
 import { type Batch, lengthOf } from './batches.js'
-import type { Validator } from './remote.js'
 import { SparseWriter } from './sparse-writer.js'
+import type { Validator } from './transport.js'
 
 const readSize = 1024 * 1024
 
-/** What is there of a download, beside where it goes, and locked. */
+/** What is here of a download, in a locked file beside its destination. */
 export interface PartialDownload extends AsyncDisposable {
   readonly path: string
   readonly file: FileHandle
   readonly received: number
-  /** The path of something else that belongs to this download, and is as much ours alone. */
-  beside(ending: string): string
-  /** What the received bytes are of; null where they cannot be trusted to be of anything, and are none then. */
+  /** What the received bytes belong to; null if that cannot be trusted, and `received` is 0 then. */
   readonly validator: Validator | null
-  /** The bytes that were there when it was opened. */
+  /** The path of something else that belongs to this download, and that only it uses. */
+  beside(ending: string): string
+  /** The bytes that were here when it was opened. */
   stored(): AsyncIterable<Batch>
-  /** @param kept as {@link SparseWriter.write} has it @throws ERR_DDI_NO_SPACE, ERR_DDI_IO */
+  /** @param kept see {@link SparseWriter.write} @throws ERR_DDI_NO_SPACE, ERR_DDI_IO */
   append(batch: Batch, kept: boolean): Promise<void>
-  /** Waits until all that was appended is in the file. */
+  /** Waits until everything that was appended is in the file. */
   settle(): Promise<void>
+  /** Drops all bytes. */
   restart(): Promise<void>
+  /** Stores what the bytes that come from now on belong to. */
   remember(validator: Validator | null): Promise<void>
+  /** Removes the file. */
   discard(): Promise<void>
 }
 
 /**
  * @param path what is being pulled
- * @param verified whether all bytes will be: if not, those that a power cut may have taken are not taken up
- * @throws ERR_DDI_BUSY where another process pulls to the same path
+ * @param verified whether all bytes will be verified. If not, those of an earlier boot are dropped: a power cut may have taken some
+ * @throws ERR_DDI_BUSY if another process pulls to the same path, ERR_DDI_PERMISSION, ERR_DDI_NO_SPACE
  */
 export async function openPartial(path: string, url: URL, verified: boolean): Promise<PartialDownload> {
   const mark = createHash('sha256').update(url.href).digest('hex').slice(0, 16)
   const base = join(dirname(path), `.${basename(path)}.${mark}`)
-  const beside = (ending: string) => `${base}.${ending}`
-  const [download, state] = [beside('partial'), beside('state')]
-  const file = await lockPartial(download)
-  let received = (await file.stat()).size
-  const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
-  const remembered = received > 0 ? await readState(state) : null
-  const known = remembered !== null && (verified || remembered.boot === boot) ? remembered.validator : null
-  // Without knowing of which file they are, bytes are worth nothing.
-  if (known === null) received = 0
-  await file.truncate(received)
-  let before = received
-  let writer = new SparseWriter(file.fd, download, received)
-  const discard = async () => {
-    for (const name of [download, state]) await rm(name, { force: true })
-  }
-  return {
-    path: download,
-    file,
-    beside,
-    get received() {
-      return received
-    },
-    validator: known,
-    async *stored() {
-      for (let at = 0; at < before; ) {
-        const chunk = Buffer.allocUnsafeSlow(Math.min(readSize, before - at))
-        const { bytesRead } = await file.read(chunk, 0, chunk.length, at)
-        if (bytesRead === 0) return
-        yield [chunk.subarray(0, bytesRead)]
-        at += bytesRead
-      }
-    },
-    async append(batch, kept) {
-      received += lengthOf(batch)
-      await writer.write(batch, kept)
-    },
-    settle: () => writer.end(),
-    async restart() {
-      await file.truncate(0)
-      writer = new SparseWriter(file.fd, download, 0)
-      received = 0
-      before = 0
-    },
-    async remember(validator) {
-      if (validator === null) await rm(state, { force: true })
-      else {
-        const since = received > 0 && remembered !== null ? remembered.boot : boot
-        await writeFile(state, JSON.stringify({ url: url.href, validator, boot: since }))
-      }
-    },
-    discard,
-    async [Symbol.asyncDispose]() {
-      await writer.end().catch(() => {
-        // The disk may be full: then less of it counts.
-      })
-      // Nothing is nothing to take up.
-      if ((await file.stat()).size === 0) await discard()
-      await file.close()
-    },
+  const file = await lockPartial(`${base}.partial`)
+  try {
+    const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
+    const { size } = await file.stat()
+    const remembered = size > 0 ? await readState(`${base}.state`) : null
+    const usable = remembered !== null && (verified || remembered.boot === boot) ? remembered : null
+    // Bytes of an unknown file are useless.
+    const received = usable === null ? 0 : size
+    await file.truncate(received)
+    return new LockedPartial({ base, url, file, received, boot, earlier: usable })
+  } catch (error) {
+    await file.close()
+    throw systemError(error, `cannot resume ${base}.partial`, writeErrors)
   }
 }
 
-/** Opens the file for us alone. Who had it before may have given it its name, and it is another file then. */
+/** What the bytes of a partial download belong to, and the boot that wrote them. */
+interface State {
+  readonly validator: Validator
+  readonly boot: unknown
+}
+
+interface Opened {
+  readonly base: string
+  readonly url: URL
+  readonly file: FileHandle
+  readonly received: number
+  readonly boot: string
+  readonly earlier: State | null
+}
+
+class LockedPartial implements PartialDownload {
+  readonly #opened: Opened
+  readonly path: string
+  readonly validator: Validator | null
+  #received: number
+  #stored: number
+  #writer: SparseWriter
+
+  constructor(opened: Opened) {
+    this.#opened = opened
+    this.path = this.beside('partial')
+    this.validator = opened.earlier?.validator ?? null
+    this.#received = opened.received
+    this.#stored = opened.received
+    this.#writer = new SparseWriter(opened.file.fd, this.path, opened.received)
+  }
+
+  get file(): FileHandle {
+    return this.#opened.file
+  }
+
+  get received(): number {
+    return this.#received
+  }
+
+  beside(ending: string): string {
+    return `${this.#opened.base}.${ending}`
+  }
+
+  async *stored(): AsyncGenerator<Batch> {
+    for (let at = 0; at < this.#stored; ) {
+      const chunk = Buffer.allocUnsafeSlow(Math.min(readSize, this.#stored - at))
+      const { bytesRead } = await this.file.read(chunk, 0, chunk.length, at).catch((error: unknown) => {
+        throw systemError(error, `cannot read ${this.path}`, { EIO: 'ERR_DDI_IO' })
+      })
+      if (bytesRead === 0) return
+      yield [chunk.subarray(0, bytesRead)]
+      at += bytesRead
+    }
+  }
+
+  async append(batch: Batch, kept: boolean): Promise<void> {
+    this.#received += lengthOf(batch)
+    await this.#writer.write(batch, kept)
+  }
+
+  async settle(): Promise<void> {
+    await this.#writer.end()
+  }
+
+  async restart(): Promise<void> {
+    await this.#told(this.file.truncate(0))
+    this.#writer = new SparseWriter(this.file.fd, this.path, 0)
+    this.#received = 0
+    this.#stored = 0
+  }
+
+  async remember(validator: Validator | null): Promise<void> {
+    const { url, boot, earlier } = this.#opened
+    const path = this.beside('state')
+    if (validator === null) return await this.#told(rm(path, { force: true }))
+    const since = this.#received > 0 && earlier !== null ? earlier.boot : boot
+    await this.#told(writeFile(path, JSON.stringify({ url: url.href, validator, boot: since })))
+  }
+
+  async discard(): Promise<void> {
+    for (const ending of ['partial', 'state']) await this.#told(rm(this.beside(ending), { force: true }))
+  }
+
+  async #told(change: Promise<void>): Promise<void> {
+    await change.catch((error: unknown) => {
+      throw systemError(error, `cannot write ${this.path}`, writeErrors)
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writer.end().catch(() => {
+      // The disk may be full: then fewer bytes count.
+    })
+    try {
+      // An empty file is nothing to resume.
+      if ((await this.file.stat()).size === 0) await this.discard()
+    } finally {
+      await this.file.close()
+    }
+  }
+}
+
+/** Opens and locks the file. The process that had it before may have given it its final name, and then it is another file. */
 async function lockPartial(path: string): Promise<FileHandle> {
   for (;;) {
     const file = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o644).catch(
@@ -121,12 +181,12 @@ async function lockPartial(path: string): Promise<FileHandle> {
   }
 }
 
-async function readState(path: string): Promise<{ readonly validator: Validator; readonly boot: unknown } | null> {
+async function readState(path: string): Promise<State | null> {
   try {
     const { validator, boot } = JSON.parse(await readFile(path, 'utf8')) as { validator?: unknown; boot?: unknown }
     return typeof validator === 'string' ? { validator, boot } : null
   } catch {
-    // Missing, or torn by a power cut: then it is begun again.
+    // Missing, or torn by a power cut: the download begins again.
     return null
   }
 }

@@ -4,35 +4,36 @@ import { refuseExisting } from '../bytes/new-file.js'
 import type { WholeVolume } from '../disk/volume.js'
 import { systemError } from '../errors.js'
 import { parseAddress } from './address.js'
-import { type Destination, type Received, type ReceiveOptions, receive } from './receive.js'
+import { type PullOptions, settingsOf } from './options.js'
+import { type Destination, type Received, receive } from './receive.js'
 import { FileDestination, type FileTarget } from './to-file.js'
 import { TreeDestination, type TreeTarget } from './to-tree.js'
 import { VolumeDestination, type VolumeTarget } from './to-volume.js'
 
-export type PullOptions = ReceiveOptions
-
-/** What is made of a download: a file, a folder, or a volume of a disk. */
+/** What a download becomes: a file, a directory, or a volume of a disk. */
 export type PullTarget = FileTarget | TreeTarget | VolumeTarget
 
 export interface Pulled extends Received {
-  /** Of the file, the folder, or the disk. */
+  /** Of the file, the directory, or the disk. */
   readonly path: string
   /** The new volume of the disk. */
   readonly volume: WholeVolume | null
 }
 
 /**
- * Downloads an image. It has its name only when all of it is verified and on the disk; what a broken or killed pull left beside a
- * file or folder is taken up by the next one of the same address.
- * @param address http, https or file; what is packed by xz, gzip, bzip2 or zstd is unpacked
- * @throws ERR_DDI_EXISTS, ERR_DDI_BUSY where another process pulls to the same path, ERR_DDI_NO_SPACE, ERR_DDI_ROOT_HASH_WRONG and its
- *   like, for a volume what {@link Disk.create} throws, and the `ERR_DDI_PULL_…` codes; nothing of that name is there then
+ * Downloads an image. It appears only after verification, and is on the disk then. What an interrupted pull left beside a file or
+ * directory, the next pull of the same address resumes.
+ * @param address http, https or file; compression by xz, gzip, bzip2 or zstd is removed
+ * @throws ERR_DDI_USAGE, ERR_DDI_EXISTS, ERR_DDI_BUSY if another process pulls to the same path, ERR_DDI_NO_SPACE, ERR_DDI_ABORTED,
+ *   ERR_DDI_ROOT_HASH_WRONG and the like, for a volume what {@link Disk.create} throws, and the `ERR_DDI_PULL_…` codes; the target
+ *   is as before then
  */
 export async function pull(address: string | URL, target: PullTarget, options: PullOptions = {}): Promise<Pulled> {
   const parsed = parseAddress(address)
+  const settings = settingsOf(options)
   if (target.kind === 'volume') {
     await using volume = await VolumeDestination.open(target)
-    const received = await receive(parsed, volume, options)
+    const received = await receive(parsed, volume, settings)
     return { path: target.disk, volume: volume.made, ...received }
   }
   const { path } = target
@@ -45,5 +46,5 @@ export async function pull(address: string | URL, target: PullTarget, options: P
   })
   await using destination: Destination =
     target.kind === 'raw' ? new FileDestination(target) : new TreeDestination(target)
-  return { path, volume: null, ...(await receive(parsed, destination, options, path)) }
+  return { path, volume: null, ...(await receive(parsed, destination, settings, path)) }
 }

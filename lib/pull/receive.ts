@@ -1,27 +1,18 @@
-import { addon } from '../../bindings/addon.js'
-import { BoundedQueue } from '../bounded-queue.js'
 import { DdiError } from '../errors.js'
-import { throwIfAborted, type Work } from '../work.js'
+import { throwIfAborted } from '../work.js'
 import type { Address } from './address.js'
 import { type Batch, lengthOf } from './batches.js'
-import { expectedChecksum, type VerifyMode } from './checksums.js'
+import { expectedChecksum } from './checksums.js'
 import { type Compression, decompress, detectCompression, magicLength, ReusedMemory } from './decompress.js'
+import type { Settings } from './options.js'
 import { openPartial, type PartialDownload } from './partial.js'
-import { openTransport, type TransportOptions } from './remote.js'
-
-export interface ReceiveOptions extends TransportOptions, Work {
-  /** What the download is held against. Default: signature. */
-  readonly verify?: VerifyMode
-  /** OpenPGP keys for signatures. Default: systemd’s. */
-  readonly keyring?: string
-  /** Bytes at most, unpacked. Default: 64 GiB. */
-  readonly maxSize?: number
-}
+import { StreamHash } from './stream-hash.js'
+import { type Download, openTransport, type Transport } from './transport.js'
 
 export interface Received {
   /** Unpacked, in bytes. */
   readonly size: number
-  /** How many bytes came over the network now, and how many were there from before. */
+  /** How many bytes came over the network, and how many an earlier pull had left. */
   readonly downloaded: number
   readonly resumed: number
   /** Of the file as it was downloaded, in hexadecimal. */
@@ -29,10 +20,10 @@ export interface Received {
   readonly compression: Compression
 }
 
-/** How bytes come. */
+/** What is known of a download before its bytes are taken. */
 export interface Arrival {
   readonly compression: Compression
-  /** Unpacked, in bytes, where that is known before. */
+  /** Unpacked, in bytes, if that is known. */
   readonly size: number | undefined
   /** Where the download is kept as it came, if it is. */
   readonly partial: PartialDownload | undefined
@@ -40,95 +31,105 @@ export interface Arrival {
 
 /** Where unpacked bytes go. */
 export interface Destination extends AsyncDisposable {
-  /** Whether `finish` reads all of them again: they are to stay in memory then. */
+  /** Whether `finish` reads all bytes again: then they are kept in the page cache. */
   readonly readsAgain: boolean
   /**
-   * Takes all of them; nothing has its name yet.
-   * @param memory takes back chunks that are done with
+   * Takes all bytes; nothing appears under its final name yet.
+   * @param memory takes back chunks that are no longer used
    */
   take(batches: AsyncIterable<Batch>, arrival: Arrival, memory: ReusedMemory): Promise<void>
-  /** All is verified: it becomes what it is to be, and stays so. */
+  /** Called when everything is verified: makes the result appear, durably. */
   finish(): Promise<void>
 }
 
-const defaultMaxSize = 64 * 1024 ** 3
-
 /**
- * Downloads, verifies and unpacks, in one pass: hashing and writing run beside it.
- * @param keep the path that is being pulled: beside it the download is kept, for the next pull to take up. Default: it is not
+ * Downloads, verifies and unpacks in one pass; hashing and writing run beside it.
+ * @param keep the path that is being pulled: the download is kept beside it, for the next pull to resume. Default: it is not kept
  * @throws ERR_DDI_BUSY, the `ERR_DDI_PULL_…` codes, and what the destination throws
  */
 export async function receive(
   { url, ...own }: Address,
   destination: Destination,
-  options: ReceiveOptions,
+  settings: Settings,
   keep?: string,
 ): Promise<Received> {
-  await using transport = await openTransport({ ...options, ...own })
-  const expected = await expectedChecksum(transport, url, options.verify ?? 'signature', options.keyring)
-  throwIfAborted(options.signal)
+  await using transport = await openTransport({ ...settings, ...own })
+  const expected = await expectedChecksum(transport, url, settings.verify, settings.keyring)
+  throwIfAborted(settings.signal)
   await using partial = keep === undefined ? undefined : await openPartial(keep, url, expected !== undefined)
-  const before = partial?.received ?? 0
-  const found = await transport.download(url, before, partial?.validator)
-  if (found.start !== before) await partial?.restart()
-  await partial?.remember(found.validator)
-  const resumed = found.start
-  let downloaded = 0
-  let compression: Compression = 'none'
-  const hash = addon().sha256Begin()
-  await using hashing = new BoundedQueue(4)
-  const hashed = async (batch: Batch) => {
-    await hashing.addStep(() => addon().sha256Update(hash, batch))
-    return batch
-  }
-  const batches = async function* () {
-    // What is there already is hashed and unpacked again, from the disk.
-    if (partial) for await (const batch of partial.stored()) yield await hashed(batch)
-    for await (const batch of found.bytes) {
-      await partial?.append(batch, compression === 'none' && destination.readsAgain)
-      downloaded += lengthOf(batch)
-      options.onProgress?.({ done: resumed + downloaded, total: found.size })
-      yield await hashed(batch)
-    }
-  }
-  let size = 0
-  const limit = options.maxSize ?? defaultMaxSize
-  const limited = async function* (unpacked: AsyncIterable<Batch>) {
-    for await (const batch of unpacked) {
-      size += lengthOf(batch)
-      if (size > limit)
-        throw new DdiError('ERR_DDI_PULL_TOO_LARGE', `${url} has more than ${limit} bytes: see --max-size`)
-      yield batch
-    }
-  }
+  const download = await beginOrResume(transport, url, partial)
   try {
-    // The first bytes tell how all are packed.
-    const { head, all } = await peek(batches(), magicLength)
-    compression = detectCompression(head)
-    const memory = new ReusedMemory()
-    const known = compression === 'none' ? (found.size ?? undefined) : undefined
-    const arrival = { compression, size: known, partial }
-    await destination.take(limited(decompress(all, compression, memory)), arrival, memory)
-    await partial?.settle()
-    await hashing.end()
-    const sha256 = Buffer.from(addon().sha256Digest(hash)).toString('hex')
-    if (expected !== undefined && sha256 !== expected)
+    const received = await takeAll({ url, download, partial, destination, settings })
+    if (expected !== undefined && received.sha256 !== expected)
       throw new DdiError(
         'ERR_DDI_PULL_CHECKSUM',
-        `${url} has the SHA-256 ${sha256}, and should have ${expected}: it was changed, or cut off`,
+        `${url} has the SHA-256 ${received.sha256}, expected ${expected}: it was changed or cut off`,
       )
     await destination.finish()
     await partial?.discard()
-    return { size, downloaded, resumed, sha256, compression }
+    return received
   } catch (error) {
-    // What is wrong with its bytes, or of a file that is another by now, is no beginning of anything.
+    // Bytes that are bad, or of another state of the file, are not worth resuming.
     if (error instanceof DdiError && (error.kind === 'image' || error.code === 'ERR_DDI_PULL_CHANGED'))
       await partial?.discard()
     throw error
   }
 }
 
-/** The first bytes of a stream, at least `length` of them where there are so many, and all of it. */
+async function beginOrResume(transport: Transport, url: URL, partial: PartialDownload | undefined): Promise<Download> {
+  const download = await transport.download(url, partial?.received, partial?.validator)
+  if (partial && download.start !== partial.received) await partial.restart()
+  await partial?.remember(download.validator)
+  return download
+}
+
+interface Reception {
+  readonly url: URL
+  readonly download: Download
+  readonly partial: PartialDownload | undefined
+  readonly destination: Destination
+  readonly settings: Settings
+}
+
+/** Takes a download to its end: hashes, keeps, unpacks and hands over its bytes. */
+async function takeAll({ url, download, partial, destination, settings }: Reception): Promise<Received> {
+  await using hash = new StreamHash()
+  const resumed = download.start
+  let [downloaded, size] = [0, 0]
+  let compression: Compression = 'none'
+  const incoming = async function* () {
+    // What an earlier pull left is hashed and unpacked again, from the disk.
+    if (partial)
+      for await (const batch of partial.stored()) {
+        await hash.add(batch)
+        yield batch
+      }
+    for await (const batch of download.bytes) {
+      await partial?.append(batch, compression === 'none' && destination.readsAgain)
+      downloaded += lengthOf(batch)
+      settings.onProgress?.({ done: resumed + downloaded, total: download.size })
+      await hash.add(batch)
+      yield batch
+    }
+  }
+  const { maxSize } = settings
+  const limited = async function* (batches: AsyncIterable<Batch>) {
+    for await (const batch of batches) {
+      size += lengthOf(batch)
+      if (size > maxSize) throw new DdiError('ERR_DDI_PULL_TOO_LARGE', `${url} has more than ${maxSize} bytes`)
+      yield batch
+    }
+  }
+  const { head, all } = await peek(incoming(), magicLength)
+  compression = detectCompression(head)
+  const memory = new ReusedMemory()
+  const known = compression === 'none' ? (download.size ?? undefined) : undefined
+  await destination.take(limited(decompress(all, compression, memory)), { compression, size: known, partial }, memory)
+  await partial?.settle()
+  return { size, downloaded, resumed, sha256: await hash.digest(), compression }
+}
+
+/** The first bytes of a stream, at least `length` unless it is shorter, and all of it. */
 async function peek(
   batches: AsyncGenerator<Batch>,
   length: number,

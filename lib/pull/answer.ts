@@ -1,0 +1,91 @@
+import { DdiError } from '../errors.js'
+import type { Batch } from './batches.js'
+import type { FileState, Validator } from './transport.js'
+
+/** A request for a file, or for a part of it. */
+export interface PartRequest {
+  readonly url: URL
+  /** The first byte. Not 0 only if the file is still that of `validator`, or `until` is given. */
+  readonly from: number
+  /** The byte after the last one; null for the end of the file. */
+  readonly until: number | null
+  /** What bytes that are already here belong to. */
+  readonly validator: Validator | null
+}
+
+/** What a server sends of a file. */
+export interface Answer extends FileState {
+  /** The first byte: 0 if the server sends the whole file, because it changed or because the server has no ranges. */
+  readonly start: number
+  /** The byte after the last one; null if the server does not say. */
+  readonly end: number | null
+}
+
+/** An answer whose bytes are on their way. */
+export interface OpenAnswer extends Answer {
+  /** @throws ERR_DDI_PULL_BROKEN, ERR_DDI_ABORTED */
+  readonly bytes: AsyncIterable<Batch>
+  /** Gives up bytes that were not read. */
+  cancel(): void
+}
+
+/** Header fields by their lower-case name. */
+export type HeaderFields = Readonly<Record<string, string | string[] | undefined>>
+
+/** Whether bytes that are already here are to be continued. */
+function isContinuing({ from, validator }: PartRequest): boolean {
+  return from > 0 && validator !== null
+}
+
+/** The header fields of a request for a part: RFC 9110, sections 14.2 and 13.1.5. */
+export function rangeFields(request: PartRequest): Record<string, string> {
+  const { from, until, validator } = request
+  const continuing = isContinuing(request)
+  return {
+    // Ranges are of the file as it is, and not of a compressed form that the server makes up.
+    'accept-encoding': 'identity',
+    ...((continuing || until !== null) && { range: `bytes=${from}-${until === null ? '' : until - 1}` }),
+    ...(continuing && { 'if-range': validator! }),
+  }
+}
+
+/**
+ * What an answer says that its body is.
+ * @throws ERR_DDI_PULL_NOT_FOUND, ERR_DDI_PULL_BROKEN if the server may have it later, ERR_DDI_PULL_RESPONSE
+ */
+export function parseAnswer(request: PartRequest, status: number, fields: HeaderFields): Answer {
+  const { url, from, validator } = request
+  const refusal = (code: 'ERR_DDI_PULL_NOT_FOUND' | 'ERR_DDI_PULL_RESPONSE' | 'ERR_DDI_PULL_BROKEN', what: string) =>
+    new DdiError(code, `${url}: ${what}`)
+  if (status === 404 || status === 410)
+    throw refusal('ERR_DDI_PULL_NOT_FOUND', `the server has no such file (${status})`)
+  if (status === 429 || status >= 500) throw refusal('ERR_DDI_PULL_BROKEN', `the server answers ${status}`)
+  // Nothing lies after the last byte: it was all here.
+  if (status === 416 && isContinuing(request)) return { start: from, end: from, size: from, validator }
+  if (status === 206) {
+    const range = String(fields['content-range'])
+    const [, start, last, size] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(range) ?? []
+    if (Number(start) !== from)
+      throw refusal('ERR_DDI_PULL_RESPONSE', `bytes from ${from} were requested, and the server sends ${range}`)
+    return {
+      start: from,
+      end: Number(last) + 1,
+      size: size === '*' ? null : Number(size),
+      validator: validatorOf(fields) ?? validator,
+    }
+  }
+  if (status !== 200) throw refusal('ERR_DDI_PULL_RESPONSE', `the server answers ${status}`)
+  if (/^text\/html\b/.test(String(fields['content-type'] ?? '')))
+    throw refusal('ERR_DDI_PULL_RESPONSE', 'the server sends a web page, not an image')
+  const length = fields['content-length']
+  const size = typeof length === 'string' ? Number(length) : null
+  return { start: 0, end: size, size, validator: validatorOf(fields) }
+}
+
+/** A strong entity tag, or the time of the last change. Files with the same weak tag may differ. */
+function validatorOf(fields: HeaderFields): Validator | null {
+  const tag = fields['etag']
+  if (typeof tag === 'string' && tag.startsWith('"')) return tag
+  const changed = fields['last-modified']
+  return typeof changed === 'string' ? changed : null
+}

@@ -1,0 +1,100 @@
+import { DdiError } from '../errors.js'
+import type { Work } from '../work.js'
+import type { VerifyMode } from './checksums.js'
+import type { Credentials } from './netrc.js'
+
+export interface PullOptions extends Work {
+  /** What the download is verified by. Default: signature. */
+  readonly verify?: VerifyMode
+  /** Path of OpenPGP keys for signatures. Default: systemd’s. */
+  readonly keyring?: string
+  /** Bytes at most, unpacked. Default: 64 GiB. */
+  readonly maxSize?: number
+  /** Extra request headers, for the server of the address and no other. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** For the server of the address and no other; those in the address itself take precedence. */
+  readonly credentials?: Credentials
+  /** Certificates to trust besides the usual ones, PEM. */
+  readonly authorities?: string
+  /** A client certificate with its key, both PEM, for servers that request one. */
+  readonly client?: { readonly certificate: string; readonly key: string }
+  /** In milliseconds, 0 for none: for connecting (default: 30 s), for the headers of an answer, and for each next byte (60 s). */
+  readonly timeouts?: { readonly connect?: number; readonly headers?: number; readonly stall?: number }
+  /** How often in a row a transfer without progress is tried again. Default: 5. */
+  readonly retries?: number
+  /** How many parts of a file are downloaded at once if the server supports ranges; each takes 8 MiB of memory. Default: 1. */
+  readonly connections?: number
+  /** Bytes per second at most. Default: no limit. */
+  readonly rateLimit?: number
+}
+
+/** Options that were checked, with their defaults. */
+export interface Settings extends PullOptions {
+  readonly verify: VerifyMode
+  readonly maxSize: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly timeouts: { readonly connect: number; readonly headers: number; readonly stall: number }
+  readonly retries: number
+  readonly connections: number
+  readonly rateLimit: number
+}
+
+/** The compiler keeps this list complete. */
+const names: Readonly<Record<keyof PullOptions, true>> = {
+  verify: true,
+  keyring: true,
+  maxSize: true,
+  headers: true,
+  credentials: true,
+  authorities: true,
+  client: true,
+  timeouts: true,
+  retries: true,
+  connections: true,
+  rateLimit: true,
+  signal: true,
+  onProgress: true,
+}
+
+/**
+ * Checks options, which callers in JavaScript may get wrong in any way, and adds the defaults.
+ * @throws ERR_DDI_USAGE for an unknown option, or a value out of its range
+ */
+export function settingsOf(options: PullOptions): Settings {
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(names, name))
+  if (unknown !== undefined) throw new DdiError('ERR_DDI_USAGE', `unknown option ${unknown}`)
+  const { verify = 'signature', maxSize = 64 * 1024 ** 3, headers = {}, timeouts = {} } = options
+  const { retries = 5, connections = 1, rateLimit = Number.POSITIVE_INFINITY } = options
+  const { connect = 30_000, headers: answer = 60_000, stall = 60_000 } = timeouts
+  requireNumber('maxSize', maxSize, maxSize > 0, 'a number of bytes above 0')
+  requireNumber('rateLimit', rateLimit, rateLimit > 0, 'a number of bytes per second above 0')
+  requireNumber('retries', retries, Number.isSafeInteger(retries) && retries >= 0, 'an integer from 0')
+  requireNumber('connections', connections, Number.isSafeInteger(connections) && connections >= 1, 'an integer from 1')
+  for (const [name, value] of Object.entries({ connect, headers: answer, stall }))
+    requireNumber(`timeouts.${name}`, value, value >= 0 && value < 2 ** 31, 'milliseconds from 0 to 2³¹')
+  return {
+    ...options,
+    verify: checkedMode(verify),
+    maxSize,
+    headers,
+    timeouts: { connect, headers: answer, stall },
+    retries,
+    connections,
+    rateLimit,
+  }
+}
+
+function requireNumber(name: string, value: number, isValid: boolean, expected: string): void {
+  if (typeof value !== 'number' || !isValid)
+    throw new DdiError('ERR_DDI_USAGE', `invalid ${name} ${String(value)}: expected ${expected}`)
+}
+
+function checkedMode(mode: VerifyMode): VerifyMode {
+  if (mode === 'no' || mode === 'checksum' || mode === 'signature') return mode
+  const sha256 = (mode as { readonly sha256?: unknown } | null)?.sha256
+  if (typeof sha256 === 'string' && /^[0-9a-f]{64}$/i.test(sha256)) return { sha256: sha256.toLowerCase() }
+  throw new DdiError(
+    'ERR_DDI_USAGE',
+    'invalid verify: expected no, checksum, signature, or { sha256 } of 64 hexadecimal digits',
+  )
+}

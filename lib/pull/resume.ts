@@ -1,0 +1,106 @@
+import { DdiError } from '../errors.js'
+import { throwIfAborted } from '../work.js'
+import type { Answer, OpenAnswer, PartRequest } from './answer.js'
+import { type Batch, lengthOf, slice } from './batches.js'
+import type { HttpClient } from './http.js'
+import { type Clock, retryDelay } from './pace.js'
+import type { FileState } from './transport.js'
+
+/** A server whose connections may break, and how patient we are with it. */
+export interface Server extends Pick<HttpClient, 'get'> {
+  /** How often in a row a transfer without progress is tried again. */
+  readonly retries: number
+  readonly clock: Clock
+  readonly signal: AbortSignal
+}
+
+/** A part of a file, or all of it. */
+export interface Part extends FileState {
+  readonly url: URL
+  readonly from: number
+  /** The byte after the last one; null if the end of the file is not known. */
+  readonly until: number | null
+}
+
+/** In bytes: after less of it, the server may be in trouble, and is given time. */
+const muchProgress = 1024 * 1024
+
+/** Requests again until the server answers. @throws as {@link HttpClient.get} */
+export async function getPatiently({ get, retries, clock }: Server, request: PartRequest): Promise<OpenAnswer> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await get(request)
+    } catch (error) {
+      if (!isBroken(error) || attempt >= retries) throw error
+      await clock.sleep(retryDelay(attempt))
+    }
+  }
+}
+
+/**
+ * The bytes of a part; if a connection breaks, another one continues where it broke.
+ * @param first an answer that begins with them, if there is one already
+ * @throws ERR_DDI_PULL_CHANGED, ERR_DDI_PULL_BROKEN after too many attempts without progress, and as {@link HttpClient.get}
+ */
+export async function* withoutBreaks(server: Server, part: Part, first?: OpenAnswer): AsyncGenerator<Batch> {
+  const { url, until, size, validator } = part
+  // The rest of the file needs no end, which a server might not take.
+  const request = { url, validator, until: until === size ? null : until }
+  let at = part.from
+  let answer = first
+  for (let failures = 0; ; ) {
+    const from = at
+    try {
+      answer ??= await getPatiently(server, { ...request, from })
+      requireSameFile(part, answer)
+      for await (const batch of cut(answer, from, request.until ?? Number.POSITIVE_INFINITY)) {
+        throwIfAborted(server.signal)
+        failures = 0
+        at += lengthOf(batch)
+        if (size !== null && at > size)
+          throw new DdiError(
+            'ERR_DDI_PULL_RESPONSE',
+            `${url} has more than the ${size} bytes that the server announced`,
+          )
+        yield batch
+      }
+      if (until === null || at === until) return
+      throw new DdiError('ERR_DDI_PULL_BROKEN', `${url}: the server sent ${at} of ${until} bytes`)
+    } catch (error) {
+      if (!isBroken(error) || !isRecognizable(part) || failures++ >= server.retries) throw error
+      if (at - from < muchProgress) await server.clock.sleep(retryDelay(failures))
+    } finally {
+      // Bytes beyond those that were requested are not waited for.
+      answer?.cancel()
+      answer = undefined
+    }
+  }
+}
+
+/** Whether it may work at another attempt. */
+function isBroken(error: unknown): boolean {
+  return error instanceof DdiError && error.code === 'ERR_DDI_PULL_BROKEN'
+}
+
+/** Whether another answer can be told to be of the same file. */
+function isRecognizable({ size, validator }: FileState): boolean {
+  return validator !== null || size !== null
+}
+
+/** @throws ERR_DDI_PULL_CHANGED */
+function requireSameFile(part: Part, answer: Answer): void {
+  const isSame = part.validator !== null ? answer.validator === part.validator : answer.size === part.size
+  if (!isSame) throw new DdiError('ERR_DDI_PULL_CHANGED', `${part.url} changed while it was downloaded: pull it again`)
+}
+
+/** Bytes `from` to `until` of an answer, which has all of the file if the server has no ranges. */
+async function* cut(answer: OpenAnswer, from: number, until: number): AsyncGenerator<Batch> {
+  let at = answer.start
+  for await (const batch of answer.bytes) {
+    const wanted = slice(batch, from - at, until - at)
+    at += lengthOf(batch)
+    if (wanted.length > 0) yield wanted
+    // A body that ends here is read to its end, after which its connection can be used again.
+    if (at >= until && answer.end !== until) return
+  }
+}

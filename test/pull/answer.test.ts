@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { DdiError } from '../../lib/index.js'
+import { type HeaderFields, type PartRequest, parseAnswer, rangeFields } from '../../lib/pull/answer.js'
+import { redirectTarget } from '../../lib/pull/http.js'
+
+const url = new URL('http://h/image.raw')
+const whole: PartRequest = { url, from: 0, until: null, validator: null }
+const rest: PartRequest = { url, from: 100, until: null, validator: '"tag"' }
+const identity = { 'accept-encoding': 'identity' }
+
+test('a range is requested only of a file that can be recognized, or of a part', () => {
+  assert.deepEqual(rangeFields(whole), identity)
+  assert.deepEqual(rangeFields({ ...rest, validator: null }), identity)
+  assert.deepEqual(rangeFields({ ...whole, validator: '"tag"' }), identity)
+  assert.deepEqual(rangeFields(rest), { ...identity, range: 'bytes=100-', 'if-range': '"tag"' })
+  assert.deepEqual(rangeFields({ ...rest, until: 200 }), { ...identity, range: 'bytes=100-199', 'if-range': '"tag"' })
+  assert.deepEqual(rangeFields({ ...whole, until: 200 }), { ...identity, range: 'bytes=0-199' })
+})
+
+test('answers say which bytes they have', () => {
+  const answers: readonly (readonly [PartRequest, number, HeaderFields, object])[] = [
+    [whole, 200, {}, { start: 0, end: null, size: null, validator: null }],
+    [whole, 200, { 'content-length': '500', etag: '"a"' }, { start: 0, end: 500, size: 500, validator: '"a"' }],
+    // The file is another one, or the server has no ranges.
+    [rest, 200, { 'content-length': '5', etag: '"b"' }, { start: 0, end: 5, size: 5, validator: '"b"' }],
+    [
+      rest,
+      206,
+      { 'content-range': 'bytes 100-499/500', etag: '"tag"' },
+      { start: 100, end: 500, size: 500, validator: '"tag"' },
+    ],
+    [rest, 206, { 'content-range': 'bytes 100-149/*' }, { start: 100, end: 150, size: null, validator: '"tag"' }],
+    // All of it was here.
+    [rest, 416, { 'content-type': 'text/html' }, { start: 100, end: 100, size: 100, validator: '"tag"' }],
+    // A weak tag is none; the time of change is one.
+    [
+      whole,
+      200,
+      { etag: 'W/"a"', 'last-modified': 'Thu, 01 Jan 2026 00:00:00 GMT' },
+      { start: 0, end: null, size: null, validator: 'Thu, 01 Jan 2026 00:00:00 GMT' },
+    ],
+  ]
+  for (const [request, status, fields, expected] of answers)
+    assert.deepEqual(parseAnswer(request, status, fields), expected, JSON.stringify(fields))
+})
+
+test('answers that are none of the file are refused, those that may be better later as broken', () => {
+  const answers: readonly (readonly [PartRequest, number, HeaderFields, string])[] = [
+    [whole, 404, {}, 'ERR_DDI_PULL_NOT_FOUND'],
+    [whole, 410, {}, 'ERR_DDI_PULL_NOT_FOUND'],
+    [whole, 429, {}, 'ERR_DDI_PULL_BROKEN'],
+    [whole, 503, {}, 'ERR_DDI_PULL_BROKEN'],
+    [whole, 403, {}, 'ERR_DDI_PULL_RESPONSE'],
+    [whole, 416, {}, 'ERR_DDI_PULL_RESPONSE'],
+    [whole, 204, {}, 'ERR_DDI_PULL_RESPONSE'],
+    [whole, 200, { 'content-type': 'text/html; charset=utf-8' }, 'ERR_DDI_PULL_RESPONSE'],
+    [rest, 206, {}, 'ERR_DDI_PULL_RESPONSE'],
+    [rest, 206, { 'content-range': 'bytes 0-499/500' }, 'ERR_DDI_PULL_RESPONSE'],
+    [rest, 206, { 'content-range': 'bytes 99-499/500' }, 'ERR_DDI_PULL_RESPONSE'],
+    [rest, 206, { 'content-range': 'bytes 100-' }, 'ERR_DDI_PULL_RESPONSE'],
+  ]
+  for (const [request, status, fields, code] of answers)
+    assert.throws(() => parseAnswer(request, status, fields), { code }, `${status} ${JSON.stringify(fields)}`)
+  const field = fc.option(fc.oneof(fc.string(), fc.constant('bytes 100-499/500')), { nil: undefined })
+  const fields = fc.record({ 'content-range': field, 'content-type': field, etag: field, 'last-modified': field })
+  fc.assert(
+    fc.property(
+      fc.constantFrom(whole, rest),
+      fc.constantFrom(200, 204, 206, 404, 416, 500),
+      fields,
+      (request, status, some) => {
+        try {
+          const { start } = parseAnswer(request, status, some)
+          assert.ok(start === 0 || start === request.from)
+        } catch (error) {
+          assert.ok(error instanceof DdiError)
+        }
+      },
+    ),
+  )
+})
+
+test('redirects lead to http and https only, and never to less safety', () => {
+  const from = new URL('https://h/a/b')
+  assert.equal(redirectTarget(from, 'c').href, 'https://h/a/c')
+  assert.equal(redirectTarget(from, 'https://other/').href, 'https://other/')
+  assert.equal(redirectTarget(new URL('http://h/'), 'https://h/').href, 'https://h/')
+  assert.equal(redirectTarget(new URL('http://h/'), '//other/x').href, 'http://other/x')
+  for (const location of [undefined, 'http://[', 'http://h/a/b', 'file:///etc/passwd', 'ftp://h/', ['a', 'b']])
+    assert.throws(() => redirectTarget(from, location), { code: 'ERR_DDI_PULL_REDIRECT' }, String(location))
+})
