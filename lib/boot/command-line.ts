@@ -1,6 +1,6 @@
 /**
- * The values of a parameter of the kernel’s command line, in order. Double quotes keep spaces together and are no part of a
- * value: kernel/params.c, next_arg().
+ * The values of a parameter of the kernel command line, in order. Double quotes protect spaces and are not part of a value:
+ * kernel/params.c, next_arg().
  * @param text as in /proc/cmdline
  */
 export function parameterValues(text: string, name: string): string[] {

@@ -13,8 +13,8 @@ const messagingType = 0x03
 const uriSubType = 0x18
 
 /**
- * Reads a device path up to its end node. What firmware gives is not trusted: lengths are held against the bytes that are there.
- * @throws ERR_DDI_DEVICE_PATH where a node is malformed, or the end is missing
+ * Parses a device path up to its end node. Firmware is not trusted: lengths are checked against the bytes that exist.
+ * @throws ERR_DDI_DEVICE_PATH if a node is malformed, or the end is missing
  */
 export function parseDevicePath(bytes: Uint8Array): DevicePathNode[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
@@ -26,7 +26,7 @@ export function parseDevicePath(bytes: Uint8Array): DevicePathNode[] {
         'ERR_DDI_DEVICE_PATH',
         `a node of the device path at byte ${at} claims ${length} of ${bytes.length - at} bytes`,
       )
-    // The end of all, or of one instance of several.
+    // The end of the path, or of its first instance.
     if (type === endType) return nodes
     nodes.push({ type, subType, data: bytes.subarray(at + headerSize, at + length) })
     at += length
@@ -34,7 +34,7 @@ export function parseDevicePath(bytes: Uint8Array): DevicePathNode[] {
   throw new DdiError('ERR_DDI_DEVICE_PATH', `the device path of ${bytes.length} bytes has no end`)
 }
 
-/** The URI of a device path, section 10.3.4.24; undefined where there is none. */
+/** The URI of a device path, section 10.3.4.24; undefined if there is none. */
 export function uriOf(nodes: readonly DevicePathNode[]): string | undefined {
   const node = nodes.findLast(({ type, subType }) => type === messagingType && subType === uriSubType)
   const text = node && Buffer.from(node.data).toString('latin1').replace(/\0+$/, '')
@@ -47,7 +47,7 @@ export function uriOf(nodes: readonly DevicePathNode[]): string | undefined {
  * @throws ERR_DDI_DEVICE_PATH
  */
 export function loadOptionPath(bytes: Uint8Array): DevicePathNode[] {
-  const malformed = () => new DdiError('ERR_DDI_DEVICE_PATH', `a load option of ${bytes.length} bytes is cut off`)
+  const malformed = () => new DdiError('ERR_DDI_DEVICE_PATH', `truncated load option of ${bytes.length} bytes`)
   if (bytes.length < 6) throw malformed()
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const pathLength = view.getUint16(4, true)

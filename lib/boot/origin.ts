@@ -4,14 +4,14 @@ import { readIfThere } from '../bytes/read-if-there.js'
 import { DdiError } from '../errors.js'
 import { loadOptionPath, uriOf } from './device-path.js'
 
-/** Where the firmware had the system from, and who says so. */
+/** The URL that the firmware booted from, and the source of that knowledge. */
 export interface BootOrigin {
   readonly url: string
   readonly source: 'StubDeviceURL' | 'LoaderDeviceURL' | 'BootCurrent' | 'lease'
 }
 
 export interface BootOriginOptions {
-  /** Where files are looked for. Default: / */
+  /** The root directory to look for files in. Default: / */
   readonly root?: string
 }
 
@@ -19,14 +19,14 @@ const efivars = 'sys/firmware/efi/efivars'
 /** https://systemd.io/BOOT_LOADER_INTERFACE */
 const loaderVendor = '4a67b082-0a4c-41cf-b6c7-440b29bb8c4f'
 const globalVendor = '8be4df61-93ca-11d2-aa0d-00e098032b8c'
-/** What efivarfs puts before each variable. */
+/** The size of the attributes that efivarfs puts before each variable. */
 const attributeBytes = 4
 
 /**
- * Finds the URL that the firmware booted from: what systemd-stub and boot loaders say, then the boot entry of the firmware, then the
- * boot file that a DHCP server named.
- * @returns undefined where the machine did not boot from a URL
- * @throws ERR_DDI_PERMISSION; what is malformed says nothing
+ * Finds the URL that the firmware booted from: in the variables of systemd-stub and boot loaders, then in the boot entry of the
+ * firmware, then in the boot file of a DHCP lease. Malformed sources are skipped.
+ * @returns undefined if the machine did not boot from a URL
+ * @throws ERR_DDI_PERMISSION
  */
 export async function findBootOrigin({ root = '/' }: BootOriginOptions = {}): Promise<BootOrigin | undefined> {
   for (const source of ['StubDeviceURL', 'LoaderDeviceURL'] as const) {
@@ -63,22 +63,22 @@ async function readVariable(root: string, name: string, vendor: string): Promise
   return bytes?.subarray(attributeBytes)
 }
 
-/** Where DHCP clients keep what they were told: klibc’s ipconfig and busybox in initrds, dhclient, systemd-networkd. */
+/** Where DHCP clients keep their leases: klibc’s ipconfig and busybox in initrds, dhclient, systemd-networkd. */
 const leases = [
-  { folder: 'run', name: /^net-.*\.conf$/ },
-  { folder: 'var/lib/dhcp', name: /\.leases?$/ },
-  { folder: 'run/systemd/netif/leases', name: /^\d+$/ },
+  { directory: 'run', name: /^net-.*\.conf$/ },
+  { directory: 'var/lib/dhcp', name: /\.leases?$/ },
+  { directory: 'run/systemd/netif/leases', name: /^\d+$/ },
 ]
 const bootFile =
   /^\s*(?:option\s+)?(?:filename|bootfile-name|BOOTFILE|BOOT_FILENAME|boot_file)[ =]+["']?([^"'\s;]+)["']?;?\s*$/gim
 
 async function leasedUrl(root: string): Promise<string | undefined> {
-  for (const { folder, name } of leases) {
-    const entries = await readdir(join(root, folder), { withFileTypes: true }).catch(() => [])
+  for (const { directory, name } of leases) {
+    const entries = await readdir(join(root, directory), { withFileTypes: true }).catch(() => [])
     const files = entries.filter((entry) => !entry.isDirectory() && name.test(entry.name))
     for (const file of files.map((entry) => entry.name).sort()) {
-      const text = (await readIfThere(join(root, folder, file)))?.toString('utf8') ?? ''
-      // The last lease is the one that counts.
+      const text = (await readIfThere(join(root, directory, file)))?.toString('utf8') ?? ''
+      // The last lease is the current one.
       const url = [...text.matchAll(bootFile)].flatMap(([, found]) => httpUrl(found) ?? []).at(-1)
       if (url !== undefined) return url
     }
@@ -86,18 +86,18 @@ async function leasedUrl(root: string): Promise<string | undefined> {
   return undefined
 }
 
-/** What is asked for where a URL names no file to pull, in this order. */
+/** The suffixes that are tried if no file name is given, in this order. */
 export const probedSuffixes = ['.raw.xz', '.raw.zst', '.raw.gz', '.raw'] as const
 
 /**
- * URLs of what lies beside a boot origin.
- * @param remote replaces the last component of its path, never its host; where empty, the component’s suffix is replaced by each of
- *   {@link probedSuffixes}
+ * The URLs of files beside a boot origin.
+ * @param remote replaces the last component of its path, never its host; if empty, the suffix of that component is replaced by each
+ *   of {@link probedSuffixes}
  */
 export function besideOrigin(origin: string, remote: string): readonly URL[] {
   const base = Object.assign(new URL(origin), { search: '', hash: '' })
-  const [, folder = '/', name = ''] = /^(.*\/)([^/]*)$/.exec(base.pathname) ?? []
-  const at = (last: string) => Object.assign(new URL(base), { pathname: `${folder}${last}` })
+  const [, directory = '/', name = ''] = /^(.*\/)([^/]*)$/.exec(base.pathname) ?? []
+  const at = (last: string) => Object.assign(new URL(base), { pathname: `${directory}${last}` })
   if (remote !== '') return [at(remote)]
   const stem = name.replace(/\.[^.]*$/, '')
   return stem === '' ? [] : probedSuffixes.map((suffix) => at(`${stem}${suffix}`))

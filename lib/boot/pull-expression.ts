@@ -2,40 +2,40 @@ import { DdiError } from '../errors.js'
 import type { VerifyMode } from '../pull/checksums.js'
 import { type ImageClass, type ImageKind, imageClasses } from '../pull/names.js'
 
-/** One download that a machine is told to make as it boots. */
+/** One download that a machine is to make as it boots. */
 export interface PullRequest {
   readonly kind: ImageKind
   readonly class: ImageClass
   readonly readOnly: boolean
   readonly verify: VerifyMode
-  /** Attach it when it is there. */
+  /** Attach the image after pulling it. */
   readonly blockDevice: boolean
-  /** `remote` is what replaces the last component of the URL that the firmware booted from; or nothing. */
+  /** `remote` replaces the last component of the URL that the firmware booted from, or is empty. */
   readonly bootOrigin: boolean
-  /** Below /run, where it is gone with the next boot; null: as the place asks for, in the initrd or on the host. */
+  /** Put it below /run, where it is gone with the next boot; null: in the initrd yes, on the host no. */
   readonly runtime: boolean | null
-  /** What it is called here; null: by the URL. */
+  /** The local name; null: taken from the URL. */
   readonly local: string | null
   readonly remote: string
 }
 
 /**
- * Parses `OPTIONS:LOCAL:REMOTE`, systemd-import-generator(8), with a SHA-256 as `verify=` too.
+ * Parses `OPTIONS:LOCAL:REMOTE`, systemd-import-generator(8); `verify=` takes a SHA-256, too.
  * @throws ERR_DDI_USAGE
  */
 export function parsePullExpression(text: string): PullRequest {
   const refuse = (what: string) => new DdiError('ERR_DDI_USAGE', `${JSON.stringify(text)}: ${what}`)
   const [, options, local, remote] = /^([^:]*):([^:]*):(.*)$/s.exec(text) ?? []
   if (options === undefined || local === undefined || remote === undefined)
-    throw refuse('write it as OPTIONS:LOCAL:REMOTE')
+    throw refuse('expected OPTIONS:LOCAL:REMOTE')
   const words = options.split(',').filter((word) => word !== '')
   const kinds = words.filter((word): word is ImageKind => word === 'raw' || word === 'tar')
   const classes = words.filter((word): word is ImageClass => Object.hasOwn(imageClasses, word))
   const [kind] = kinds
   const [use] = classes
-  if (kind === undefined || kinds.length > 1) throw refuse('one of raw and tar has to be there')
+  if (kind === undefined || kinds.length > 1) throw refuse('exactly one of raw and tar is needed')
   if (use === undefined || classes.length > 1)
-    throw refuse(`one of ${Object.keys(imageClasses).join(', ')} has to be there`)
+    throw refuse(`exactly one of ${Object.keys(imageClasses).join(', ')} is needed`)
   let request: PullRequest = {
     kind,
     class: use,
@@ -59,23 +59,23 @@ export function parsePullExpression(text: string): PullRequest {
       request = { ...request, verify: { sha256: value.toLowerCase() } }
     else if (name === 'runtime' && value !== undefined && booleans.has(value))
       request = { ...request, runtime: booleans.get(value)! }
-    // What is not understood may be what makes it safe.
-    else throw refuse(`${word} is no option`)
+    // An unknown option may be what makes the request safe.
+    else throw refuse(`unknown option ${word}`)
   }
-  if (request.blockDevice && kind !== 'raw') throw refuse('blockdev is for raw images')
+  if (request.blockDevice && kind !== 'raw') throw refuse('blockdev works only with raw images')
   if (!request.bootOrigin && !/^(https?|file):\/\//.test(remote))
-    throw refuse(`${JSON.stringify(remote)} is no http, https or file URL`)
+    throw refuse(`${JSON.stringify(remote)} is not an http, https or file URL`)
   return request
 }
 
-/** As systemd’s parse_boolean() takes them. */
+/** The values of systemd’s parse_boolean(). */
 const booleans = new Map<string, boolean>([
   ...['1', 'yes', 'y', 'true', 't', 'on'].map((word) => [word, true] as const),
   ...['0', 'no', 'n', 'false', 'f', 'off'].map((word) => [word, false] as const),
 ])
 
 /**
- * The requests of the `import.pull` credential: one a line, comments begin with #.
+ * The requests in the `import.pull` credential: one per line, comments begin with #.
  * @returns the text of each
  */
 export function expressionsIn(credential: string): string[] {

@@ -3,9 +3,9 @@ import { DdiError } from '../errors.js'
 import type { Credentials } from './netrc.js'
 
 export interface Address {
-  /** As it may be shown. */
+  /** Without credentials: it may be shown. */
   readonly url: URL
-  /** The name and password that were in it. */
+  /** The name and password that it contained. */
   readonly credentials?: Credentials
 }
 
@@ -14,7 +14,7 @@ export function parseAddress(address: string | URL): Address {
   if (!URL.canParse(String(address)))
     throw new DdiError(
       'ERR_DDI_USAGE',
-      `${JSON.stringify(String(address))} is no URL: write http://…, https://… or file:///…`,
+      `${JSON.stringify(String(address))} is not a URL: write http://…, https://… or file:///…`,
     )
   const url = new URL(address)
   const [login, password] = [url.username, url.password].map(decoded) as [string, string]
@@ -27,7 +27,7 @@ export function fileNameOf(url: URL): string {
   return decoded(posix.basename(url.pathname))
 }
 
-/** What is not encoded as it should be is taken as it is. */
+/** Malformed encodings are left as they are. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text)

@@ -1,18 +1,18 @@
 import { finished, type Readable } from 'node:stream'
 
-/** Some chunks of a stream, in order: enough that a step for them costs less than what it does. */
+/** Consecutive chunks of a stream, enough of them to be worth a step of their own. */
 export type Batch = readonly Uint8Array[]
 
-/** What a batch grows to where there is no hurry, and at the most before its stream has to wait, in bytes. */
+/** The usual size of a batch, and the size at which its stream is paused, in bytes. */
 const batchSize = 1024 * 1024
 const most = 4 * batchSize
 
-/** How long bytes wait for more, in milliseconds: what has come should not be lost with the process. */
+/** How long bytes wait for more, in milliseconds: if the process is killed, what waits is lost. */
 const longestWait = 4
 
 /**
- * The bytes of a stream, as they come. Its own iterator wakes its reader for each chunk, or joins and copies them.
- * @throws the stream’s error, after it has given what came before
+ * The bytes of a stream as they arrive. The iterator of Node.js wakes its reader for each chunk, or joins and copies them.
+ * @throws the stream’s error, after everything that came before it
  */
 export async function* batchesOf(stream: Readable): AsyncGenerator<Batch> {
   let batch: Uint8Array[] = []
@@ -72,7 +72,7 @@ export function lengthOf(batch: Batch): number {
   return length
 }
 
-/** Bytes `start` to `end` of a batch, or what there is of them; nothing is copied. */
+/** Bytes `start` to `end` of a batch, as far as it has them, without copying. */
 export function slice(batch: Batch, start: number, end: number): Batch {
   if (start <= 0 && end >= lengthOf(batch)) return batch
   let at = 0

@@ -18,7 +18,7 @@ const magics: readonly (readonly [Exclude<Compression, 'none'>, readonly number[
   ['zstd', [0x28, 0xb5, 0x2f, 0xfd]],
 ]
 
-/** How bytes are compressed, by their beginning: what a file is called may lie. */
+/** How bytes are compressed, by how they begin: file names may be wrong. */
 export function detectCompression(head: Uint8Array): Compression {
   return magics.find(([, magic]) => magic.every((byte, index) => head[index] === byte))?.[0] ?? 'none'
 }
@@ -26,12 +26,12 @@ export function detectCompression(head: Uint8Array): Compression {
 const outputSize = 1024 * 1024
 const mostFree = 8
 
-/** What a stream may ask for, its threads together. */
+/** The most memory for all threads of a decoder, in bytes. */
 const xzMemory = 128 * 1024 * 1024
 
 const bzip2: Tool = { command: ['bzip2', '--decompress', '--stdout', '--quiet'], package: 'bzip2' }
 
-/** Outputs that were written are filled again: fresh memory costs as much as what is done with it. */
+/** Buffers that are used again after they were written: fresh memory takes as long as the work done in it. */
 export class ReusedMemory {
   readonly #free: Uint8Array[] = []
 
@@ -39,16 +39,16 @@ export class ReusedMemory {
     return this.#free.pop() ?? Buffer.allocUnsafeSlow(outputSize)
   }
 
-  /** @param chunk one that came from a decompression, and that nobody looks at any more */
+  /** @param chunk from a decompression, and no longer used */
   give(chunk: Uint8Array): void {
     if (chunk.length === outputSize && this.#free.length < mostFree) this.#free.push(chunk)
   }
 }
 
 /**
- * Decompresses a stream, on threads or in a process of its own.
+ * Decompresses a stream, on other threads or in another process.
  * @param memory takes chunks back
- * @throws ERR_DDI_PULL_COMPRESSION where it is corrupt or ends early, ERR_DDI_LIBRARY_MISSING, and what `bytes` throws
+ * @throws ERR_DDI_PULL_COMPRESSION if it is corrupt or ends early, ERR_DDI_LIBRARY_MISSING, and what `bytes` throws
  */
 export async function* decompress(
   bytes: AsyncIterable<Batch>,
@@ -76,7 +76,7 @@ export async function* decompress(
 /**
  * One step of a decoder.
  * @param last there is no more input than this
- * @returns whether what was begun is complete, how many bytes were written, and how many were read
+ * @returns whether the stream is complete so far, how many bytes were written, and how many were read
  */
 type Step = (
   output: Uint8Array,
@@ -105,7 +105,7 @@ async function* throughDecoder(
       rest = rest.subarray(consumed)
       filled += produced
       const full = filled === output.length
-      // What fills its output may have left more behind.
+      // A full output may have left more behind.
       more = rest.length > 0 || (full && !isComplete)
       if (!full) continue
       yield [output]
@@ -114,7 +114,7 @@ async function* throughDecoder(
     }
   }
   if (filled > 0) yield [output.subarray(0, filled)]
-  if (!isComplete) throw corrupt(name, new Error('its end is missing'))
+  if (!isComplete) throw corrupt(name, new Error('the end is missing'))
 }
 
 async function zstdDecoder(): Promise<Step> {
@@ -139,19 +139,19 @@ async function zstdContext(): Promise<DCtx> {
   } catch (error) {
     throw new DdiError(
       'ERR_DDI_LIBRARY_MISSING',
-      'zstd-napi cannot be loaded: npm rebuild zstd-napi, which needs a compiler',
+      'zstd-napi cannot be loaded: run npm rebuild zstd-napi, which needs a compiler',
       { cause: error },
     )
   }
 }
 
-/** What lzma_code() says, of lzma/base.h. */
+/** Results of lzma_code(), lzma/base.h. */
 const lzmaErrors: Readonly<Record<number, string>> = {
-  5: 'there is no memory for it',
+  5: 'out of memory',
   6: `it needs more than ${xzMemory} bytes of memory`,
-  7: 'it is not of the format',
-  8: 'it has options that liblzma does not know',
-  9: 'its data do not match their checksum',
+  7: 'not in xz format',
+  8: 'options that liblzma does not support',
+  9: 'the data do not match their checksum',
 }
 const lzmaStreamEnd = 1
 
@@ -169,17 +169,17 @@ function xzDecoder(): Step {
 function corrupt(compression: string, error: unknown): DdiError {
   return new DdiError(
     'ERR_DDI_PULL_COMPRESSION',
-    `the ${compression} stream is corrupt, or ends early: ${(error as Error).message}`,
+    `the ${compression} stream is corrupt or ends early: ${(error as Error).message}`,
     { cause: error },
   )
 }
 
-/** For those to whom each step is a way to another thread and back. */
+/** For decoders for which each step is a round trip to another thread. */
 async function* joined(bytes: AsyncIterable<Batch>): AsyncGenerator<Uint8Array> {
   for await (const batch of bytes) yield Buffer.concat(batch)
 }
 
-/** What is wrong with the input is told as it is, and not as corrupt. */
+/** Errors of the input are thrown as they are, not as corrupt. */
 async function* throughStream(
   bytes: AsyncIterable<Uint8Array>,
   stream: NodeJS.ReadWriteStream,

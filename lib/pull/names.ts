@@ -2,7 +2,7 @@ import { basename, join } from 'node:path'
 import { DdiError } from '../errors.js'
 import { fileNameOf } from './address.js'
 
-/** What images are for, and where systemd looks for them. */
+/** What images are for, and the directories that systemd looks for them in. */
 export const imageClasses = {
   machine: '/var/lib/machines',
   portable: '/var/lib/portables',
@@ -22,30 +22,30 @@ function unpackedName(url: URL): string {
   return fileNameOf(url).replace(compressed, '')
 }
 
-/** What the name of a file says that it is. */
+/** What a file is, by its name. */
 export function imageKind(url: URL): ImageKind {
   return tarEndings.test(unpackedName(url)) ? 'tar' : 'raw'
 }
 
 /**
  * The name of an image from its address, as systemd strips it: `…/os_1.4.raw.xz` is `os_1.4`.
- * @throws ERR_DDI_NAME where what is left cannot name an image
+ * @throws ERR_DDI_NAME if that cannot name an image
  */
 export function imageName(url: URL, given?: string): string {
   const name = given ?? unpackedName(url).replace(rawEndings, '').replace(tarEndings, '')
   if (!/^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}$/.test(name))
     throw new DdiError(
       'ERR_DDI_NAME',
-      `${JSON.stringify(name)} cannot name an image: up to 64 of A-Z a-z 0-9 _ . + -, a letter, digit or _ first`,
+      `${JSON.stringify(name)} is not a valid image name: use up to 64 of A-Z a-z 0-9 _ . + -, beginning with a letter, a digit or _`,
     )
   return name
 }
 
 /**
- * Where an image of a class goes.
+ * The path of an image of a class.
  * @param runtime below /run, where it is gone with the next boot. Default: false
  */
 export function imagePath(use: ImageClass, name: string, kind: ImageKind, runtime = false): string {
-  const folder = imageClasses[use]
-  return join(runtime ? join('/run', basename(folder)) : folder, kind === 'raw' ? `${name}.raw` : name)
+  const directory = imageClasses[use]
+  return join(runtime ? join('/run', basename(directory)) : directory, kind === 'raw' ? `${name}.raw` : name)
 }

@@ -1,12 +1,12 @@
-/** Who asks a server. */
+/** What a client identifies itself to a server with. */
 export interface Credentials {
   readonly login: string
   readonly password: string
 }
 
 /**
- * What a netrc(5) file says of a machine; its `default` where it does not name that.
- * @param text of the file; macros are passed over
+ * The entry of a machine in a netrc(5) file, or else its `default`.
+ * @param text of the file; macros are skipped
  */
 export function credentialsIn(text: string, machine: string): Credentials | undefined {
   const lines = text.replace(/^\s*#.*$/gm, '').replace(/\bmacdef\s[\s\S]*?(\n\n|$)/g, '\n')

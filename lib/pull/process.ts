@@ -6,9 +6,9 @@ import type { Tool } from '../tool.js'
 import { type Batch, batchesOf, chunksOf } from './batches.js'
 
 /**
- * Feeds bytes to a program, and gives what it makes of them.
- * @param failed what a failure of the program means, by what it said
- * @throws ERR_DDI_LIBRARY_MISSING, what `failed` makes, and what `bytes` throws as it is
+ * Pipes bytes through a program.
+ * @param failed makes an error of what a failed program wrote to stderr
+ * @throws ERR_DDI_LIBRARY_MISSING, the error of `failed`, and what `bytes` throws
  */
 export async function* throughProcess(
   bytes: AsyncIterable<Batch>,
@@ -27,7 +27,7 @@ export async function* throughProcess(
     inputError = error
     child.kill('SIGKILL')
   })
-  // One that has found an error reads no more, which its status tells.
+  // A program that found an error reads no more; its exit status is what counts.
   child.stdin.on('error', () => input.destroy())
   input.pipe(child.stdin)
   try {
@@ -36,7 +36,7 @@ export async function* throughProcess(
     if (inputError) throw inputError
     if (systemCode(result) === 'ENOENT')
       throw new DdiError('ERR_DDI_LIBRARY_MISSING', `${program} is not installed: install ${name}`, { cause: result })
-    if ((result as [number | null])[0] !== 0) throw failed(said.trim() || 'it stopped')
+    if ((result as [number | null])[0] !== 0) throw failed(said.trim() || 'it stopped without a message')
   } finally {
     input.destroy()
     child.kill('SIGKILL')

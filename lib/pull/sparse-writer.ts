@@ -8,10 +8,10 @@ import { type Batch, lengthOf } from './batches.js'
 
 const flush = promisify(fdatasync)
 
-/** So much is flushed at once, in bytes: a flush of everything at the end would keep the disk idle until then, and all else after. */
+/** How much is flushed at once, in bytes: if all were flushed at the end, the disk would be idle until then. */
 const flushSize = 32 * 1024 * 1024
 
-/** Writes a stream to a new file beside the caller; pages of zeroes become holes. What is in the file is always a beginning of the stream. */
+/** Writes a stream to a new file beside the caller; pages of zeroes become holes. The file is always a prefix of the stream. */
 export class SparseWriter {
   readonly #fd: number
   readonly #path: string
@@ -29,10 +29,10 @@ export class SparseWriter {
   }
 
   /**
-   * @param batch stays as it is until it is written
-   * @param kept stays in memory, to be read again; else it leaves that when it is flushed: the machine has other uses for it
+   * @param batch must not change until it is written
+   * @param kept keeps it in the page cache, to be read again; if not, it is dropped from there when it is flushed
    * @param done called when it is written
-   * @throws ERR_DDI_NO_SPACE, ERR_DDI_IO, for this or an earlier one
+   * @throws ERR_DDI_NO_SPACE, ERR_DDI_IO, for this batch or an earlier one
    */
   async write(batch: Batch, kept: boolean, done?: () => void): Promise<void> {
     const position = this.#position
@@ -52,12 +52,12 @@ export class SparseWriter {
     })
   }
 
-  /** Waits until all is written; before that the file may not be closed. @throws as `write` */
+  /** Waits until everything is written; the file must stay open until then. @throws as `write` */
   async end(): Promise<void> {
     try {
       await this.#writing.end()
     } finally {
-      // The kernel tells an error of a file once: to a flush of ours, or to that of the caller.
+      // The kernel reports an error of a file once: to one of these flushes, or to that of the caller.
       await this.#flushing.end()
     }
   }

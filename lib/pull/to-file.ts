@@ -13,15 +13,15 @@ export interface FileTarget {
   readonly kind: 'raw'
   /** The new file. */
   readonly path: string
-  /** A root hash that the image has to have; its hash tree is checked whole. */
+  /** The root hash that the image must have; its whole hash tree is verified. */
   readonly rootHash?: string
-  /** Takes the right to write from the file. Default: false. */
+  /** Makes the file read-only. Default: false. */
   readonly readOnly?: boolean
-  /** Replaces a file that exists. Default: false. */
+  /** Replaces an existing file. Default: false. */
   readonly replace?: boolean
 }
 
-/** A file that has another name until it is verified: that of the partial download, unless what comes is packed. */
+/** A file under a temporary name until it is verified: that of the partial download, unless the download is compressed. */
 export class FileDestination implements Destination {
   readonly #target: FileTarget
   #file: { readonly handle: FileHandle; readonly path: string; readonly own: boolean } | undefined
@@ -42,7 +42,7 @@ export class FileDestination implements Destination {
       return
     }
     const path = partial.beside('unpacked')
-    // One that a killed pull left, or that leads elsewhere, is not written to.
+    // A file that a killed pull left, or a link to elsewhere, is not written to.
     await rm(path, { force: true })
     const handle = await open(path, 'wx+', 0o644).catch((error: unknown) => {
       throw systemError(error, `cannot make ${path}`, writeErrors)
@@ -73,7 +73,7 @@ export class FileDestination implements Destination {
       throw systemError(error, `cannot write ${path}`, writeErrors)
     }
     await giveName(path, this.#target.path, replace).catch((error: unknown) => {
-      throw systemError(error, `cannot name ${this.#target.path}`, { EISDIR: 'ERR_DDI_EXISTS' })
+      throw systemError(error, `cannot rename it to ${this.#target.path}`, { EISDIR: 'ERR_DDI_EXISTS' })
     })
   }
 

@@ -9,11 +9,11 @@ import type { Arrival, Destination } from './receive.js'
 
 export interface TreeTarget {
   readonly kind: 'tar'
-  /** The new folder; a subvolume where the file system has such. */
+  /** The new directory; a subvolume if the file system supports them. */
   readonly path: string
-  /** Nobody may write to it: a read-only subvolume, else an immutable folder. Default: false. */
+  /** Makes it a read-only subvolume, or else an immutable directory. Default: false. */
   readonly readOnly?: boolean
-  /** Replaces a folder that exists. Default: false. */
+  /** Replaces an existing directory. Default: false. */
   readonly replace?: boolean
 }
 
@@ -21,7 +21,7 @@ export interface TreeTarget {
 const btrfsMagic = 0x9123683e
 const btrfs = (...rest: string[]): Tool => ({ command: ['btrfs', ...rest], package: 'btrfs-progs' })
 
-/** A folder that has another name until all of it is verified. */
+/** A directory under a temporary name until everything is verified. */
 export class TreeDestination implements Destination {
   readonly readsAgain = false
   readonly #target: TreeTarget
@@ -37,7 +37,7 @@ export class TreeDestination implements Destination {
     const tree = partial!.beside('tree')
     this.#tree = tree
     this.#former = partial!.beside('former')
-    // What a killed pull left is of no use: what it was unpacked from is there.
+    // What a killed pull left is not needed: the archive is still here, and is unpacked again.
     await removeTree(tree)
     await this.#make(tree)
     let size = 0
@@ -48,7 +48,7 @@ export class TreeDestination implements Destination {
       }
     }
     for await (const _ of throughProcess(counted(), extraction(tree), refusal));
-    if (size === 0) throw new DdiError('ERR_DDI_PULL_ARCHIVE', 'the archive has no bytes')
+    if (size === 0) throw new DdiError('ERR_DDI_PULL_ARCHIVE', 'the archive is empty')
   }
 
   async #make(tree: string): Promise<void> {
@@ -64,7 +64,7 @@ export class TreeDestination implements Destination {
     const { path, replace = false } = this.#target
     const tree = this.#tree!
     await runTool({ command: ['sync', '--file-system', tree], package: 'coreutils' })
-    // A name that only this download has: what is removed is nobody else’s.
+    // A name that only this download uses: nothing of others is removed.
     const former = this.#former!
     if (!replace) await refuseExisting(path)
     const replaces = await exists(path)
@@ -76,7 +76,7 @@ export class TreeDestination implements Destination {
     }
     await rename(tree, path).catch(async (error: unknown) => {
       if (replaces) await rename(former, path)
-      throw systemError(error, `cannot name ${path}`)
+      throw systemError(error, `cannot rename it to ${path}`)
     })
     await flushFolder(dirname(path))
     await removeTree(former)
@@ -95,7 +95,7 @@ const immutable = (sign: '+' | '-', path: string): Tool => ({
 })
 const readOnly = (value: boolean, path: string) => btrfs('property', 'set', '-ts', path, 'ro', String(value))
 
-/** Takes back what makes a tree of ours read-only, if anything does. */
+/** Undoes what made an earlier tree read-only, if anything did. */
 async function makeWritable(path: string): Promise<void> {
   for (const tool of [immutable('-', path), readOnly(false, path)]) await runTool(tool).catch(() => {})
 }
@@ -115,7 +115,7 @@ async function removeTree(path: string): Promise<void> {
   })
 }
 
-/** Makes a subvolume. @returns false where this machine has no tool for that */
+/** Makes a subvolume. @returns false if the tool for that is not installed */
 async function hasSubvolumes(path: string): Promise<boolean> {
   try {
     await runTool(btrfs('subvolume', 'create', path))
@@ -127,8 +127,8 @@ async function hasSubvolumes(path: string): Promise<boolean> {
 }
 
 /**
- * GNU tar, as systemd-pull runs it, in a folder that is new: members neither climb out of it by their names nor by links, which
- * tar makes only when all else is there.
+ * GNU tar, as systemd-pull runs it, in a new directory: members cannot climb out of it by their names, nor by links, which tar
+ * makes only after everything else.
  */
 function extraction(tree: string): Tool {
   const options = ['--numeric-owner', '--preserve-permissions', '--xattrs', '--xattrs-include=*', '--acls']
@@ -143,6 +143,6 @@ function refusal(said: string): DdiError {
   const isFull = /No space left|quota exceeded|Wrote only/i.test(said)
   return new DdiError(
     isFull ? 'ERR_DDI_NO_SPACE' : 'ERR_DDI_PULL_ARCHIVE',
-    isFull ? `there is no room for the tree: ${said}` : `the archive is not one that can be unpacked whole: ${said}`,
+    isFull ? `no space left for the tree: ${said}` : `the archive cannot be unpacked completely: ${said}`,
   )
 }

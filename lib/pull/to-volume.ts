@@ -16,21 +16,21 @@ export interface VolumeTarget {
   readonly kind: 'volume'
   /** Path of the disk image or block device. */
   readonly disk: string
-  /** Of the new volume, at most 36 characters. */
+  /** Label of the new volume, at most 36 characters. */
   readonly label: string
-  /** Partition type. Default: that of volumes with a table of their own, for a DDI. */
+  /** Partition type. Default: that of volumes with a nested table, for a DDI. */
   readonly typeUuid?: string
   /** Partition UUID. Default: a random one. */
   readonly uuid?: string
-  /** A root hash that the volumes in the image have to have; their hash tree is checked whole. */
+  /** The root hash that the volumes in the image must have; their whole hash tree is verified. */
   readonly rootHash?: string
 }
 
 function empty(): DdiError {
-  return new DdiError('ERR_DDI_IMAGE_EMPTY', 'the image has no bytes')
+  return new DdiError('ERR_DDI_IMAGE_EMPTY', 'the image is empty')
 }
 
-/** Free space of a disk, which is named in the table when all of it is verified and flushed. */
+/** Free space of a disk, which becomes a volume of its table when everything is verified and flushed. */
 export class VolumeDestination implements Destination {
   readonly #target: VolumeTarget
   readonly #disk: Disk
@@ -51,20 +51,20 @@ export class VolumeDestination implements Destination {
     if (target.rootHash !== undefined && typeUuid !== nestedTypeUuid)
       throw new DdiError(
         'ERR_DDI_USAGE',
-        'a root hash is held against an image with a table of its own, not against one file system',
+        'a root hash can be verified only for an image with a partition table, not for a single file system',
       )
     const disk = await openDisk(target.disk)
     const taken = disk.volumes.find((volume) => volume.label === label || volume.uuid === uuid)
     if (!taken) return new VolumeDestination(target, disk, { label, uuid, typeUuid, attributes: 0n })
     await disk.close()
-    throw new DdiError('ERR_DDI_VOLUME_EXISTS', `${target.disk} has a volume ${taken.label} (${taken.uuid}) already`)
+    throw new DdiError('ERR_DDI_VOLUME_EXISTS', `${target.disk} already has a volume ${taken.label} (${taken.uuid})`)
   }
 
   get readsAgain(): boolean {
     return this.#target.rootHash !== undefined
   }
 
-  /** The new volume, when it is there. */
+  /** The new volume, once it exists. */
   get made(): WholeVolume | null {
     return this.#made
   }
@@ -81,7 +81,7 @@ export class VolumeDestination implements Destination {
       if (this.#size > space.size)
         throw new DdiError(
           'ERR_DDI_NO_SPACE',
-          `${this.#target.disk} has ${space.size} bytes free, and the image has more`,
+          `the image is larger than the ${space.size} bytes that are free on ${this.#target.disk}`,
         )
       await writing.addStep(async () => {
         let at = start
@@ -93,7 +93,7 @@ export class VolumeDestination implements Destination {
     }
     await writing.end()
     if (this.#size === 0) throw empty()
-    // What lay there before is none of the volume’s.
+    // What was there before must not be part of the volume.
     const volume = space.preview(this.#head, this.#size)
     if (volume.size > this.#size) await space.write(this.#size, new Uint8Array(volume.size - this.#size))
   }
@@ -104,7 +104,7 @@ export class VolumeDestination implements Destination {
     this.#made = await space.name(this.#head, this.#size)
   }
 
-  /** @throws the `ERR_DDI_GPT_…` codes where there is no table, and those of root hashes */
+  /** @throws the `ERR_DDI_GPT_…` codes if there is no valid table, and those of root hashes */
   async #check(volume: WholeVolume): Promise<void> {
     const { disk: path, rootHash } = this.#target
     await using file = await openFile(path)
