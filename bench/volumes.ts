@@ -15,7 +15,7 @@ async function makeChains(path: string, volumes: number): Promise<void> {
   const uuids = Array.from({ length: volumes }, () => randomUUID())
   for (const [n, uuid] of uuids.entries())
     await disk.create({ uuid, label: `os_${n}`, typeUuid: typeUuids.home, attributes: 0n }, MiB)
-  for (let entry = volumes; entry < 128; entry++) await disk.grow(uuids[entry % volumes]!, MiB)
+  for (let entry = volumes; entry < 128; entry++) await disk.grow(disk.find(uuids[entry % volumes]!), MiB)
 }
 
 const rounds = 50

@@ -14,10 +14,12 @@ export { type MakeSuperOptions, makeSuper, type SuperDefinition, type SuperParti
 export { type FormatFileOptions, type FormattedTree, formatFile } from './build/tree.js'
 export type { FileSource } from './bytes/file.js'
 export type { Extent, LinearExtent, Run, Source, ZeroExtent } from './bytes/source.js'
-export type { CreateOptions, Disk, UnnamedVolume } from './disk/disk.js'
-export { extensionTypeUuid, extensionUuid, type Orphan, type VolumeHead } from './disk/extension.js'
+export { extensionTypeUuid, extensionUuid, type VolumeHead } from './disk/chain.js'
+export type { Disk, DiskContents, DiskCreateOptions, UnnamedVolume } from './disk/disk.js'
 export { nestedTypeUuid } from './disk/nested.js'
-export type { Super } from './disk/super.js'
+export type { Orphan } from './disk/partition.js'
+export type { LogicalHead, Super } from './disk/super.js'
+export type { CheckOptions, CreateOptions, ResizeOptions, TableContents, VolumeTable } from './disk/table.js'
 export {
   type BrokenVolume,
   type ChainOrigin,

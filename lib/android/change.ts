@@ -104,34 +104,34 @@ export interface NewPartition {
 /** @throws ERR_DDI_VOLUME_EXISTS, ERR_DDI_NO_SPACE, ERR_DDI_NO_VOLUME for an unknown group */
 export function addPartition(metadata: Metadata, geometry: Geometry, partition: NewPartition): Metadata {
   const { name, size, group = defaultGroup, attributes } = partition
-  if (metadata.partitions.some((one) => one.name === name))
-    throw new DdiError('ERR_DDI_VOLUME_EXISTS', `there is a logical partition ${name} already`)
-  if (!metadata.groups.some((one) => one.name === group))
-    throw new DdiError(
-      'ERR_DDI_NO_VOLUME',
-      `there is no group ${JSON.stringify(group)}; there are ${metadata.groups.map((one) => one.name).join(', ')}`,
-    )
+  refuseTaken(metadata, name)
+  requireGroup(metadata, group)
   const empty: LogicalPartition = { name, group, attributes: { ...noAttributes, ...attributes }, extents: [] }
   const added = { ...metadata, partitions: [...metadata.partitions, empty] }
-  return size === 0 ? added : resizePartition(added, geometry, name, size)
+  return size === 0 ? added : resizePartition(added, geometry, empty, size)
 }
 
 /**
  * Gives a partition another size: appends extents, or cuts from the end.
+ * @param partition one of the metadata
  * @param size in bytes, rounded up to logical blocks
- * @throws ERR_DDI_NO_VOLUME, ERR_DDI_NO_SPACE, ERR_DDI_USAGE
+ * @throws ERR_DDI_NO_SPACE, ERR_DDI_USAGE
  */
-export function resizePartition(metadata: Metadata, geometry: Geometry, name: string, size: number): Metadata {
-  const partition = findPartition(metadata, name)
+export function resizePartition(
+  metadata: Metadata,
+  geometry: Geometry,
+  partition: LogicalPartition,
+  size: number,
+): Metadata {
   if (!Number.isSafeInteger(size) || size < 0)
-    throw new DdiError('ERR_DDI_USAGE', `${size} is no size: a whole number of bytes`)
+    throw new DdiError('ERR_DDI_USAGE', `invalid size ${size}: a whole number of bytes is needed`)
   const wanted = alignUp(size, geometry.blockSize)
   const more = wanted - totalLength(partition.extents)
   const extents =
     more > 0
       ? [...partition.extents, ...grownBy(metadata, geometry, partition, more)]
       : cutTo(partition.extents, wanted)
-  return withPartition(metadata, { ...partition, extents: coalesce(extents) })
+  return replaced(metadata, partition, { ...partition, extents: coalesce(extents) })
 }
 
 /** In place first, as far as the space behind the last extent is free. */
@@ -189,12 +189,44 @@ function coalesce(extents: readonly ExtentOf<number>[]): ExtentOf<number>[] {
   return merged
 }
 
-function withPartition(metadata: Metadata, partition: LogicalPartition): Metadata {
-  return { ...metadata, partitions: metadata.partitions.map((one) => (one.name === partition.name ? partition : one)) }
+/**
+ * Gives a partition another name, group or attributes.
+ * @param partition one of the metadata
+ * @throws ERR_DDI_VOLUME_EXISTS, ERR_DDI_NO_VOLUME for an unknown group
+ */
+export function renamePartition(
+  metadata: Metadata,
+  partition: LogicalPartition,
+  { name = partition.name, group = partition.group, attributes = {} }: Partial<Omit<NewPartition, 'size'>>,
+): Metadata {
+  requireGroup(metadata, group)
+  if (name !== partition.name) refuseTaken(metadata, name)
+  return replaced(metadata, partition, {
+    ...partition,
+    name,
+    group,
+    attributes: { ...partition.attributes, ...attributes },
+  })
 }
 
-/** Removes a partition; its space is free. @throws ERR_DDI_NO_VOLUME */
-export function removePartition(metadata: Metadata, name: string): Metadata {
-  const partition = findPartition(metadata, name)
-  return { ...metadata, partitions: metadata.partitions.filter((one) => one !== partition) }
+/** Removes a partition; its space is free. @param partition one of the metadata */
+export function removePartition(metadata: Metadata, partition: LogicalPartition): Metadata {
+  return { ...metadata, partitions: metadata.partitions.filter(({ name }) => name !== partition.name) }
+}
+
+function replaced(metadata: Metadata, { name }: LogicalPartition, partition: LogicalPartition): Metadata {
+  return { ...metadata, partitions: metadata.partitions.map((one) => (one.name === name ? partition : one)) }
+}
+
+function refuseTaken({ partitions }: Metadata, name: string): void {
+  if (partitions.some((one) => one.name === name))
+    throw new DdiError('ERR_DDI_VOLUME_EXISTS', `there is already a logical partition ${name}`)
+}
+
+function requireGroup({ groups }: Metadata, group: string): void {
+  if (!groups.some((one) => one.name === group))
+    throw new DdiError(
+      'ERR_DDI_NO_VOLUME',
+      `there is no group ${JSON.stringify(group)}; there are ${groups.map((one) => one.name).join(', ')}`,
+    )
 }

@@ -11,6 +11,7 @@ export {
   type NewSuperDevice,
   newMetadata,
   removePartition,
+  renamePartition,
   resizePartition,
 } from './change.js'
 export type { Geometry, SuperCopy } from './geometry.js'

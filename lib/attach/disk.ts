@@ -2,7 +2,8 @@ import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { type FileTarget, openFileForWriting } from '../bytes/file.js'
 import type { LinearExtent, Run } from '../bytes/source.js'
-import { type Disk, type DiskUsers, diskOn } from '../disk/disk.js'
+import { type Disk, diskOn } from '../disk/disk.js'
+import { noUsers, type TableUsers } from '../disk/table.js'
 import type { WholeVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import { mapperPath, openDeviceMapper } from '../kernel/device-mapper.js'
@@ -15,26 +16,23 @@ import { type FoundAttachment, findAttachments } from './list.js'
 import { parseLoopReference, uuidPrefix } from './names.js'
 
 /**
- * Opens a disk image or block device to change its volumes. What is attached of an image meanwhile is protected: volumes
- * in use may grow, and their devices with them, but are neither cut, moved nor removed.
- * @throws as `openFile` and `readGpt`, and ERR_DDI_BUSY where someone else uses the disk: another process that changes it,
- *   a loop device that is not ours, and for a block device whoever holds it
+ * Opens a disk image or block device to change its volumes. What is attached of it meanwhile is protected: volumes in use
+ * may grow, and their devices with them, but are neither cut, moved nor removed.
+ * @throws as `openFile` and `readGpt`, and ERR_DDI_BUSY if someone else uses the disk: another process that changes it, a
+ *   loop device that ddi did not create, or who holds the block device
  */
 export async function openDisk(path: string): Promise<Disk> {
-  const { file, users } = await openForChange(path)
-  const close = () => file.close()
-  try {
-    return await diskOn(file, path, { close, ...(users && { users }) })
-  } catch (error) {
-    await close()
-    throw error
-  }
+  return await openForChange(path, (file, options) => diskOn(file, path, options))
 }
 
-/** What is to be changed, open for us alone, and who stands on it. @throws as {@link openDisk} */
-export async function openForChange(
+/** Opens a file or block device exclusively, and what is to be changed on it. @throws as {@link openDisk}, and what `open` throws */
+export async function openForChange<Table>(
   path: string,
-): Promise<{ readonly file: FileTarget; readonly users: DiskUsers | undefined }> {
+  open: (
+    file: FileTarget,
+    options: { readonly users: TableUsers; readonly close: () => Promise<void> },
+  ) => Promise<Table>,
+): Promise<Table> {
   const file = await openFileForWriting(path).catch(async (error: unknown) => {
     // A block device that only our own attachments hold is ours to change.
     if (error instanceof DdiError && error.code === 'ERR_DDI_BUSY' && (await isHeldByUsOnly(path)))
@@ -42,7 +40,8 @@ export async function openForChange(
     throw error
   })
   try {
-    return { file, users: file.kind === 'file' ? await usersOfFile(path) : await usersOfDevice(path) }
+    const users = file.kind === 'file' ? await usersOfFile(path) : await usersOfDevice(path)
+    return await open(file, { users, close: () => file.close() })
   } catch (error) {
     await file.close()
     throw error
@@ -50,7 +49,7 @@ export async function openForChange(
 }
 
 /**
- * The device that offers a volume of a disk, where it is attached as it is now.
+ * The device that offers a volume of a disk, if the volume is attached as it is now.
  * @returns `/dev/mapper/…`, or undefined
  */
 export async function attachedDevice(volume: WholeVolume<LinearExtent>, path: string): Promise<string | undefined> {
@@ -66,42 +65,46 @@ export async function attachedDevice(volume: WholeVolume<LinearExtent>, path: st
 
 type IsOver = (attachment: FoundAttachment) => boolean
 
-/** What stands on an image file; undefined where nothing does. */
-async function usersOfFile(path: string): Promise<DiskUsers | undefined> {
+/** Who uses an image file. */
+async function usersOfFile(path: string): Promise<TableUsers> {
   const { dev, ino } = await stat(path, { bigint: true })
-  if (!(await isBacking(dev, ino))) return undefined
+  if (!(await isBacking(dev, ino))) return noUsers
   const isOver = (loop: ListedLoop) => loop.backingDevice === String(dev) && loop.backingInode === String(ino)
   const loops = (await listLoops()).filter(isOver)
   const foreign = loops.find(({ reference }) => !parseLoopReference(reference))
   if (foreign)
-    throw new DdiError('ERR_DDI_BUSY', `${foreign.device} lies over ${path}, and is not ours: detach it first`, {
-      path: foreign.device,
-    })
+    throw new DdiError(
+      'ERR_DDI_BUSY',
+      `${foreign.device} is backed by ${path} and was not created by ddi: detach it first`,
+      {
+        path: foreign.device,
+      },
+    )
   return { ...attachedUsers(path, (attachment) => attachment.loops.some(isOver)), changed: async () => {} }
 }
 
-/** What stands on a block device, the kernel's own view of its partitions included. */
-async function usersOfDevice(path: string): Promise<DiskUsers> {
+/** Who uses a block device, the kernel's own view of its partitions included. */
+async function usersOfDevice(path: string): Promise<TableUsers> {
   const device = await realpath(path)
   return { ...attachedUsers(path, ({ image }) => image === device), changed: () => syncPartitionNodes(device) }
 }
 
-/** Who holds a block device are device-mapper devices of ours, and nobody has mounted it or a partition of it. */
+/** Whether only device-mapper devices of ours hold a block device, and neither it nor a partition of it is mounted. */
 async function isHeldByUsOnly(path: string): Promise<boolean> {
-  const folder = `/sys/class/block/${basename(await realpath(path))}`
-  const holders = await readdir(`${folder}/holders`).catch(() => [])
+  const directory = `/sys/class/block/${basename(await realpath(path))}`
+  const holders = await readdir(`${directory}/holders`).catch(() => [])
   const uuids = await Promise.all(
     holders.map((name) => readFile(`/sys/class/block/${name}/dm/uuid`, 'utf8').catch(() => '')),
   )
   if (uuids.length === 0 || !uuids.every((uuid) => uuid.startsWith(uuidPrefix))) return false
-  const numbers = [await readFile(`${folder}/dev`, 'utf8')]
-  for (const name of await readdir(folder))
-    numbers.push(await readFile(`${folder}/${name}/dev`, 'utf8').catch(() => ''))
+  const numbers = [await readFile(`${directory}/dev`, 'utf8')]
+  for (const name of await readdir(directory))
+    numbers.push(await readFile(`${directory}/${name}/dev`, 'utf8').catch(() => ''))
   const mounts = await mountPoints()
   return !numbers.some((number) => mounts.has(number.trim()))
 }
 
-function attachedUsers(path: string, isOver: IsOver): Omit<DiskUsers, 'changed'> {
+function attachedUsers(path: string, isOver: IsOver): Required<Omit<TableUsers, 'changed'>> {
   const attachments = async () => (await findAttachments()).filter(isOver)
   return {
     async refuseUsed(extents) {
@@ -113,7 +116,7 @@ function attachedUsers(path: string, isOver: IsOver): Omit<DiskUsers, 'changed'>
   }
 }
 
-/** Whether a loop device lies over a file, as far as can be told without privileges: few files need us to look closer. */
+/** Whether a loop device is backed by a file, as far as can be told without privileges: few files need a closer look. */
 async function isBacking(dev: bigint, ino: bigint): Promise<boolean> {
   for (const { backing } of await loopBackings()) {
     const stats = await stat(backing, { bigint: true }).catch(() => undefined)
@@ -171,7 +174,7 @@ async function growAttached({ mapped }: FoundAttachment, volume: WholeVolume<Lin
   }
 }
 
-/** `long` goes on where `short` ends, its last extent perhaps longer. */
+/** Whether `long` begins with `short`, whose last extent may be shorter. */
 function isBeginning(short: readonly Run[], long: readonly Run[]): boolean {
   return (
     short.length > 0 &&

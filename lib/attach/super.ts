@@ -12,22 +12,13 @@ export interface OpenSuperOptions {
 
 /**
  * Opens an Android super partition to change its logical partitions: an image file, a block device, or a volume of a GPT.
- * @throws as `openFile` and `readSuper`; ERR_DDI_NO_VOLUME where a GPT has no such volume, or several;
- *   ERR_DDI_SPARSE_ENCODED; ERR_DDI_BUSY as `openDisk`
+ * @throws as `openFile` and `readSuper`; ERR_DDI_NO_VOLUME if a GPT has no such volume, or several; ERR_DDI_SPARSE_ENCODED;
+ *   ERR_DDI_BUSY as `openDisk`
  */
 export async function openSuper(path: string, { slot = 0, volume }: OpenSuperOptions = {}): Promise<Super> {
-  const { file, users } = await openForChange(path)
-  const close = () => file.close()
-  try {
+  return await openForChange(path, async (file, options) => {
     if (await isSparse(file))
-      throw new DdiError(
-        'ERR_DDI_SPARSE_ENCODED',
-        `${path} is an Android sparse image, which cannot be changed: write it out with \`ddi-attach android convert\` first`,
-      )
-    const extents = await findSuper(file, path, volume)
-    return await superOn(file, path, { slot, extents, close, ...(users && { users }) })
-  } catch (error) {
-    await close()
-    throw error
-  }
+      throw new DdiError('ERR_DDI_SPARSE_ENCODED', `${path} is an Android sparse image, which cannot be changed`)
+    return await superOn(file, path, { ...options, slot, extents: await findSuper(file, path, volume) })
+  })
 }

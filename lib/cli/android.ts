@@ -1,8 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { findPartition } from '../android/change.js'
 import {
-  type LogicalPartition,
   noAttributes,
   type PartitionAttributes,
   type PartitionGroup,
@@ -272,19 +270,16 @@ export interface AddVerbOptions extends SuperOptions {
 async function change(
   path: string,
   { json, slot, volume }: SuperOptions,
-  how: (one: Super) => Promise<LogicalPartition>,
+  how: (one: Super) => Promise<WholeVolume>,
 ): Promise<void> {
   await using opened = await openSuper(path, { slot, ...(volume !== undefined && { volume }) })
-  const { name, extents } = await how(opened)
+  const { label: name, size, extents } = await how(opened)
   const { metadata } = opened
   const described = describeMetadata({ metadata, slot }).partitions[
     metadata.partitions.findIndex((one) => one.name === name)
   ]
   if (json !== 'off') printJson(described, json)
-  else
-    print(
-      `${name}: ${formatSize(totalLength(extents))} in ${extents.length} ${extents.length === 1 ? 'extent' : 'extents'}`,
-    )
+  else print(`${name}: ${formatSize(size)} in ${extents.length} ${extents.length === 1 ? 'extent' : 'extents'}`)
 }
 
 export async function runAdd(path: string, name: string, options: AddVerbOptions): Promise<void> {
@@ -294,8 +289,8 @@ export async function runAdd(path: string, name: string, options: AddVerbOptions
     const size = options.size === undefined ? from?.size : parseAmount(options.size)
     if (size === undefined) throw new DdiError('ERR_DDI_USAGE', 'give --size, or --from a file whose size it takes')
     const attributes = { ...noAttributes, ...parseAttributes(options.attributes) }
-    const partition = { name, size, attributes, ...(options.group !== undefined && { group: options.group }) }
-    await change(path, options, (one) => one.add(partition, { signal: untilInterrupted(), ...(from && { from }) }))
+    const head = { label: name, attributes, ...(options.group !== undefined && { group: options.group }) }
+    await change(path, options, (one) => one.create(head, size, { signal: untilInterrupted(), ...(from && { from }) }))
   } finally {
     await file?.close()
   }
@@ -307,14 +302,15 @@ export async function runResize(
   options: SuperOptions & { size: string; force?: boolean },
 ): Promise<void> {
   await change(path, options, (one) => {
-    const size = parseNewSize(options.size, totalLength(findPartition(one.metadata, name).extents))
-    return one.resize(name, size, { force: options.force ?? false })
+    const partition = one.find(name)
+    const size = parseNewSize(options.size, partition.size)
+    return one.resize(partition, size, { force: options.force ?? false })
   })
 }
 
 export async function runRemovePartition(path: string, name: string, { slot, volume }: SuperOptions): Promise<void> {
   await using opened = await openSuper(path, { slot, ...(volume !== undefined && { volume }) })
-  await opened.remove(name)
+  await opened.remove(opened.find(name))
 }
 
 export interface ImageVerbOptions extends JsonOption, SlotOption {

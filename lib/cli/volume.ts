@@ -66,7 +66,7 @@ export async function runGrow(path: string, name: string, options: ChangeVerbOpt
   const by = parseSize(options.size)
   await change(path, options, async (disk) => {
     const resize = options.resizeFs ? await resizeOf(disk, name) : undefined
-    const volume = await disk.grow(name, by)
+    const volume = await disk.grow(disk.find(name), by)
     await resize?.()
     return volume
   })
@@ -86,7 +86,7 @@ async function resizeOf(disk: Disk, name: string): Promise<() => Promise<void>> 
 
 export async function runShrink(path: string, name: string, options: ChangeVerbOptions): Promise<void> {
   const by = parseSize(options.size)
-  await change(path, options, (disk) => disk.shrink(name, by, { force: options.force ?? false }))
+  await change(path, options, (disk) => disk.shrink(disk.find(name), by, { force: options.force ?? false }))
 }
 
 export async function runRename(path: string, name: string, options: RenameVerbOptions): Promise<void> {
@@ -94,12 +94,12 @@ export async function runRename(path: string, name: string, options: RenameVerbO
     throw new DdiError('ERR_DDI_USAGE', 'give --label or --uuid, or both')
   const label = options.label === undefined ? {} : { label: checkedLabel(options.label) }
   const uuid = options.uuid === undefined ? {} : { uuid: checkedUuid(options.uuid) }
-  await change(path, options, (disk) => disk.rename(name, { ...label, ...uuid }))
+  await change(path, options, (disk) => disk.rename(disk.find(name), { ...label, ...uuid }))
 }
 
 export async function runRemove(path: string, name: string): Promise<void> {
   await using disk = await openDisk(path)
-  await disk.remove(name)
+  await disk.remove(disk.find(name))
 }
 
 export async function runDefragment(path: string, { json }: JsonOption): Promise<void> {

@@ -27,7 +27,7 @@ function logicalVolume({ name, group, attributes, extents }: LogicalPartition, s
 }
 
 /** Extents of several devices as extents of these one behind the other. */
-export function joinBases(extents: readonly BaseExtent<number>[], sizes: readonly number[]): Extent[] {
+function joinBases(extents: readonly BaseExtent<number>[], sizes: readonly number[]): Extent[] {
   return extents.map((extent) => {
     if (extent.kind === 'zero') return extent
     const before = sizes.slice(0, extent.base).reduce((sum, size) => sum + size, 0)

@@ -4,8 +4,8 @@ import { composeExtents, extentSource } from '../bytes/extents.js'
 import type { Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { readGpt } from '../gpt/read.js'
-import { tableVolumes } from './extension.js'
 import { logicalVolumes } from './logical.js'
+import { tableVolumes } from './partition.js'
 import { ownOrigin, type Volume, type WholeVolume } from './volume.js'
 
 /** The partition type of a partition that holds a GPT of its own (docs/nested-tables.md). */

@@ -1,12 +1,29 @@
 import { linear, totalLength } from '../bytes/extents.js'
-import type { LinearExtent } from '../bytes/source.js'
+import type { LinearExtent, Run } from '../bytes/source.js'
 import { dpsTypes } from '../gpt/dps-types.js'
-import { type Partition, partitionAttributes } from '../gpt/table.js'
-import type { Chain } from './extension.js'
+import { type Gpt, type Partition, partitionAttributes } from '../gpt/table.js'
+import { type FoundChain, findChains } from './chain.js'
 import type { ChainOrigin, Segment, Volume } from './volume.js'
 
-/** A chain as a volume; of a partition alone, the volume that it is. */
-export function chainVolume({ segments, defect }: Chain): Volume<LinearExtent> {
+/** An extension partition that no chain reaches; its space can be reclaimed. Both in bytes. */
+export interface Orphan extends Run {
+  readonly uuid: string
+}
+
+/** The volumes of a GPT, a chain being one, in the order of the heads' numbers; and the extensions that none reaches. */
+export function tableVolumes(table: Gpt): {
+  readonly volumes: readonly Volume<LinearExtent>[]
+  readonly orphans: readonly Orphan[]
+} {
+  const { chains, orphans } = findChains(table)
+  return {
+    volumes: chains.map(chainVolume),
+    orphans: orphans.map(({ uuid, start, length }) => ({ uuid, start, length })),
+  }
+}
+
+/** A chain as a volume. */
+export function chainVolume({ segments, defect }: FoundChain): Volume<LinearExtent> {
   const [head, ...others] = segments
   const facts = { ...partitionFacts(head), size: totalLength(segments) }
   const chain: ChainOrigin = { kind: 'chain', segments: [segmentOf(head), ...others.map(segmentOf)] }

@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import {
   addPartition,
   encodeSuper,
+  findPartition,
   type Geometry,
   type Metadata,
   memorySource,
@@ -260,7 +261,7 @@ test('random sequences of changes: metadata that reads back, data as a model pre
         superDisk(2 * MiB, (metadata) => addPartition(metadata, geometry, { name: foreign, size: 128 * 1024 })),
       )
       const one = await superOn(target, 'memory')
-      await one.remove(foreign)
+      await one.remove(one.find(foreign))
       const theirs = (await readSuper(target, 1)).metadata.partitions[0]!.extents
       const model = new Map<string, Buffer>()
       const contents = async (name: string) => {
@@ -277,15 +278,15 @@ test('random sequences of changes: metadata that reads back, data as a model pre
         try {
           if (step.verb === 'add') {
             const from = randomBytes(step.size)
-            await one.add({ name, size: step.size }, { from: memorySource(from) })
+            await one.create({ label: name }, step.size, { from: memorySource(from) })
             model.set(name, from)
           } else if (step.verb === 'resize') {
-            await one.resize(name, step.size)
+            await one.resize(one.find(name), step.size)
             const kept = Math.min(step.size, model.get(name)!.length)
             assert.ok((await contents(name)).subarray(0, kept).equals(model.get(name)!.subarray(0, kept)))
             model.set(name, Buffer.from(await contents(name)))
           } else {
-            await one.remove(name)
+            await one.remove(one.find(name))
             model.delete(name)
           }
         } catch (error) {
@@ -317,10 +318,10 @@ test('power cut: at every sector of every write, torn or not, a slot is the old 
       return addPartition(one, geometry, { name: 'two', size: 4096 })
     })
   const verbs: Record<string, (one: Super) => Promise<unknown>> = {
-    add: (one) => one.add({ name: 'three', size: 8192 }, { from: memorySource(randomBytes(8192)) }),
-    grow: (one) => one.resize('one', 3 * 65536),
-    shrink: (one) => one.resize('one', 4096),
-    remove: (one) => one.remove('one'),
+    add: (one) => one.create({ label: 'three' }, 8192, { from: memorySource(randomBytes(8192)) }),
+    grow: (one) => one.resize(one.find('one'), 3 * 65536),
+    shrink: (one) => one.resize(one.find('one'), 4096),
+    remove: (one) => one.remove(one.find('one')),
   }
   const damages: Record<string, (bytes: Buffer) => void> = {
     none: () => {},
@@ -359,21 +360,21 @@ test('what cannot be done says why, and writes nothing', async () => {
     superDisk(8 * MiB, (metadata) => addPartition(metadata, geometry, { name: 'one', size: MiB })),
   )
   const one = await superOn(target, 'memory')
-  await assert.rejects(one.add({ name: 'one', size: 4096 }), { code: 'ERR_DDI_VOLUME_EXISTS' })
-  await assert.rejects(one.add({ name: 'a/b', size: 4096 }), { code: 'ERR_DDI_USAGE' })
-  await assert.rejects(one.add({ name: 'large', size: 64 * MiB }), {
+  await assert.rejects(one.create({ label: 'one' }, 4096), { code: 'ERR_DDI_VOLUME_EXISTS' })
+  await assert.rejects(one.create({ label: 'a/b' }, 4096), { code: 'ERR_DDI_USAGE' })
+  await assert.rejects(one.create({ label: 'large' }, 64 * MiB), {
     code: 'ERR_DDI_NO_SPACE',
     message: /are free in 1 runs/,
   })
-  await assert.rejects(one.add({ name: 'x', size: 1, group: 'none' }), { code: 'ERR_DDI_NO_VOLUME' })
-  await assert.rejects(one.add({ name: 'x', size: 5 * MiB, group: 'main' }), { code: 'ERR_DDI_SUPER_GROUP' })
-  await assert.rejects(one.add({ name: 'x', size: 1 }, { from: memorySource(Buffer.alloc(2)) }), {
+  await assert.rejects(one.create({ label: 'x', group: 'none' }, 1), { code: 'ERR_DDI_NO_VOLUME' })
+  await assert.rejects(one.create({ label: 'x', group: 'main' }, 5 * MiB), { code: 'ERR_DDI_SUPER_GROUP' })
+  await assert.rejects(one.create({ label: 'x' }, 1, { from: memorySource(Buffer.alloc(2)) }), {
     code: 'ERR_DDI_USAGE',
   })
-  await assert.rejects(one.resize('none', MiB), { code: 'ERR_DDI_NO_VOLUME', message: /there are one/ })
+  assert.throws(() => one.find('none'), { code: 'ERR_DDI_NO_VOLUME', message: /it has one/ })
   await assert.rejects(
     (async () => {
-      for (let n = 0; n < 200; n++) await one.add({ name: `p${n}`, size: 0 })
+      for (let n = 0; n < 200; n++) await one.create({ label: `p${n}` }, 0)
     })(),
     { code: 'ERR_DDI_TABLE_FULL' },
   )
@@ -463,13 +464,14 @@ test('a super partition of a GPT: found by its name, changed in place, its neigh
 test('growing goes on in place, and what is cut is free again', () => {
   const metadata = newMetadata(geometry, [{ name: 'super', size: 4 * MiB, alignment: 65536 }])
   const one = addPartition(metadata, geometry, { name: 'one', size: 5000 })
-  const grown = resizePartition(one, geometry, 'one', MiB)
+  const grown = resizePartition(one, geometry, findPartition(one, 'one'), MiB)
   assert.equal(grown.partitions[0]!.extents.length, 1)
-  const two = resizePartition(addPartition(grown, geometry, { name: 'two', size: MiB }), geometry, 'one', 2 * MiB)
+  const added = addPartition(grown, geometry, { name: 'two', size: MiB })
+  const two = resizePartition(added, geometry, findPartition(added, 'one'), 2 * MiB)
   assert.equal(two.partitions[0]!.extents.length, 2)
-  const cut = resizePartition(two, geometry, 'one', 8192)
+  const cut = resizePartition(two, geometry, findPartition(two, 'one'), 8192)
   assert.deepEqual([cut.partitions[0]!.extents.length, totalLength(cut.partitions[0]!.extents)], [1, 8192])
-  assert.equal(removePartition(cut, 'one').partitions.length, 1)
+  assert.equal(removePartition(cut, findPartition(cut, 'one')).partitions.length, 1)
 })
 
 test('a make that is stopped leaves nothing', async () => {

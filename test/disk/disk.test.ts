@@ -78,18 +78,18 @@ test('50 random sequences of changes: tables that sgdisk and sfdisk accept, data
           } else if (name !== undefined) {
             const data = model.get(name)!
             if (step.verb === 'grow') {
-              await disk.grow(name, step.size)
+              await disk.grow(disk.find(name), step.size)
               assert.ok(contents(disk, bytes, name).subarray(0, data.length).equals(data))
               fill(name, data)
             } else if (step.verb === 'shrink') {
-              await disk.shrink(name, step.size)
+              await disk.shrink(disk.find(name), step.size)
               model.set(name, data.subarray(0, data.length - step.size))
             } else if (step.verb === 'remove') {
-              await disk.remove(name)
+              await disk.remove(disk.find(name))
               model.delete(name)
             } else {
               const uuid = randomUUID()
-              await disk.rename(name, { uuid })
+              await disk.rename(disk.find(name), { uuid })
               model.delete(name)
               model.set(uuid, data)
             }
@@ -124,16 +124,16 @@ test('power cut: at every sector of every write, torn or not, a disk is the old 
     const disk = await diskOn(recordingTarget(bytes), 'memory')
     await disk.create(first, MiB)
     await disk.create(second, MiB)
-    await disk.grow(first.uuid, 2 * MiB)
+    await disk.grow(disk.find(first.uuid), 2 * MiB)
     return bytes
   }
   const verbs: Record<string, (disk: Disk) => Promise<unknown>> = {
     create: (disk) => disk.create(head('third'), 2 * MiB, { from: memorySource(randomBytes(8192)) }),
-    'grow in place': (disk) => disk.grow(first.uuid, MiB),
-    'grow by an extension': (disk) => disk.grow(second.uuid, MiB),
-    shrink: (disk) => disk.shrink(first.uuid, 2 * MiB),
-    remove: (disk) => disk.remove(first.uuid),
-    rename: (disk) => disk.rename(first.uuid, { label: 'other', uuid: randomUUID() }),
+    'grow in place': (disk) => disk.grow(disk.find(first.uuid), MiB),
+    'grow by an extension': (disk) => disk.grow(disk.find(second.uuid), MiB),
+    shrink: (disk) => disk.shrink(disk.find(first.uuid), 2 * MiB),
+    remove: (disk) => disk.remove(disk.find(first.uuid)),
+    rename: (disk) => disk.rename(disk.find(first.uuid), { label: 'other', uuid: randomUUID() }),
     defragment: (disk) => disk.defragment(),
     repair: (disk) => disk.check({ repair: true }),
   }
@@ -177,9 +177,9 @@ test('a real file: created, filled, grown, renamed, removed; the peers see it', 
     const volume = await disk.create(head('acme_1'), 4 * MiB, { from: memorySource(readFileSync(data)) })
     assert.deepEqual(volume.extents, linear([{ start: 2 * MiB, length: 4 * MiB }]))
     await disk.create(head('wall'), MiB)
-    const grown = await disk.grow('acme_1', 2 * MiB)
+    const grown = await disk.grow(disk.find('acme_1'), 2 * MiB)
     assert.equal(grown.extents.length, 2)
-    await disk.rename('acme_1', { label: 'acme_2' })
+    await disk.rename(disk.find('acme_1'), { label: 'acme_2' })
   }
   const { partitions } = JSON.parse(run('sfdisk', '--json', path)).partitiontable
   assert.deepEqual(
@@ -195,7 +195,7 @@ test('a real file: created, filled, grown, renamed, removed; the peers see it', 
   const written = readFileSync(path).subarray(2 * MiB, 2 * MiB + readFileSync(data).length)
   assert.equal(sum(written), sum(readFileSync(data)))
   await using disk = await openDisk(path)
-  await disk.remove('wall')
+  await disk.remove(disk.find('wall'))
   const [moved] = await disk.defragment()
   assert.equal(moved?.extents.length, 1)
   assert.deepEqual(await disk.check(), [])
@@ -207,10 +207,10 @@ test('defragmenting closes gaps, one segment at a time, where no run holds the w
   const data = randomBytes(12 * MiB)
   const { uuid } = await disk.create(head('wide'), 4 * MiB, { from: memorySource(data.subarray(0, 4 * MiB)) })
   await disk.create(head('wall'), 4 * MiB)
-  const { extents } = await disk.grow('wide', 4 * MiB)
+  const { extents } = await disk.grow(disk.find('wide'), 4 * MiB)
   data.copy(target.bytes, extents[1]!.start, 4 * MiB, 8 * MiB)
   await disk.create(head('last'), 4 * MiB)
-  await disk.remove('wall')
+  await disk.remove(disk.find('wall'))
   const [moved] = await disk.defragment()
   assert.deepEqual(moved?.extents, linear([{ start: MiB, length: 8 * MiB }]))
   assert.ok(contents(disk, target.bytes, uuid!).equals(data.subarray(0, 8 * MiB)))
@@ -232,12 +232,12 @@ test('what cannot be done says why, and writes nothing', async () => {
   await assert.rejects(disk.create(head('small'), MiB, { from: memorySource(Buffer.alloc(2 * MiB)) }), {
     code: 'ERR_DDI_USAGE',
   })
-  await assert.rejects(disk.grow('none', MiB), { code: 'ERR_DDI_NO_VOLUME', message: /it has one, twin, twin/ })
-  await assert.rejects(disk.grow('twin', MiB), {
+  assert.throws(() => disk.find('none'), { code: 'ERR_DDI_NO_VOLUME', message: /it has one, twin, twin/ })
+  assert.throws(() => disk.find('twin'), {
     code: 'ERR_DDI_NO_VOLUME',
     message: /several volumes of the disk are labelled/,
   })
-  await assert.rejects(disk.shrink('one', MiB), { code: 'ERR_DDI_USAGE' })
+  await assert.rejects(disk.shrink(disk.find('one'), MiB), { code: 'ERR_DDI_USAGE' })
   assert.equal(target.writes.length, writes)
   await disk.create(head('four'), MiB)
   await assert.rejects(disk.create(head('five'), MiB), { code: 'ERR_DDI_TABLE_FULL' })
@@ -261,12 +261,12 @@ test('a volume is not cut below what is in it, unless forced', async () => {
     const size = Math.ceil(data.length / 4096) * 4096
     const disk = await diskOn(recordingTarget(emptyDisk(24)), 'memory')
     await disk.create(head(name), size, { from: memorySource(data) })
-    await assert.rejects(disk.shrink(name, 4096), { code: 'ERR_DDI_SHRINK_REFUSED' }, name)
-    await disk.grow(name, MiB)
+    await assert.rejects(disk.shrink(disk.find(name), 4096), { code: 'ERR_DDI_SHRINK_REFUSED' }, name)
+    await disk.grow(disk.find(name), MiB)
     // What was never the file system's may go.
-    assert.equal((await disk.shrink(name, MiB)).size, size)
-    await disk.grow(name, MiB)
-    assert.equal((await disk.shrink(name, MiB + 4096, { force: true })).size, size - 4096)
+    assert.equal((await disk.shrink(disk.find(name), MiB)).size, size)
+    await disk.grow(disk.find(name), MiB)
+    assert.equal((await disk.shrink(disk.find(name), MiB + 4096, { force: true })).size, size - 4096)
   }
 })
 
@@ -275,7 +275,7 @@ test('check finds a lost copy and orphans, and repairs both; a broken chain keep
   const disk = await diskOn(target, 'memory')
   const wide = await disk.create(head('wide'), MiB)
   await disk.create(head('wall'), MiB)
-  await disk.grow('wide', MiB)
+  await disk.grow(disk.find('wide'), MiB)
   target.bytes.fill(0, 512, 1024)
   const damaged = await diskOn(target, 'memory')
   assert.equal((await damaged.check()).length, 1)

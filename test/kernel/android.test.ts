@@ -55,9 +55,9 @@ test('logical partitions of slot b: linear and zero extents, the right bytes, re
     assert.match(dmTable('ddi-super-system_b'), /^0 16 linear \S+ 4096\n16 8 zero ?\n24 8 linear \S+ 2048$/)
     assert.deepEqual((await list())[0]!.volumes.map(({ designator }) => designator).sort(), ['data_b', 'system_b'])
     await using opened = await openSuper(path, { slot: 1 })
-    await assert.rejects(opened.remove('data_b'), { code: 'ERR_DDI_BUSY' })
-    await assert.rejects(opened.resize('data_b', 2 * MiB), { code: 'ERR_DDI_BUSY' })
-    await opened.add({ name: 'new_b', size: MiB })
+    await assert.rejects(opened.remove(opened.find('data_b')), { code: 'ERR_DDI_BUSY' })
+    await assert.rejects(opened.resize(opened.find('data_b'), 2 * MiB), { code: 'ERR_DDI_BUSY' })
+    await opened.create({ label: 'new_b' }, MiB)
   } finally {
     assert.equal(cli('detach', path).status, 0)
   }

@@ -43,14 +43,14 @@ test('an ext4 volume under a verifying writer grows from 1 to 4 segments, and sh
           { typeUuid: typeUuids.linuxGeneric, uuid: crypto.randomUUID(), label: 'wall', attributes: 0n },
           MiB,
         )
-        const { extents } = await disk.grow('home', 8 * MiB)
+        const { extents } = await disk.grow(disk.find('home'), 8 * MiB)
         assert.equal(extents.length, segments)
         assert.equal(dmTable('ddi-online-home').split('\n').length, segments)
         run('resize2fs', device)
         // In use, it is neither cut, moved nor removed.
         const used = { code: 'ERR_DDI_BUSY' }
-        await assert.rejects(disk.shrink('home', MiB, { force: true }), used)
-        await assert.rejects(disk.remove('home'), used)
+        await assert.rejects(disk.shrink(disk.find('home'), MiB, { force: true }), used)
+        await assert.rejects(disk.remove(disk.find('home')), used)
         await assert.rejects(disk.defragment(), used)
       }
       assert.equal(run('blockdev', '--getsize64', device).trim(), String(40 * MiB))
@@ -65,8 +65,8 @@ test('an ext4 volume under a verifying writer grows from 1 to 4 segments, and sh
   }
   {
     await using disk = await openDisk(path)
-    await assert.rejects(disk.shrink('home', 25 * MiB), { code: 'ERR_DDI_SHRINK_REFUSED' })
-    assert.equal((await disk.shrink('home', 24 * MiB)).extents.length, 1)
+    await assert.rejects(disk.shrink(disk.find('home'), 25 * MiB), { code: 'ERR_DDI_SHRINK_REFUSED' })
+    assert.equal((await disk.shrink(disk.find('home'), 24 * MiB)).extents.length, 1)
   }
   await using _attachment = await attach(path, { name: 'online' })
   assert.equal(attempt('e2fsck', '-fn', device).status, 0)
@@ -115,14 +115,14 @@ test('a block device: its attached volume grows, and the kernel’s partitions f
         { typeUuid: typeUuids.linuxGeneric, uuid: crypto.randomUUID(), label: 'wall', attributes: 0n },
         MiB,
       )
-      await opened.grow('home', 8 * MiB)
+      await opened.grow(opened.find('home'), 8 * MiB)
       assert.equal(run('blockdev', '--getsize64', attachment.volumes[0]!.device).trim(), String(16 * MiB))
       assert.deepEqual(partitions(), [8 * MiB, MiB, 8 * MiB])
-      await opened.grow('wall', 2 * MiB)
+      await opened.grow(opened.find('wall'), 2 * MiB)
       assert.deepEqual(partitions().sort(), [8 * MiB, MiB, 8 * MiB, 2 * MiB].sort())
-      await opened.remove('wall')
+      await opened.remove(opened.find('wall'))
       assert.deepEqual(partitions(), [8 * MiB, 8 * MiB])
-      await assert.rejects(opened.remove('home'), { code: 'ERR_DDI_BUSY' })
+      await assert.rejects(opened.remove(opened.find('home')), { code: 'ERR_DDI_BUSY' })
     }
     await attachment.detach()
     run('mkfs.ext4', '-q', `${disk}p1`)

@@ -25,12 +25,12 @@ test('every prefix of what the kernel saw written leaves a disk before or after 
   const changes: ((disk: Disk) => Promise<unknown>)[] = [
     (disk) => disk.create(head(a, 'a'), 2 * MiB, { from: memorySource(content) }),
     (disk) => disk.create(head(b, 'b'), 3 * MiB),
-    (disk) => disk.grow(a, 4 * MiB),
-    (disk) => disk.grow(b, MiB),
-    (disk) => disk.rename(a, { label: 'c' }),
-    (disk) => disk.remove(b),
+    (disk) => disk.grow(disk.find(a), 4 * MiB),
+    (disk) => disk.grow(disk.find(b), MiB),
+    (disk) => disk.rename(disk.find(a), { label: 'c' }),
+    (disk) => disk.remove(disk.find(b)),
     (disk) => disk.defragment(),
-    (disk) => disk.shrink(a, 4 * MiB),
+    (disk) => disk.shrink(disk.find(a), 4 * MiB),
   ]
   const tableOf = async (bytes: Buffer) =>
     JSON.stringify((await readGpt(memorySource(bytes))).table.partitions, (_, value) =>
@@ -85,9 +85,9 @@ test('the same for a slot of a super partition', async () => {
     const changes = ['add', 'grow', 'cut', 'remove'] as const
     for (const change of changes) {
       await using one = await openSuper(recorded.device)
-      if (change === 'add') await one.add({ name: 'system_a', size: MiB }, { from: memorySource(content) })
-      else if (change === 'remove') await one.remove('system_a')
-      else await one.resize('system_a', change === 'grow' ? 2 * MiB : MiB)
+      if (change === 'add') await one.create({ label: 'system_a' }, MiB, { from: memorySource(content) })
+      else if (change === 'remove') await one.remove(one.find('system_a'))
+      else await one.resize(one.find('system_a'), change === 'grow' ? 2 * MiB : MiB)
       run('sync', recorded.device)
       states.push(await stateOf(readFileSync(recorded.device)))
     }

@@ -1,28 +1,26 @@
 import { createHmac } from 'node:crypto'
-import type { LinearExtent, Run } from '../bytes/source.js'
+import type { Run } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { type Gpt, type Partition, partitionAttributes } from '../gpt/table.js'
 import { formatUuid, parseUuid } from '../uuid.js'
-import { chainVolume } from './partition.js'
-import type { Volume } from './volume.js'
+import { segmentUnit } from './allocation.js'
 
 /** The partition type of extensions (docs/extension-partitions.md). */
 export const extensionTypeUuid = '793963ad-38e6-48e4-a713-d842eeed84ee'
 
 const typeBytes = parseUuid(extensionTypeUuid)!
-const alignment = 4096
 
 /**
- * The UUID of the nth extension of a head: HMAC-SHA256 in counter mode, as docs/extension-partitions.md says.
+ * The UUID of the nth extension of a head: HMAC-SHA256 in counter mode, as docs/extension-partitions.md specifies.
  * @param head partition UUID of the head
  * @param n from 1, below 2^64
- * @throws ERR_DDI_USAGE for what is no UUID or no such counter
+ * @throws ERR_DDI_USAGE for an invalid UUID or counter
  */
 export function extensionUuid(head: string, n: number | bigint): string {
   const key = parseUuid(head)
   if (!key) throw new DdiError('ERR_DDI_USAGE', `${JSON.stringify(head)} is not a UUID`)
   if (typeof n === 'number' ? !Number.isSafeInteger(n) || n < 1 : n < 1n || n >= 2n ** 64n)
-    throw new DdiError('ERR_DDI_USAGE', `${n} is not the number of an extension: they count from 1`)
+    throw new DdiError('ERR_DDI_USAGE', `invalid number of an extension: ${n}; extensions count from 1`)
   const counter = Buffer.alloc(8)
   counter.writeBigUInt64LE(BigInt(n))
   const uuid = createHmac('sha256', key).update(typeBytes).update(counter).digest().subarray(0, 16)
@@ -32,26 +30,25 @@ export function extensionUuid(head: string, n: number | bigint): string {
   return formatUuid(uuid)
 }
 
-/** An extension partition that no chain reaches; its space is free to be reclaimed. */
-export interface Orphan {
-  readonly uuid: string
-  /** Both in bytes. */
-  readonly start: number
-  readonly length: number
-}
+/** The partitions of a volume in order: a head and its extensions. A head without extensions is a chain of one. */
+export type Chain = readonly [Partition, ...Partition[]]
 
-/** A head with its extensions, in order. */
-export interface Chain {
-  readonly segments: readonly [Partition, ...Partition[]]
+/** A chain as it was found. */
+export interface FoundChain {
+  /** Of a broken chain, those that were found. */
+  readonly segments: Chain
   readonly defect?: DdiError
 }
 
-export function isContinued({ attributes }: Partition): boolean {
+function isContinued({ attributes }: Partition): boolean {
   return (attributes & partitionAttributes.continued) !== 0n
 }
 
 /** The chains of a table, in the order of their heads, and the extensions that none reaches. */
-export function findChains(table: Gpt): { readonly chains: readonly Chain[]; readonly orphans: readonly Partition[] } {
+export function findChains(table: Gpt): {
+  readonly chains: readonly FoundChain[]
+  readonly orphans: readonly Partition[]
+} {
   const byUuid = new Map<string, Partition[]>()
   for (const partition of table.partitions)
     byUuid.set(partition.uuid, [...(byUuid.get(partition.uuid) ?? []), partition])
@@ -62,47 +59,52 @@ export function findChains(table: Gpt): { readonly chains: readonly Chain[]; rea
   return { chains, orphans }
 }
 
-function followChain(head: Partition, byUuid: ReadonlyMap<string, readonly Partition[]>, most: number): Chain {
+function followChain(head: Partition, byUuid: ReadonlyMap<string, readonly Partition[]>, most: number): FoundChain {
   const segments: [Partition, ...Partition[]] = [head]
   const name = `volume ${JSON.stringify(head.label)} (${head.uuid})`
-  const broken = (what: string): Chain => ({
+  const broken = (what: string): FoundChain => ({
     segments,
-    defect: new DdiError('ERR_DDI_CHAIN_BROKEN', `${name} is broken: ${what}. It cannot be used without it`),
+    defect: new DdiError('ERR_DDI_CHAIN_BROKEN', `${name} is broken: ${what}. It cannot be used`),
   })
   while (isContinued(segments.at(-1)!)) {
     const n = segments.length
-    if (n >= most) return broken(`it goes on after ${n} segments, as many as the table has entries`)
+    if (n >= most) return broken(`it continues after ${n} segments, as many as the table has entries`)
     const uuid = extensionUuid(head.uuid, n)
     const [next, second] = byUuid.get(uuid) ?? []
     if (!next) return broken(`extension ${n}, partition UUID ${uuid}, is missing`)
     if (second)
-      return broken(`extension ${n}, partition UUID ${uuid}, is there twice (${next.number} and ${second.number})`)
+      return broken(`duplicate extension ${n}, partition UUID ${uuid}: partitions ${next.number} and ${second.number}`)
     if (next.typeUuid !== extensionTypeUuid)
       return broken(`extension ${n}, partition ${next.number}, UUID ${uuid}, is of type ${next.typeUuid}`)
     segments.push(next)
   }
-  const crooked = segments.findIndex(({ start, length }) => start % alignment !== 0 || length % alignment !== 0)
+  const crooked = segments.findIndex(({ start, length }) => start % segmentUnit !== 0 || length % segmentUnit !== 0)
   if (segments.length === 1 || crooked < 0) return { segments }
   const { number, uuid, start, length } = segments[crooked]!
   return {
     segments,
     defect: new DdiError(
       'ERR_DDI_CHAIN_MISALIGNED',
-      `${name} is misaligned: segment ${crooked}, partition ${number}, UUID ${uuid}, has ${length} bytes from ${start}, not multiples of ${alignment}`,
+      `${name} is misaligned: segment ${crooked}, partition ${number}, UUID ${uuid}, has ${length} bytes from ${start}, not multiples of ${segmentUnit}`,
     ),
   }
 }
 
-/** What names a volume: its head's. */
+/** What names a volume: its head's fields. */
 export interface VolumeHead {
   readonly typeUuid: string
   readonly uuid: string
   /** At most 36 UTF-16 code units. */
   readonly label: string
+  /** All 64 attribute bits; CONTINUED is set as the chain needs it. */
   readonly attributes: bigint
 }
 
-/** The partitions of a volume: its head, and an extension for each further run. @param numbers as many at least */
+/**
+ * The partitions of a volume: its head, and an extension for each further run.
+ * @param runs at least one
+ * @param numbers of the entries, at least as many as runs
+ */
 export function chainPartitions(
   head: VolumeHead,
   runs: readonly Run[],
@@ -122,16 +124,4 @@ export function chainPartitions(
           attributes: partitionAttributes.noAuto | more,
         }
   })
-}
-
-/** The volumes of a table: a head with its extensions is one, of an extent a segment. In the order of the heads’ numbers. */
-export function tableVolumes(table: Gpt): {
-  readonly volumes: readonly Volume<LinearExtent>[]
-  readonly orphans: readonly Orphan[]
-} {
-  const { chains, orphans } = findChains(table)
-  return {
-    volumes: chains.map(chainVolume),
-    orphans: orphans.map(({ uuid, start, length }) => ({ uuid, start, length })),
-  }
 }

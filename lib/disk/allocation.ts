@@ -1,13 +1,13 @@
 import { gaps } from '../bytes/runs.js'
 import type { Run } from '../bytes/source.js'
-import type { Gpt } from './table.js'
+import type { Gpt } from '../gpt/table.js'
 
-/** 1 MiB, where partitions start by default. */
+/** 1 MiB: what partitions start at multiples of by default. */
 export const defaultAlignment = 1024 * 1024
-/** What every segment of a volume is a multiple of (docs/extension-partitions.md). */
+/** What start and length of every segment are multiples of, in bytes (docs/extension-partitions.md). */
 export const segmentUnit = 4096
 
-/** The free space of a table in runs that start on multiples of `alignment`, in the order of the disk. */
+/** The free space of a table, in disk order, in runs that start at multiples of `alignment` bytes. */
 export function freeRuns(table: Gpt, alignment: number = defaultAlignment): Run[] {
   const { usableStart, usableEnd, partitions } = table
   return gaps({ start: usableStart, length: usableEnd - usableStart }, partitions, { alignment, unit: segmentUnit })

@@ -1,0 +1,251 @@
+import { copy } from '../bytes/copy.js'
+import { extentSource, extentTarget } from '../bytes/extents.js'
+import type { Extent, LinearExtent, Run, Source, Target } from '../bytes/source.js'
+import { DdiError } from '../errors.js'
+import type { Work } from '../work.js'
+import { claimedSize } from './claimed-size.js'
+import { findByName, ownOrigin, requireWhole, type Volume, type WholeVolume } from './volume.js'
+
+/** What a table says. */
+export interface TableContents<E extends Extent = Extent> {
+  readonly volumes: readonly Volume<E>[]
+  /** In runs that a volume may start at, in bytes. */
+  readonly free: readonly Run[]
+}
+
+/**
+ * A table whose volumes change: the GPT of a disk, or the metadata of an Android super partition. Each change is one
+ * all-or-nothing write: data before the table that names it, the table before the space that it gave up is used again.
+ * Changes take a volume of this table, as it was found or returned; one that is gone since is refused with
+ * ERR_DDI_NO_VOLUME. They return it as it is now.
+ */
+export interface VolumeTable<Head, E extends Extent = Extent> extends TableContents<E>, AsyncDisposable {
+  /** Of the disk image or block device. */
+  readonly path: string
+  /** Of what the table describes, in bytes. */
+  readonly size: number
+  /** The volume of a UUID, or of a label that only one has. @throws ERR_DDI_NO_VOLUME, and the defect of a broken one */
+  find(name: string): WholeVolume<E>
+  /**
+   * @param size in bytes, rounded up to what the format counts in
+   * @throws ERR_DDI_USAGE, ERR_DDI_NO_SPACE, ERR_DDI_TABLE_FULL, ERR_DDI_VOLUME_EXISTS, ERR_DDI_ABORTED
+   */
+  create(head: Head, size: number, options?: CreateOptions): Promise<WholeVolume<E>>
+  /** Appends `by` bytes, rounded up. @throws as {@link resize} */
+  grow(volume: WholeVolume, by: number): Promise<WholeVolume<E>>
+  /** Cuts `by` bytes off the end, rounded down. @throws as {@link resize} */
+  shrink(volume: WholeVolume, by: number, options?: ResizeOptions): Promise<WholeVolume<E>>
+  /**
+   * Gives a volume another size: appends to its end, or cuts from it.
+   * @param size in bytes
+   * @throws ERR_DDI_USAGE, ERR_DDI_NO_SPACE, ERR_DDI_TABLE_FULL, ERR_DDI_BUSY, and ERR_DDI_SHRINK_REFUSED unless forced
+   */
+  resize(volume: WholeVolume, size: number, options?: ResizeOptions): Promise<WholeVolume<E>>
+  /** @throws ERR_DDI_BUSY */
+  remove(volume: WholeVolume): Promise<void>
+  /** Changes what names a volume. @throws ERR_DDI_VOLUME_EXISTS, ERR_DDI_USAGE */
+  rename(volume: WholeVolume, head: Partial<Head>): Promise<WholeVolume<E>>
+  /** What is wrong with the table, for people. */
+  check(options?: CheckOptions): Promise<readonly string[]>
+  close(): Promise<void>
+}
+
+export interface CreateOptions extends Work {
+  /** What the volume begins with; flushed before the table names the volume. At most `size` bytes. */
+  readonly from?: Source
+}
+
+export interface ResizeOptions {
+  /** Cuts even what the file system or hash tree in the volume claims. Default: false. */
+  readonly force?: boolean
+}
+
+export interface CheckOptions {
+  /** Writes the table again, both copies, without what is wrong with it. Default: false. */
+  readonly repair?: boolean
+}
+
+/** Who else uses what changes: lib/attach/disk.ts knows, for what is attached. */
+export interface TableUsers {
+  /** @throws ERR_DDI_BUSY if something uses any of these bytes */
+  refuseUsed(runs: readonly Run[]): Promise<void>
+  /** Lets devices grow with the volume that they offer. Absent: a volume in use does not grow. */
+  grown?(volume: WholeVolume<LinearExtent>): Promise<void>
+  /** Called for each new table, when it is on the disk. */
+  changed(): Promise<void>
+}
+
+export const noUsers: TableUsers = { refuseUsed: async () => {}, changed: async () => {} }
+
+/** Where a table is. */
+export interface TablePlace {
+  /** What the extents of its volumes are of. */
+  readonly target: Target
+  readonly path: string
+  readonly users: TableUsers
+  readonly close: () => Promise<void>
+}
+
+/** A change that is not written yet, and the volume as it will be. */
+export interface Change<Read, E extends Extent> {
+  readonly next: Read
+  readonly volume: WholeVolume<E>
+}
+
+/**
+ * What a format says of tables: pure functions of what was read of one, `Read`; only `read` and `commit` touch the disk. The
+ * volumes that they take are of that same table.
+ */
+export interface TableFormat<Read, Head, E extends Extent> {
+  /** What error messages call the place of the table. */
+  readonly where: string
+  read(target: Target): Promise<Read>
+  /** Writes a table, all or nothing. @param current as it was read */
+  commit(target: Target, current: Read, next: Read): Promise<void>
+  volumes(read: Read): readonly Volume<E>[]
+  free(read: Read): readonly Run[]
+  create(read: Read, head: Head, size: number, options: CreateOptions): Change<Read, E>
+  resize(read: Read, volume: WholeVolume<E>, size: number): Change<Read, E>
+  rename(read: Read, volume: WholeVolume<E>, head: Partial<Head>): Change<Read, E>
+  remove(read: Read, volume: WholeVolume<E>): Read
+  /** What is wrong with the table, for people. */
+  findings(read: Read): readonly string[]
+  repaired(read: Read): Read
+}
+
+/** What the tables of all formats have in common. */
+export class OpenTable<Read, Head, E extends Extent> implements VolumeTable<Head, E> {
+  constructor(
+    protected readonly rules: TableFormat<Read, Head, E>,
+    protected readonly place: TablePlace,
+    protected read: Read,
+  ) {}
+
+  get path(): string {
+    return this.place.path
+  }
+
+  get size(): number {
+    return this.place.target.size
+  }
+
+  get volumes(): readonly Volume<E>[] {
+    return this.rules.volumes(this.read)
+  }
+
+  get free(): readonly Run[] {
+    return this.rules.free(this.read)
+  }
+
+  find(name: string): WholeVolume<E> {
+    return requireWhole(findByName(this.volumes, name, this.rules.where))
+  }
+
+  async create(head: Head, size: number, options: CreateOptions = {}): Promise<WholeVolume<E>> {
+    const { from, signal, onProgress } = options
+    if (from && from.size > size)
+      throw new DdiError('ERR_DDI_USAGE', `the volume would have ${size} bytes, and what goes into it has ${from.size}`)
+    const change = this.rules.create(this.read, head, size, options)
+    if (from)
+      await copy(from, extentTarget(this.place.target, stored(change.volume.extents)), {
+        ...(signal && { signal }),
+        ...(onProgress && { onProgress: (done, total) => onProgress({ done, total }) }),
+      })
+    return await this.commit(change)
+  }
+
+  async grow(volume: WholeVolume, by: number): Promise<WholeVolume<E>> {
+    const current = this.current(volume)
+    return await this.resize(current, current.size + amount(by))
+  }
+
+  async shrink(volume: WholeVolume, by: number, options: ResizeOptions = {}): Promise<WholeVolume<E>> {
+    const current = this.current(volume)
+    return await this.resize(current, current.size - amount(by), options)
+  }
+
+  async resize(volume: WholeVolume, size: number, { force = false }: ResizeOptions = {}): Promise<WholeVolume<E>> {
+    const { users, target } = this.place
+    const current = this.current(volume)
+    const change = this.rules.resize(this.read, current, size)
+    const left = change.volume.size
+    const growsInUse = users.grown !== undefined && size > current.size
+    if (!growsInUse) await users.refuseUsed(stored(current.extents))
+    const claimed = left < current.size && !force ? await claimedSize(extentSource(target, current.extents)) : 0
+    if (left < claimed)
+      throw new DdiError(
+        'ERR_DDI_SHRINK_REFUSED',
+        `${nameOf(current)} would have ${left} bytes, and what is in it claims ${claimed}: shrink that first, or force it`,
+      )
+    const resized = await this.commit(change)
+    if (growsInUse) await users.grown?.({ ...resized, extents: stored(resized.extents) })
+    return resized
+  }
+
+  async remove(volume: WholeVolume): Promise<void> {
+    const current = this.current(volume)
+    await this.place.users.refuseUsed(stored(current.extents))
+    await this.replace(this.rules.remove(this.read, current))
+  }
+
+  async rename(volume: WholeVolume, head: Partial<Head>): Promise<WholeVolume<E>> {
+    return await this.commit(this.rules.rename(this.read, this.current(volume), head))
+  }
+
+  async check({ repair = false }: CheckOptions = {}): Promise<readonly string[]> {
+    const findings = this.rules.findings(this.read)
+    if (repair && findings.length > 0) await this.replace(this.rules.repaired(this.read))
+    return findings
+  }
+
+  async close(): Promise<void> {
+    await this.place.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** A volume as the table has it now. @throws ERR_DDI_NO_VOLUME, and the defect of a broken one */
+  protected current(volume: WholeVolume): WholeVolume<E> {
+    const found = this.volumes.find((one) => identity(one) === identity(volume))
+    if (!found)
+      throw new DdiError('ERR_DDI_NO_VOLUME', `${this.rules.where} does not have the volume ${nameOf(volume)} any more`)
+    return requireWhole(found)
+  }
+
+  protected async commit({ next, volume }: Change<Read, E>): Promise<WholeVolume<E>> {
+    await this.replace(next)
+    return this.current(volume)
+  }
+
+  protected async replace(next: Read): Promise<void> {
+    const { target, users } = this.place
+    await this.rules.commit(target, this.read, next)
+    this.read = await this.rules.read(target)
+    await users.changed()
+  }
+}
+
+/** What a volume of one table keeps as long as it is the same: the entry and UUID of its head, or the name of a logical partition. */
+function identity(volume: Volume): string | undefined {
+  if (volume.origin.kind === 'nested') return undefined
+  const origin = ownOrigin(volume)
+  if (origin.kind === 'partition') return `${origin.number} ${volume.uuid}`
+  if (origin.kind === 'chain') return `${origin.segments[0].number} ${volume.uuid}`
+  return origin.kind === 'logical' ? `${volume.label}` : undefined
+}
+
+function nameOf({ label, uuid }: Volume): string {
+  return JSON.stringify(label || uuid)
+}
+
+function amount(bytes: number): number {
+  if (Number.isSafeInteger(bytes) && bytes > 0) return bytes
+  throw new DdiError('ERR_DDI_USAGE', `invalid size ${bytes}: a whole number of bytes above 0 is needed`)
+}
+
+/** The extents that lie somewhere. */
+export function stored(extents: readonly Extent[]): LinearExtent[] {
+  return extents.flatMap((extent) => (extent.kind === 'linear' ? [extent] : []))
+}
