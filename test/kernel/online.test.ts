@@ -32,8 +32,10 @@ test('an ext4 volume under a verifying writer grows from 1 to 4 segments, and sh
     run('mount', device, mounted)
     try {
       const job = ['--name=writer', `--directory=${mounted}`, '--rw=randwrite', '--bs=4k', '--size=4m', '--loops=20']
+      // fio leaves the state of its verification in the working directory.
       const writer = spawn('fio', [...job, '--verify=crc32c', '--verify_fatal=1', '--ioengine=sync'], {
         stdio: 'ignore',
+        cwd: folder.path,
       })
       const ended = once(writer, 'exit')
       for (let segments = 2; segments <= 4; segments++) {
