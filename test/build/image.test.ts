@@ -13,8 +13,6 @@ import {
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import fc from 'fast-check'
-import { distribute } from '../../lib/build/layout.js'
 import { type BuildOptions, buildImage, dissect, openImage, verify } from '../../lib/index.js'
 import { parseCertificates, parseSignatureRecord } from '../../lib/verity/index.js'
 import { defineImage, MiB } from '../support/images.js'
@@ -318,7 +316,7 @@ test('what is wrong in a definition is told with its line, and nothing is left',
   await refused(['Type=nothing'], /:2: Type=: unknown partition type/)
   await refused(['Label=x'], /Type= is missing/)
   await refused(['Type=root', 'Format=ntfs'], /:3: Format=: unknown file system "ntfs"/)
-  await refused(['Type=root', `Label=${'x'.repeat(37)}`], /37 UTF-16 units/)
+  await refused(['Type=root', `Label=${'x'.repeat(37)}`], /37 UTF-16 code units/)
   await refused(['Type=root', 'Label=%b'], /the specifier %b is not supported/)
   await refused(['Type=root', 'UUID=1'], /is not a UUID/)
   await refused(['Type=root', 'Weight=-1'], /is not a weight/)
@@ -337,13 +335,13 @@ test('what is wrong in a definition is told with its line, and nothing is left',
   await refused(['Type=root', 'Minimize=best'], /Minimize= is supported for/)
   await refused(
     ['Type=root', 'Format=erofs', 'CopyFiles=/', 'SizeMaxBytes=4K'],
-    /takes \d+ bytes, and SizeMaxBytes= is 4096/,
+    /take \d+ bytes, and SizeMaxBytes= is 4096/,
     {},
     'ERR_DDI_NO_SPACE',
   )
   await refused(
     ['Type=root', 'SizeMinBytes=1G'],
-    /need 1073741824 bytes at least/,
+    /need at least 1073741824 bytes/,
     { size: 64 * MiB },
     'ERR_DDI_NO_SPACE',
   )
@@ -364,6 +362,40 @@ test('what is wrong in a definition is told with its line, and nothing is left',
   writeFileSync(output, 'mine')
   await refused(['Type=root'], /exists/, {}, 'ERR_DDI_EXISTS')
   assert.equal(readFileSync(output, 'utf8'), 'mine')
+})
+
+test('options that no image can have are refused before anything is read or made', async () => {
+  using folder = temporaryFolder()
+  const definitions = defineImage(folder.path, { one: ['Type=root'] })
+  const output = join(folder.path, 'image.raw')
+  const wrong: readonly BuildOptions[] = [
+    ...[0, 256, 513, 8192, Number.NaN].map((sectorSize) => ({ sectorSize })),
+    ...[0, -4096, 4096.5, 64 * MiB + 1, 2 ** 60, Number.NaN].map((size) => ({ size })),
+    { size: 64 * MiB + 512, sectorSize: 4096 },
+    ...['', 'abc', `${seed}0`].map((seed) => ({ seed })),
+    ...[-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY].map((epoch) => ({ epoch })),
+  ]
+  for (const options of wrong)
+    await assert.rejects(
+      buildImage(definitions, output, { root: folder.path, ...options }),
+      { code: 'ERR_DDI_USAGE' },
+      JSON.stringify(options),
+    )
+  const before = process.env['SOURCE_DATE_EPOCH']
+  try {
+    for (const time of ['abc', '-1', '1.5', '1e3', '9'.repeat(20)]) {
+      process.env['SOURCE_DATE_EPOCH'] = time
+      await assert.rejects(
+        buildImage(definitions, output, { root: folder.path }),
+        { code: 'ERR_DDI_USAGE', message: /SOURCE_DATE_EPOCH/ },
+        time,
+      )
+    }
+    await buildImage(definitions, output, { root: folder.path, epoch })
+  } finally {
+    if (before === undefined) delete process.env['SOURCE_DATE_EPOCH']
+    else process.env['SOURCE_DATE_EPOCH'] = before
+  }
 })
 
 test('a full disk during a build, and a kill at any time, leave no image', () => {
@@ -392,29 +424,4 @@ test('a full disk during a build, and a kill at any time, leave no image', () =>
       assert.match(run('sgdisk', '--verify', output), /No problems found/)
     rmSync(output, { force: true })
   }
-})
-
-test('space is shared out by weights, between minima and maxima, and never more than there is', () => {
-  const wish = fc.record({
-    min: fc.nat(100).map((one) => one * 4096),
-    more: fc.nat(1000).map((one) => one * 4096),
-    weight: fc.nat(2000),
-  })
-  fc.assert(
-    fc.property(fc.array(wish, { minLength: 1, maxLength: 8 }), fc.nat(5000), (wishes, grains) => {
-      const limits = wishes.map(({ min, more, weight }) => ({ min, max: min + more, weight }))
-      const needed = limits.reduce((sum, { min }) => sum + min, 0)
-      const sizes = distribute(needed + grains * 4096, limits)
-      for (const [index, size] of sizes.entries())
-        assert.ok(size >= limits[index]!.min && size <= limits[index]!.max && size % 4096 === 0)
-      assert.ok(sizes.reduce((sum, size) => sum + size, 0) <= needed + grains * 4096)
-    }),
-  )
-  assert.deepEqual(
-    distribute(100 * 4096, [
-      { min: 0, max: 1e15, weight: 1000 },
-      { min: 0, max: 1e15, weight: 3000 },
-    ]),
-    [25 * 4096, 75 * 4096],
-  )
 })

@@ -1,0 +1,103 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { basename, dirname, join } from 'node:path'
+import { DdiError } from '../errors.js'
+import { machineArchitectures } from '../image/architecture.js'
+import { parseUuid } from '../uuid.js'
+import type { Work } from '../work.js'
+import type { Signer } from './sign.js'
+
+export interface BuildOptions extends Work {
+  /** The tree that files are copied from. Default: `/`. */
+  readonly root?: string
+  /** A UUID that all others are derived from. Default: a random one. */
+  readonly seed?: string
+  /** Size of the image in bytes, a multiple of the sector size. Default: as small as the definitions allow. */
+  readonly size?: number
+  /** 512, 1024, 2048 or 4096 bytes. Default: 512. */
+  readonly sectorSize?: number
+  /** The processor for partition types that name none. Default: this machine’s. */
+  readonly architecture?: string
+  /** Signs root hashes, for definitions with `Verity=signature`. */
+  readonly signer?: Signer
+  /** Seconds since 1970, for all times in the file systems. Default: SOURCE_DATE_EPOCH, else times as they are. */
+  readonly epoch?: number
+  /** Also writes a file for each partition with `SplitName=`. Default: false. */
+  readonly split?: boolean
+  /** Replaces existing files. Default: false. */
+  readonly replace?: boolean
+}
+
+/** What the steps of a build share: its options, checked and settled. */
+export interface BuildContext extends Work {
+  /** Path of the image. */
+  readonly output: string
+  /**
+   * How the paths of temporary files begin. They lie beside the image, not in a directory of their own: ext4 would place
+   * that elsewhere on the disk, and its files with it.
+   */
+  readonly prefix: string
+  readonly root: string
+  readonly seed: string
+  /** Undefined: as small as the definitions allow. */
+  readonly size: number | undefined
+  readonly sectorSize: number
+  readonly architecture: string
+  readonly signer: Signer | undefined
+  /** Null: times as they are. */
+  readonly epoch: number | null
+  readonly replace: boolean
+}
+
+const sectorSizes: readonly number[] = [512, 1024, 2048, 4096]
+
+/**
+ * Checks the options of a build where they come in.
+ * @param output path of the image
+ * @throws ERR_DDI_USAGE
+ */
+export function buildContext(output: string, options: BuildOptions): BuildContext {
+  const { root = '/', seed = randomUUID(), size, sectorSize = 512, replace = false, signal, onProgress } = options
+  if (!sectorSizes.includes(sectorSize))
+    throw usage(`invalid sector size ${sectorSize}: must be one of ${sectorSizes.join(', ')}`)
+  if (size !== undefined && !(Number.isSafeInteger(size) && size > 0 && size % sectorSize === 0))
+    throw usage(`invalid image size ${size}: must be a multiple of the sector size, ${sectorSize} bytes`)
+  if (!parseUuid(seed)) throw usage(`invalid seed ${JSON.stringify(seed)}: must be a UUID`)
+  return {
+    output,
+    prefix: join(dirname(output), `.${basename(output)}.${randomBytes(6).toString('hex')}`),
+    root,
+    seed,
+    size,
+    sectorSize,
+    architecture: options.architecture ?? machineArchitectures()[0] ?? '',
+    signer: options.signer,
+    epoch: settledEpoch(options.epoch, process.env['SOURCE_DATE_EPOCH']),
+    replace,
+    ...(signal && { signal }),
+    ...(onProgress && { onProgress }),
+  }
+}
+
+function usage(what: string): DdiError {
+  return new DdiError('ERR_DDI_USAGE', what)
+}
+
+function settledEpoch(epoch: number | undefined, fromEnvironment: string | undefined): number | null {
+  if (epoch !== undefined) {
+    if (!Number.isSafeInteger(epoch) || epoch < 0)
+      throw usage(`invalid epoch ${epoch}: must be whole seconds since 1970`)
+    return epoch
+  }
+  if (!fromEnvironment) return null
+  if (!/^\d{1,15}$/.test(fromEnvironment))
+    throw usage(`invalid SOURCE_DATE_EPOCH ${JSON.stringify(fromEnvironment)}: must be whole seconds since 1970`)
+  return Number(fromEnvironment)
+}
+
+/** The same context for a part of the work: its progress is reported under the name of the part. */
+export function workOn(part: string, { signal, onProgress }: Work): Work {
+  return {
+    ...(signal && { signal }),
+    ...(onProgress && { onProgress: (progress) => onProgress({ ...progress, part }) }),
+  }
+}

@@ -1,0 +1,94 @@
+// Hash trees and signatures, and the UUIDs that root hashes give to partitions.
+import { stat, writeFile } from 'node:fs/promises'
+import { extentTarget, linear } from '../bytes/extents.js'
+import { createFile, descriptorExtents, openFile } from '../bytes/file.js'
+import { newSuperblock, writeTree } from '../verity/format.js'
+import { rootHashUuids } from '../verity/root-hash.js'
+import { encodeSignatureRecord } from '../verity/signature.js'
+import type { Superblock } from '../verity/superblock.js'
+import { layoutTree } from '../verity/tree.js'
+import type { BuildContext } from './context.js'
+import { type Bytes, type FileContents, verityPartner } from './draft.js'
+import { derivedUuid, veritySalt } from './identifiers.js'
+import type { PlacedDraft } from './layout.js'
+import { sign } from './sign.js'
+
+/** A draft with everything that it holds, and its final UUID. */
+export interface ProtectedDraft extends PlacedDraft<Bytes> {
+  /** In hexadecimal, if a hash tree covers it, or it is part of what does; else null. */
+  readonly rootHash: string | null
+}
+
+/**
+ * Makes the hash trees and signatures that the definitions ask for.
+ * @throws ERR_DDI_IO, ERR_DDI_NO_SPACE, ERR_DDI_ABORTED, and what `sign` throws
+ */
+export async function protect(
+  drafts: readonly PlacedDraft<Bytes>[],
+  context: BuildContext,
+): Promise<readonly ProtectedDraft[]> {
+  const covered = new Map<PlacedDraft, ProtectedDraft>()
+  for (const hash of drafts) {
+    if (hash.definition.verity !== 'hash') continue
+    const data = verityPartner(drafts, hash, 'data')!
+    const signature = verityPartner(drafts, hash, 'signature')
+    const tree = await hashTree(data, hash, context)
+    const rootHash = Buffer.from(tree.rootHash).toString('hex')
+    const uuids = rootHashUuids(tree.rootHash)
+    covered.set(data, { ...data, rootHash, uuid: data.definition.uuid ?? uuids.data })
+    covered.set(hash, { ...hash, rootHash, uuid: hash.definition.uuid ?? uuids.hash, contents: tree.contents })
+    if (signature) {
+      const contents = await signatureRecord(tree.rootHash, signature, context)
+      covered.set(signature, { ...signature, rootHash, contents })
+    }
+  }
+  return drafts.map((draft) => covered.get(draft) ?? { ...draft, rootHash: null })
+}
+
+async function hashTree(
+  data: PlacedDraft<Bytes>,
+  hash: PlacedDraft<Bytes>,
+  context: BuildContext,
+): Promise<{ readonly rootHash: Uint8Array; readonly contents: FileContents }> {
+  const superblock = newSuperblock(data.size, {
+    salt: veritySalt(context.seed),
+    uuid: derivedUuid(hash.uuid, 'verity-uuid'),
+  })
+  const path = hash.contentsPath
+  const rootHash = await hashContents(data, superblock, path, context)
+  return { rootHash, contents: { kind: 'file', path, size: layoutTree(superblock).end, isTemporary: true } }
+}
+
+/** Writes the hash tree of a partition that begins with its contents and is zeroes then. @returns the root hash */
+async function hashContents(
+  { contents }: PlacedDraft<Bytes>,
+  superblock: Superblock,
+  path: string,
+  context: BuildContext,
+): Promise<Uint8Array> {
+  const { end } = layoutTree(superblock)
+  const size = superblock.dataBlocks * superblock.dataBlockSize
+  await using tree = await createFile(path, end)
+  const target = { ...extentTarget(tree, linear([{ start: 0, length: end }])), ...descriptorExtents(tree) }
+  const work = context.signal ? { signal: context.signal } : {}
+  if (contents.kind === 'none')
+    return await writeTree(superblock, { fd: tree.fd, path, extents: [{ kind: 'zero', length: size }] }, target, work)
+  await using file = await openFile(contents.path)
+  const behind = Math.max(0, size - file.size)
+  const extents = [
+    ...linear([{ start: 0, length: Math.min(file.size, size) }]),
+    ...(behind > 0 ? [{ kind: 'zero' as const, length: behind }] : []),
+  ]
+  return await writeTree(superblock, { ...descriptorExtents(file), extents }, target, work)
+}
+
+async function signatureRecord(
+  rootHash: Uint8Array,
+  { contentsPath: path }: PlacedDraft<Bytes>,
+  { signer }: BuildContext,
+): Promise<Bytes> {
+  // Definitions that need a signer were refused without one.
+  if (!signer) return { kind: 'none' }
+  await writeFile(path, encodeSignatureRecord(await sign(rootHash, signer)))
+  return { kind: 'file', path, size: (await stat(path)).size, isTemporary: true }
+}

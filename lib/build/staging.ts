@@ -1,0 +1,110 @@
+// What goes into a file system, put together in a directory of its own where it is not one already.
+import { lstat, lutimes, mkdir, opendir, readdir, rm } from 'node:fs/promises'
+import { dirname, join, posix, relative } from 'node:path'
+import { exists } from '../bytes/new-file.js'
+import { DdiError } from '../errors.js'
+import { runTool } from '../tool.js'
+import type { CopyRule, PartitionDefinition } from './definitions.js'
+
+export interface StageOptions {
+  /** The tree that the sources of a definition are within. */
+  readonly root: string
+  /** Seconds since 1970, for the times of what is put together; null: as they are. */
+  readonly epoch: number | null
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Puts together what goes into a file system.
+ * @param stage a directory to be made, unless one directory of the root is taken as it is
+ * @returns the directory to take; null if nothing goes in
+ * @throws ERR_DDI_DEFINITION if a source is missing or a target leads through a symbolic link; ERR_DDI_TOOL, ERR_DDI_ABORTED
+ */
+export async function stageTree(
+  definition: PartitionDefinition,
+  stage: string,
+  { root, epoch, signal }: StageOptions,
+): Promise<string | null> {
+  const { copyFiles, makeDirectories, path } = definition
+  if (copyFiles.length + makeDirectories.length === 0) return null
+  for (const { source } of copyFiles)
+    if (!(await exists(join(root, source))))
+      throw new DdiError('ERR_DDI_DEFINITION', `${path}: CopyFiles=${source}: ${join(root, source)} does not exist`)
+  const asItIs = wholeDirectory(definition)
+  if (asItIs !== undefined && (await lstat(join(root, asItIs))).isDirectory()) return join(root, asItIs)
+  await mkdir(stage, { mode: 0o755 })
+  for (const rule of copyFiles) await copyInto(stage, rule, definition, { root, epoch, ...(signal && { signal }) })
+  for (const directory of makeDirectories) {
+    await refuseLinks(stage, directory, path)
+    await mkdir(join(stage, directory), { recursive: true, mode: 0o755 })
+  }
+  if (epoch !== null) await setTimes(stage, epoch)
+  return stage
+}
+
+/** The only source, if all of it becomes the root of the file system and nothing else goes in. */
+function wholeDirectory({ copyFiles, excludeFiles, makeDirectories }: PartitionDefinition): string | undefined {
+  const [only, second] = copyFiles
+  const isWhole = only && !second && only.target === '/' && excludeFiles.length + makeDirectories.length === 0
+  return isWhole ? only.source : undefined
+}
+
+async function copyInto(
+  stage: string,
+  { source, target }: CopyRule,
+  { excludeFiles, path }: PartitionDefinition,
+  { root, signal }: StageOptions,
+): Promise<void> {
+  const from = join(root, source)
+  const to = join(stage, target)
+  await refuseLinks(stage, posix.dirname(target), path)
+  await mkdir(dirname(to), { recursive: true, mode: 0o755 })
+  await runTool(
+    { command: ['cp', '--archive', '--reflink=auto', '--no-target-directory', '--', from, to], package: 'coreutils' },
+    signal,
+  )
+  for (const excluded of excludeFiles) await exclude(excluded, source, to)
+}
+
+/** Not every tool that fills a file system takes a time: directories made here have the current one. */
+async function setTimes(directory: string, epoch: number): Promise<void> {
+  for await (const { parentPath, name } of await opendir(directory, { recursive: true }))
+    await lutimes(join(parentPath, name), epoch, epoch)
+  await lutimes(directory, epoch, epoch)
+}
+
+/** Links in the tree lead where they lead in the image, not on this machine. */
+async function refuseLinks(stage: string, directory: string, definition: string): Promise<void> {
+  let at = stage
+  for (const name of directory.split('/').filter((name) => name !== '')) {
+    at = join(at, name)
+    if (!(await exists(at))) return
+    if ((await lstat(at)).isSymbolicLink())
+      throw new DdiError(
+        'ERR_DDI_DEFINITION',
+        `${definition}: ${directory} leads through a symbolic link, /${relative(stage, at)}, that was copied before`,
+      )
+  }
+}
+
+/** Removes from a copy what is excluded of its source; with a trailing slash, only the directory's contents. */
+async function exclude(excluded: string, source: string, copy: string): Promise<void> {
+  const within = posix.relative(source, excluded)
+  if (within === '..' || within.startsWith('../') || posix.isAbsolute(within)) return
+  const target = join(copy, within)
+  if (!excluded.endsWith('/')) await rm(target, { recursive: true, force: true })
+  else if (await exists(target))
+    for (const name of await readdir(target)) await rm(join(target, name), { recursive: true, force: true })
+}
+
+const block = 4096
+
+/** The most space that a tree takes in a file system of 4096-byte blocks, in bytes. */
+export async function treeSize(directory: string): Promise<number> {
+  let bytes = block
+  for await (const entry of await opendir(directory, { recursive: true })) {
+    const stats = await lstat(join(entry.parentPath, entry.name))
+    bytes += block + (stats.isFile() ? Math.ceil(stats.size / block) * block : 0)
+  }
+  return bytes
+}

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { parseDefinition } from '../../lib/build/definitions.js'
+import { stageTree, treeSize } from '../../lib/build/staging.js'
+import { temporaryFolder } from '../support/run.js'
+
+function definition(...lines: readonly string[]) {
+  const text = ['[Partition]', 'Type=linux-generic', 'Format=ext4', ...lines].join('\n')
+  return parseDefinition(text, 'one.conf', { osRelease: new Map(), architecture: 'x86-64' })
+}
+
+function makeTree(folder: string): string {
+  const root = join(folder, 'root')
+  mkdirSync(join(root, 'etc/sub'), { recursive: true })
+  mkdirSync(join(root, 'usr'))
+  writeFileSync(join(root, 'etc/one'), 'one')
+  writeFileSync(join(root, 'etc/sub/two'), 'two')
+  writeFileSync(join(root, 'usr/three'), 'three')
+  symlinkSync('/tmp', join(root, 'etc/out'))
+  return root
+}
+
+test('one whole directory is taken as it is, and nothing needs no stage', async () => {
+  using folder = temporaryFolder()
+  const root = makeTree(folder.path)
+  const stage = join(folder.path, 'stage')
+  const options = { root, epoch: 1_000_000_000 }
+  assert.equal(await stageTree(definition(), stage, options), null)
+  assert.equal(await stageTree(definition('CopyFiles=/etc:/'), stage, options), join(root, 'etc'))
+  assert.equal(existsSync(stage), false)
+})
+
+test('several sources, exclusions and directories are put together, all of one time', async () => {
+  using folder = temporaryFolder()
+  const root = makeTree(folder.path)
+  const stage = join(folder.path, 'stage')
+  const wanted = definition(
+    'CopyFiles=/etc:/config',
+    'CopyFiles=/usr/three:/deep/er/3',
+    'ExcludeFiles=/etc/sub/ /etc/out',
+    'MakeDirectories=/a/b',
+  )
+  assert.equal(await stageTree(wanted, stage, { root, epoch: 1_000_000_000 }), stage)
+  const names = (readdirSync(stage, { recursive: true }) as string[]).sort()
+  assert.deepEqual(names, ['a', 'a/b', 'config', 'config/one', 'config/sub', 'deep', 'deep/er', 'deep/er/3'])
+  assert.equal(readFileSync(join(stage, 'config/one'), 'utf8'), 'one')
+  for (const name of ['', ...names]) assert.equal(statSync(join(stage, name)).mtimeMs, 1e12, name)
+})
+
+test('nothing is put through a symbolic link, nor from a source that does not exist', async () => {
+  using folder = temporaryFolder()
+  const root = makeTree(folder.path)
+  const refused = async (message: RegExp, ...lines: string[]) =>
+    await assert.rejects(
+      stageTree(definition(...lines), join(folder.path, `stage-${lines.length}-${message.source.length}`), {
+        root,
+        epoch: null,
+      }),
+      { code: 'ERR_DDI_DEFINITION', message },
+    )
+  await refused(/CopyFiles=\/none: .* does not exist/, 'CopyFiles=/none:/x')
+  await refused(/through a symbolic link, \/out/, 'CopyFiles=/etc:/', 'CopyFiles=/usr:/out/usr')
+  await refused(/a symbolic link, \/out/, 'CopyFiles=/etc:/', 'MakeDirectories=/out/x')
+})
+
+test('the size of a tree counts blocks of contents and one for each entry', async () => {
+  using folder = temporaryFolder()
+  const root = makeTree(folder.path)
+  // The root, 3 directories, 3 files of one block each, a link.
+  assert.equal(await treeSize(root), 4096 * (1 + 3 + 3 * 2 + 1))
+})
