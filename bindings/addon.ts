@@ -1,11 +1,7 @@
 import { createRequire } from 'node:module'
 import { getSystemErrorName } from 'node:util'
-import type { DescriptorExtents } from '../lib/bytes/file.js'
-import { DdiError } from '../lib/errors.js'
-import type { GptScan, Gpt as GptTable } from '../lib/gpt/table.js'
+import { DdiError, type ErrorCode } from '../lib/errors.js'
 import { packageRoot } from './package-root.js'
-
-export type { GptTable }
 
 /** LO_FLAGS_… of <linux/loop.h>. */
 export const loopFlags = { readOnly: 1, autoclear: 4, partitionScan: 8, directIo: 16 } as const
@@ -78,15 +74,53 @@ export interface HashOptions {
   readonly implementation?: string
 }
 
-/** Blocks [first, first + count) of a volume, and how they are hashed. */
+/** Runs of open files, or zeroes, one after the other; in bytes. */
+export type Located = readonly (
+  | {
+      readonly kind: 'linear'
+      readonly base: { readonly fd: number; readonly path: string }
+      readonly start: number
+      readonly length: number
+    }
+  | { readonly kind: 'zero'; readonly length: number }
+)[]
+
+/** Consecutive blocks, and how they are hashed. */
 export interface BlocksToHash extends HashOptions {
-  readonly blocks: DescriptorExtents
+  readonly blocks: Located
   readonly blockSize: number
-  /** Where block 0 lies in its volume, in bytes. */
-  readonly blocksOffset: number
-  readonly first: number
   readonly count: number
 }
+
+/** A GPT as the addon reads it, in bytes from the start of the disk; the twin of what `lib/gpt/` reads. */
+export interface ScannedTable {
+  readonly sectorSize: number
+  readonly uuid: string
+  readonly entrySize: number
+  readonly entryCount: number
+  readonly usableStart: number
+  readonly usableEnd: number
+  readonly partitions: readonly {
+    readonly number: number
+    readonly typeUuid: string
+    readonly uuid: string
+    readonly start: number
+    readonly length: number
+    readonly attributes: bigint
+    readonly label: string
+  }[]
+}
+
+export interface ScanProblem {
+  readonly copy: 'primary' | 'backup'
+  readonly code: Extract<ErrorCode, `ERR_DDI_GPT_${string}` | 'ERR_DDI_NO_TABLE'>
+  readonly partition?: number
+}
+
+/** A table and what was wrong besides, or why there is none. */
+export type Scan =
+  | { readonly copy: 'primary' | 'backup'; readonly table: ScannedTable; readonly problems: readonly ScanProblem[] }
+  | ScanProblem
 
 declare const xzDecoder: unique symbol
 /** One stream being unpacked; freed when nobody holds it. */
@@ -193,9 +227,9 @@ export interface Addon {
   getExtendedAttribute(path: string, name: string): Promise<string>
 
   /** The GPT on a file or device of `size` bytes, as `scanGpt` reads it. */
-  scanPartitions(fd: number, path: string, size: number): Promise<GptScan>
+  scanPartitions(fd: number, path: string, size: number): Promise<Scan>
   /** The same for bytes in memory, at once. */
-  scanPartitionsInBytes(bytes: Uint8Array): GptScan
+  scanPartitionsInBytes(bytes: Uint8Array): Scan
 
   /**
    * liblzma’s decoder of .xz, on all cores within the limit.
@@ -233,20 +267,19 @@ export interface Addon {
   dropCached(fd: number, path: string, position: number, length: number): Promise<void>
   /** The salted digests of the blocks of `bytes`, one after the other. */
   verityHashBlocks(bytes: Uint8Array, blockSize: number, options: HashOptions): Promise<Uint8Array>
-  /**
-   * The salted digests of blocks [first, first + count), one after the other; ENODATA where the volume or its file ends before.
-   */
+  /** The salted digests of `count` blocks, one after the other; ENODATA if a file ends before. */
   verityDigestBlocks(options: BlocksToHash): Promise<Uint8Array>
   /**
-   * Hashes blocks [first, first + count) and compares them with their digests.
-   * @returns the numbers of the blocks that differ, ascending; ENODATA where a volume or its file ends before
+   * Hashes blocks and compares them with their digests.
+   * @returns the indexes of the blocks that differ, ascending; ENODATA if a file ends before
    */
   verityCheckBlocks(
     options: BlocksToHash & {
-      readonly digests: DescriptorExtents
+      /** Whole hash blocks. */
+      readonly digests: Located
       readonly digestBlockSize: number
-      /** Where the level of digests starts in its volume, in bytes. */
-      readonly digestsOffset: number
+      /** Index in `digests` of the first block's digest. */
+      readonly firstDigest: number
     },
   ): Promise<Float64Array>
 }

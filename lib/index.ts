@@ -13,8 +13,21 @@ export { type BuiltImage, type BuiltPartition, buildImage } from './build/image.
 export { type Signer, sign } from './build/sign.js'
 export { type MakeSuperOptions, makeSuper, type SuperDefinition, type SuperPartition } from './build/super.js'
 export { type FormatFileOptions, type FormattedTree, formatFile } from './build/tree.js'
-export type { FileSource } from './bytes/file.js'
-export type { Extent, LinearExtent, Run, Source, ZeroExtent } from './bytes/source.js'
+export { extentSource } from './bytes/extents.js'
+export { type FileSource, openFile } from './bytes/file.js'
+export { memorySource } from './bytes/memory.js'
+export { sliceSource } from './bytes/slice.js'
+export type {
+  Extent,
+  ExtentOf,
+  FileExtent,
+  LinearExtent,
+  OpenedFile,
+  Run,
+  Source,
+  Target,
+  ZeroExtent,
+} from './bytes/source.js'
 export { extensionTypeUuid, extensionUuid, type VolumeHead } from './disk/chain.js'
 export type { Disk, DiskContents, DiskCreateOptions, UnnamedVolume } from './disk/disk.js'
 export { nestedTypeUuid } from './disk/nested.js'
@@ -49,7 +62,15 @@ export {
   type UsableVolume,
   type Verity,
 } from './image/dissect.js'
-export { type Image, type ImageTable, type OpenOptions, openImage, type TableProblem } from './image/open.js'
+export {
+  type Image,
+  type ImageOnOptions,
+  type ImageTable,
+  imageOn,
+  type OpenOptions,
+  openImage,
+  type TableProblem,
+} from './image/open.js'
 export {
   attachmentName,
   type BaseNode,

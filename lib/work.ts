@@ -13,9 +13,9 @@ export interface Progress {
 /** Options of every call that can take long. */
 export interface Work {
   /** Aborts the call, which then throws ERR_DDI_ABORTED; whatever it made is undone. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /** Called as the work proceeds, often: it must be quick. */
-  readonly onProgress?: (progress: Progress) => void
+  readonly onProgress?: ((progress: Progress) => void) | undefined
 }
 
 /** @throws ERR_DDI_ABORTED if the signal is aborted */

@@ -149,60 +149,69 @@ std::shared_ptr<const SaltedHash> MakeHash(const Napi::Object& options, size_t b
                   implementation.IsString() ? implementation.ToString().Utf8Value() : "");
 }
 
-// A volume as a list of extents of one file: (start, length) in bytes, in order; zeroes start nowhere.
-struct Volume {
-  static constexpr uint64_t kZeroes = UINT64_MAX;
+// Bytes that lie in open files: runs of them, or zeroes, one after the other.
+struct Located {
+  struct Extent {
+    int fd;  // kZeroes for zeroes, which lie nowhere
+    uint64_t start, length;
+    std::string path;
+  };
+  static constexpr int kZeroes = -1;
 
-  int fd = -1;
-  std::string path;
-  std::vector<std::pair<uint64_t, uint64_t>> extents;
+  std::vector<Extent> extents;
 
-  static Volume From(const Napi::Object& object) {
-    Volume volume;
-    volume.fd = object.Get("fd").ToNumber().Int32Value();
-    volume.path = object.Get("path").ToString().Utf8Value();
-    Napi::Array extents = object.Get("extents").As<Napi::Array>();
-    for (uint32_t i = 0; i < extents.Length(); i++) {
-      Napi::Object extent = extents.Get(i).As<Napi::Object>();
-      bool zero = extent.Get("kind").ToString().Utf8Value() == "zero";
-      volume.extents.emplace_back(zero ? kZeroes : extent.Get("start").ToNumber().Int64Value(),
-                                  extent.Get("length").ToNumber().Int64Value());
+  static Located From(const Napi::Value& value) {
+    Located located;
+    Napi::Array list = value.As<Napi::Array>();
+    for (uint32_t i = 0; i < list.Length(); i++) {
+      Napi::Object extent = list.Get(i).As<Napi::Object>();
+      uint64_t length = static_cast<uint64_t>(extent.Get("length").ToNumber().Int64Value());
+      if (extent.Get("kind").ToString().Utf8Value() == "zero") {
+        located.extents.push_back({kZeroes, 0, length, ""});
+        continue;
+      }
+      Napi::Object base = extent.Get("base").As<Napi::Object>();
+      located.extents.push_back({base.Get("fd").ToNumber().Int32Value(),
+                                 static_cast<uint64_t>(extent.Get("start").ToNumber().Int64Value()), length,
+                                 base.Get("path").ToString().Utf8Value()});
     }
-    return volume;
+    return located;
   }
 
-  // Whether [offset, offset + length) is all holes of its file; false where that cannot be told.
+  // Whether [offset, offset + length) is all holes of its files; false if that cannot be determined.
   bool IsHole(uint64_t offset, size_t length) const {
     bool hole = true;
-    uint64_t missing = Visit(offset, length, [&](uint64_t start, size_t part) {
-      if (start == kZeroes) return true;
-      off_t data = lseek(fd, static_cast<off_t>(start), SEEK_DATA);
-      // ENXIO: there is no data from here on, which may be for the file's having ended.
+    uint64_t missing = Visit(offset, length, [&](const Extent& in, uint64_t start, size_t part) {
+      if (in.fd == kZeroes) return true;
+      off_t data = lseek(in.fd, static_cast<off_t>(start), SEEK_DATA);
+      // ENXIO: there is no data from here on, which may be because the file ended.
       hole = data >= 0 && static_cast<uint64_t>(data) >= start + part;
       return hole;
     });
     return hole && missing == 0;
   }
 
-  // Lets the kernel begin to read [offset, offset + length) into its cache.
-  void ReadAhead(uint64_t offset, size_t length) const {
-    Visit(offset, length, [&](uint64_t start, size_t part) {
-      if (start != kZeroes)
-        posix_fadvise(fd, static_cast<off_t>(start), static_cast<off_t>(part), POSIX_FADV_WILLNEED);
-      return true;
-    });
+  // Lets the kernel begin to read all of it into its cache.
+  void ReadAhead() const {
+    for (const Extent& extent : extents)
+      if (extent.fd != kZeroes)
+        posix_fadvise(extent.fd, static_cast<off_t>(extent.start), static_cast<off_t>(extent.length),
+                      POSIX_FADV_WILLNEED);
   }
 
-  // Reads all of [offset, offset + length); ENODATA where the volume or the file ends before.
+  // Reads all of [offset, offset + length); ENODATA if the extents or a file end before.
   Outcome<Nothing> Read(uint64_t offset, uint8_t* to, size_t length) const {
     int error = 0;
-    uint64_t missing = Visit(offset, length, [&](uint64_t start, size_t part) {
-      if (start == kZeroes) memset(to, 0, part);
-      for (size_t done = start == kZeroes ? part : 0; done < part;) {
-        ssize_t got = pread(fd, to + done, part - done, static_cast<off_t>(start + done));
+    std::string path = extents.empty() ? "" : extents.front().path;
+    uint64_t missing = Visit(offset, length, [&](const Extent& in, uint64_t start, size_t part) {
+      const bool zeroes = in.fd == kZeroes;
+      if (zeroes) memset(to, 0, part);
+      for (size_t done = zeroes ? part : 0; done < part;) {
+        ssize_t got = pread(in.fd, to + done, part - done, static_cast<off_t>(start + done));
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) {
           error = got < 0 ? errno : ENODATA;
+          path = in.path;
           return false;
         }
         done += static_cast<size_t>(got);
@@ -215,18 +224,18 @@ struct Volume {
   }
 
  private:
-  // The pieces of the file that [offset, offset + length) is made of, while `visit` says so: where each starts, or
-  // kZeroes, and how long it is. Returns how many bytes the volume lacks.
+  // The pieces of files that [offset, offset + length) is made of, while `visit` says so: in which extent, at which byte
+  // of its file, and how long. Returns how many bytes are lacking.
   template <typename Visitor>
   uint64_t Visit(uint64_t offset, uint64_t length, Visitor visit) const {
-    for (const auto& [start, size] : extents) {
+    for (const Extent& extent : extents) {
       if (length == 0) break;
-      if (offset >= size) {
-        offset -= size;
+      if (offset >= extent.length) {
+        offset -= extent.length;
         continue;
       }
-      uint64_t part = std::min<uint64_t>(length, size - offset);
-      if (!visit(start == kZeroes ? kZeroes : start + offset, static_cast<size_t>(part))) return 0;
+      uint64_t part = std::min<uint64_t>(length, extent.length - offset);
+      if (!visit(extent, extent.start + offset, static_cast<size_t>(part))) return 0;
       length -= part;
       offset = 0;
     }
@@ -235,20 +244,19 @@ struct Volume {
 };
 
 struct BlockList {
-  std::vector<double> numbers;
+  std::vector<double> indexes;
 };
 
 Napi::Value ToJs(Napi::Env env, const BlockList& list) {
-  Napi::Float64Array array = Napi::Float64Array::New(env, list.numbers.size());
-  std::copy(list.numbers.begin(), list.numbers.end(), array.Data());
+  Napi::Float64Array array = Napi::Float64Array::New(env, list.indexes.size());
+  std::copy(list.indexes.begin(), list.indexes.end(), array.Data());
   return array;
 }
 
 struct Check {
-  Volume blocks, digests;
+  Located blocks, digests;
   std::shared_ptr<const SaltedHash> hash;
-  uint64_t blockSize, blocksOffset, first, count;
-  uint64_t digestBlockSize, digestsOffset;
+  uint64_t blockSize, count, digestBlockSize, firstDigest;
 
   Outcome<BlockList> Run() const {
     // The digests of one level lie `stride` apart, as many as fit whole in a hash block.
@@ -259,21 +267,21 @@ struct Check {
     std::vector<uint8_t> actual(step * hash->digestSize());
     uint64_t loaded = UINT64_MAX;
     BlockList bad;
-    for (uint64_t at = first; at < first + count; at += step) {
-      uint64_t here = std::min(step, first + count - at);
-      Outcome<Nothing> read = blocks.Read(blocksOffset + at * blockSize, data.data(), here * blockSize);
+    for (uint64_t at = 0; at < count; at += step) {
+      uint64_t here = std::min(step, count - at);
+      Outcome<Nothing> read = blocks.Read(at * blockSize, data.data(), here * blockSize);
       if (auto* error = std::get_if<KernelError>(&read)) return *error;
       Hash(data.data(), here, actual.data());
       for (uint64_t i = 0; i < here; i++) {
-        uint64_t index = at + i;
+        uint64_t index = firstDigest + at + i;
         if (index / perBlock != loaded) {
           loaded = index / perBlock;
-          read = digests.Read(digestsOffset + loaded * digestBlockSize, expected.data(), digestBlockSize);
+          read = digests.Read(loaded * digestBlockSize, expected.data(), digestBlockSize);
           if (auto* error = std::get_if<KernelError>(&read)) return *error;
         }
         if (memcmp(actual.data() + i * hash->digestSize(), expected.data() + index % perBlock * stride,
                    hash->digestSize()) != 0)
-          bad.numbers.push_back(static_cast<double>(index));
+          bad.indexes.push_back(static_cast<double>(at + i));
       }
     }
     return bad;
@@ -296,19 +304,17 @@ uint64_t Whole(const Napi::Object& options, const char* name) {
 
 KernelError Unsupported() { return KernelError{EOPNOTSUPP, "verity", "algorithm or implementation"}; }
 
-// ({algorithm, salt, implementation?, blocks: Volume, blockSize, blocksOffset, first, count,
-//   digests: Volume, digestBlockSize, digestsOffset}) -> Float64Array of the blocks whose digest differs
+// ({algorithm, salt, implementation?, blocks: Located, blockSize, count, digests: Located, digestBlockSize, firstDigest})
+//   -> Float64Array of the indexes of the blocks whose digest differs
 Napi::Value CheckBlocks(const Napi::CallbackInfo& info) {
   Napi::Object options = info[0].As<Napi::Object>();
-  Check check{Volume::From(options.Get("blocks").As<Napi::Object>()),
-              Volume::From(options.Get("digests").As<Napi::Object>()),
+  Check check{Located::From(options.Get("blocks")),
+              Located::From(options.Get("digests")),
               MakeHash(options, Whole(options, "blockSize")),
               Whole(options, "blockSize"),
-              Whole(options, "blocksOffset"),
-              Whole(options, "first"),
               Whole(options, "count"),
               Whole(options, "digestBlockSize"),
-              Whole(options, "digestsOffset")};
+              Whole(options, "firstDigest")};
   return Task<BlockList>::Run(info.Env(), [check = std::move(check)]() -> Outcome<BlockList> {
     if (!check.hash) return Unsupported();
     return check.Run();
@@ -327,9 +333,9 @@ Napi::Value ToJs(Napi::Env env, const Digests& digests) {
 
 // The digests of a run of blocks, read as they are hashed; blocks of zeroes are hashed once.
 struct Digest {
-  Volume blocks;
+  Located blocks;
   std::shared_ptr<const SaltedHash> hash;
-  uint64_t blockSize, blocksOffset, first, count;
+  uint64_t blockSize, count;
 
   Outcome<Digests> Run() const {
     const size_t size = hash->digestSize();
@@ -337,10 +343,10 @@ struct Digest {
     std::vector<uint8_t> data(step * blockSize), ofZeroes(size);
     hash->One(data.data(), ofZeroes.data());
     Digests digests{std::vector<uint8_t>(count * size)};
-    blocks.ReadAhead(blocksOffset + first * blockSize, count * blockSize);
+    blocks.ReadAhead();
     for (uint64_t at = 0; at < count; at += step) {
       const uint64_t here = std::min(step, count - at);
-      const uint64_t offset = blocksOffset + (first + at) * blockSize;
+      const uint64_t offset = at * blockSize;
       uint8_t* to = digests.bytes.data() + at * size;
       if (blocks.IsHole(offset, here * blockSize)) {
         for (uint64_t i = 0; i < here; i++) memcpy(to + i * size, ofZeroes.data(), size);
@@ -372,15 +378,11 @@ struct Digest {
   }
 };
 
-// ({algorithm, salt, implementation?, blocks: Volume, blockSize, blocksOffset, first, count}) -> digests, one after the other
+// ({algorithm, salt, implementation?, blocks: Located, blockSize, count}) -> digests, one after the other
 Napi::Value DigestBlocks(const Napi::CallbackInfo& info) {
   Napi::Object options = info[0].As<Napi::Object>();
-  Digest digest{Volume::From(options.Get("blocks").As<Napi::Object>()),
-                MakeHash(options, Whole(options, "blockSize")),
-                Whole(options, "blockSize"),
-                Whole(options, "blocksOffset"),
-                Whole(options, "first"),
-                Whole(options, "count")};
+  Digest digest{Located::From(options.Get("blocks")), MakeHash(options, Whole(options, "blockSize")),
+                Whole(options, "blockSize"), Whole(options, "count")};
   return Task<Digests>::Run(info.Env(), [digest = std::move(digest)]() -> Outcome<Digests> {
     if (!digest.hash) return Unsupported();
     return digest.Run();

@@ -1,7 +1,10 @@
 import { crc32 } from 'node:zlib'
+import { concatSources } from '../bytes/concat.js'
+import { repeatSource, zeroSource } from '../bytes/repeat.js'
+import { sliceSource } from '../bytes/slice.js'
 import type { Run, Source, Target } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
-import { throwIfAborted } from '../work.js'
+import { throwIfAborted, type Work } from '../work.js'
 
 // AOSP's libsparse/sparse_format.h, version 1; all numbers are little-endian.
 const magic = 0xed26ff3a
@@ -13,24 +16,21 @@ const mostChunks = 1 << 20
 const windowLength = 64 * 1024
 const copyStep = 1024 * 1024
 
-type Chunk =
-  /** `at`: where its bytes lie in the file. */
-  | (Run & { readonly kind: 'raw'; readonly at: number })
-  | (Run & { readonly kind: 'fill'; readonly value: number })
-  | (Run & { readonly kind: 'dont-care' })
-
 /** A checksum of all bytes before `end`. */
 interface Checksum {
   readonly end: number
   readonly value: number
 }
 
-/** An Android sparse image, expanded as it is read; what it does not care for reads as zeroes. */
+/**
+ * An Android sparse image, expanded as it is read; “don’t care” chunks read as zeroes. It has no `where`: its chunks do not lie on
+ * sector boundaries.
+ */
 export interface SparseSource extends Source {
-  /** What the image says something of, in order; there are zeroes in between. */
+  /** What the image defines, in order; there are zeroes in between. */
   readonly written: readonly Run[]
-  /** @throws ERR_DDI_SPARSE_CRC where the image has checksums and its bytes are not theirs; reads all of it */
-  verify(options?: { readonly signal?: AbortSignal }): Promise<void>
+  /** Reads all of it. @throws ERR_DDI_SPARSE_CRC if the image has checksums that its bytes do not match */
+  verify(options?: Work): Promise<void>
 }
 
 function malformed(what: string): DdiError {
@@ -44,7 +44,7 @@ export async function isSparse(source: Source): Promise<boolean> {
   return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true) === magic
 }
 
-/** A file as it is, or what an Android sparse image expands to. @throws as {@link openSparse} */
+/** A source as it is, or what it expands to if it is an Android sparse image. @throws as {@link openSparse} */
 export async function expand(
   file: Source,
 ): Promise<{ readonly source: Source; readonly sparse: SparseSource | undefined }> {
@@ -53,65 +53,98 @@ export async function expand(
 }
 
 /**
- * Opens an Android sparse image; its chunks are found and checked at once, its bytes read when they are asked for.
- * @param file the image as it is
+ * Opens an Android sparse image; its chunks are found and checked at once, its bytes read when they are requested.
+ * @param file the image as it is stored
  * @throws ERR_DDI_SPARSE_FORMAT, and what `file.read` throws
  */
 export async function openSparse(file: Source): Promise<SparseSource> {
-  const { blockSize, size, chunkCount, chunkLength, checksum, at } = await readHeader(file)
-  const chunks: Chunk[] = []
+  const { parts, written, checksums } = await readChunks(file, await readHeader(file))
+  const whole = concatSources(parts)
+  const read = (offset: number, length: number) => whole.read(offset, length)
+  return {
+    size: whole.size,
+    written,
+    read,
+    async verify({ signal, onProgress } = {}) {
+      let value = 0
+      let done = 0
+      for (const { end, value: claimed } of checksums) {
+        while (done < end) {
+          throwIfAborted(signal)
+          const bytes = await read(done, Math.min(copyStep, end - done))
+          value = crc32(bytes, value)
+          done += bytes.length
+          onProgress?.({ done, total: whole.size })
+        }
+        if (value !== claimed)
+          throw new DdiError(
+            'ERR_DDI_SPARSE_CRC',
+            `Android sparse image: the CRC-32 of its first ${end} bytes is ${hex(value)}, not ${hex(claimed)} as it claims: get the image again`,
+          )
+      }
+    },
+  }
+}
+
+type Header = Awaited<ReturnType<typeof readHeader>>
+
+interface Chunks {
+  /** What the chunks expand to, one after the other. */
+  readonly parts: readonly Source[]
+  readonly written: readonly Run[]
+  readonly checksums: readonly Checksum[]
+}
+
+async function readChunks(file: Source, header: Header): Promise<Chunks> {
+  const { blockSize, size, chunkCount, chunkLength, checksum, at } = header
+  const parts: Source[] = []
+  const written: Run[] = []
   const checksums: Checksum[] = []
   const read = windowed(file)
   let offset = at
   let end = 0
   for (let number = 0; number < chunkCount; number++) {
     if (offset + chunkLength > file.size) throw malformed(`it ends within chunk ${number} of ${chunkCount}`)
-    const view = await read(offset, chunkLength)
-    const [type, blocks, total] = [view.getUint16(0, true), view.getUint32(4, true), view.getUint32(8, true)]
-    const data = total - chunkLength
-    const length = blocks * blockSize
-    const bad = (what: string) => malformed(`chunk ${number} at byte ${offset} ${what}`)
-    if (data < 0 || offset + total > file.size)
-      throw bad(`claims ${total} bytes, of which the file has ${file.size - offset}`)
-    if (type !== chunkType.crc32 && blocks === 0) throw bad('has no blocks')
-    if (end + length > size) throw bad(`goes to byte ${end + length} of an image of ${size}`)
-    const expected = { [chunkType.raw]: length, [chunkType.fill]: 4, [chunkType.dontCare]: 0, [chunkType.crc32]: 4 }[
-      type
-    ]
-    if (expected === undefined) throw bad(`is of type 0x${type.toString(16)}`)
-    if (data !== expected) throw bad(`has ${data} bytes of data, and its kind has ${expected}`)
+    const chunk = checkedChunk(await read(offset, chunkLength), { number, offset, left: file.size - offset, header })
+    const length = chunk.blocks * blockSize
+    if (end + length > size)
+      throw malformed(`chunk ${number} at byte ${offset} goes to byte ${end + length} of an image of ${size}`)
     const word = async () => (await read(offset + chunkLength, 4)).getUint32(0, true)
-    if (type === chunkType.raw) chunks.push({ kind: 'raw', start: end, length, at: offset + chunkLength })
-    else if (type === chunkType.fill) chunks.push({ kind: 'fill', start: end, length, value: await word() })
-    else if (type === chunkType.dontCare) chunks.push({ kind: 'dont-care', start: end, length })
+    if (chunk.type === chunkType.raw) parts.push(sliceSource(file, { start: offset + chunkLength, length }))
+    else if (chunk.type === chunkType.fill) parts.push(repeatSource(await word(), length))
+    else if (chunk.type === chunkType.dontCare) parts.push(zeroSource(length))
     else checksums.push({ end, value: await word() })
-    if (type !== chunkType.crc32) end += length
-    offset += total
+    if (chunk.type === chunkType.raw || chunk.type === chunkType.fill) written.push({ start: end, length })
+    end += length
+    offset += chunk.total
   }
   if (end !== size) throw malformed(`its chunks have ${end} bytes, and its header says ${size}`)
   if (checksum !== 0) checksums.push({ end: size, value: checksum })
-  return {
-    size,
-    written: chunks.filter(({ kind }) => kind !== 'dont-care').map(({ start, length }) => ({ start, length })),
-    read: (offset, length) => readChunks(file, chunks, size, offset, length),
-    async verify({ signal } = {}) {
-      let value = 0
-      let done = 0
-      for (const { end, value: claimed } of checksums) {
-        while (done < end) {
-          throwIfAborted(signal)
-          const bytes = await readChunks(file, chunks, size, done, Math.min(copyStep, end - done))
-          value = crc32(bytes, value)
-          done += bytes.length
-        }
-        if (value !== claimed)
-          throw new DdiError(
-            'ERR_DDI_SPARSE_CRC',
-            `Android sparse image: the CRC-32 of its first ${end} bytes is ${hex(value)}, and it claims ${hex(claimed)}: get the image again`,
-          )
-      }
-    },
+  return { parts, written, checksums }
+}
+
+/** A chunk's header, checked: its kind, its length in blocks of the image, and in bytes of the file. */
+function checkedChunk(
+  view: DataView,
+  { number, offset, left, header }: { number: number; offset: number; left: number; header: Header },
+) {
+  const bad = (what: string) => malformed(`chunk ${number} at byte ${offset} ${what}`)
+  const [type, total] = [view.getUint16(0, true), view.getUint32(8, true)]
+  // A checksum covers what is before it, and adds nothing.
+  const blocks = type === chunkType.crc32 ? 0 : view.getUint32(4, true)
+  const data = total - header.chunkLength
+  if (data < 0 || total > left) throw bad(`claims ${total} bytes, of which the file has ${left}`)
+  if (type !== chunkType.crc32 && blocks === 0) throw bad('has no blocks')
+  const lengths: Readonly<Record<number, number>> = {
+    [chunkType.raw]: blocks * header.blockSize,
+    [chunkType.fill]: 4,
+    [chunkType.dontCare]: 0,
+    [chunkType.crc32]: 4,
   }
+  const expected = lengths[type]
+  if (expected === undefined) throw bad(`is of type 0x${type.toString(16)}`)
+  if (data !== expected) throw bad(`has ${data} bytes of data; its type has ${expected}`)
+  return { type, blocks, total }
 }
 
 function hex(value: number): string {
@@ -155,56 +188,11 @@ function windowed(file: Source): (offset: number, length: number) => Promise<Dat
   }
 }
 
-async function readChunks(
-  file: Source,
-  chunks: readonly Chunk[],
-  size: number,
-  offset: number,
-  length: number,
-): Promise<Uint8Array> {
-  if (offset + length > size)
-    throw new DdiError('ERR_DDI_SHORT_READ', `bytes ${offset} to ${offset + length} of ${size} asked for`)
-  const bytes = new Uint8Array(length)
-  for (let index = firstChunk(chunks, offset); index < chunks.length; index++) {
-    const chunk = chunks[index]!
-    if (chunk.start >= offset + length) break
-    const from = Math.max(offset, chunk.start)
-    const to = Math.min(offset + length, chunk.start + chunk.length)
-    const part = bytes.subarray(from - offset, to - offset)
-    if (chunk.kind === 'raw') part.set(await file.read(chunk.at + from - chunk.start, to - from))
-    else if (chunk.kind === 'fill' && chunk.value !== 0) fill(part, chunk.value, from - chunk.start)
-  }
-  return bytes
-}
-
-/** Index of the chunk that has the byte at `offset`. */
-function firstChunk(chunks: readonly Chunk[], offset: number): number {
-  let low = 0
-  let high = chunks.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (chunks[middle]!.start + chunks[middle]!.length <= offset) low = middle + 1
-    else high = middle
-  }
-  return low
-}
-
-/** Repeats four bytes, from the one that the distance to the chunk's start asks for. */
-function fill(part: Uint8Array, value: number, distance: number): void {
-  const word = Buffer.alloc(4)
-  word.writeUInt32LE(value)
-  const shifted = Buffer.from([0, 1, 2, 3].map((index) => word[(index + distance) % 4]!))
-  Buffer.from(part.buffer, part.byteOffset, part.length).fill(shifted)
-}
-
-export interface EncodeSparseOptions {
-  /** What is to be written; the image does not care for the rest. In order, in whole blocks. Default: all. */
+export interface EncodeSparseOptions extends Work {
+  /** What to write, in order, in whole blocks; the rest becomes “don’t care” chunks. Default: all. */
   readonly written?: readonly Run[]
   /** In bytes, a multiple of 4. Default: 4096. */
   readonly blockSize?: number
-  /** Told how many bytes of how many are done. */
-  readonly onProgress?: (done: number, total: number) => void
-  readonly signal?: AbortSignal
 }
 
 /**
@@ -239,7 +227,7 @@ export async function encodeSparse(source: Source, target: Target, options: Enco
       )
       await writer.add(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
       done += bytes.length
-      onProgress?.(start + done, source.size)
+      onProgress?.({ done: start + done, total: source.size })
     }
     end = start + length
   }

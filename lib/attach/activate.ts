@@ -15,7 +15,7 @@ import { attachLoop, type Loop } from '../kernel/loop.js'
 import type { LinearTarget, VerityTarget, ZeroTarget } from '../kernel/targets.js'
 import { beginUdevTransaction, type UdevTransaction } from '../kernel/udev.js'
 import type { OptionNames } from '../options.js'
-import { throwIfAborted } from '../work.js'
+import { throwIfAborted, type Work } from '../work.js'
 import { detachNamed } from './detach.js'
 import { deviceUuid, loopReference } from './names.js'
 
@@ -34,9 +34,7 @@ export interface Attachment extends AsyncDisposable {
   detach(): Promise<void>
 }
 
-export interface ActivateOptions {
-  readonly signal?: AbortSignal
-}
+export type ActivateOptions = Pick<Work, 'signal'>
 export const activateOptionNames: OptionNames<ActivateOptions> = { signal: true }
 
 /**

@@ -1,7 +1,9 @@
 // Hash trees and signatures, and the UUIDs that root hashes give to partitions.
 import { stat, writeFile } from 'node:fs/promises'
-import { extentTarget, linear } from '../bytes/extents.js'
-import { createFile, descriptorExtents, openFile } from '../bytes/file.js'
+import { concatSources } from '../bytes/concat.js'
+import { createFile, openFile } from '../bytes/file.js'
+import { zeroSource } from '../bytes/repeat.js'
+import { sliceSource } from '../bytes/slice.js'
 import { newSuperblock, writeTree } from '../verity/format.js'
 import { rootHashUuids } from '../verity/root-hash.js'
 import { encodeSignatureRecord } from '../verity/signature.js'
@@ -66,20 +68,14 @@ async function hashContents(
   path: string,
   context: BuildContext,
 ): Promise<Uint8Array> {
-  const { end } = layoutTree(superblock)
   const size = superblock.dataBlocks * superblock.dataBlockSize
-  await using tree = await createFile(path, end)
-  const target = { ...extentTarget(tree, linear([{ start: 0, length: end }])), ...descriptorExtents(tree) }
-  const work = context.signal ? { signal: context.signal } : {}
-  if (contents.kind === 'none')
-    return await writeTree(superblock, { fd: tree.fd, path, extents: [{ kind: 'zero', length: size }] }, target, work)
+  const { signal } = context
+  await using tree = await createFile(path, layoutTree(superblock).end)
+  if (contents.kind === 'none') return await writeTree(superblock, zeroSource(size), tree, { signal })
   await using file = await openFile(contents.path)
-  const behind = Math.max(0, size - file.size)
-  const extents = [
-    ...linear([{ start: 0, length: Math.min(file.size, size) }]),
-    ...(behind > 0 ? [{ kind: 'zero' as const, length: behind }] : []),
-  ]
-  return await writeTree(superblock, { ...descriptorExtents(file), extents }, target, work)
+  const length = Math.min(file.size, size)
+  const data = concatSources([sliceSource(file, { start: 0, length }), zeroSource(size - length)])
+  return await writeTree(superblock, data, tree, { signal })
 }
 
 async function signatureRecord(

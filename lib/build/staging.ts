@@ -11,7 +11,7 @@ export interface StageOptions {
   readonly root: string
   /** Seconds since 1970, for the times of what is put together; null: as they are. */
   readonly epoch: number | null
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /**

@@ -4,14 +4,21 @@ import { checkedGeometry, type Geometry } from '../android/geometry.js'
 import type { LogicalPartition, Metadata, PartitionGroup } from '../android/metadata.js'
 import { encodeSparse } from '../android/sparse.js'
 import { encodeSuper } from '../android/super.js'
+import { concatSources } from '../bytes/concat.js'
 import { copy } from '../bytes/copy.js'
 import { extentSource, extentTarget, linear } from '../bytes/extents.js'
 import { memorySource } from '../bytes/memory.js'
 import { writeNewFile } from '../bytes/new-file.js'
-import { type Placed, placedSource } from '../bytes/placed.js'
+import { zeroSource } from '../bytes/repeat.js'
 import { alignUp, mergeRuns } from '../bytes/runs.js'
 import type { Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
+
+/** A source at its place on a device, `start` in bytes. */
+interface Placed {
+  readonly start: number
+  readonly source: Source
+}
 
 /** A logical partition of a new super partition, and what it begins with. */
 export interface SuperPartition extends NewPartition {
@@ -123,7 +130,18 @@ async function writeDevice(
   await writeNewFile(
     path,
     0,
-    (target) => encodeSparse(placedSource(size, placed), target, { blockSize, written: mergeRuns(written), ...stop }),
+    (target) => encodeSparse(withGaps(size, placed), target, { blockSize, written: mergeRuns(written), ...stop }),
     { replace },
   )
+}
+
+/** Sources at their places, and zeroes between them. @param placed in order, none overlapping another */
+function withGaps(size: number, placed: readonly Placed[]): Source {
+  let end = 0
+  const parts = placed.flatMap(({ start, source }) => {
+    const gap = zeroSource(start - end)
+    end = start + source.size
+    return [gap, source]
+  })
+  return concatSources([...parts, zeroSource(size - end)])
 }

@@ -1,15 +1,17 @@
 import { stat, truncate } from 'node:fs/promises'
 import { extentTarget, linear } from '../bytes/extents.js'
-import { descriptorExtents, type FileTarget, openFile, openFileForWriting } from '../bytes/file.js'
+import { type FileTarget, openFile, openFileForWriting } from '../bytes/file.js'
 import { writeNewFile } from '../bytes/new-file.js'
 import { alignUp } from '../bytes/runs.js'
+import { sliceSource } from '../bytes/slice.js'
 import type { Run } from '../bytes/source.js'
 import { DdiError, systemCode } from '../errors.js'
-import { type FormatOptions, newSuperblock, type TreeOptions, writeTree } from '../verity/format.js'
+import { newSuperblock, type TreeOptions, writeTree } from '../verity/format.js'
 import type { Superblock } from '../verity/superblock.js'
 import { layoutTree } from '../verity/tree.js'
+import type { Work } from '../work.js'
 
-export interface FormatFileOptions extends TreeOptions, FormatOptions {
+export interface FormatFileOptions extends TreeOptions, Work {
   /** How many bytes of the data file count. Default: all. */
   readonly dataSize?: number
   /** Replaces a hash file that exists. Default: false. */
@@ -24,8 +26,8 @@ export interface FormattedTree {
 }
 
 /**
- * Makes the hash tree of a file or block device, in a new file or on a block device of its own, or behind the data in the same file.
- * @param hashPath where to; null appends the tree to the data file, from the next multiple of the hash block size
+ * Makes the hash tree of a file or block device: in a new file, on another block device, or after the data in the same file.
+ * @param hashPath where the tree goes; null appends it to the data file, at the next multiple of the hash block size
  * @throws what `newSuperblock` and `writeTree` throw, ERR_DDI_EXISTS, ERR_DDI_NO_SPACE where a block device is too small
  */
 export async function formatFile(
@@ -38,16 +40,16 @@ export async function formatFile(
   const size = Math.min(options.dataSize ?? data.size, data.size)
   const superblock = newSuperblock(size, { ...options, hashBlockSize })
   const { end } = layoutTree(superblock)
-  const source = descriptorExtents(data, { start: 0, length: size })
+  const source = sliceSource(data, { start: 0, length: size })
   const write = async (target: FileTarget, run: Run): Promise<FormattedTree> => {
-    const hash = { ...extentTarget(target, linear([run])), ...descriptorExtents(target, run) }
-    return { rootHash: await writeTree(superblock, source, hash, options), superblock, hash: run }
+    const rootHash = await writeTree(superblock, source, extentTarget(target, linear([run])), options)
+    return { rootHash, superblock, hash: run }
   }
   if (hashPath === null) {
     if (data.kind !== 'file')
       throw new DdiError(
         'ERR_DDI_USAGE',
-        `${dataPath} is a block device, to which nothing can be appended: give a hash device`,
+        `${dataPath} is a block device, to which nothing can be appended: give a file or device for the tree`,
       )
     try {
       return await write(data as FileTarget, { start: alignUp(data.size, hashBlockSize), length: end })
@@ -59,7 +61,7 @@ export async function formatFile(
   if (await isBlockDevice(hashPath)) {
     await using device = await openFileForWriting(hashPath)
     if (device.size < end)
-      throw new DdiError('ERR_DDI_NO_SPACE', `${hashPath} has ${device.size} bytes, and the tree takes ${end}`)
+      throw new DdiError('ERR_DDI_NO_SPACE', `${hashPath} has ${device.size} bytes, and the tree needs ${end}`)
     return await write(device, { start: 0, length: end })
   }
   return await writeNewFile(hashPath, end, (target) => write(target, { start: 0, length: end }), { replace })

@@ -1,19 +1,16 @@
-import { throwIfAborted } from '../work.js'
+import { throwIfAborted, type Work } from '../work.js'
 import type { Source, Target } from './source.js'
 
 const step = 4 * 1024 * 1024
 const page = 4096
 const zeroes = Buffer.alloc(step)
 
-export interface CopyOptions {
-  /** Leaves pages of zeroes out: for targets that are holes until something is written. Default: false. */
+export interface CopyOptions extends Work {
+  /** Skips pages of zeroes: for targets that are holes until something is written. Default: false. */
   readonly sparse?: boolean
-  /** Told how many bytes of how many are done. */
-  readonly onProgress?: (done: number, total: number) => void
-  readonly signal?: AbortSignal
 }
 
-/** Copies all of a source to byte 0 of a target, and flushes it. @throws what they throw, and ERR_DDI_ABORTED */
+/** Copies a whole source to the beginning of a target, and flushes it. @throws what they throw, and ERR_DDI_ABORTED */
 export async function copy(
   from: Source,
   to: Target,
@@ -25,12 +22,12 @@ export async function copy(
     if (!sparse) await to.write(done, bytes)
     else for (const { start, end } of nonzeroRuns(bytes)) await to.write(done + start, bytes.subarray(start, end))
     done += bytes.length
-    onProgress?.(done, from.size)
+    onProgress?.({ done, total: from.size })
   }
   await to.flush()
 }
 
-/** The runs of pages that are not all zeroes; at most 4 MiB. */
+/** The runs of pages that are not all zeroes. @param bytes at most 4 MiB */
 export function* nonzeroRuns(bytes: Uint8Array): Generator<{ start: number; end: number }> {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   let start: number | undefined

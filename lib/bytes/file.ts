@@ -2,30 +2,12 @@ import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open, readFile, rm } from 'node:fs/promises'
 import { addon } from '../../bindings/addon.js'
 import { DdiError, systemCode, systemError } from '../errors.js'
-import { linear } from './extents.js'
-import type { Extent, Run, Source, Target } from './source.js'
+import type { FileExtent, OpenedFile, Source, Target } from './source.js'
 
 /** A regular file or block device, open for reading. */
-export interface FileSource extends Source, AsyncDisposable {
-  readonly path: string
-  readonly fd: number
-  readonly kind: 'file' | 'block-device'
+export interface FileSource extends Source, OpenedFile, AsyncDisposable {
+  where(offset: number, length: number): readonly FileExtent[]
   close(): Promise<void>
-}
-
-/** Extents of an open file, for code that reads by descriptor. */
-export interface DescriptorExtents {
-  readonly fd: number
-  readonly path: string
-  readonly extents: readonly Extent[]
-}
-
-/** A run of an open file, for code that reads by descriptor. Default: all of it. */
-export function descriptorExtents(
-  { fd, path, size }: FileSource,
-  run: Run = { start: 0, length: size },
-): DescriptorExtents {
-  return { fd, path, extents: linear([run]) }
 }
 
 /**
@@ -37,12 +19,14 @@ export async function openFile(path: string): Promise<FileSource> {
 }
 
 /** A regular file or block device, open for writing, and locked against others who ask. */
-export interface FileTarget extends FileSource, Target {}
+export interface FileTarget extends FileSource, Target {
+  where(offset: number, length: number): readonly FileExtent[]
+}
 
 /**
- * Opens an image file or block device for reading and writing, for us alone: a block device that is mounted, held by
- * device-mapper or open exclusively elsewhere is refused, and so is what another process has locked.
- * @param options `exclusive: false` where it is known who holds the device
+ * Opens an image file or block device for reading and writing, exclusively: a block device that is mounted, held by
+ * device-mapper or open exclusively elsewhere is refused, and so is a file that another process has locked.
+ * @param options `exclusive: false` if it is known who holds the device
  * @throws as {@link openFile}, and ERR_DDI_BUSY
  */
 export async function openFileForWriting(
@@ -55,16 +39,16 @@ export async function openFileForWriting(
     return file
   } catch (error) {
     await file.close()
-    throw systemError(error, `cannot lock ${path}: another process works on it`, { EAGAIN: 'ERR_DDI_BUSY' })
+    throw systemError(error, `cannot lock ${path}: another process is changing it`, { EAGAIN: 'ERR_DDI_BUSY' })
   }
 }
 
 /**
- * Moves a file's bytes to a place within what becomes a larger file, without copying them.
- * @param path of a file that is given up
+ * Turns a file into a larger one that has its bytes at `start`, without copying them.
+ * @param path of a file that nobody needs any longer
  * @param start where its bytes go, in bytes
- * @param size of the larger file
- * @returns undefined where the file system cannot; the file is as it was then
+ * @param size of the larger file, in bytes
+ * @returns undefined if the file system cannot; the file is unchanged then
  */
 export async function growAround(path: string, start: number, size: number): Promise<FileTarget | undefined> {
   const handle = await open(path, 'r+')
@@ -80,11 +64,11 @@ export async function growAround(path: string, start: number, size: number): Pro
 }
 
 /**
- * Makes a new file, a hole of `size` bytes, for reading and writing.
- * @throws ERR_DDI_EXISTS, ERR_DDI_NOT_FOUND for its folder, ERR_DDI_NO_SPACE, ERR_DDI_PERMISSION
+ * Creates a file, a hole of `size` bytes, for reading and writing.
+ * @throws ERR_DDI_EXISTS, ERR_DDI_NOT_FOUND for its directory, ERR_DDI_NO_SPACE, ERR_DDI_PERMISSION
  */
 export async function createFile(path: string, size: number): Promise<FileTarget> {
-  const what = `cannot make ${path}`
+  const what = `cannot create ${path}`
   const handle = await open(path, 'wx+', 0o666).catch((error: unknown) => {
     throw systemError(error, what, {
       EEXIST: 'ERR_DDI_EXISTS',
@@ -104,13 +88,13 @@ export async function createFile(path: string, size: number): Promise<FileTarget
 }
 
 const noSpace = { ENOSPC: 'ERR_DDI_NO_SPACE', EDQUOT: 'ERR_DDI_NO_SPACE', EFBIG: 'ERR_DDI_NO_SPACE' } as const
-/** What writing fails with. */
+/** The codes of failed writes. */
 export const writeErrors = { EIO: 'ERR_DDI_IO', ...noSpace } as const
 
 async function openChecked(path: string, flags: number): Promise<OpenFile> {
   let handle: FileHandle
   try {
-    // Non-blocking, or a FIFO without a writer would keep us here for ever.
+    // Non-blocking: opening a FIFO without a writer would wait for one.
     handle = await open(path, flags | constants.O_NONBLOCK | constants.O_NOCTTY)
   } catch (error) {
     throw systemError(error, `cannot open ${path}`, {
@@ -125,7 +109,10 @@ async function openChecked(path: string, flags: number): Promise<OpenFile> {
     const stats = await handle.stat()
     const kind = kindOf(stats)
     if (kind === undefined)
-      throw new DdiError('ERR_DDI_IMAGE_KIND', `${path} is ${describe(stats)}: an image is a file or a block device`)
+      throw new DdiError(
+        'ERR_DDI_IMAGE_KIND',
+        `${path} is ${describe(stats)}: an image is a regular file or a block device`,
+      )
     const size = kind === 'file' ? stats.size : await blockDeviceSize(stats.rdev, path)
     if (size === 0) throw new DdiError('ERR_DDI_IMAGE_EMPTY', `${path} is empty: was it ever written?`)
     return new OpenFile(path, handle, kind, size)
@@ -163,11 +150,16 @@ class OpenFile implements FileTarget {
       if (bytesRead === 0)
         throw new DdiError(
           'ERR_DDI_SHORT_READ',
-          `${this.path} ends at byte ${offset + done}, and had ${this.size} when it was opened: it was cut meanwhile`,
+          `${this.path} ends at byte ${offset + done}; it had ${this.size} bytes when it was opened: it was truncated since`,
         )
       done += bytesRead
     }
     return bytes
+  }
+
+  where(offset: number, length: number): readonly FileExtent[] {
+    // No check against `size`: a target may have grown by what was written to it.
+    return [{ kind: 'linear', base: this, start: offset, length }]
   }
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
@@ -206,7 +198,7 @@ function describe(stats: Stats): string {
   if (stats.isDirectory()) return 'a directory'
   if (stats.isFIFO()) return 'a FIFO'
   if (stats.isCharacterDevice()) return 'a character device'
-  return stats.isSocket() ? 'a socket' : 'neither file nor device'
+  return stats.isSocket() ? 'a socket' : 'neither a file nor a device'
 }
 
 /** The `major:minor` of a device number, as sysfs and device-mapper tables write it (glibc's gnu_dev_major). */
@@ -219,9 +211,9 @@ export function deviceNumber(rdev: number): string {
 
 async function blockDeviceSize(rdev: number, path: string): Promise<number> {
   try {
-    // sysfs counts in 512-byte sectors whatever the device's own are.
+    // sysfs counts in 512-byte sectors, whatever the device's sector size.
     return Number(await readFile(`/sys/dev/block/${deviceNumber(rdev)}/size`, 'utf8')) * 512
   } catch (error) {
-    throw systemError(error, `cannot learn the size of ${path}`)
+    throw systemError(error, `cannot determine the size of ${path}`)
   }
 }

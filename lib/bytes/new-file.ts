@@ -5,16 +5,17 @@ import { DdiError, systemCode, systemError } from '../errors.js'
 import { createFile, type FileTarget, growAround } from './file.js'
 
 export interface NewFileOptions {
+  /** Replaces a file that exists. Default: false. */
   readonly replace?: boolean
+  /** A file on the same file system that may become this one, its bytes at `start`: saves copying them. */
   readonly around?: { readonly path: string; readonly start: number } | undefined
 }
 
 /**
- * Makes a file, all or nothing: it has another name until `write` is done and every byte is on the disk.
+ * Creates a file, all or nothing: it has a temporary name until `write` is done and every byte is on the disk.
  * @param size in bytes; what `write` leaves out is a hole
- * @param options `replace`: an existing file is replaced, not refused; `around`: a file of ours on the same file system, which is
- *   given up, and whose bytes are at `start` already where `write` is told so
- * @throws ERR_DDI_EXISTS, ERR_DDI_PERMISSION, ERR_DDI_NOT_FOUND for the folder, ERR_DDI_NO_SPACE, and what `write` throws;
+ * @param write its second argument says whether the bytes of `around` are in place already
+ * @throws ERR_DDI_EXISTS, ERR_DDI_PERMISSION, ERR_DDI_NOT_FOUND for the directory, ERR_DDI_NO_SPACE, and what `write` throws;
  *   nothing is left then
  */
 export async function writeNewFile<Result>(
@@ -24,8 +25,8 @@ export async function writeNewFile<Result>(
   { replace = false, around }: NewFileOptions = {},
 ): Promise<Result> {
   if (!replace) await refuseExisting(path)
-  const folder = dirname(path)
-  const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}.new`)
+  const directory = dirname(path)
+  const temporary = join(directory, `.${basename(path)}.${randomBytes(6).toString('hex')}.new`)
   const grown = around && (await growAround(around.path, around.start, size))
   if (grown) await rename(grown.path, temporary)
   const target = grown ?? (await createFile(temporary, size))
@@ -40,24 +41,24 @@ export async function writeNewFile<Result>(
     await giveName(temporary, path, replace)
     return result
   } catch (error) {
-    throw systemError(error, `cannot make ${path}`)
+    throw systemError(error, `cannot create ${path}`)
   } finally {
     await rm(temporary, { force: true })
   }
 }
 
 function taken(path: string): DdiError {
-  return new DdiError('ERR_DDI_EXISTS', `${path} exists: remove it, or say that it may be replaced`)
+  return new DdiError('ERR_DDI_EXISTS', `${path} exists`)
 }
 
-/** Whether a path names something, be it a link that leads nowhere. @throws ERR_DDI_PERMISSION where that cannot be told */
+/** Whether a path exists, dangling links included. @throws ERR_DDI_PERMISSION if that cannot be determined */
 export async function exists(path: string): Promise<boolean> {
   try {
     await lstat(path)
     return true
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return false
-    throw systemError(error, `cannot look at ${path}`)
+    throw systemError(error, `cannot stat ${path}`)
   }
 }
 
@@ -67,14 +68,14 @@ export async function refuseExisting(path: string): Promise<void> {
 }
 
 /**
- * Gives a file its final name, and makes that last. A link, unlike a renaming, replaces nothing; where there are no links, a
- * look just before has to do. The name before may be left.
+ * Gives a file its final name, durably. Unlike a rename, a hard link replaces nothing; on file systems without hard links a
+ * check just before has to do. The temporary name may be left.
  * @throws ERR_DDI_EXISTS unless `replace`
  */
 export async function giveName(temporary: string, path: string, replace: boolean): Promise<void> {
   if (replace) await rename(temporary, path)
   else await nameNew(temporary, path)
-  await flushFolder(dirname(path))
+  await flushDirectory(dirname(path))
 }
 
 async function nameNew(temporary: string, path: string): Promise<void> {
@@ -89,9 +90,9 @@ async function nameNew(temporary: string, path: string): Promise<void> {
   }
 }
 
-/** Makes what was named or renamed in a folder last. */
-export async function flushFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
+/** Makes the names in a directory durable. */
+export async function flushDirectory(path: string): Promise<void> {
+  const handle = await open(path, 'r')
   try {
     await handle.sync()
   } finally {

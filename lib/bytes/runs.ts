@@ -3,10 +3,10 @@ import { totalLength } from './extents.js'
 import type { Run } from './source.js'
 
 /**
- * What no run of `used` covers within a range.
+ * The parts of a range that no run of `used` covers.
  * @param within the range
- * @param alignment where a gap may start, in bytes from the beginning of the disk, shifted by `alignmentOffset`
- * @param unit what the length of a gap is a multiple of, in bytes
+ * @param alignment gaps start on multiples of this, in bytes from the beginning of the disk, shifted by `alignmentOffset`
+ * @param unit lengths of gaps are multiples of this, in bytes
  * @returns in the order of the disk
  */
 export function gaps(
@@ -34,9 +34,9 @@ export function alignUp(value: number, alignment: number, offset = 0): number {
 
 /**
  * Chooses space for `size` bytes: the first run that is large enough, else the largest runs first.
- * @param size a multiple of what the lengths of the runs are multiples of
- * @returns parts of the runs, with whatever else these tell
- * @throws ERR_DDI_NO_SPACE, which says how much is free
+ * @param size a multiple of the unit that the lengths of the runs are multiples of
+ * @returns parts of the runs, with the runs' other fields
+ * @throws ERR_DDI_NO_SPACE, whose message says how much is free
  */
 export function allocate<R extends Run>(runs: readonly R[], size: number): R[] {
   const fit = runs.find(({ length }) => length >= size)
@@ -53,11 +53,11 @@ export function allocate<R extends Run>(runs: readonly R[], size: number): R[] {
   const largest = Math.max(0, ...runs.map(({ length }) => length))
   throw new DdiError(
     'ERR_DDI_NO_SPACE',
-    `${size} bytes are wanted, and ${totalLength(runs)} are free in ${runs.length} runs, the largest of ${largest}`,
+    `${size} bytes needed, ${totalLength(runs)} free in ${runs.length} ${runs.length === 1 ? 'run' : 'runs'}, the largest of ${largest}`,
   )
 }
 
-/** Runs that share a byte: the first such pair, by index. */
+/** The indexes of the first two runs that share a byte. */
 export function findOverlap(runs: readonly Run[]): readonly [number, number] | undefined {
   const order = runs.map((run, index) => ({ ...run, index })).sort((a, b) => a.start - b.start)
   let last: (typeof order)[number] | undefined
@@ -69,7 +69,7 @@ export function findOverlap(runs: readonly Run[]): readonly [number, number] | u
   return undefined
 }
 
-/** Runs of which one begins in or right behind the one before are one. */
+/** Joins each run that begins in, or right behind, the one before it with that one. */
 export function mergeRuns(runs: readonly Run[]): Run[] {
   const merged: Run[] = []
   for (const { start, length } of runs) {

@@ -1,3 +1,5 @@
+import { DdiError } from '../errors.js'
+
 /**
  * Random access to a stretch of bytes: a file, a block device, memory, or a combination of other sources. The files of
  * this room and of the formats each make one; whatever takes an image takes any.
@@ -57,4 +59,15 @@ export interface Target extends Source {
   write(offset: number, bytes: Uint8Array): Promise<void>
   /** Returns when everything written before is on the medium. */
   flush(): Promise<void>
+}
+
+/** Where a range of a source lies in open files; undefined if it can only be read. Default: all of it. */
+export function locate(source: Source, offset = 0, length = source.size - offset): readonly FileExtent[] | undefined {
+  return source.where?.(offset, length)
+}
+
+/** @throws ERR_DDI_SHORT_READ if a range goes beyond a source of `size` bytes */
+export function checkRange(size: number, offset: number, length: number): void {
+  if (offset < 0 || length < 0 || offset + length > size)
+    throw new DdiError('ERR_DDI_SHORT_READ', `bytes ${offset} to ${offset + length} requested of only ${size}`)
 }

@@ -96,7 +96,7 @@ function usedFor({ roles, verity }: Dissection, volume: DissectedVolume): string
 /** The JSON of `inspect`: in bytes, UUIDs in lower case. A shape that programs rely on. */
 function describe({ image, volumes, verity, problems }: Dissection) {
   return {
-    image: image.path,
+    image: image.name,
     size: image.size,
     sectorSize: image.sectorSize,
     table: {

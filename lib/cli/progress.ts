@@ -1,12 +1,14 @@
+import type { Progress } from '../work.js'
 import { formatSize } from './output.js'
 
-/** Reports progress in bytes; does nothing where stderr is no terminal. */
-export interface Progress {
-  update(done: number, total: number): void
+/** Shows progress while its owner works. */
+export interface ProgressBar {
+  readonly update: (progress: Progress) => void
   stop(): void
 }
 
-export async function progressBar(title: string): Promise<Progress> {
+/** A bar on stderr; nothing if that is not a terminal. */
+export async function progressBar(title: string): Promise<ProgressBar> {
   if (!process.stderr.isTTY) return { update() {}, stop() {} }
   const { default: progress } = await import('cli-progress')
   const bar = new progress.SingleBar({
@@ -20,8 +22,8 @@ export async function progressBar(title: string): Promise<Progress> {
   })
   let started: { readonly at: number; readonly done: number } | undefined
   return {
-    update(done, total) {
-      if (!started) bar.start(total, done, { rate: '' })
+    update({ done, total }) {
+      if (!started) bar.start(total ?? 0, done, { rate: '' })
       started ??= { at: performance.now(), done }
       const seconds = (performance.now() - started.at) / 1000
       bar.update(done, { rate: seconds > 1 ? `${formatSize(Math.round((done - started.done) / seconds))}/s  ` : '' })
@@ -51,7 +53,7 @@ export async function pullProgress(json: boolean): Promise<DownloadProgress> {
     update(done, total) {
       first ??= done
       if (bar && total !== null) {
-        bar.update(done, total)
+        bar.update({ done, total })
         return
       }
       const now = performance.now()

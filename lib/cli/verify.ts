@@ -18,7 +18,7 @@ export async function runVerify(path: string, options: ImageOptions): Promise<vo
       if (options.json === 'off') print(nameBlocks(designator, blocks))
       else bad.push({ designator, ...blocks })
     },
-    onProgress: (_designator, done, total) => bar.update(done, total),
+    onProgress: bar.update,
     signal: untilInterrupted(),
   }).finally(() => bar.stop())
 

@@ -1,7 +1,7 @@
 import { type Signer, sign } from '../build/sign.js'
 import { type FormattedTree, formatFile } from '../build/tree.js'
 import { extentSource, linear } from '../bytes/extents.js'
-import { descriptorExtents, openFile } from '../bytes/file.js'
+import { openFile } from '../bytes/file.js'
 import { writeNewFile } from '../bytes/new-file.js'
 import { DdiError } from '../errors.js'
 import { sideFiles } from '../image/root-hash-sources.js'
@@ -124,7 +124,7 @@ export async function runVerifyTree(
   await checkRootHash(superblock, data, tree.source, rootHash)
   const bad: { level: 'data' | number; first: number; count: number }[] = []
   const bar = await progressBar('verifying')
-  const counts = await verifyTree(superblock, descriptorExtents(data), descriptorExtents(tree.file, tree.run), {
+  const counts = await verifyTree(superblock, data, tree.source, {
     onBadBlocks: (blocks) => (options.json === 'off' ? print(nameBlocks(dataPath, blocks)) : void bad.push(blocks)),
     onProgress: bar.update,
     signal: untilInterrupted(),

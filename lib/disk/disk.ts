@@ -5,7 +5,7 @@ import { DdiError } from '../errors.js'
 import { commitGpt } from '../gpt/commit.js'
 import { describeProblem, readGpt } from '../gpt/read.js'
 import type { Copy, Gpt, GptProblem } from '../gpt/table.js'
-import type { Work } from '../work.js'
+import type { Progress, Work } from '../work.js'
 import { freeRuns } from './allocation.js'
 import { type Chain, findChains, type VolumeHead } from './chain.js'
 import {
@@ -206,7 +206,7 @@ async function moveExtents(
     const shift = extent.start - offset
     for (const { start, length } of sliceExtents(to, offset, extent.length)) {
       const [before, source]: [number, Run] = [offset, { start: offset + shift, length }]
-      const onProgress = (done: number) => work.onProgress?.({ done: before + done, total, part })
+      const onProgress = ({ done }: Progress) => work.onProgress?.({ done: before + done, total, part })
       if (start !== source.start)
         await copy(extentSource(target, linear([source])), extentTarget(target, linear([{ start, length }])), {
           ...work,

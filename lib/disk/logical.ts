@@ -1,6 +1,6 @@
 import type { LogicalPartition, Metadata } from '../android/metadata.js'
-import { type BaseExtent, totalLength } from '../bytes/extents.js'
-import type { Extent } from '../bytes/source.js'
+import { totalLength } from '../bytes/extents.js'
+import type { Extent, ExtentOf } from '../bytes/source.js'
 import type { WholeVolume } from './volume.js'
 
 /**
@@ -27,7 +27,7 @@ function logicalVolume({ name, group, attributes, extents }: LogicalPartition, s
 }
 
 /** Extents of several devices as extents of these one behind the other. */
-function joinBases(extents: readonly BaseExtent<number>[], sizes: readonly number[]): Extent[] {
+function joinBases(extents: readonly ExtentOf<number>[], sizes: readonly number[]): Extent[] {
   return extents.map((extent) => {
     if (extent.kind === 'zero') return extent
     const before = sizes.slice(0, extent.base).reduce((sum, size) => sum + size, 0)

@@ -146,11 +146,7 @@ export class OpenTable<Read, Head, E extends Extent> implements VolumeTable<Head
     if (from && from.size > size)
       throw new DdiError('ERR_DDI_USAGE', `the volume would have ${size} bytes, and what goes into it has ${from.size}`)
     const change = this.rules.create(this.read, head, size, options)
-    if (from)
-      await copy(from, extentTarget(this.place.target, stored(change.volume.extents)), {
-        ...(signal && { signal }),
-        ...(onProgress && { onProgress: (done, total) => onProgress({ done, total }) }),
-      })
+    if (from) await copy(from, extentTarget(this.place.target, stored(change.volume.extents)), { signal, onProgress })
     return await this.commit(change)
   }
 

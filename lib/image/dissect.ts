@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto'
 import { type FileSystem, probeBytes, probeFileSystem } from '../../bindings/blkid.js'
 import { extentSource } from '../bytes/extents.js'
 import { openFile } from '../bytes/file.js'
+import { locate, type Source } from '../bytes/source.js'
 import { foundExtents, requireWhole, type Volume, type WholeVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
@@ -49,10 +50,10 @@ export const dissectOptionNames: OptionNames<DissectOptions> = {
   probe: true,
 }
 
-/** Where a hash tree is: in a volume of the image, or in a file beside it. */
+/** Where a hash tree is: in a volume of the image, or in a file beside it, which is open as long as the image. */
 export type HashTree =
-  | { readonly kind: 'volume'; readonly volume: UsableVolume }
-  | { readonly kind: 'file'; readonly path: string; readonly size: number }
+  | { readonly kind: 'volume'; readonly volume: UsableVolume; readonly source: Source }
+  | { readonly kind: 'file'; readonly path: string; readonly source: Source }
 
 /** A data volume with its hash tree. `trusted` where a root hash vouches for it, which the top of the tree matches. */
 export type Verity =
@@ -158,7 +159,7 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
   // Bytes that a root hash vouches for need not be of a kind that we know.
   const known = verity.get('root')?.trusted || volumes.some(({ fileSystem }) => fileSystem)
   if (image.table.type === 'none' && !known)
-    throw new DdiError('ERR_DDI_NO_TABLE', `${image.path} has neither a GPT nor a file system that libblkid knows`)
+    throw new DdiError('ERR_DDI_NO_TABLE', `${image.name} has neither a GPT nor a file system that libblkid knows`)
   return { image, volumes, roles, verity, signature: trust.mode, problems: unsigned }
 }
 
@@ -186,7 +187,7 @@ async function holding<Value>(work: Promise<Value | undefined>, problems: DdiErr
 /** Takes away what a policy says is not to be used. @throws ERR_DDI_POLICY */
 function applyPolicy(
   policy: ImagePolicy,
-  { path }: Image,
+  { name: path }: Image,
   volumes: readonly DissectedVolume[],
   roles: Map<Designator, UsableVolume>,
   verity: Map<ProtectedDesignator, Verity>,
@@ -220,15 +221,14 @@ function protectionsOf({ fileSystem }: DissectedVolume, pair: Verity | undefined
 /** No superblock lies further from the start of its file system. */
 const superblocks = 1024 * 1024
 
-async function probe({ path, bases, source }: Image, volume: Volume): Promise<FileSystem | null> {
-  const { size } = volume
-  const extents = foundExtents(volume)
-  const [first, second] = extents
-  const [base, another] = bases
-  if (base && !another && first?.kind === 'linear' && (!second || first.length >= superblocks))
-    return probeFileSystem(base.fd, path, first.start, first.length)
+async function probe({ name, source }: Image, found: Volume): Promise<FileSystem | null> {
+  const { size } = found
   if (size === 0) return null
-  return probeBytes(await extentSource(source, extents).read(0, Math.min(size, superblocks)), path, size)
+  const volume = extentSource(source, foundExtents(found))
+  const [first, second] = locate(volume) ?? []
+  if (first?.kind === 'linear' && (!second || first.length >= superblocks))
+    return probeFileSystem(first.base.fd, name, first.start, first.length)
+  return probeBytes(await volume.read(0, Math.min(size, superblocks)), name, size)
 }
 
 function isOffered(volume: Volume): boolean {
@@ -280,7 +280,7 @@ function namedByRootHash<V extends Volume>(
   if (!found)
     throw new DdiError(
       'ERR_DDI_ROOT_HASH_MISMATCH',
-      `${image.path} has no ${designator} partition with UUID ${data}, the first half of the root hash` +
+      `${image.name} has no ${designator} partition with UUID ${data}, the first half of the root hash` +
         `${rootHash.source === 'option' ? '' : ` (from ${rootHash.source === 'signature' ? 'its signature' : `the ${rootHash.source} beside it`})`}: wrong root hash, or another image`,
     )
   return found
@@ -309,33 +309,33 @@ async function pairVerity(
     `${designator} hash volume`,
   )
   const volume = named && requireWhole(named)
-  const hash: HashTree | undefined = volume ? { kind: 'volume', volume } : await sideFileTree(image.path)
+  const hash = volume ? inVolume(image, volume) : await besideImage(image)
   if (!hash)
     throw new DdiError(
       'ERR_DDI_VERITY_MISSING',
-      `${image.path} has a root hash for ${designator}, but no ${designator}-verity partition with UUID ${hashUuid}` +
+      `${image.name} has a root hash for ${designator}, but no ${designator}-verity partition with UUID ${hashUuid}` +
         ' (its second half) and no .verity file beside it',
     )
-  const superblock = await checkTree(image, data, hash, rootHash.bytes)
+  const superblock = await checkTree(image, data, hash.source, rootHash.bytes)
   return { trusted: true, data, hash, rootHash: rootHash.bytes, rootHashSource: rootHash.source, superblock }
 }
 
-async function sideFileTree(imagePath: string): Promise<HashTree | undefined> {
-  const path = await findVeritySideFile(imagePath)
-  if (path === undefined) return undefined
-  await using file = await openFile(path)
-  return { kind: 'file', path, size: file.size }
+function inVolume({ source }: Image, volume: UsableVolume): HashTree {
+  return { kind: 'volume', volume, source: extentSource(source, volume.extents) }
 }
 
-async function checkTree(image: Image, data: UsableVolume, hash: HashTree, rootHash: Uint8Array): Promise<Superblock> {
-  const dataSource = extentSource(image.source, data.extents)
-  const check = async (hashSource: typeof dataSource) => {
-    const superblock = await readSuperblock(hashSource)
-    checkTreeFits(superblock, dataSource.size, hashSource.size)
-    await checkRootHash(superblock, dataSource, hashSource, rootHash)
-    return superblock
-  }
-  if (hash.kind === 'volume') return check(extentSource(image.source, hash.volume.extents))
-  await using file = await openFile(hash.path)
-  return await check(file)
+async function besideImage(image: Image): Promise<HashTree | undefined> {
+  const path = image.path === null ? undefined : await findVeritySideFile(image.path)
+  if (path === undefined) return undefined
+  const source = await openFile(path)
+  image.keepOpen(source)
+  return { kind: 'file', path, source }
+}
+
+async function checkTree(image: Image, data: UsableVolume, hash: Source, rootHash: Uint8Array): Promise<Superblock> {
+  const source = extentSource(image.source, data.extents)
+  const superblock = await readSuperblock(hash)
+  checkTreeFits(superblock, source.size, hash.size)
+  await checkRootHash(superblock, source, hash, rootHash)
+  return superblock
 }

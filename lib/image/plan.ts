@@ -1,13 +1,14 @@
 import { basename } from 'node:path'
 import type { FileSystem } from '../../bindings/blkid.js'
-import { type BaseExtent, splitByBase } from '../bytes/extents.js'
+import { extentSource } from '../bytes/extents.js'
+import { type ExtentOf, locate, type OpenedFile, type Source } from '../bytes/source.js'
 import { findByName, foundExtents, requireWhole } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
 import type { OptionNames } from '../options.js'
 import { layoutTree } from '../verity/tree.js'
 import type { Dissection, HashTree, UsableVolume, Verity } from './dissect.js'
-import { requireBases } from './open.js'
+import type { Image } from './open.js'
 import type { SignatureMode } from './signatures.js'
 
 export interface PlanOptions {
@@ -37,7 +38,7 @@ export interface LinearNode {
   readonly kind: 'linear'
   readonly id: string
   /** `base` is the id of the base node that an extent is of. */
-  readonly extents: readonly BaseExtent<string>[]
+  readonly extents: readonly ExtentOf<string>[]
   readonly size: number
   readonly readOnly: boolean
 }
@@ -133,13 +134,13 @@ interface Offer {
  */
 export function plan(dissection: Dissection, options: PlanOptions = {}): Plan {
   const { image } = dissection
-  const name = attachmentName(image.path, options.name)
-  const files = requireBases(image)
+  const name = attachmentName(image.name, options.name)
+  located(image, image.source)
   if (!options.volumes) refuseUncovered(dissection)
   const offers = options.volumes ? chosen(dissection, options.volumes, options) : offeredByRole(dissection, options)
   refuseUnsigned(dissection, offers)
   if (offers.length === 0)
-    throw new DdiError('ERR_DDI_NOTHING_TO_ATTACH', `${image.path} has nothing to attach here${found(dissection)}`)
+    throw new DdiError('ERR_DDI_NOTHING_TO_ATTACH', `${image.name} has nothing to attach here${found(dissection)}`)
 
   const nodes = new Map<string, PlanNode>()
   const add = <Node extends PlanNode>(node: Node): string => {
@@ -147,35 +148,41 @@ export function plan(dissection: Dissection, options: PlanOptions = {}): Plan {
     return node.id
   }
   const sectorSize = fittingSectorSize(dissection)
-  const addBase = (
-    id: string,
-    file: Pick<BaseNode, 'path' | 'size'>,
-    backing: BaseNode['backing'],
-    readOnly: boolean,
-  ) => add<BaseNode>({ kind: 'base', id, backing, path: file.path, size: file.size, sectorSize, readOnly })
   const readOnly = offers.every((offer) => offer.readOnly)
-  const bases = files.map((file, index) =>
-    addBase(index === 0 ? 'image' : `image-${index + 1}`, file, file.kind, readOnly),
-  )
-  const sizes = files.map(({ size }) => size)
-  const addVolume = (id: string, { extents, size }: UsableVolume, readOnly: boolean) => {
-    const ofBases = splitByBase(extents, sizes).map((extent) =>
-      extent.kind === 'zero' ? extent : { ...extent, base: bases[extent.base]! },
-    )
-    return add<LinearNode>({ kind: 'linear', id, extents: ofBases, size, readOnly })
-  }
-  const addHash = (id: string, hash: HashTree): string => {
-    if (hash.kind === 'volume') return addVolume(id, hash.volume, true)
-    const { size } = hash
-    const base = addBase(`${id}-file`, hash, 'file', true)
-    return add<LinearNode>({
-      kind: 'linear',
+  const bases = new Map<OpenedFile, string>()
+  const baseOf = (file: OpenedFile, id: string, readOnly: boolean) => {
+    const known = bases.get(file)
+    if (known !== undefined) return known
+    bases.set(file, id)
+    return add<BaseNode>({
+      kind: 'base',
       id,
-      extents: [{ kind: 'linear', base, start: 0, length: size }],
-      size,
-      readOnly: true,
+      backing: file.kind,
+      path: file.path,
+      size: file.size,
+      sectorSize,
+      readOnly,
     })
   }
+  const addLinear = (
+    id: string,
+    source: Source,
+    baseId: (count: number) => string,
+    readOnly: boolean,
+    ofBase: boolean,
+  ) => {
+    const extents = located(image, source).map((extent) =>
+      extent.kind === 'zero' ? extent : { ...extent, base: baseOf(extent.base, baseId(bases.size), ofBase) },
+    )
+    return add<LinearNode>({ kind: 'linear', id, extents, size: source.size, readOnly })
+  }
+  const imageBase = (count: number) => (count === 0 ? 'image' : `image-${count + 1}`)
+  const addVolume = (id: string, { extents }: UsableVolume, ofNode: boolean) =>
+    addLinear(id, extentSource(image.source, extents), imageBase, ofNode, readOnly)
+  const addHash = (id: string, hash: HashTree): string =>
+    hash.kind === 'volume'
+      ? addVolume(id, hash.volume, true)
+      : addLinear(id, hash.source, () => `${id}-file`, true, true)
   const volumes = offers.map(({ id, designator, volume, protection, readOnly }): PlannedVolume => {
     if (protection) {
       const data = addVolume(`${id}-data`, volume, true)
@@ -191,7 +198,18 @@ export function plan(dissection: Dissection, options: PlanOptions = {}): Plan {
       fileSystem: volume.fileSystem ?? null,
     }
   })
-  return { name, image: image.path, nodes: [...nodes.values()], volumes }
+  return { name, image: image.name, nodes: [...nodes.values()], volumes }
+}
+
+/** @throws ERR_DDI_SPARSE_ENCODED if the bytes do not lie in files as they are */
+function located({ name }: Image, source: Source) {
+  const extents = locate(source)
+  if (!extents)
+    throw new DdiError(
+      'ERR_DDI_SPARSE_ENCODED',
+      `${name} can be read, but neither attached nor changed as it is: write it out first`,
+    )
+  return extents
 }
 
 /** A table inside another may count in smaller sectors than the disk's: the device under both has to take the smallest. */
@@ -234,7 +252,7 @@ function chosen(
   options: PlanOptions,
 ): readonly Offer[] {
   const offers = names.map((name) => {
-    const volume = requireWhole(findByName(volumes, name, image.path))
+    const volume = requireWhole(findByName(volumes, name, image.name))
     const id = (volume.label || volume.uuid || 'image').replace(/[^A-Za-z0-9._+@=]/g, '_')
     return offer(id, null, volume, verity, options)
   })
@@ -280,7 +298,7 @@ function refuseUncovered({ image, roles, verity }: Dissection): void {
     if (roles.has(designator) && !verity.get(designator)?.trusted)
       throw new DdiError(
         'ERR_DDI_NOT_COVERED',
-        `${image.path} has a ${designator} volume that no root hash covers, and a root hash for the other: ` +
+        `${image.name} has a ${designator} volume that no root hash covers, and a root hash for the other: ` +
           `give ${designator === 'root' ? '--root-hash' : '--usr-hash'} too`,
       )
   }
@@ -294,7 +312,7 @@ function refuseUnsigned({ image, signature }: Dissection, offers: readonly Offer
     if (needsOne && !protection?.signature)
       throw new DdiError(
         'ERR_DDI_SIGNATURE_UNTRUSTED',
-        `${image.path}: ${id} has no trusted signature of its root hash for the kernel to verify`,
+        `${image.name}: ${id} has no trusted signature of its root hash for the kernel to verify`,
       )
   }
 }

@@ -7,32 +7,33 @@ import { parseRootHash } from '../verity/root-hash.js'
 /** The designators that verity protects. */
 export type ProtectedDesignator = 'root' | 'usr'
 
-/** A root hash, and how we came by it. */
+/** A root hash, and where it was found. */
 export interface KnownRootHash {
   readonly bytes: Uint8Array
   readonly source: 'option' | 'file' | 'extended-attribute' | 'signature'
 }
 
-/** What the side files of root hashes end with. */
+/** The endings of side files with root hashes. */
 export const rootHashEndings = { root: 'roothash', usr: 'usrhash' } as const
 
-/** `image.raw` keeps its side files as `image.roothash` (systemd’s way); `image.raw.roothash` is taken too. */
+/** `image.raw` keeps its side files as `image.roothash` (systemd’s way); `image.raw.roothash` is accepted too. */
 export function sideFiles(imagePath: string, ending: string): string[] {
   const stem = imagePath.replace(/\.raw$/, '')
   return [...new Set([`${stem}.${ending}`, `${imagePath}.${ending}`])]
 }
 
 /**
- * Finds the root hash of a volume: as given, else in the image’s side file, else in its extended attribute
+ * Finds the root hash of a volume: the given one, else the image’s side file, else its extended attribute
  * (`user.verity.roothash`, `user.verity.usrhash`).
  * @throws ERR_DDI_ROOT_HASH_FORMAT for a given one, ERR_DDI_ROOT_HASH_FILE for one beside the image
  */
 export async function findRootHash(
-  imagePath: string,
+  imagePath: string | null,
   designator: ProtectedDesignator,
   given: string | undefined,
 ): Promise<KnownRootHash | undefined> {
   if (given !== undefined) return { bytes: parseRootHash(given), source: 'option' }
+  if (imagePath === null) return undefined
   const ending = rootHashEndings[designator]
   for (const path of sideFiles(imagePath, ending)) {
     const text = (await readIfThere(path))?.toString('utf8')
@@ -45,14 +46,14 @@ export async function findRootHash(
   return { bytes, source: 'extended-attribute' }
 }
 
-/** The `.verity` side file of an image, where there is one. */
+/** The `.verity` side file of an image, if there is one. */
 export async function findVeritySideFile(imagePath: string): Promise<string | undefined> {
   for (const path of sideFiles(imagePath, 'verity')) {
     try {
       await stat(path)
       return path
     } catch (error) {
-      if (systemCode(error) !== 'ENOENT') throw systemError(error, `cannot look at ${path}`)
+      if (systemCode(error) !== 'ENOENT') throw systemError(error, `cannot stat ${path}`)
     }
   }
   return undefined
@@ -62,7 +63,7 @@ async function attribute(path: string, name: string): Promise<string | undefined
   try {
     return await addon().getExtendedAttribute(path, name)
   } catch (error) {
-    // Absent, or a file system or node that has no attributes of users at all.
+    // Absent, or the file system or node has no user attributes at all.
     if (['ENODATA', 'ENOTSUP', 'EPERM'].includes(systemCode(error) ?? '')) return undefined
     throw systemError(error, `cannot read the extended attributes of ${path}`)
   }

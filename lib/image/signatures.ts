@@ -13,14 +13,14 @@ import {
 import type { Image } from './open.js'
 import { type KnownRootHash, type ProtectedDesignator, rootHashEndings, sideFiles } from './root-hash-sources.js'
 
-/** Who verifies the signature of a root hash: this library, the kernel as it makes the device, both, or whoever can. */
+/** Who verifies the signature of a root hash: this library, the kernel as the device is made, both, or whichever can. */
 export type SignatureMode = 'auto' | 'userspace' | 'kernel' | 'both'
 
-/** A signature of a root hash that holds, or that the kernel is to judge. */
+/** A signature of a root hash that is valid, or that the kernel is to verify. */
 export interface RootHashSignature {
   /** PKCS#7, DER. */
   readonly bytes: Uint8Array
-  /** SHA-256 of the signer’s certificate; null where only the kernel is to say. */
+  /** SHA-256 of the signer’s certificate; null if only the kernel verifies it. */
   readonly signer: string | null
 }
 
@@ -35,7 +35,7 @@ async function readRecord({ source }: Image, volume: WholeVolume): Promise<Signa
   if (volume.size > largestRecord)
     throw new DdiError(
       'ERR_DDI_SIGNATURE_FORMAT',
-      `root hash signature: its volume has ${volume.size} bytes, and no record has more than ${largestRecord}`,
+      `root hash signature: its volume has ${volume.size} bytes; a record has at most ${largestRecord}`,
     )
   return parseSignatureRecord(await extentSource(source, volume.extents).read(0, volume.size))
 }
@@ -52,9 +52,9 @@ export async function checkSignature(
 }
 
 /**
- * A root hash that comes with the image and that somebody trusted has signed.
- * @param volume the signature volume that may have it
- * @throws ERR_DDI_SIGNATURE_…, where its signature does not hold
+ * The root hash in a signature volume, if a trusted certificate signed it.
+ * @param volume the signature volume
+ * @throws ERR_DDI_SIGNATURE_…, if its signature is not valid
  */
 export async function signedRootHash(
   image: Image,
@@ -68,7 +68,7 @@ export async function signedRootHash(
 
 /**
  * The signature of a root hash that is known already: in a file beside the image, or in the image.
- * @throws ERR_DDI_SIGNATURE_…, where there is one that does not hold
+ * @throws ERR_DDI_SIGNATURE_…, if there is one that is not valid
  */
 export async function signatureOf(
   image: Image,
@@ -77,7 +77,8 @@ export async function signatureOf(
   volume: WholeVolume | undefined,
   trust: SignatureTrust,
 ): Promise<RootHashSignature | undefined> {
-  for (const path of sideFiles(image.path, `${rootHashEndings[designator]}.p7s`)) {
+  const files = image.path === null ? [] : sideFiles(image.path, `${rootHashEndings[designator]}.p7s`)
+  for (const path of files) {
     const signature = await readIfThere(path)
     if (signature !== undefined) return await checkSignature(rootHash, signature, trust)
   }

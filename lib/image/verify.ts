@@ -1,16 +1,14 @@
-import { descriptorExtents, openFile } from '../bytes/file.js'
+import { extentSource } from '../bytes/extents.js'
 import { DdiError } from '../errors.js'
 import { type BadBlocks, verifyTree } from '../verity/verify.js'
+import type { Work } from '../work.js'
 import { type Dissection, dissect } from './dissect.js'
-import { type Image, requireBases } from './open.js'
+import type { Image } from './open.js'
 import type { ProtectedDesignator } from './root-hash-sources.js'
 
-export interface VerifyOptions {
-  /** Told of bad blocks as they are found. */
+export interface VerifyOptions extends Work {
+  /** Called with bad blocks as they are found. */
   readonly onBadBlocks?: (designator: ProtectedDesignator, bad: BadBlocks) => void
-  /** Told how many bytes of how many are done, for each volume. */
-  readonly onProgress?: (designator: ProtectedDesignator, done: number, total: number) => void
-  readonly signal?: AbortSignal
 }
 
 export interface VerifiedVolume {
@@ -26,42 +24,32 @@ export interface VerifiedVolume {
 
 /**
  * Reads all of every volume that a root hash covers, on all cores, and compares it with its hash tree.
- * @returns how many blocks are bad, a volume an entry; nothing about bad blocks makes it throw
- * @throws ERR_DDI_NO_ROOT_HASH where no root hash is known, ERR_DDI_SHORT_READ, ERR_DDI_IO, ERR_DDI_ABORTED
+ * @returns how many blocks of each volume are bad; bad blocks do not make it throw
+ * @throws ERR_DDI_NO_ROOT_HASH if no root hash is known, ERR_DDI_SHORT_READ, ERR_DDI_IO, ERR_DDI_ABORTED
  */
 export async function verify(dissection: Dissection, options: VerifyOptions = {}): Promise<readonly VerifiedVolume[]> {
   const { image } = dissection
-  const [base] = requireBases(image)
   const results: VerifiedVolume[] = []
   for (const [designator, verity] of dissection.verity) {
     if (!verity.trusted) continue
     const { superblock, data, hash } = verity
-    await using file = await openFile(hash.kind === 'file' ? hash.path : base.path)
     const { dataBlockSize, hashBlockSize, dataBlocks } = superblock
-    const counts = await verifyTree(
-      superblock,
-      { fd: base.fd, path: base.path, extents: data.extents },
-      hash.kind === 'file' ? descriptorExtents(file) : { ...descriptorExtents(file), extents: hash.volume.extents },
-      {
-        onBadBlocks: (bad) => options.onBadBlocks?.(designator, bad),
-        onProgress: (done, total) => options.onProgress?.(designator, done, total),
-        ...(options.signal && { signal: options.signal }),
-      },
-    )
+    const counts = await verifyTree(superblock, extentSource(image.source, data.extents), hash.source, {
+      onBadBlocks: (bad) => options.onBadBlocks?.(designator, bad),
+      onProgress: (progress) => options.onProgress?.({ ...progress, part: designator }),
+      signal: options.signal,
+    })
     const rootHash = Buffer.from(verity.rootHash).toString('hex')
     results.push({ designator, rootHash, dataBlockSize, hashBlockSize, dataBlocks, ...counts })
   }
   if (results.length === 0)
-    throw new DdiError(
-      'ERR_DDI_NO_ROOT_HASH',
-      `no root hash is known for ${image.path}: give --root-hash or --usr-hash, or put it beside the image${suggestion(dissection)}`,
-    )
+    throw new DdiError('ERR_DDI_NO_ROOT_HASH', `no root hash is known for ${image.name}${suggestion(dissection)}`)
   return results
 }
 
 /**
  * Reads all that a root hash covers.
- * @throws ERR_DDI_VERITY_CORRUPT for any bad block, what {@link dissect} throws where the hash is none of the image’s, and as {@link verify}
+ * @throws ERR_DDI_VERITY_CORRUPT for any bad block, what {@link dissect} throws for a root hash of another image, and as {@link verify}
  */
 export async function requireRootHash(image: Image, rootHash: string): Promise<void> {
   const volumes = await verify(await dissect(image, { rootHash }))
@@ -73,7 +61,7 @@ export async function requireRootHash(image: Image, rootHash: string): Promise<v
     )
 }
 
-/** The partition UUIDs of a pair spell out a 256-bit root hash, which an attacker writes as easily as the image’s maker. */
+/** The partition UUIDs of a pair spell out a 256-bit root hash, which an attacker can write as easily as the image’s maker. */
 function suggestion(dissection: Dissection): string {
   for (const [designator, { data, hash }] of dissection.verity) {
     if (hash.kind !== 'volume' || !data.uuid || !hash.volume.uuid) continue

@@ -1,6 +1,6 @@
 import { open, readdir, readFile, realpath } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { addon, type GptTable } from '../../bindings/addon.js'
+import { addon, type ScannedTable } from '../../bindings/addon.js'
 import { DdiError, errorCodes, systemCode, systemError } from '../errors.js'
 
 /**
@@ -88,7 +88,7 @@ async function readNumber(path: string): Promise<number> {
   return Number(await readFile(path, 'utf8').catch(() => '0'))
 }
 
-async function scanDevice(fd: number, device: string): Promise<GptTable> {
+async function scanDevice(fd: number, device: string): Promise<ScannedTable> {
   const { size } = await addon().blockGeometry(fd, device)
   const scan = await addon().scanPartitions(fd, device, size)
   if ('code' in scan) throw new DdiError(scan.code, `${device}: ${errorCodes[scan.code][1]}`, { path: device })

@@ -1,6 +1,6 @@
 import { mkdir, rename, rm, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { exists, flushFolder, refuseExisting } from '../bytes/new-file.js'
+import { exists, flushDirectory, refuseExisting } from '../bytes/new-file.js'
 import { DdiError, systemError } from '../errors.js'
 import { runTool, type Tool } from '../tool.js'
 import { type Batch, lengthOf } from './batches.js'
@@ -78,7 +78,7 @@ export class TreeDestination implements Destination {
       if (replaces) await rename(former, path)
       throw systemError(error, `cannot rename it to ${path}`)
     })
-    await flushFolder(dirname(path))
+    await flushDirectory(dirname(path))
     await removeTree(former)
     if (!this.#target.readOnly) return
     await runTool(this.#isSubvolume ? readOnly(true, path) : immutable('+', path))

@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { openDisk } from '../attach/disk.js'
 import { BoundedQueue } from '../bounded-queue.js'
+import { extentSource } from '../bytes/extents.js'
 import { openFile } from '../bytes/file.js'
 import type { VolumeHead } from '../disk/chain.js'
 import type { Disk, UnnamedVolume } from '../disk/disk.js'
 import { nestedTypeUuid, nestedVolumes } from '../disk/nested.js'
 import type { WholeVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
-import type { Image } from '../image/open.js'
+import { imageOn } from '../image/open.js'
 import { requireRootHash } from '../image/verify.js'
 import { type Batch, lengthOf } from './batches.js'
 import type { Arrival, Destination } from './receive.js'
@@ -108,22 +109,10 @@ export class VolumeDestination implements Destination {
   async #check(volume: WholeVolume): Promise<void> {
     const { disk: path, rootHash } = this.#target
     await using file = await openFile(path)
-    const { volumes, defects } = await nestedVolumes(file, [volume], 'typed')
+    const { defects } = await nestedVolumes(file, [volume], 'typed')
     if (defects[0]) throw defects[0].error
     if (rootHash === undefined) return
-    const image: Image = {
-      path,
-      size: file.size,
-      sectorSize: 512,
-      table: { type: 'gpt', uuid: this.#head.uuid, source: 'primary', problems: [] },
-      volumes,
-      orphans: [],
-      free: [],
-      source: file,
-      bases: [file],
-      close: async () => {},
-      [Symbol.asyncDispose]: async () => {},
-    }
+    await using image = await imageOn(extentSource(file, volume.extents), { name: `${volume.label} of ${path}` })
     await requireRootHash(image, rootHash)
   }
 

@@ -1,8 +1,11 @@
-export { type DescriptorExtents, type FileSource, openFile } from '../bytes/file.js'
+export { type FileSource, openFile } from '../bytes/file.js'
 export { memorySource } from '../bytes/memory.js'
-export type { Extent, LinearExtent, Run, Source, Target, ZeroExtent } from '../bytes/source.js'
+export { sliceSource } from '../bytes/slice.js'
+export type { FileExtent, OpenedFile, Run, Source, Target } from '../bytes/source.js'
 export { DdiError, type ErrorCode, type ErrorKind } from '../errors.js'
-export { type FormatOptions, newSuperblock, type TreeOptions, writeTree } from './format.js'
+export type { Progress, Work } from '../work.js'
+export { checkedSource } from './checked.js'
+export { newSuperblock, type TreeOptions, writeTree } from './format.js'
 export { parseRootHash, rootHashUuids } from './root-hash.js'
 export {
   certificateFingerprint,

@@ -225,7 +225,7 @@ test('what cannot be done says why, and writes nothing', async () => {
   const writes = target.writes.length
   await assert.rejects(disk.create(head('large'), 64 * MiB), {
     code: 'ERR_DDI_NO_SPACE',
-    message: /free in 1 runs, the largest of/,
+    message: /free in 1 run, the largest of/,
   })
   await assert.rejects(disk.create(head('same', { uuid: one.uuid }), MiB), { code: 'ERR_DDI_VOLUME_EXISTS' })
   await assert.rejects(disk.create(head('zero'), 0), { code: 'ERR_DDI_USAGE' })
