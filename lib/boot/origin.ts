@@ -87,7 +87,7 @@ async function leasedUrl(root: string): Promise<string | undefined> {
 }
 
 /** The suffixes that are tried if no file name is given, in this order. */
-export const probedSuffixes = ['.raw.xz', '.raw.zst', '.raw.gz', '.raw'] as const
+const probedSuffixes = ['.raw.xz', '.raw.zst', '.raw.gz', '.raw'] as const
 
 /**
  * The URLs of files beside a boot origin.

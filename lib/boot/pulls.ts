@@ -6,10 +6,11 @@ import { attach } from '../attach/attach.js'
 import { exists } from '../bytes/new-file.js'
 import { readIfThere } from '../bytes/read-if-there.js'
 import { DdiError, systemError } from '../errors.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import { imageName, imagePath } from '../pull/names.js'
-import { type PullOptions, settingsOf } from '../pull/options.js'
+import { openTransport } from '../pull/open-transport.js'
+import { type PullOptions, pullOptionNames, settingsOf } from '../pull/options.js'
 import { type Pulled, pull } from '../pull/pull.js'
-import { openTransport } from '../pull/transport.js'
 import type { Progress } from '../work.js'
 import { parameterValues } from './command-line.js'
 import { besideOrigin, findBootOrigin } from './origin.js'
@@ -21,6 +22,9 @@ export interface BootPullOptions extends Omit<PullOptions, 'verify'> {
   /** Where to bind the one tree of class machine, as a root file system. */
   readonly sysroot?: string
 }
+
+const { verify: _, ...pullNames } = pullOptionNames
+const bootPullOptionNames: OptionNames<BootPullOptions> = { ...pullNames, initrd: true, sysroot: true }
 
 /** The result of one request; one that fails does not affect the others. */
 export type BootPull = { readonly expression: string } & (
@@ -45,6 +49,7 @@ async function bootRequests(initrd: boolean): Promise<readonly string[]> {
  * @throws ERR_DDI_USAGE if it is not clear which tree is for `sysroot`; errors of single requests are in their results
  */
 export async function pullAtBoot(options: BootPullOptions = {}): Promise<readonly BootPull[]> {
+  checkOptions(options, bootPullOptionNames, 'pullAtBoot')
   const { initrd = await exists('/etc/initrd-release'), sysroot, ...rest } = options
   // What is wrong with them is not the fault of a request.
   settingsOf(rest)

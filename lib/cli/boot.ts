@@ -24,8 +24,10 @@ export async function runBootPulls(
   settings: PullOptions,
 ): Promise<void> {
   const { initrd, sysroot, json } = options
+  // Each request says how it is verified.
+  const { verify: _, ...others } = settings
   const pulls = await pullAtBoot({
-    ...settings,
+    ...others,
     ...(initrd !== undefined && { initrd }),
     ...(sysroot !== undefined && { sysroot }),
   })

@@ -1,4 +1,5 @@
 import { DdiError } from '../errors.js'
+import type { OptionNames } from '../options.js'
 import type { Work } from '../work.js'
 import type { VerifyMode } from './checksums.js'
 import type { Credentials } from './netrc.js'
@@ -39,8 +40,7 @@ export interface Settings extends PullOptions {
   readonly rateLimit: number
 }
 
-/** The compiler keeps this list complete. */
-const names: Readonly<Record<keyof PullOptions, true>> = {
+export const pullOptionNames: OptionNames<PullOptions> = {
   verify: true,
   keyring: true,
   maxSize: true,
@@ -57,12 +57,10 @@ const names: Readonly<Record<keyof PullOptions, true>> = {
 }
 
 /**
- * Checks options, which callers in JavaScript may get wrong in any way, and adds the defaults.
- * @throws ERR_DDI_USAGE for an unknown option, or a value out of its range
+ * Checks the values of options, and adds the defaults.
+ * @throws ERR_DDI_USAGE
  */
 export function settingsOf(options: PullOptions): Settings {
-  const unknown = Object.keys(options).find((name) => !Object.hasOwn(names, name))
-  if (unknown !== undefined) throw new DdiError('ERR_DDI_USAGE', `unknown option ${unknown}`)
   const { verify = 'signature', maxSize = 64 * 1024 ** 3, headers = {}, timeouts = {} } = options
   const { retries = 5, connections = 1, rateLimit = Number.POSITIVE_INFINITY } = options
   const { connect = 30_000, headers: answer = 60_000, stall = 60_000 } = timeouts

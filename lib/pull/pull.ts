@@ -3,12 +3,13 @@ import { dirname } from 'node:path'
 import { refuseExisting } from '../bytes/new-file.js'
 import type { WholeVolume } from '../disk/volume.js'
 import { systemError } from '../errors.js'
+import { checkOptions } from '../options.js'
 import { parseAddress } from './address.js'
-import { type PullOptions, settingsOf } from './options.js'
+import { type PullOptions, pullOptionNames, settingsOf } from './options.js'
 import { type Destination, type Received, receive } from './receive.js'
-import { FileDestination, type FileTarget } from './to-file.js'
-import { TreeDestination, type TreeTarget } from './to-tree.js'
-import { VolumeDestination, type VolumeTarget } from './to-volume.js'
+import { FileDestination, type FileTarget, fileTargetNames } from './to-file.js'
+import { TreeDestination, type TreeTarget, treeTargetNames } from './to-tree.js'
+import { VolumeDestination, type VolumeTarget, volumeTargetNames } from './to-volume.js'
 
 /** What a download becomes: a file, a directory, or a volume of a disk. */
 export type PullTarget = FileTarget | TreeTarget | VolumeTarget
@@ -29,6 +30,8 @@ export interface Pulled extends Received {
  *   is as before then
  */
 export async function pull(address: string | URL, target: PullTarget, options: PullOptions = {}): Promise<Pulled> {
+  checkTarget(target)
+  checkOptions(options, pullOptionNames, 'pull')
   const parsed = parseAddress(address)
   const settings = settingsOf(options)
   if (target.kind === 'volume') {
@@ -47,4 +50,10 @@ export async function pull(address: string | URL, target: PullTarget, options: P
   await using destination: Destination =
     target.kind === 'raw' ? new FileDestination(target) : new TreeDestination(target)
   return { path, volume: null, ...(await receive(parsed, destination, settings, path)) }
+}
+
+function checkTarget(target: PullTarget): void {
+  if (target.kind === 'raw') checkOptions(target, fileTargetNames, 'pull')
+  else if (target.kind === 'tar') checkOptions(target, treeTargetNames, 'pull')
+  else checkOptions(target, volumeTargetNames, 'pull')
 }

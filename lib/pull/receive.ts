@@ -4,10 +4,11 @@ import type { Address } from './address.js'
 import { type Batch, lengthOf } from './batches.js'
 import { expectedChecksum } from './checksums.js'
 import { type Compression, decompress, detectCompression, magicLength, ReusedMemory } from './decompress.js'
+import { openTransport } from './open-transport.js'
 import type { Settings } from './options.js'
 import { openPartial, type PartialDownload } from './partial.js'
 import { StreamHash } from './stream-hash.js'
-import { type Download, openTransport, type Transport } from './transport.js'
+import type { Download, Transport } from './transport.js'
 
 export interface Received {
   /** Unpacked, in bytes. */

@@ -4,6 +4,7 @@ import { giveName } from '../bytes/new-file.js'
 import { systemError } from '../errors.js'
 import { openImage } from '../image/open.js'
 import { requireRootHash } from '../image/verify.js'
+import type { OptionNames } from '../options.js'
 import type { Batch } from './batches.js'
 import type { ReusedMemory } from './decompress.js'
 import type { Arrival, Destination } from './receive.js'
@@ -19,6 +20,13 @@ export interface FileTarget {
   readonly readOnly?: boolean
   /** Replaces an existing file. Default: false. */
   readonly replace?: boolean
+}
+export const fileTargetNames: OptionNames<FileTarget> = {
+  kind: true,
+  path: true,
+  rootHash: true,
+  readOnly: true,
+  replace: true,
 }
 
 /** A file under a temporary name until it is verified: that of the partial download, unless the download is compressed. */

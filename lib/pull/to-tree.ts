@@ -2,6 +2,7 @@ import { mkdir, rename, rm, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { exists, flushDirectory, refuseExisting } from '../bytes/new-file.js'
 import { DdiError, systemError } from '../errors.js'
+import type { OptionNames } from '../options.js'
 import { runTool, type Tool } from '../tool.js'
 import { type Batch, lengthOf } from './batches.js'
 import { throughProcess } from './process.js'
@@ -16,6 +17,7 @@ export interface TreeTarget {
   /** Replaces an existing directory. Default: false. */
   readonly replace?: boolean
 }
+export const treeTargetNames: OptionNames<TreeTarget> = { kind: true, path: true, readOnly: true, replace: true }
 
 /** BTRFS_SUPER_MAGIC of <linux/magic.h>. */
 const btrfsMagic = 0x9123683e

@@ -10,6 +10,7 @@ import type { WholeVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import { imageOn } from '../image/open.js'
 import { requireRootHash } from '../image/verify.js'
+import type { OptionNames } from '../options.js'
 import { type Batch, lengthOf } from './batches.js'
 import type { Arrival, Destination } from './receive.js'
 
@@ -25,6 +26,14 @@ export interface VolumeTarget {
   readonly uuid?: string
   /** The root hash that the volumes in the image must have; their whole hash tree is verified. */
   readonly rootHash?: string
+}
+export const volumeTargetNames: OptionNames<VolumeTarget> = {
+  kind: true,
+  disk: true,
+  label: true,
+  typeUuid: true,
+  uuid: true,
+  rootHash: true,
 }
 
 function empty(): DdiError {

@@ -22,7 +22,6 @@ test('numbers out of their range are refused before anything is done', async () 
     ['verify', 'maybe'],
     ['verify', null],
     ['verify', { sha256: 'abc' }],
-    // An unknown option, which may be a misspelt one.
     ['verfy', 'signature'],
   ]
   for (const [name, value] of bad) {
@@ -35,6 +34,15 @@ test('numbers out of their range are refused before anything is done', async () 
   }
   for (const bad of ['--connections=0', '--retries=-1', '--rate-limit=0', '--max-size=x'])
     assert.equal(cli('pull', 'http://127.0.0.1:9/x', '--output=/nowhere/x', bad).status, 2, bad)
+})
+
+test('misspelt names in a target are refused', async () => {
+  for (const target of [
+    { kind: 'raw', path: '/nowhere/x', roothash: 'zz' },
+    { kind: 'tar', path: '/nowhere/x', readonly: true },
+    { kind: 'volume', disk: '/nowhere/x', label: 'x', roothash: 'zz' },
+  ] as const)
+    await assert.rejects(pull('http://127.0.0.1:9/x', target), { code: 'ERR_DDI_USAGE', message: /readonly|roothash/ })
 })
 
 test('options that are not given have defaults', () => {

@@ -1,0 +1,71 @@
+import { DdiError } from '../errors.js'
+import { lengthOf } from './batches.js'
+import { openHttp } from './http.js'
+import { openLocal } from './local.js'
+import type { Settings } from './options.js'
+import { atRate, systemClock } from './pace.js'
+import type { Server } from './resume.js'
+import { downloadFrom } from './segments.js'
+import type { Download, Transport, Validator } from './transport.js'
+
+/** Opens a transport for http, https and file. */
+export async function openTransport(settings: Settings): Promise<Transport> {
+  const { retries, connections, rateLimit } = settings
+  const closing = new AbortController()
+  const signal = settings.signal ? AbortSignal.any([settings.signal, closing.signal]) : closing.signal
+  const clock = systemClock(signal)
+  const http = await openHttp(settings, signal)
+  const server: Server = { get: http.get, retries, clock, signal }
+
+  async function begin(url: URL, from: number, validator: Validator | null): Promise<Download> {
+    switch (url.protocol) {
+      case 'file:':
+        return await openLocal(url, from, validator, signal)
+      case 'http:':
+      case 'https:':
+        return await downloadFrom(server, { url, from, until: null, validator }, connections)
+      default:
+        throw new DdiError('ERR_DDI_USAGE', `${url.protocol.slice(0, -1)} is not supported: use http, https or file`)
+    }
+  }
+
+  async function download(url: URL, from = 0, validator: Validator | null = null): Promise<Download> {
+    const found = await begin(url, from, validator)
+    return { ...found, bytes: atRate(found.bytes, rateLimit, clock) }
+  }
+
+  return {
+    download,
+    async has(url) {
+      // The bytes, which nobody reads, end with the transport.
+      return (await unlessMissing(download(url))) !== undefined
+    },
+    async read(url, most) {
+      const found = await unlessMissing(download(url))
+      if (!found) return undefined
+      const parts: Uint8Array[] = []
+      let length = 0
+      for await (const batch of found.bytes) {
+        length += lengthOf(batch)
+        if (length > most)
+          throw new DdiError('ERR_DDI_PULL_RESPONSE', `${url} has more than ${most} bytes, too many for such a file`)
+        parts.push(...batch)
+      }
+      return Buffer.concat(parts)
+    },
+    async [Symbol.asyncDispose]() {
+      // Parts that nobody waits for any more would be requested again and again.
+      closing.abort()
+      await http[Symbol.asyncDispose]()
+    },
+  }
+}
+
+async function unlessMissing(found: Promise<Download>): Promise<Download | undefined> {
+  try {
+    return await found
+  } catch (error) {
+    if (error instanceof DdiError && error.code === 'ERR_DDI_PULL_NOT_FOUND') return undefined
+    throw error
+  }
+}
