@@ -1,16 +1,17 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { DdiError, systemCode } from './errors.js'
+import { throwIfAborted } from './work.js'
 
 const execute = promisify(execFile)
 
-/** A program of the system, and the package that has it. */
+/** A program of the system, and the package that contains it. */
 export interface Tool {
   readonly command: readonly [string, ...string[]]
-  /** Debian’s. */
+  /** Name of the Debian package. */
   readonly package: string
   readonly env?: Readonly<Record<string, string>>
-  /** Exit statuses that are no failure besides 0. */
+  /** Exit statuses besides 0 that mean success. */
   readonly accepted?: readonly number[]
 }
 
@@ -19,7 +20,7 @@ const mostOutput = 16 * 1024 * 1024
 /**
  * Runs a tool to its end.
  * @returns its standard output
- * @throws ERR_DDI_LIBRARY_MISSING where it is not installed, ERR_DDI_TOOL where it fails, with what it said, ERR_DDI_ABORTED
+ * @throws ERR_DDI_LIBRARY_MISSING if it is not installed, ERR_DDI_TOOL with its output if it fails, ERR_DDI_ABORTED
  */
 export async function runTool(
   { command, package: name, env, accepted = [] }: Tool,
@@ -34,7 +35,7 @@ export async function runTool(
     })
     return stdout
   } catch (error) {
-    if (signal?.aborted) throw new DdiError('ERR_DDI_ABORTED', 'aborted', { cause: signal.reason })
+    throwIfAborted(signal)
     if (systemCode(error) === 'ENOENT')
       throw new DdiError('ERR_DDI_LIBRARY_MISSING', `${program} is not installed: install ${name}`, { cause: error })
     const { code, stdout, stderr } = error as { code?: unknown; stdout?: unknown; stderr?: unknown }

@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { basename, dirname, join } from 'node:path'
 import { DdiError } from '../errors.js'
 import { machineArchitectures } from '../image/architecture.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import { parseUuid } from '../uuid.js'
 import type { Work } from '../work.js'
 import type { Signer } from './sign.js'
@@ -25,6 +26,20 @@ export interface BuildOptions extends Work {
   readonly split?: boolean
   /** Replaces existing files. Default: false. */
   readonly replace?: boolean
+}
+
+const buildOptionNames: OptionNames<BuildOptions> = {
+  root: true,
+  seed: true,
+  size: true,
+  sectorSize: true,
+  architecture: true,
+  signer: true,
+  epoch: true,
+  split: true,
+  replace: true,
+  signal: true,
+  onProgress: true,
 }
 
 /** What the steps of a build share: its options, checked and settled. */
@@ -56,6 +71,7 @@ const sectorSizes: readonly number[] = [512, 1024, 2048, 4096]
  * @throws ERR_DDI_USAGE
  */
 export function buildContext(output: string, options: BuildOptions): BuildContext {
+  checkOptions(options, buildOptionNames, 'buildImage')
   const { root = '/', seed = randomUUID(), size, sectorSize = 512, replace = false, signal, onProgress } = options
   if (!sectorSizes.includes(sectorSize))
     throw usage(`invalid sector size ${sectorSize}: must be one of ${sectorSizes.join(', ')}`)

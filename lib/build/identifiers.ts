@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { formatUuid, parseUuid } from '../uuid.js'
 
-// The rules are systemd-repart’s (src/partition/repart.c), so that the same seed comes to the same UUIDs.
+// The rules are systemd-repart’s (src/partition/repart.c), so that the same seed gives the same UUIDs.
 
 function keyed(key: string, ...message: readonly (string | Uint8Array)[]): Buffer {
   const hmac = createHmac('sha256', parseUuid(key)!)
@@ -16,7 +16,7 @@ function asUuid(digest: Buffer): string {
   return formatUuid(digest)
 }
 
-/** The UUID that a word stands for under a seed: `disk-uuid`, or under a partition’s UUID `file-system-uuid`. */
+/** The UUID derived from a word: `disk-uuid` with the seed as key, `file-system-uuid` with a partition’s UUID. */
 export function derivedUuid(seed: string, word: string): string {
   return asUuid(keyed(seed, word))
 }

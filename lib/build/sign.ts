@@ -10,14 +10,14 @@ import {
   verifyRootHashSignature,
 } from '../verity/signature.js'
 
-/** Who signs: a private key in PEM, or a command that gets the root hash in hexadecimal and answers with PKCS#7 in DER or PEM. */
+/** What signs: a private key in PEM, or a command that reads the root hash in hexadecimal and writes PKCS#7 in DER or PEM. */
 export type Signer =
   | { readonly kind: 'key'; readonly key: Uint8Array; readonly certificate: X509Certificate }
   | { readonly kind: 'command'; readonly command: string; readonly certificate: X509Certificate }
 
 /**
- * Signs a root hash, and makes sure that the signature holds.
- * @throws ERR_DDI_KEY, ERR_DDI_SIGNER where the command fails, and what `verifyRootHashSignature` throws of what it answers
+ * Signs a root hash, and verifies the signature.
+ * @throws ERR_DDI_KEY, ERR_DDI_SIGNER if the command fails, and what `verifyRootHashSignature` throws for its output
  */
 export async function sign(rootHash: Uint8Array, signer: Signer): Promise<SignatureRecord> {
   const { certificate } = signer
@@ -31,7 +31,7 @@ export async function sign(rootHash: Uint8Array, signer: Signer): Promise<Signat
 
 async function runSigner(command: string, rootHash: string): Promise<Uint8Array> {
   const child = spawn('/bin/sh', ['-c', command], { stdio: ['pipe', 'pipe', 'pipe'] })
-  // One that does not read its input may be gone before it is written, which its status tells better.
+  // A command that does not read its input may have exited before it is written: its exit status says more.
   child.stdin.on('error', (error) => {
     if (systemCode(error) !== 'EPIPE') child.kill()
   })

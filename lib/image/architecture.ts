@@ -1,6 +1,6 @@
 import { arch, endianness } from 'node:os'
 
-// Node’s names for processors, and the specification’s; what a processor runs besides comes second.
+// Node’s names of processors, and the specification’s; what a processor can also run comes second.
 const byNodeName: Readonly<Record<string, readonly string[]>> = {
   arm: ['arm'],
   arm64: ['arm64', 'arm'],

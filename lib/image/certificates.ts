@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { systemCode, systemError } from '../errors.js'
 import { parseCertificates } from '../verity/signature.js'
 
-/** Where certificates lie that may sign root hashes, as systemd looks for them: a name in one folder hides it in later ones. */
-export const certificateFolders = [
+/** Directories of certificates that may sign root hashes, as systemd has them: a name in one hides the same name in later ones. */
+export const certificateDirectories = [
   '/etc/verity.d',
   '/run/verity.d',
   '/usr/local/lib/verity.d',
@@ -13,18 +13,18 @@ export const certificateFolders = [
 ] as const
 
 /**
- * The certificates that may sign root hashes: those of the folders (`NAME.crt`), and those of more files.
+ * Reads the certificates that may sign root hashes: those in directories (`NAME.crt`), and in further files.
  * @param files paths of PEM or DER files
  * @throws ERR_DDI_NOT_FOUND, ERR_DDI_CERTIFICATE
  */
 export async function trustedCertificates(
   files: readonly string[] = [],
-  folders: readonly string[] = certificateFolders,
+  directories: readonly string[] = certificateDirectories,
 ): Promise<readonly X509Certificate[]> {
   const found = new Map<string, string>()
-  for (const folder of folders)
-    for (const name of (await namesIn(folder)).sort())
-      if (name.endsWith('.crt') && !found.has(name)) found.set(name, join(folder, name))
+  for (const directory of directories)
+    for (const name of (await namesIn(directory)).sort())
+      if (name.endsWith('.crt') && !found.has(name)) found.set(name, join(directory, name))
   const paths = [...files, ...found.values()]
   const read = async (path: string) => {
     try {
@@ -36,11 +36,11 @@ export async function trustedCertificates(
   return (await Promise.all(paths.map(read))).flat()
 }
 
-async function namesIn(folder: string): Promise<string[]> {
+async function namesIn(directory: string): Promise<string[]> {
   try {
-    return await readdir(folder)
+    return await readdir(directory)
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return []
-    throw systemError(error, `cannot list ${folder}`)
+    throw systemError(error, `cannot list ${directory}`)
   }
 }

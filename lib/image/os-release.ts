@@ -1,6 +1,6 @@
 /**
- * Parses os-release and its like (os-release(5)): shell assignments, of which only plain quoting counts.
- * @returns values by their names; lines that are none are left out
+ * Parses an os-release file and its like, os-release(5): shell assignments with plain quoting, and nothing else of the shell.
+ * @returns values by their names; lines that are not assignments are skipped
  */
 export function parseOsRelease(text: string): ReadonlyMap<string, string> {
   const fields = new Map<string, string>()

@@ -2,7 +2,7 @@ import { DdiError } from '../errors.js'
 
 // The grammar and the rules are those of systemd.image-policy(7).
 
-/** What a policy can speak of: the designators of partition types, whatever processor they are for. */
+/** What a policy has rules for: the designators of partition types, for any processor. */
 export const policyDesignators = [
   'root',
   'usr',
@@ -20,7 +20,7 @@ export const policyDesignators = [
 ] as const
 export type PolicyDesignator = (typeof policyDesignators)[number]
 
-/** How a partition may be there: used with some protection, there and not used, or not there. */
+/** How a partition may occur: used with some protection, present but unused, or absent. */
 export const policyUses = [
   'verity',
   'signed',
@@ -37,7 +37,7 @@ type Switch = (typeof switches)[number]
 const policyFileSystems = ['btrfs', 'erofs', 'ext4', 'f2fs', 'squashfs', 'vfat', 'xfs'] as const
 export type PolicyFileSystem = (typeof policyFileSystems)[number]
 
-/** What is allowed of one partition. An empty list allows all of its kind. */
+/** What is allowed for one partition. An empty list allows everything of its kind. */
 export interface PartitionPolicy {
   readonly use: readonly PolicyUse[]
   /** States of the read-only flag. */
@@ -49,12 +49,21 @@ export interface PartitionPolicy {
 
 export interface ImagePolicy {
   readonly partitions: ReadonlyMap<PolicyDesignator, PartitionPolicy>
-  /** For what is not in `partitions`. */
+  /** For designators that are not in `partitions`. */
   readonly default: PartitionPolicy
 }
 
 const ignore: readonly PolicyUse[] = ['unused', 'absent']
 const aliases: Readonly<Record<string, readonly PolicyUse[]>> = { open: policyUses, ignore }
+const knownFlags: readonly string[] = [
+  ...policyUses,
+  ...Object.keys(aliases),
+  'read-only-on',
+  'read-only-off',
+  'growfs-on',
+  'growfs-off',
+  ...policyFileSystems,
+]
 
 function using(...use: readonly PolicyUse[]): PartitionPolicy {
   return { use, readOnly: [], growFileSystem: [], fileSystems: [] }
@@ -74,7 +83,7 @@ const boot = ['unprotected', 'absent'] as const
 const service = { root: anyProtected, usr: anyProtected, home: data, srv: data, tmp: data, var: data }
 const container = { ...service, esp: boot, xbootldr: boot }
 
-/** The policies that have names: `*`, `-` and `~`, and what systemd’s components default to. */
+/** The policies with names: `*`, `-` and `~`, and the defaults of systemd’s components. */
 export const namedPolicies: Readonly<Record<string, ImagePolicy>> = {
   '*': { partitions: new Map(), default: using(...policyUses) },
   '-': { partitions: new Map(), default: using(...ignore) },
@@ -87,9 +96,9 @@ export const namedPolicies: Readonly<Record<string, ImagePolicy>> = {
 }
 
 /**
- * Parses an image policy, or takes one by its name.
+ * Parses an image policy, or the name of one.
  * @param text such as `root=verity+signed:usr=absent:=ignore`
- * @throws ERR_DDI_POLICY_SYNTAX, whose message tells the character at which it goes wrong
+ * @throws ERR_DDI_POLICY_SYNTAX, with the position of the first wrong character
  */
 export function parseImagePolicy(text: string): ImagePolicy {
   const named = Object.hasOwn(namedPolicies, text || '-') ? namedPolicies[text || '-'] : undefined
@@ -105,18 +114,21 @@ export function parseImagePolicy(text: string): ImagePolicy {
     if (equals < 0)
       refuse(
         at,
-        `${JSON.stringify(rule)} has no "=": rules are DESIGNATOR=FLAG+FLAG, and names are ${Object.keys(namedPolicies).join(' ')}`,
+        `${JSON.stringify(rule)} has no "=": write DESIGNATOR=FLAG+FLAG, or one of the names ${Object.keys(namedPolicies).join(' ')}`,
       )
     const designator = rule.slice(0, equals).trim()
     const policy = parseFlags(rule.slice(equals + 1), at + equals + 1, refuse)
     if (designator === '') {
-      if (byDefault) refuse(at, 'the default is there twice')
+      if (byDefault) refuse(at, 'duplicate default')
       byDefault = policy
     } else {
       const known = policyDesignators.find((one) => one === designator)
       if (!known)
-        return refuse(at, `${JSON.stringify(designator)} is no designator: one of ${policyDesignators.join(' ')}`)
-      if (partitions.has(known)) refuse(at, `${designator} is there twice`)
+        return refuse(
+          at,
+          `unknown designator ${JSON.stringify(designator)}: must be one of ${policyDesignators.join(' ')}`,
+        )
+      if (partitions.has(known)) refuse(at, `duplicate designator ${designator}`)
       partitions.set(known, policy)
     }
     at += rule.length + 1
@@ -144,7 +156,7 @@ function parseFlags(text: string, start: number, refuse: (at: number, what: stri
     else
       refuse(
         at + (part.length - part.trimStart().length),
-        `${JSON.stringify(flag)} is no flag: ${[...policyUses, ...Object.keys(aliases), 'read-only-on', 'read-only-off', 'growfs-on', 'growfs-off', ...policyFileSystems].join(' ')}`,
+        `unknown flag ${JSON.stringify(flag)}: must be one of ${knownFlags.join(' ')}`,
       )
     at += part.length + 1
   }
@@ -156,7 +168,7 @@ function parseFlags(text: string, start: number, refuse: (at: number, what: stri
   }
 }
 
-/** Spells out what a list that is empty allows. */
+/** Spells out what empty lists allow. */
 function extend({ use, readOnly, growFileSystem, fileSystems }: PartitionPolicy): PartitionPolicy {
   return {
     use: use.length > 0 ? use : policyUses,
@@ -166,7 +178,7 @@ function extend({ use, readOnly, growFileSystem, fileSystems }: PartitionPolicy)
   }
 }
 
-/** The reverse: what allows all of its kind is empty. */
+/** The reverse: lists that allow everything of their kind become empty. */
 function reduce({ use, readOnly, growFileSystem, fileSystems }: PartitionPolicy): PartitionPolicy {
   return {
     use: use.length === policyUses.length ? [] : use,
@@ -176,7 +188,7 @@ function reduce({ use, readOnly, growFileSystem, fileSystems }: PartitionPolicy)
   }
 }
 
-/** What makes sense of a policy for a designator: hash and signature partitions *are* protection, only root and usr have them. */
+/** Restricts a policy to what a designator can have: hash and signature partitions *are* protection, and only root and usr have them. */
 function normalize(policy: PartitionPolicy, designator: PolicyDesignator): PartitionPolicy {
   const extended = extend(policy)
   const isProtection = /-verity(-sig)?$/.test(designator)
@@ -189,7 +201,7 @@ function normalize(policy: PartitionPolicy, designator: PolicyDesignator): Parti
   return mustBeAbsent ? using('absent') : { ...extended, use }
 }
 
-/** What a policy says of a designator, all of it spelled out; hash and signature partitions follow the data that they protect. */
+/** What a policy says about a designator, in full; hash and signature partitions follow the data that they protect. */
 export function policyFor(policy: ImagePolicy, designator: PolicyDesignator): PartitionPolicy {
   return explicitPolicy(policy, designator) ?? normalize(policy.default, designator)
 }
@@ -206,8 +218,8 @@ function explicitPolicy(policy: ImagePolicy, designator: PolicyDesignator): Part
 }
 
 /**
- * What both policies allow.
- * @throws ERR_DDI_POLICY_CONFLICT where that is nothing, neither use nor absence
+ * The policy that allows what two policies both allow.
+ * @throws ERR_DDI_POLICY_CONFLICT if that is nothing, neither use nor absence
  */
 export function intersectPolicies(a: ImagePolicy, b: ImagePolicy): ImagePolicy {
   const both = (one: PartitionPolicy, two: PartitionPolicy, what: string): PartitionPolicy => {
@@ -226,7 +238,7 @@ export function intersectPolicies(a: ImagePolicy, b: ImagePolicy): ImagePolicy {
     return reduce(common)
   }
   const partitions = new Map<PolicyDesignator, PartitionPolicy>()
-  const byDefault = both(extend(a.default), extend(b.default), 'what they do not list')
+  const byDefault = both(extend(a.default), extend(b.default), 'designators without a rule')
   for (const designator of policyDesignators) {
     if (!a.partitions.has(designator) && !b.partitions.has(designator)) continue
     const common = both(policyFor(a, designator), policyFor(b, designator), designator)
@@ -236,7 +248,7 @@ export function intersectPolicies(a: ImagePolicy, b: ImagePolicy): ImagePolicy {
   return { partitions, default: byDefault }
 }
 
-/** Whether two policies come to the same for every designator. */
+/** Whether two policies say the same about every designator. */
 export function equivalentPolicies(a: ImagePolicy, b: ImagePolicy): boolean {
   return (
     JSON.stringify(extend(a.default)) === JSON.stringify(extend(b.default)) &&
@@ -244,7 +256,7 @@ export function equivalentPolicies(a: ImagePolicy, b: ImagePolicy): boolean {
   )
 }
 
-/** The shortest text of a policy that `parseImagePolicy` reads as an equivalent one. */
+/** The shortest text that `parseImagePolicy` reads as an equivalent policy. */
 export function formatImagePolicy(policy: ImagePolicy): string {
   for (const name of ['*', '-', '~']) if (equivalentPolicies(policy, namedPolicies[name]!)) return name
   const rules = policyDesignators.flatMap((designator) => {
@@ -260,7 +272,7 @@ export function formatImagePolicy(policy: ImagePolicy): string {
   return rules.join(':') || '-'
 }
 
-/** Without a rule of its own, a designator would follow another one’s rule. */
+/** Whether a designator without a rule would follow that of another one. */
 function derived({ partitions, ...rest }: ImagePolicy, designator: PolicyDesignator): boolean {
   const others = new Map(partitions)
   others.delete(designator)
@@ -274,9 +286,9 @@ function formatFlags({ use, readOnly, growFileSystem, fileSystems }: PartitionPo
   return [...uses, ...one('read-only', readOnly), ...one('growfs', growFileSystem), ...fileSystems].join('+') || '-'
 }
 
-/** What a partition of an image is, for a policy to judge. */
+/** What a policy needs to know about a partition of an image. */
 export interface PolicySubject {
-  /** From the best to what it passes for too: what is signed is verity-protected as well, and may pass as unprotected. */
+  /** The strongest first, then what it also counts as: a signed partition is verity-protected too, and may count as unprotected. */
   readonly protections: readonly ('signed' | 'verity' | 'encrypted' | 'encryptedwithintegrity' | 'unprotected')[]
   readonly readOnly: boolean
   readonly growFileSystem: boolean
@@ -285,9 +297,9 @@ export interface PolicySubject {
 
 /**
  * Judges one designator of an image.
- * @param subject what is there; undefined where nothing is
+ * @param subject its partition; undefined if there is none
  * @returns whether it is to be used
- * @throws ERR_DDI_POLICY where the image is not as the policy demands
+ * @throws ERR_DDI_POLICY if the policy does not allow what is there
  */
 export function judge(
   policy: ImagePolicy,
@@ -299,20 +311,20 @@ export function judge(
   const refuse = (what: string) =>
     new DdiError(
       'ERR_DDI_POLICY',
-      `${path}: ${designator} ${what}, and the image policy demands ${formatFlags(reduce({ use, readOnly, growFileSystem, fileSystems }))}`,
+      `${path}: ${designator} ${what}, but the image policy allows only ${formatFlags(reduce({ use, readOnly, growFileSystem, fileSystems }))}`,
     )
   if (!subject) {
     if (!use.includes('absent')) throw refuse('is absent')
     return false
   }
-  if (use.every((one) => one === 'absent')) throw refuse('is there')
+  if (use.every((one) => one === 'absent')) throw refuse('is present')
   if (subject.protections.some((one) => use.includes(one))) {
     if (!readOnly.includes(subject.readOnly ? 'on' : 'off'))
       throw refuse(`has its read-only flag ${subject.readOnly ? 'on' : 'off'}`)
     if (!growFileSystem.includes(subject.growFileSystem ? 'on' : 'off'))
       throw refuse(`has its growfs flag ${subject.growFileSystem ? 'on' : 'off'}`)
     if (fileSystems.length < policyFileSystems.length && !fileSystems.some((one) => one === subject.fileSystem))
-      throw refuse(`holds ${subject.fileSystem ?? 'no file system that is known'}`)
+      throw refuse(`holds ${subject.fileSystem ?? 'no known file system'}`)
     return true
   }
   if (use.includes('unused')) return false

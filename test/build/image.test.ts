@@ -374,6 +374,7 @@ test('options that no image can have are refused before anything is read or made
     { size: 64 * MiB + 512, sectorSize: 4096 },
     ...['', 'abc', `${seed}0`].map((seed) => ({ seed })),
     ...[-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY].map((epoch) => ({ epoch })),
+    { sektorSize: 4096 } as BuildOptions,
   ]
   for (const options of wrong)
     await assert.rejects(

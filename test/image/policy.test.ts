@@ -179,8 +179,8 @@ test('an image is used as its policy says, or refused', async () => {
   const refusals: [string, RegExp, object?][] = [
     ['root=signed', /root is verity/],
     ['root=encrypted', /root is verity/],
-    ['root=absent', /root is there/],
-    ['~', /root is there/],
+    ['root=absent', /root is present/],
+    ['~', /root is present/],
     ['root=verity:home=unprotected', /home is absent/],
     ['root=verity+read-only-on', /read-only flag off/],
     ['root=verity+growfs-on', /growfs flag off/],
