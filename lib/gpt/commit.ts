@@ -4,11 +4,11 @@ import type { Copy, Gpt } from './table.js'
 
 /**
  * Replaces a disk's table, all or nothing: backup array, backup header, primary array, primary header, each flushed
- * before the next is begun. Whoever reads the disk after a power cut finds the old table or the new one
+ * before the next begins. After a power cut a reader finds the old table or the new one
  * (docs/extension-partitions.md, "Changing a chain").
  * @param target the disk
- * @param current what the disk has now, and in which copy: where the primary is damaged it is healed first, or the only
- *   good copy would be the first to be overwritten
+ * @param current what the disk has now, and in which copy: a damaged primary is repaired first, or the only good copy
+ *   would be the first to be overwritten
  * @param next the table to put in its place; its usable range ends where the backup table begins
  * @throws what `encodeCopy` throws, before anything is written, and what `target` throws
  */

@@ -1,7 +1,8 @@
 import { crc32 } from 'node:zlib'
 import { DdiError } from '../errors.js'
 import { parseUuid, swapUuidEndianness } from '../uuid.js'
-import type { Copy, Gpt, Partition } from './table.js'
+import { checkTable } from './check.js'
+import { type Copy, type Gpt, type Partition, smallestEntry } from './table.js'
 
 /** A run of bytes to write at an offset. */
 export interface Write {
@@ -10,14 +11,13 @@ export interface Write {
 }
 
 const headerLength = 92
-const entryLength = 128
 
 /** Sectors that one entry array takes. */
 function arraySectors({ entryCount, entrySize, sectorSize }: Gpt): number {
   return Math.ceil((entryCount * entrySize) / sectorSize)
 }
 
-/** A table as it stands on a disk of `size` bytes: its backup at the very end, all before it usable. */
+/** A table as it is on a disk of `size` bytes: its backup at the very end, all before it usable. */
 export function fitToDisk(table: Gpt, size: number): Gpt {
   const sectors = Math.floor(size / table.sectorSize)
   return { ...table, usableEnd: (sectors - 1 - arraySectors(table)) * table.sectorSize }
@@ -25,28 +25,19 @@ export function fitToDisk(table: Gpt, size: number): Gpt {
 
 /**
  * Encodes one copy of a table (UEFI specification 2.10, section 5.3).
+ * @param size of the disk, in bytes
  * @returns its entry array, then its header: to be written and flushed in this order
- * @throws ERR_DDI_GPT_ENTRY_SIZE for entries over 128 bytes, whose rest we would lose; ERR_DDI_GPT_ARRAY_RANGE and
- *   ERR_DDI_GPT_ENTRY_RANGE where array or partitions do not fit
+ * @throws as {@link checkTable}, and ERR_DDI_USAGE for an invalid UUID
  */
 export function encodeCopy(table: Gpt, size: number, copy: Copy): readonly [array: Write, header: Write] {
   const { sectorSize, entrySize, entryCount, usableStart, usableEnd } = table
-  if (entrySize !== entryLength)
-    throw new DdiError(
-      'ERR_DDI_GPT_ENTRY_SIZE',
-      `entries of ${entrySize} bytes: only tables with ${entryLength} are written`,
-    )
+  checkTable(table, size)
   const last = Math.floor(size / sectorSize) - 1
   const length = arraySectors(table)
   const [lba, alternate, arrayLba] = copy === 'primary' ? [1, last, 2] : [last, 1, last - length]
-  if ((2 + length) * sectorSize > usableStart || usableEnd > (last - length) * sectorSize)
-    throw new DdiError('ERR_DDI_GPT_ARRAY_RANGE', 'the entry array does not fit before and behind the usable range')
   const array = new Uint8Array(entryCount * entrySize)
-  for (const partition of table.partitions) {
-    if (partition.start < usableStart || partition.start + partition.length > usableEnd)
-      throw new DdiError('ERR_DDI_GPT_ENTRY_RANGE', `partition ${partition.number} lies outside the usable range`)
+  for (const partition of table.partitions)
     array.set(encodeEntry(partition, sectorSize), (partition.number - 1) * entrySize)
-  }
   const header = new Uint8Array(sectorSize)
   const view = new DataView(header.buffer)
   header.set(Buffer.from('EFI PART', 'latin1'))
@@ -69,7 +60,7 @@ export function encodeCopy(table: Gpt, size: number, copy: Copy): readonly [arra
 }
 
 function encodeEntry(partition: Partition, sectorSize: number): Uint8Array {
-  const entry = new Uint8Array(entryLength)
+  const entry = new Uint8Array(smallestEntry)
   const view = new DataView(entry.buffer)
   entry.set(mixedEndian(partition.typeUuid))
   entry.set(mixedEndian(partition.uuid), 16)

@@ -3,7 +3,7 @@ import { DdiError, errorCodes } from '../errors.js'
 import { scanGpt } from './scan.js'
 import type { Copy, Gpt, GptProblem } from './table.js'
 
-/** A problem for people: what, and where. */
+/** Describes a problem for people: what is wrong, and where. */
 export function describeProblem(problem: GptProblem): string {
   const where = problem.partition === undefined ? `${problem.copy} table` : `partition ${problem.partition}`
   return `${where}: ${errorCodes[problem.code][1]}`
@@ -15,10 +15,10 @@ export function problemError(problem: GptProblem): DdiError {
 }
 
 /**
- * Reads the GUID Partition Table of a disk (UEFI specification 2.10, section 5.3), any sector size from 512 to 4096.
+ * Reads the GUID Partition Table of a disk (UEFI specification 2.10, section 5.3), of any sector size from 512 to 4096.
  * @param source the disk; `memorySource(bytes)` and `openFile(path)` make one
- * @returns the table, the copy it was read from, and what was wrong besides
- * @throws ERR_DDI_NO_TABLE where there is none, else the `ERR_DDI_GPT_…` code of what is wrong with it
+ * @returns the table, the copy it was read from, and what is wrong nevertheless
+ * @throws ERR_DDI_NO_TABLE if there is none, else the `ERR_DDI_GPT_…` code of what is wrong with it
  */
 export async function readGpt(source: Source): Promise<{ table: Gpt; copy: Copy; problems: readonly GptProblem[] }> {
   const scan = await scanGpt(source)

@@ -30,9 +30,12 @@ export interface Gpt {
   readonly partitions: readonly Partition[]
 }
 
+/** The size in bytes of the fields that the specification defines; no entry is smaller, and we write no other size. */
+export const smallestEntry = 128
+
 export type Copy = 'primary' | 'backup'
 
-/** What is wrong with a table, and where: of a copy, or of one partition in it. */
+/** What is wrong with a copy of a table, or with one partition in it. */
 export interface GptProblem {
   readonly copy: Copy
   readonly code: Extract<ErrorCode, `ERR_DDI_GPT_${string}` | 'ERR_DDI_NO_TABLE'>
@@ -40,7 +43,7 @@ export interface GptProblem {
   readonly partition?: number
 }
 
-/** What a reader found: a table (from which copy, and what was wrong besides), or why there is none. */
+/** What a reader found: a table, the copy it was read from, and what is wrong nevertheless; or why there is none. */
 export type GptScan =
   | { readonly copy: Copy; readonly table: Gpt; readonly problems: readonly GptProblem[] }
   | GptProblem
