@@ -1,4 +1,4 @@
-// The man page: its prose stands in docs/ddi-attach.8.in, its verbs and options in the command line's own description.
+// The manual page: its prose is in docs/ddi-attach.8.in, its verbs and options come from the index of verbs.
 import { readFileSync } from 'node:fs'
 
 const roff = (text) =>
@@ -7,41 +7,20 @@ const roff = (text) =>
     .replaceAll('-', '\\-')
     .replace(/^([.'])/gm, '\\&$1')
 
-const argument = (one) => {
-  const name = one.name().toUpperCase()
-  return `${one.required ? name : `[${name}]`}${one.variadic ? '...' : ''}`
+/** `<image>` as IMAGE, `[names...]` as [NAMES...] */
+export const placeholder = (spec) => spec.replace(/[<>]/g, '').toUpperCase()
+
+const option = ({ flags, description }) => ['.RS', '.TP', `.B ${roff(flags)}`, roff(description), '.RE']
+
+const examples = (lines) => ['.RS', '.sp', '.nf', ...lines.map(roff), '.fi', '.RE']
+
+function verb({ name, summary, arguments: given, options, examples: lines }) {
+  const synopsis = [name, ...given.map(({ spec }) => placeholder(spec))].join(' ')
+  return ['.TP', `.B ${roff(synopsis)}`, roff(summary), ...options.flatMap(option), ...examples(lines)]
 }
 
-function option({ flags, description, defaultValue, defaultValueDescription }) {
-  const shown = defaultValueDescription ?? defaultValue
-  const fallback = shown === undefined || shown === false || flags.startsWith('--json') ? '' : ` (default: ${shown})`
-  return ['.RS', '.TP', `.B ${roff(flags)}`, roff(`${description}${fallback}`), '.RE']
-}
-
-/** The examples of a verb, from the text that commander shows behind its help. */
-function examples(command) {
-  let text = ''
-  command.configureOutput({ writeOut: (more) => (text += more) }).outputHelp()
-  const lines = text.split('Examples:\n')[1]?.split('\n') ?? []
-  const shown = lines.filter((line) => line.startsWith('  ')).map((line) => roff(line.trim()))
-  return shown.length > 0 ? ['.RS', '.sp', '.nf', ...shown, '.fi', '.RE'] : []
-}
-
-function verb(command, path) {
-  const name = [...path, command.name()]
-  if (command.commands.length > 0) return command.commands.flatMap((under) => verb(under, name))
-  const synopsis = [name.join(' '), ...command.registeredArguments.map(argument)].join(' ')
-  return [
-    '.TP',
-    `.B ${roff(synopsis)}`,
-    roff(command.description()),
-    ...command.options.flatMap(option),
-    ...examples(command),
-  ]
-}
-
-/** @param program commander's description of the command line @param template path of the page's prose */
-export function manPage(program, template) {
-  const verbs = program.commands.filter((command) => command.name() !== 'help').flatMap((command) => verb(command, []))
+/** @param index of verbs @param template path of the prose */
+export function manPage(index, template) {
+  const verbs = index.verbs.flatMap(verb)
   return readFileSync(template, 'utf8').replace('@VERBS@', () => verbs.join('\n'))
 }

@@ -1,69 +1,59 @@
-import type { Command } from 'commander'
-import { DdiError } from '../errors.js'
-import { print } from './output.js'
+import type { OptionFacts } from './verb.js'
+import { longName } from './verb.js'
+import type { IndexedVerb, VerbIndex } from './verb-index.js'
 
-/** Prints a script that completes verbs, options and file names, made from the command line’s own description. */
-export function runCompletion(shell: string, program: Command): void {
-  const scripts: Record<string, (program: Command) => string> = { bash, zsh, fish }
-  const make = Object.hasOwn(scripts, shell) ? scripts[shell] : undefined
-  if (!make) throw new DdiError('ERR_DDI_USAGE', `no completion for ${shell}: one of bash, zsh, fish`)
-  print(make(program))
+type Shell = 'bash' | 'zsh' | 'fish'
+
+/** A script that completes verbs, options, their choices and file names. */
+export function completionScript(shell: Shell, index: VerbIndex): string {
+  if (shell === 'fish') return fish(index)
+  return shell === 'zsh' ? `autoload -U +X bashcompinit && bashcompinit\n${bash(index)}` : bash(index)
 }
 
-interface Verb {
-  readonly name: string
-  readonly description: string
-  readonly options: readonly { readonly flag: string; readonly description: string }[]
-  /** The verbs under it, as `volume` has them. */
-  readonly verbs: readonly Verb[]
+const flagsOf = ({ options }: IndexedVerb) => options.map(({ flags }) => longName(flags)).join(' ')
+
+/** The words after `ddi-attach`, or after a group. */
+function wordsAfter(group: string | null, { verbs }: VerbIndex): readonly string[] {
+  const paths = verbs.map(({ name }) => name.split(' '))
+  return [...new Set(paths.flatMap(([first, second]) => (group === null ? first! : first === group ? second! : [])))]
 }
 
-function verbs(program: Command): Verb[] {
-  return program.commands.map((command) => ({
-    name: command.name(),
-    description: command.description(),
-    options: command.options.map((option) => ({ flag: option.long ?? option.flags, description: option.description })),
-    verbs: verbs(command),
-  }))
-}
-
-function bash(program: Command): string {
-  const all = verbs(program)
-  const flags = ({ options }: Verb) => options.map(({ flag }) => flag).join(' ')
-  const names = (of: readonly Verb[]) => of.map(({ name }) => name).join(' ')
-  const cases = all.flatMap((verb) => [
-    ...verb.verbs.map((under) => `    "${verb.name} ${under.name}") words="${flags(under)}" ;;`),
-    `    "${verb.name} "*) words="${verb.verbs.length > 0 ? names(verb.verbs) : flags(verb)}" ;;`,
-  ])
+function bash(index: VerbIndex): string {
+  const cases = [
+    ...index.verbs.map(
+      (verb) => `    ${verb.name.includes(' ') ? `"${verb.name}"` : `"${verb.name} "*`}) words="${flagsOf(verb)}" ;;`,
+    ),
+    ...Object.keys(index.groups).map((group) => `    "${group} "*) words="${wordsAfter(group, index).join(' ')}" ;;`),
+  ]
   return `_ddi_attach() {
   local current="\${COMP_WORDS[COMP_CWORD]}" words=""
   case "\${COMP_WORDS[1]} \${COMP_WORDS[2]}" in
 ${cases.join('\n')}
-    *) words="${flags(all.find(({ name }) => name === 'attach')!)}" ;;
+    *) words="${flagsOf(index.verbs.find(({ name }) => name === 'attach')!)}" ;;
   esac
-  [ "$COMP_CWORD" -eq 1 ] && words="${names(all)} --help --version"
+  [ "$COMP_CWORD" -eq 1 ] && words="${wordsAfter(null, index).join(' ')} --help --version"
   COMPREPLY=($(compgen -W "$words" -- "$current") $(compgen -f -- "$current"))
 }
 complete -o filenames -F _ddi_attach ddi-attach`
 }
 
-function zsh(program: Command): string {
-  return `autoload -U +X bashcompinit && bashcompinit\n${bash(program)}`
-}
-
-function fish(program: Command): string {
+function fish(index: VerbIndex): string {
   const quote = (text: string) => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
-  const lines = (all: readonly Verb[], condition: string): string[] =>
-    all.flatMap(({ name, description, options, verbs }) => {
-      const inside = `__fish_seen_subcommand_from ${name}`
+  const word = (condition: string, name: string, summary: string) =>
+    `complete -c ddi-attach -n ${quote(condition)} -a ${name} -d ${quote(summary)}`
+  const option = (condition: string, { flags, description, choices }: OptionFacts) =>
+    `complete -c ddi-attach -n ${quote(condition)} -l ${longName(flags).slice(2)}` +
+    `${choices.length > 0 ? ` -x -a ${quote(choices.join(' '))}` : ''} -d ${quote(description)}`
+  const seen = (name: string) => `__fish_seen_subcommand_from ${name}`
+  return [
+    ...Object.entries(index.groups).map(([name, summary]) => word('__fish_use_subcommand', name, summary)),
+    ...index.verbs.flatMap(({ name, summary, options }) => {
+      const [first, second] = name.split(' ') as [string, string?]
+      const inside = second === undefined ? seen(first) : `${seen(first)}; and ${seen(second)}`
       return [
-        `complete -c ddi-attach -n ${quote(condition)} -a ${name} -d ${quote(description)}`,
-        ...options.map(
-          ({ flag, description }) =>
-            `complete -c ddi-attach -n ${quote(inside)} -l ${flag.slice(2)} -d ${quote(description)}`,
-        ),
-        ...lines(verbs, inside),
+        second === undefined ? word('__fish_use_subcommand', first, summary) : word(seen(first), second, summary),
+        ...options.map((one) => option(inside, one)),
       ]
-    })
-  return lines(verbs(program), '__fish_use_subcommand').join('\n')
+    }),
+  ].join('\n')
 }

@@ -1,81 +1,141 @@
-import { type Command, Option } from 'commander'
-import { DdiError } from '../errors.js'
 import type { DissectOptions } from '../image/dissect.js'
-import { type ImagePolicy, parseImagePolicy } from '../image/policy.js'
-import type { SignatureMode } from '../image/signatures.js'
-import { parseUuid } from '../uuid.js'
-import { type JsonMode, parseJsonMode } from './output.js'
+import { parseImagePolicy } from '../image/policy.js'
+import type { MountOptions } from '../mount/options.js'
+import { given } from './given.js'
+import { readGiven } from './given-file.js'
+import { untilInterrupted } from './interrupt.js'
+import { choice, mountOptionsOf, ownerRange, rootHash, text } from './values.js'
+import { argument, flag, option, repeatable, type ValuesOf } from './verb.js'
 
-export interface JsonOption {
-  readonly json: JsonMode
+// Options that several verbs have: they spread them into theirs.
+
+export const json = { json: option('--json <mode>', 'print JSON', choice('pretty', 'short', 'off'), 'off') }
+
+export type JsonValues = ValuesOf<typeof json>
+
+/** Of every verb that judges an image. */
+export const imageOptions = {
+  ...json,
+  rootHash: option(
+    '--root-hash <hex>',
+    'trusted root hash of the root volume (default: from IMAGE.roothash or its attribute)',
+    rootHash,
+  ),
+  usrHash: option(
+    '--usr-hash <hex>',
+    'trusted root hash of the usr volume (default: from IMAGE.usrhash or its attribute)',
+    rootHash,
+  ),
+  architecture: option(
+    '--architecture <name>',
+    'use the volumes for this processor: x86-64, arm64, … (default: that of this machine)',
+    text,
+  ),
+  nested: flag('--nested', 'look for a GPT in every volume, not only where the type says so'),
+  imagePolicy: option(
+    '--image-policy <policy>',
+    'what the image has to be, and what of it is used: systemd.image-policy(7), or the name of a policy',
+    parseImagePolicy,
+  ),
+  certificate: repeatable('--certificate <file>', 'trust this signer of root hashes besides those of verity.d', text),
+  signature: option(
+    '--signature <mode>',
+    'who verifies the signature of a root hash',
+    choice('auto', 'userspace', 'kernel', 'both'),
+    'auto',
+  ),
 }
 
-export interface ImageOptions extends JsonOption {
-  readonly rootHash?: string
-  readonly usrHash?: string
-  readonly architecture?: string
-  readonly nested?: boolean
-  readonly imagePolicy?: ImagePolicy
-  readonly certificate?: readonly string[]
-  readonly signature: SignatureMode
-}
+export type ImageValues = ValuesOf<typeof imageOptions>
 
-export function withJson(command: Command): Command {
-  return command.addOption(
-    new Option('--json <mode>', 'print JSON: pretty, short (one line) or off').default('off').argParser(parseJsonMode),
-  )
-}
-
-/** What every verb takes that judges an image. */
-export function withImageOptions(command: Command): Command {
-  return withJson(command)
-    .option('--root-hash <hex>', 'trusted root hash of the root volume (default: IMAGE.roothash or its attribute)')
-    .option('--usr-hash <hex>', 'trusted root hash of the usr volume (default: IMAGE.usrhash or its attribute)')
-    .option('--architecture <name>', 'take volumes for this processor (x86-64, arm64, …), not this machine’s')
-    .option('--nested', 'look for a GPT in every volume, not only where the type says so')
-    .addOption(
-      new Option(
-        '--image-policy <policy>',
-        'what the image has to be, and what of it is used: systemd.image-policy(7), or its name',
-      ).argParser(parseImagePolicy),
-    )
-    .option('--certificate <file>', 'that may sign root hashes, besides those in verity.d; may be repeated', collect)
-    .addOption(
-      new Option('--signature <mode>', 'who verifies the signature of a root hash')
-        .choices(['auto', 'userspace', 'kernel', 'both'])
-        .default('auto'),
-    )
-}
-
-/** For options that may be given more than once. */
-export function collect(value: string, earlier: readonly string[] = []): readonly string[] {
-  return [...earlier, value]
-}
-
-export async function dissectOptions(options: ImageOptions): Promise<DissectOptions> {
+export async function dissectOptions(options: ImageValues): Promise<DissectOptions> {
   const { rootHash, usrHash, architecture, imagePolicy, certificate, signature } = options
-  return {
+  const certificates =
+    certificate.length > 0
+      ? await (await import('../image/certificates.js')).trustedCertificates(certificate)
+      : undefined
+  return given({
     signature,
-    ...(imagePolicy && { policy: imagePolicy }),
-    ...(certificate && {
-      certificates: await (await import('../image/certificates.js')).trustedCertificates(certificate),
-    }),
-    ...(rootHash !== undefined && { rootHash }),
-    ...(usrHash !== undefined && { usrHash }),
-    ...(architecture !== undefined && { architectures: [architecture] }),
+    rootHash,
+    usrHash,
+    certificates,
+    policy: imagePolicy,
+    architectures: architecture === undefined ? undefined : [architecture],
+  })
+}
+
+export const imageArgument = argument('<image>', 'image file or block device')
+
+/** Of verbs that plan an attachment. */
+export const planOptions = {
+  name: option('--name <name>', 'name of the attachment, part of its device names (default: from the file name)', text),
+  volume: repeatable('--volume <name>', 'attach this volume, by label or UUID, instead of those of this machine', text),
+  readWrite: flag('--read-write', 'let volumes be written that nothing protects'),
+}
+
+/** Of verbs that read the files of an image. */
+export const treeOptions = {
+  ...imageOptions,
+  passphraseFile: option('--passphrase-file <file>', 'its first line unlocks LUKS volumes; - is standard input', text),
+  keyFile: option('--key-file <file>', 'all of its bytes unlock LUKS volumes', text),
+}
+
+/** Of verbs that mount an image. */
+export const mountOptions = {
+  ...treeOptions,
+  readWrite: flag('--read-write', 'mount writable what nothing protects, and without permission to execute'),
+  mountOptions: repeatable(
+    '--mount-options <designator:options>',
+    'mount(8) options for a volume, such as home:noatime',
+    mountOptionsOf,
+  ),
+  discard: option(
+    '--discard <where>',
+    'give freed blocks back to the device below',
+    choice('disabled', 'loop', 'all'),
+    'loop',
+  ),
+  noCheck: flag('--no-check', 'do not check writable file systems first'),
+  noGrow: flag('--no-grow', 'do not grow file systems to fill volumes that have the flag for it'),
+  inMemoryOverlay: flag('--in-memory-overlay', 'keep what is written in memory, and drop it when unmounted'),
+  owners: option(
+    '--owners <inside:outside:count>',
+    'show COUNT owners from INSIDE on, as the image has them, as those from OUTSIDE on',
+    ownerRange,
+  ),
+  policy: option('--policy <policy>', 'wx refuses what would be writable and executable', choice('wx')),
+}
+
+/** How the library reads or mounts an image. */
+export async function treeWork(options: ValuesOf<typeof treeOptions>): Promise<MountOptions> {
+  const { nested, passphraseFile, keyFile } = options
+  const key = keyFile ?? passphraseFile
+  return {
+    ...(await dissectOptions(options)),
+    ...given({ unlock: key === undefined ? undefined : () => readKey(key, keyFile === undefined) }),
+    nested,
+    signal: untilInterrupted(),
   }
 }
 
-/** `a`, `_b` or `1`. @throws ERR_DDI_USAGE */
-export function parseSlot(text: string): number {
-  const letter = /^_?([a-z])$/i.exec(text)?.[1]
-  if (letter) return letter.toLowerCase().charCodeAt(0) - 'a'.charCodeAt(0)
-  if (/^\d{1,3}$/.test(text)) return Number(text)
-  throw new DdiError('ERR_DDI_USAGE', `${JSON.stringify(text)} is no slot: a, b, … or 0, 1, …`)
+export async function mountWork(options: ValuesOf<typeof mountOptions>): Promise<MountOptions> {
+  const { readWrite, discard, noCheck, noGrow, inMemoryOverlay, owners, policy } = options
+  return {
+    ...(await treeWork(options)),
+    ...given({ owners }),
+    writable: readWrite,
+    mountOptions: Object.fromEntries(options.mountOptions),
+    discard,
+    check: !noCheck,
+    grow: !noGrow,
+    inMemoryOverlay,
+    writeXorExecute: policy === 'wx',
+  }
 }
 
-/** A UUID in lower case. @throws ERR_DDI_USAGE */
-export function checkedUuid(text: string): string {
-  if (!parseUuid(text)) throw new DdiError('ERR_DDI_USAGE', `${JSON.stringify(text)} is not a UUID`)
-  return text.toLowerCase()
+/** A passphrase ends with its line; a key is all of its file. */
+async function readKey(path: string, isText: boolean): Promise<Uint8Array> {
+  const bytes = await readGiven(path)
+  const end = isText ? bytes.indexOf('\n') : -1
+  return end < 0 ? bytes : bytes.subarray(0, end)
 }

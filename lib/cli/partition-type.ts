@@ -9,13 +9,6 @@ export function typeUuidOf(type: string, architecture: string = machineArchitect
   const designators = new Set<Designator>([...dpsTypes.values()].map(({ designator }) => designator))
   throw new DdiError(
     'ERR_DDI_USAGE',
-    `no partition type ${type} for ${architecture}: one of ${[...designators].join(', ')}, or a UUID`,
+    `no partition type ${JSON.stringify(type)} for ${architecture}: one of ${[...designators].join(', ')}, or a UUID`,
   )
-}
-
-/** @throws ERR_DDI_USAGE */
-export function checkedLabel(text: string): string {
-  if (text.length > 36)
-    throw new DdiError('ERR_DDI_USAGE', `the label has ${text.length} UTF-16 units, and a GPT keeps 36`)
-  return text
 }

@@ -1,24 +1,27 @@
-import { dissect } from '../image/dissect.js'
-import { openImage } from '../image/open.js'
-import { deviceName, type Plan, type PlanNode, plan } from '../image/plan.js'
-import { mapperPath } from '../kernel/device-mapper.js'
-import type { AttachVerbOptions } from './attach.js'
-import { dissectOptions } from './options.js'
-import { type Branch, drawTree, formatSize, print, printJson } from './output.js'
+import { dissect } from '../../image/dissect.js'
+import { openImage } from '../../image/open.js'
+import { deviceName, type Plan, type PlanNode, plan } from '../../image/plan.js'
+import { mapperPath } from '../../kernel/device-mapper.js'
+import { given } from '../given.js'
+import { dissectOptions, imageArgument, imageOptions, planOptions } from '../options.js'
+import { type Branch, drawTree, formatSize, print, printJson } from '../output.js'
+import { verb } from '../verb.js'
 
-export async function runPlan(path: string, options: AttachVerbOptions): Promise<void> {
-  await using image = await openImage(path, { nested: options.nested ?? false })
-  const planned = plan(
-    await dissect(image, { ...(await dissectOptions(options)), probe: options.volume ? 'all' : 'used' }),
-    {
-      ...(options.name !== undefined && { name: options.name }),
-      ...(options.volume && { volumes: options.volume }),
-      writable: options.readWrite ?? false,
-    },
-  )
-  if (options.json !== 'off') printJson(withDevices(planned), options.json)
-  else for (const node of planned.nodes) if (node.kind === 'base') print(drawTree(branch(planned, node)))
-}
+export default verb({
+  summary: 'show the devices that attach would make, without making them',
+  arguments: [imageArgument],
+  options: { ...imageOptions, ...planOptions },
+  examples: ['ddi-attach plan image.raw', 'ddi-attach plan image.raw --json=pretty'],
+  async run([path], options) {
+    const { json, name, nested, volume, readWrite } = options
+    await using image = await openImage(path, { nested })
+    const volumes = volume.length > 0 ? volume : undefined
+    const dissection = await dissect(image, { ...(await dissectOptions(options)), probe: volumes ? 'all' : 'used' })
+    const planned = plan(dissection, { ...given({ name, volumes }), writable: readWrite })
+    if (json !== 'off') printJson(withDevices(planned), json)
+    else for (const node of planned.nodes) if (node.kind === 'base') print(drawTree(branch(planned, node)))
+  },
+})
 
 /** The devices that device-mapper would make of the volumes. */
 function withDevices({ volumes, ...planned }: Plan) {

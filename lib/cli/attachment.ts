@@ -1,0 +1,21 @@
+import type { Attachment } from '../attach/activate.js'
+import type { JsonValues } from './options.js'
+import { formatSize, printJson, printTable } from './output.js'
+
+export async function printAttachment({ name, image, volumes }: Attachment, { json }: JsonValues): Promise<void> {
+  if (json !== 'off') {
+    printJson({ name, image, volumes }, json)
+    return
+  }
+  await printTable(
+    ['VOLUME', 'DEVICE', 'SIZE', 'FSTYPE', 'RO', 'VERIFIED'],
+    volumes.map((volume) => [
+      volume.node,
+      volume.device,
+      formatSize(volume.size),
+      volume.fileSystem?.type ?? null,
+      volume.readOnly ? 'yes' : 'no',
+      volume.verified ? 'yes' : 'no',
+    ]),
+  )
+}

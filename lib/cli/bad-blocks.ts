@@ -1,0 +1,13 @@
+/** A run of blocks that do not match the tree. */
+export interface BadBlocks {
+  /** `data`, or the level of hash blocks. */
+  readonly level: 'data' | number
+  readonly first: number
+  readonly count: number
+}
+
+/** @param of the designator or file that they are in */
+export function nameBlocks(of: string, { level, first, count }: BadBlocks): string {
+  const blocks = count === 1 ? `block ${first}` : `blocks ${first}-${first + count - 1}`
+  return level === 'data' ? `${of}: data ${blocks}` : `${of}: hash ${blocks} (level ${level})`
+}

@@ -1,0 +1,23 @@
+import { openDisk } from '../attach/disk.js'
+import type { Disk } from '../disk/disk.js'
+import type { WholeVolume } from '../disk/volume.js'
+import { printable } from '../text.js'
+import type { JsonValues } from './options.js'
+import { describeExtents, formatSize, print, printJson, segmentCount } from './output.js'
+import { argument } from './verb.js'
+
+export const diskArgument = argument('<disk>', 'disk image or block device')
+export const volumeArgument = argument('<name>', 'label or UUID of the volume')
+
+/** Opens a disk for one change of a volume, and prints the volume as the change left it. */
+export async function changeDisk(
+  path: string,
+  { json }: JsonValues,
+  change: (disk: Disk) => Promise<WholeVolume>,
+): Promise<void> {
+  await using disk = await openDisk(path)
+  const { designator, architecture, uuid, typeUuid, label, flags, size, extents } = await change(disk)
+  if (json === 'off') print(`${printable(label || uuid!)}: ${formatSize(size)} in ${segmentCount(extents.length)}`)
+  else
+    printJson({ designator, architecture, uuid, typeUuid, label, flags, size, extents: describeExtents(extents) }, json)
+}

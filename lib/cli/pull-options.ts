@@ -1,0 +1,77 @@
+import { DdiError } from '../errors.js'
+import { parseAddress } from '../pull/address.js'
+import { credentialsIn } from '../pull/netrc.js'
+import type { PullOptions } from '../pull/options.js'
+import { given } from './given.js'
+import { readGiven } from './given-file.js'
+import { untilInterrupted } from './interrupt.js'
+import { header, size, text, verifyMode, wholeNumber } from './values.js'
+import { option, repeatable, type ValuesOf } from './verb.js'
+
+/** Of downloads: how they are verified, and how they reach the server. */
+export const pullOptions = {
+  verify: option(
+    '--verify <how>',
+    'no, checksum (by SHA256SUMS or URL.sha256), signature (of the checksums), or a SHA-256',
+    verifyMode,
+    'signature',
+  ),
+  keyring: option(
+    '--keyring <file>',
+    'OpenPGP keys for signatures (default: import-pubring in /etc/systemd or /usr/lib/systemd)',
+    text,
+  ),
+  maxSize: option('--max-size <size>', 'most bytes of the image, unpacked', size, '64G'),
+  rateLimit: option('--rate-limit <size>', 'most bytes a second', size),
+  connections: option('--connections <count>', 'download this many parts of the file at once', wholeNumber(1, 64), '1'),
+  header: repeatable('--header <line>', 'extra request header, NAME: VALUE', header),
+  netrc: option('--netrc <file>', 'user names and passwords for servers: netrc(5)', text),
+  ca: option('--ca <file>', 'extra certificate authorities, PEM', text),
+  cert: option('--cert <file>', 'client certificate, PEM', text),
+  key: option('--key <file>', 'private key of --cert, PEM (default: in the file of the certificate)', text),
+  retries: option(
+    '--retries <count>',
+    'restart a transfer that makes no progress this many times in a row',
+    wholeNumber(0, 999_999),
+    '5',
+  ),
+  connectTimeout: option('--connect-timeout <seconds>', 'for connecting', wholeNumber(0, 999_999), '30'),
+  stallTimeout: option(
+    '--stall-timeout <seconds>',
+    'for a response, and for each next byte of it',
+    wholeNumber(0, 999_999),
+    '60',
+  ),
+}
+
+/** @param address that the credentials are for, if there is only one */
+export async function pullWork(
+  address: string | undefined,
+  options: ValuesOf<typeof pullOptions>,
+): Promise<PullOptions> {
+  const { verify, keyring, maxSize, rateLimit, connections, retries, connectTimeout, stallTimeout } = options
+  const { ca, cert, key, netrc } = options
+  if (key !== undefined && cert === undefined) throw new DdiError('ERR_DDI_USAGE', '--key needs --cert')
+  const stall = stallTimeout * 1000
+  const client =
+    cert === undefined ? undefined : { certificate: await readText(cert), key: await readText(key ?? cert) }
+  const credentials =
+    netrc === undefined || address === undefined
+      ? undefined
+      : credentialsIn(await readText(netrc), parseAddress(address).url.hostname)
+  const authorities = ca === undefined ? undefined : await readText(ca)
+  return {
+    verify,
+    headers: Object.fromEntries(options.header),
+    connections,
+    retries,
+    timeouts: { connect: connectTimeout * 1000, headers: stall, stall },
+    maxSize,
+    signal: untilInterrupted(),
+    ...given({ keyring, rateLimit, authorities, client, credentials }),
+  }
+}
+
+async function readText(path: string): Promise<string> {
+  return (await readGiven(path)).toString()
+}

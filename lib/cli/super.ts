@@ -1,0 +1,120 @@
+import { type PartitionAttributes, slotSuffix, withSlotSuffixes } from '../android/metadata.js'
+import type { SuperSlot } from '../android/super.js'
+import { openSuper } from '../attach/super.js'
+import { totalLength } from '../bytes/extents.js'
+import type { Super } from '../disk/super.js'
+import type { WholeVolume } from '../disk/volume.js'
+import { given } from './given.js'
+import { json } from './options.js'
+import { formatSize, print, printJson, printLayout, printTable } from './output.js'
+import { slot, text } from './values.js'
+import { argument, option, type ValuesOf } from './verb.js'
+
+export const superArgument = argument(
+  '<image>',
+  'super partition: image file, sparse or not, block device, or a disk with one in its GPT',
+)
+export const logicalArgument = argument('<name>', 'name of the logical partition')
+
+export const slotOption = {
+  slot: option('--slot <slot>', 'which metadata to use: that of slot a, b, … or 0, 1, …', slot, 'a'),
+}
+
+export const superOptions = {
+  ...slotOption,
+  volume: option('--volume <name>', 'label or UUID of the volume of a GPT that is the super partition', text),
+}
+
+type SuperValues = ValuesOf<typeof superOptions>
+
+export function openSuperWith(path: string, { slot, volume }: SuperValues): Promise<Super> {
+  return openSuper(path, { slot, ...given({ volume }) })
+}
+
+const changeOptions = { ...json, ...superOptions }
+
+/** Opens a super partition for one change of a logical partition, and prints that as the change left it. */
+export async function changeSuper(
+  path: string,
+  options: ValuesOf<typeof changeOptions>,
+  change: (one: Super) => Promise<WholeVolume>,
+): Promise<void> {
+  await using opened = await openSuperWith(path, options)
+  const { label: name, size, extents } = await change(opened)
+  const { metadata } = opened
+  const described = describeMetadata({ metadata, slot: options.slot }).partitions[
+    metadata.partitions.findIndex((one) => one.name === name)
+  ]
+  const count = `${extents.length} ${extents.length === 1 ? 'extent' : 'extents'}`
+  if (options.json !== 'off') printJson(described, options.json)
+  else print(`${name}: ${formatSize(size)} in ${count}`)
+}
+
+export function describeMetadata({ metadata, slot }: Pick<SuperSlot, 'metadata' | 'slot'>) {
+  const { partitions, groups, devices } = withSlotSuffixes(metadata, slot)
+  return {
+    partitions: partitions.map(({ name, attributes, group, extents }) => ({
+      name,
+      group,
+      attributes,
+      size: totalLength(extents),
+      extents: extents.map((extent) =>
+        extent.kind === 'zero'
+          ? { device: null, start: null, length: extent.length }
+          : { device: devices[extent.base]!.name, start: extent.start, length: extent.length },
+      ),
+    })),
+    groups: groups.map(({ name, maximumSize }) => ({ name, maximumSize })),
+    devices,
+  }
+}
+
+export async function printSuper(path: string, found: SuperSlot): Promise<void> {
+  const { geometry, slot, copy } = found
+  const metadata = withSlotSuffixes(found.metadata, slot)
+  const { partitions, groups } = metadata
+  print(
+    `${path}: Android super partition, metadata 10.${metadata.minorVersion}, slot ${slotSuffix(slot).slice(1)} of ${geometry.slotCount} ` +
+      `(${copy} copy), ${formatSize(geometry.metadataSize)} a copy, ${geometry.blockSize}-byte blocks\n`,
+  )
+  await printTable(
+    ['PARTITION', 'GROUP', 'SIZE', 'EXTENTS', 'FLAGS'],
+    partitions.map(({ name, group, extents, attributes }) => [
+      name,
+      group,
+      formatSize(totalLength(extents)),
+      extents.length,
+      attributeNames(attributes),
+    ]),
+  )
+  print('')
+  await printTable(
+    ['GROUP', 'SIZE', 'MAXIMUM'],
+    groups.map(({ name, maximumSize }) => [
+      name,
+      formatSize(totalLength(partitions.filter(({ group }) => group === name).flatMap(({ extents }) => extents))),
+      maximumSize ? formatSize(maximumSize) : null,
+    ]),
+  )
+  await printDevices(metadata)
+}
+
+async function printDevices({ partitions, devices }: SuperSlot['metadata']): Promise<void> {
+  for (const [base, { name, size, usableStart }] of devices.entries()) {
+    const pieces = partitions.flatMap(({ name, extents }) =>
+      extents.flatMap((extent, n) =>
+        extent.kind === 'linear' && extent.base === base
+          ? [{ ...extent, owner: `${name}${extents.length > 1 ? ` (${n})` : ''}` }]
+          : [],
+      ),
+    )
+    print(`\n${name}: ${formatSize(size)}`)
+    await printLayout([{ start: 0, length: usableStart, owner: base === 0 ? 'metadata' : 'unused' }, ...pieces], size)
+  }
+}
+
+function attributeNames({ readOnly, slotSuffixed, updated, disabled }: PartitionAttributes): string {
+  return Object.entries({ ro: readOnly, suffixed: slotSuffixed, updated, disabled })
+    .flatMap(([name, set]) => (set ? [name] : []))
+    .join(',')
+}

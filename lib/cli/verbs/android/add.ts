@@ -1,0 +1,38 @@
+import { noAttributes } from '../../../android/metadata.js'
+import { expand } from '../../../android/sparse.js'
+import { openFile } from '../../../bytes/file.js'
+import { DdiError } from '../../../errors.js'
+import { given } from '../../given.js'
+import { untilInterrupted } from '../../interrupt.js'
+import { json } from '../../options.js'
+import { changeSuper, logicalArgument, superArgument, superOptions } from '../../super.js'
+import { attributes, sizeOrZero, text } from '../../values.js'
+import { option, verb } from '../../verb.js'
+
+export default verb({
+  summary: 'add a logical partition, as lpadd does',
+  arguments: [superArgument, logicalArgument],
+  options: {
+    ...json,
+    ...superOptions,
+    size: option('--size <size>', 'such as 512M; 0 for none yet (default: the size of --from)', sizeOrZero),
+    from: option('--from <file>', 'contents of the start of the partition, sparse or not', text),
+    group: option('--group <name>', 'group of the partition (default: default)', text),
+    attributes: option('--attributes <list>', 'none, readonly, updated, disabled', attributes, 'none'),
+  },
+  examples: ['ddi-attach android add super.img product_a --from product.img --attributes readonly'],
+  async run([path, name], options) {
+    const { group } = options
+    const file = options.from === undefined ? undefined : await openFile(options.from)
+    try {
+      const from = file && (await expand(file)).source
+      const size = options.size ?? from?.size
+      if (size === undefined) throw new DdiError('ERR_DDI_USAGE', 'give --size, or --from to take the size of a file')
+      const head = { label: name, attributes: { ...noAttributes, ...options.attributes }, ...given({ group }) }
+      const work = { signal: untilInterrupted(), ...given({ from }) }
+      await changeSuper(path, options, (one) => one.create(head, size, work))
+    } finally {
+      await file?.close()
+    }
+  },
+})

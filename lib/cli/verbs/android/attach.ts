@@ -1,0 +1,38 @@
+import { activate } from '../../../attach/activate.js'
+import { dissect } from '../../../image/dissect.js'
+import { plan } from '../../../image/plan.js'
+import { printAttachment } from '../../attachment.js'
+import { given } from '../../given.js'
+import { untilInterrupted } from '../../interrupt.js'
+import { chosenLogical, logicalOptions, openLogical } from '../../logical.js'
+import { superArgument } from '../../super.js'
+import { text } from '../../values.js'
+import { argument, flag, option, verb } from '../../verb.js'
+
+export default verb({
+  summary: 'make devices of logical partitions, as the first-stage init of Android does',
+  arguments: [
+    superArgument,
+    argument('[names...]', 'logical partitions (default: all that have bytes and are not disabled)'),
+  ],
+  options: {
+    ...logicalOptions,
+    name: option(
+      '--name <name>',
+      'name of the attachment, part of its device names (default: from the file name)',
+      text,
+    ),
+    readWrite: flag('--read-write', 'let partitions be written that are not read-only'),
+  },
+  examples: ['ddi-attach android attach super.img --slot a', 'ddi-attach android attach super.img system_a'],
+  async run([path, names], options) {
+    const { name, readWrite } = options
+    await using image = await openLogical(path, options)
+    const planned = plan(await dissect(image), {
+      volumes: chosenLogical(image.volumes, names, path).map(({ label }) => label!),
+      writable: readWrite,
+      ...given({ name }),
+    })
+    await printAttachment(await activate(planned, { signal: untilInterrupted() }), options)
+  },
+})

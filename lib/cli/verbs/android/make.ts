@@ -1,0 +1,124 @@
+import { mkdir } from 'node:fs/promises'
+import { expand } from '../../../android/sparse.js'
+import { makeSuper, type SuperPartition } from '../../../build/super.js'
+import { type FileSource, openFile } from '../../../bytes/file.js'
+import { DdiError } from '../../../errors.js'
+import { given } from '../../given.js'
+import { untilInterrupted } from '../../interrupt.js'
+import { json } from '../../options.js'
+import { printJson } from '../../output.js'
+import { describeMetadata } from '../../super.js'
+import { pair, size, sizeOrZero, superDevice, superGroup, superPartition, text, wholeNumber } from '../../values.js'
+import { argument, flag, option, repeatable, type ValuesOf, verb } from '../../verb.js'
+
+const layoutOptions = {
+  deviceSize: option('--device-size <size>', 'size of the device that holds the metadata', size),
+  superName: option('--super-name <name>', 'name of that device', text, 'super'),
+  device: repeatable(
+    '--device <name:size>',
+    'a device as NAME:SIZE[:ALIGNMENT[:OFFSET]]; the first one holds the metadata',
+    superDevice,
+  ),
+  metadataSize: option('--metadata-size <size>', 'space for each copy of the metadata', size, '64K'),
+  metadataSlots: option('--metadata-slots <count>', 'slots, of two copies each', wholeNumber(1, 26), '2'),
+  blockSize: option('--block-size <size>', 'size of logical blocks', size, '4096'),
+  alignment: option('--alignment <size>', 'alignment of extents', size, '1M'),
+  alignmentOffset: option('--alignment-offset <size>', 'offset of the alignment', sizeOrZero, '0'),
+  group: repeatable('--group <name:size>', 'a group as NAME:MAXIMUM, 0 for no maximum', superGroup),
+  autoSlotSuffixing: flag('--auto-slot-suffixing', 'names get the suffix of the slot that they are read for'),
+}
+
+const contentOptions = {
+  partition: repeatable(
+    '--partition <spec>',
+    'a partition as NAME:ATTRIBUTES:SIZE[:GROUP]; attributes none, readonly, …; size 0 for that of its image',
+    superPartition,
+  ),
+  image: repeatable('--image <name=file>', 'contents of the start of a partition', pair('NAME=FILE')),
+}
+
+export default verb({
+  summary: 'make a super partition, as lpmake does; with several devices, a directory of images',
+  arguments: [argument('<output>', 'file, or directory for several devices')],
+  options: {
+    ...json,
+    ...layoutOptions,
+    ...contentOptions,
+    virtualAb: flag('--virtual-ab', 'mark it as belonging to a Virtual A/B device'),
+    sparse: flag('--sparse', 'write Android sparse images'),
+    force: flag('--force', 'replace what exists'),
+  },
+  examples: [
+    'ddi-attach android make super.img --device-size 4G --group main:3G --partition system_a:readonly:0:main --image system_a=system.img',
+    'ddi-attach android make super.img --device-size 4G --partition data:none:1G --sparse',
+  ],
+  async run([output], options) {
+    const { json, metadataSize, metadataSlots, blockSize, autoSlotSuffixing: slotSuffixed } = options
+    const { virtualAb, sparse, force: replace } = options
+    const devices = devicesOf(options)
+    const groups = options.group.map((group) => ({ ...group, slotSuffixed }))
+    const images = await openImages(options)
+    try {
+      const partitions = await partitionsOf(options, images, slotSuffixed)
+      if (devices.length > 1) await mkdir(output, { recursive: true })
+      const geometry = { metadataSize, slotCount: metadataSlots, blockSize }
+      const metadata = await makeSuper(
+        output,
+        { geometry, devices, groups, partitions, flags: virtualAb ? 1 : 0 },
+        { sparse, replace, signal: untilInterrupted() },
+      )
+      if (json !== 'off') printJson(describeMetadata({ metadata, slot: 0 }), json)
+    } finally {
+      for (const image of images.values()) await image.close()
+    }
+  },
+})
+
+/** The devices, the one of `--device-size` first. */
+function devicesOf(options: ValuesOf<typeof layoutOptions>) {
+  const { deviceSize, superName, device, alignment, alignmentOffset, autoSlotSuffixing } = options
+  const main = deviceSize === undefined ? [] : [{ name: superName, size: deviceSize }]
+  const [first, ...others] = [...main, ...device].map((one) => ({
+    alignment,
+    alignmentOffset,
+    ...given(one),
+    slotSuffixed: autoSlotSuffixing && one.name !== 'super',
+  }))
+  if (!first) throw new DdiError('ERR_DDI_USAGE', 'give --device-size, or one or more --device')
+  return [first, ...others] as const
+}
+
+/** What partitions begin with, by their names. */
+async function openImages({ partition, image }: ValuesOf<typeof contentOptions>): Promise<Map<string, FileSource>> {
+  const stray = image.find(([name]) => !partition.some((one) => one.name === name))
+  if (stray) throw new DdiError('ERR_DDI_USAGE', `--image=${stray[0]}=…: there is no --partition=${stray[0]}:…`)
+  const images = new Map<string, FileSource>()
+  try {
+    for (const [name, path] of image) {
+      await images.get(name)?.close()
+      images.set(name, await openFile(path))
+    }
+    return images
+  } catch (error) {
+    for (const opened of images.values()) await opened.close()
+    throw error
+  }
+}
+
+async function partitionsOf(
+  { partition }: ValuesOf<typeof contentOptions>,
+  images: ReadonlyMap<string, FileSource>,
+  slotSuffixed: boolean,
+): Promise<SuperPartition[]> {
+  return await Promise.all(
+    partition.map(async ({ name, size, attributes, group }) => {
+      const image = images.get(name)
+      return {
+        name,
+        size,
+        attributes: { ...attributes, slotSuffixed },
+        ...given({ group, image: image && (await expand(image)).source }),
+      }
+    }),
+  )
+}

@@ -1,0 +1,24 @@
+import { parseNewSize } from '../../../size.js'
+import { json } from '../../options.js'
+import { changeSuper, logicalArgument, superArgument, superOptions } from '../../super.js'
+import { newSize } from '../../values.js'
+import { flag, requiredOption, verb } from '../../verb.js'
+
+export default verb({
+  summary: 'give a logical partition another size',
+  arguments: [superArgument, logicalArgument],
+  options: {
+    ...json,
+    ...superOptions,
+    size: requiredOption('--size <size>', 'new size, or +1G, or -1G', newSize),
+    force: flag('--force', 'cut off even what the file system claims'),
+  },
+  examples: ['ddi-attach android resize super.img system_a --size +256M'],
+  async run([path, name], options) {
+    const { size, force } = options
+    await changeSuper(path, options, (one) => {
+      const partition = one.find(name)
+      return one.resize(partition, parseNewSize(size, partition.size), { force })
+    })
+  },
+})

@@ -1,0 +1,28 @@
+import { attach } from '../../attach/attach.js'
+import { printAttachment } from '../attachment.js'
+import { given } from '../given.js'
+import { untilInterrupted } from '../interrupt.js'
+import { dissectOptions, imageArgument, imageOptions, planOptions } from '../options.js'
+import { note } from '../output.js'
+import { verb } from '../verb.js'
+
+export default verb({
+  summary: 'make devices of the volumes of an image: loop, dm-linear, and dm-verity if a root hash covers one',
+  arguments: [imageArgument],
+  options: { ...imageOptions, ...planOptions },
+  examples: ['ddi-attach os_1.2.raw --root-hash 4f2a…', 'ddi-attach attach data.raw --read-write --name data'],
+  async run([path], options) {
+    const { name, nested, volume, readWrite } = options
+    const attachment = await attach(path, {
+      ...(await dissectOptions(options)),
+      ...given({ name, volumes: volume.length > 0 ? volume : undefined }),
+      nested,
+      writable: readWrite,
+      signal: untilInterrupted(),
+    })
+    for (const { designator, verified } of attachment.volumes)
+      if (!verified && (designator === 'root' || designator === 'usr'))
+        note(`${designator} of ${path} is not verified: no root hash is known for it`)
+    await printAttachment(attachment, options)
+  },
+})

@@ -1,0 +1,23 @@
+import { findBootOrigin } from '../../boot/origin.js'
+import { DdiError } from '../../errors.js'
+import { printable } from '../../text.js'
+import { json } from '../options.js'
+import { print, printJson } from '../output.js'
+import { verb } from '../verb.js'
+
+export default verb({
+  summary: 'show the URL that the firmware booted this machine from',
+  arguments: [],
+  options: json,
+  examples: ['ddi-attach boot-origin', 'ddi-attach boot-origin --json=short | jq -r .source'],
+  async run(_, { json }) {
+    const origin = await findBootOrigin()
+    if (!origin)
+      throw new DdiError(
+        'ERR_DDI_NO_BOOT_ORIGIN',
+        'neither EFI variables nor a DHCP lease name a URL that this machine booted from',
+      )
+    if (json !== 'off') printJson(origin, json)
+    else print(printable(origin.url))
+  },
+})

@@ -1,0 +1,22 @@
+import { copyFrom } from '../../mount/files.js'
+import { withTree } from '../../mount/tree.js'
+import { imageArgument, treeOptions, treeWork } from '../options.js'
+import { noteSource } from '../output.js'
+import { argument, verb } from '../verb.js'
+
+export default verb({
+  summary: 'copy a file or directory out of an image',
+  arguments: [
+    imageArgument,
+    argument('<source>', 'path in the image'),
+    argument('[target]', 'new path; - is standard output (default: -)'),
+  ],
+  options: treeOptions,
+  examples: ['ddi-attach copy-from image.raw etc/os-release', 'ddi-attach copy-from image.raw usr/share ./share'],
+  async run([path, source, target = '-'], options) {
+    await withTree(path, await treeWork(options), async (root, how) => {
+      noteSource(how)
+      await copyFrom(root, source, target === '-' ? null : target)
+    })
+  },
+})

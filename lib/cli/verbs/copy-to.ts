@@ -1,0 +1,14 @@
+import { copyTo } from '../../mount/files.js'
+import { withTree } from '../../mount/tree.js'
+import { imageArgument, treeOptions, treeWork } from '../options.js'
+import { argument, verb } from '../verb.js'
+
+export default verb({
+  summary: 'copy a file or directory into an image that is not protected',
+  arguments: [imageArgument, argument('<source>', 'file or directory'), argument('<target>', 'path in the image')],
+  options: treeOptions,
+  examples: ['ddi-attach copy-to image.raw ./motd etc/motd'],
+  async run([path, source, target], options) {
+    await withTree(path, { ...(await treeWork(options)), writable: true }, (root) => copyTo(root, source, target))
+  },
+})

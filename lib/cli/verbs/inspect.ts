@@ -1,0 +1,122 @@
+import { foundExtents } from '../../disk/volume.js'
+import { type DissectedVolume, type Dissection, dissect, type Verity } from '../../image/dissect.js'
+import { openImage } from '../../image/open.js'
+import type { ImageFacts } from '../../mount/facts.js'
+import { printable } from '../../text.js'
+import { printFacts } from '../facts.js'
+import { dissectOptions, type ImageValues, imageArgument, imageOptions } from '../options.js'
+import { describeExtents, formatSize, note, noteSource, print, printJson, printTable } from '../output.js'
+import { flag, verb } from '../verb.js'
+
+export default verb({
+  summary: 'show what an image holds, without attaching it',
+  arguments: [imageArgument],
+  options: {
+    ...imageOptions,
+    contents: flag(
+      '--contents',
+      'read its files too: os-release, hostname, what it can be used as; mounts it for that if permitted',
+    ),
+  },
+  examples: ['ddi-attach inspect image.raw', 'ddi-attach inspect image.raw --json=short | jq .volumes[].label'],
+  async run([path], options) {
+    const { nested, contents, json } = options
+    await using image = await openImage(path, { nested })
+    const dissection = await dissect(image, await dissectOptions(options))
+    if (json !== 'off') {
+      printJson({ ...describe(dissection), ...(contents && { contents: await factsOf(path, options) }) }, json)
+      return
+    }
+    await printDissection(path, dissection)
+    if (contents) printFacts(await factsOf(path, options))
+  },
+})
+
+async function factsOf(path: string, options: ImageValues): Promise<ImageFacts> {
+  const [{ withTree }, { readFacts }] = await Promise.all([
+    import('../../mount/tree.js'),
+    import('../../mount/facts.js'),
+  ])
+  return await withTree(path, { ...(await dissectOptions(options)), nested: options.nested }, (root, source) => {
+    noteSource(source)
+    return readFacts(root, path)
+  })
+}
+
+async function printDissection(path: string, dissection: Dissection): Promise<void> {
+  const { image, volumes, problems } = dissection
+  const { table } = image
+  const kind = {
+    gpt: `GPT ${table.uuid} (${table.source} copy)`,
+    super: `Android super partition (${table.source} copy)`,
+    none: 'no partition table',
+  }[table.type]
+  print(`${printable(path)}: ${formatSize(image.size)}, ${kind}, ${image.sectorSize}-byte sectors\n`)
+  for (const { message } of [...table.problems, ...problems]) note(message)
+  await printTable(
+    ['VOLUME', 'ARCH', 'LABEL', 'SIZE', 'FSTYPE', 'FLAGS', 'USED', 'UUID'],
+    volumes.map((volume) => [
+      volume.designator,
+      volume.architecture,
+      volume.label,
+      formatSize(volume.size),
+      volume.fileSystem?.type ?? null,
+      flagNames(volume),
+      usedFor(dissection, volume),
+      volume.uuid,
+    ]),
+  )
+}
+
+function flagNames({ flags }: DissectedVolume): string {
+  return Object.entries({ ro: flags.readOnly, noauto: flags.noAuto, grow: flags.growFileSystem })
+    .flatMap(([name, set]) => (set ? [name] : []))
+    .join(',')
+}
+
+/** What this machine would use a volume for, and whether a root hash covers it. */
+function usedFor({ roles, verity }: Dissection, volume: DissectedVolume): string | null {
+  for (const [designator, used] of roles) {
+    if (used !== volume) continue
+    const protection = designator === 'root' || designator === 'usr' ? verity.get(designator) : undefined
+    if (!protection?.trusted) return designator
+    return `${designator} (${protection.signature ? 'signed' : 'verified'})`
+  }
+  for (const [designator, { hash, trusted }] of verity)
+    if (trusted && hash.kind === 'volume' && hash.volume === volume) return `tree of ${designator}`
+  return null
+}
+
+/** The JSON of `inspect`, a shape that programs rely on: in bytes, UUIDs in lower case. */
+function describe({ image, volumes, verity, problems }: Dissection) {
+  const { type, uuid, source } = image.table
+  return {
+    image: image.name,
+    size: image.size,
+    sectorSize: image.sectorSize,
+    table: { type, uuid, source, problems: [...image.table.problems, ...problems] },
+    volumes: volumes.map((volume) => ({
+      designator: volume.designator,
+      architecture: volume.architecture,
+      uuid: volume.uuid,
+      typeUuid: volume.typeUuid,
+      label: volume.label,
+      flags: volume.flags,
+      size: volume.size,
+      extents: describeExtents(foundExtents(volume)),
+      fileSystem: volume.fileSystem ?? null,
+      verity: describeVerity([...verity.values()].find(({ data }) => data === volume)),
+    })),
+    orphans: image.orphans,
+  }
+}
+
+function describeVerity(pair: Verity | undefined) {
+  if (!pair) return null
+  return {
+    rootHash: pair.trusted ? Buffer.from(pair.rootHash).toString('hex') : null,
+    dataVolume: pair.data.uuid,
+    hashVolume: pair.hash.kind === 'volume' ? pair.hash.volume.uuid : null,
+    ...(pair.trusted && pair.signature && { signer: pair.signature.signer }),
+  }
+}

@@ -1,0 +1,24 @@
+import { type TreeEntry, walk } from '../../mount/files.js'
+import { withTree } from '../../mount/tree.js'
+import { printable } from '../../text.js'
+import { imageArgument, treeOptions, treeWork } from '../options.js'
+import { noteSource, print, printJson } from '../output.js'
+import { verb } from '../verb.js'
+
+export default verb({
+  summary: 'list all files of an image',
+  arguments: [imageArgument],
+  options: treeOptions,
+  examples: ['ddi-attach list-files image.raw'],
+  async run([path], options) {
+    await withTree(path, await treeWork(options), async (root, source) => {
+      noteSource(source)
+      const entries: TreeEntry[] = []
+      for await (const entry of walk(root)) {
+        if (options.json === 'off') print(printable(entry.path))
+        else entries.push(entry)
+      }
+      if (options.json !== 'off') printJson(entries, options.json)
+    })
+  },
+})

@@ -1,0 +1,33 @@
+import { mountImage } from '../../mount/mount.js'
+import { imageArgument, mountOptions, mountWork } from '../options.js'
+import { printJson, printTable } from '../output.js'
+import { argument, verb } from '../verb.js'
+
+export default verb({
+  summary: 'attach an image, and mount the volumes that this machine would use',
+  arguments: [imageArgument, argument('<directory>', 'where to mount it')],
+  options: mountOptions,
+  examples: [
+    'ddi-attach mount os_1.2.raw /mnt',
+    'ddi-attach mount data.raw /mnt --read-write --mount-options home:noatime',
+  ],
+  async run([image, directory], options) {
+    const mounted = await mountImage(image, directory, await mountWork(options))
+    const { name, path, volumes } = mounted
+    if (options.json !== 'off') {
+      printJson({ name, image: mounted.image, path, volumes }, options.json)
+      return
+    }
+    await printTable(
+      ['VOLUME', 'PATH', 'DEVICE', 'FSTYPE', 'RO', 'VERIFIED'],
+      volumes.map(({ designator, path, device, fileSystem, readOnly, verified }) => [
+        designator,
+        path,
+        device,
+        fileSystem,
+        readOnly ? 'yes' : 'no',
+        verified ? 'yes' : 'no',
+      ]),
+    )
+  },
+})

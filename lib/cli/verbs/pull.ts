@@ -1,0 +1,166 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { setFlagsFromString } from 'node:v8'
+import { addon } from '../../../bindings/addon.js'
+import { nestedTypeUuid } from '../../disk/nested.js'
+import { DdiError } from '../../errors.js'
+import { parseAddress } from '../../pull/address.js'
+import { imageKind, imageName, imagePath } from '../../pull/names.js'
+import type { PullOptions } from '../../pull/options.js'
+import { type Pulled, type PullTarget, pull } from '../../pull/pull.js'
+import { printable } from '../../text.js'
+import { given } from '../given.js'
+import { json } from '../options.js'
+import { formatSize, print, printJson, segmentCount } from '../output.js'
+import { typeUuidOf } from '../partition-type.js'
+import { downloadProgress } from '../progress.js'
+import { pullOptions, pullWork } from '../pull-options.js'
+import { choice, label, rootHash, text } from '../values.js'
+import { argument, flag, option, type ValuesOf, verb } from '../verb.js'
+
+const targetOptions = {
+  ...json,
+  type: option('--type <type>', 'an image, or a tree of files (default: by the URL)', choice('raw', 'tar')),
+  output: option(
+    '--output <path>',
+    'new file or directory; - is standard output (default: where systemd looks for the class)',
+    text,
+  ),
+  disk: option('--disk <disk>', 'make it a volume of this disk; needs --volume', text),
+  volume: option('--volume <label>', 'label of the new volume', label),
+  volumeType: option(
+    '--volume-type <type>',
+    'nested (an image with its own table), root, usr, home, … or a type UUID',
+    text,
+    'nested',
+  ),
+  class: option(
+    '--class <class>',
+    'what the image is for',
+    choice('machine', 'portable', 'sysext', 'confext'),
+    'machine',
+  ),
+  rootHash: option('--root-hash <hex>', 'root hash that the image has to have', rootHash),
+  readOnly: flag('--read-only', 'protect the result against writing'),
+  force: flag('--force', 'replace what exists'),
+  progress: option('--progress <how>', 'print events on standard error, one a line', choice('json')),
+}
+
+type TargetValues = ValuesOf<typeof targetOptions>
+
+export default verb({
+  summary: 'download an image or a tree, verified and resumable; it appears only after verification',
+  arguments: [
+    argument('[url]', 'http, https or file; plain, or packed by xz, gzip, bzip2 or zstd'),
+    argument('[name]', 'name of the image (default: from the URL)'),
+  ],
+  options: {
+    ...targetOptions,
+    ...pullOptions,
+    fromCmdline: flag(
+      '--from-cmdline',
+      'pull what systemd.pull= on the kernel command line and the credential import.pull request',
+    ),
+    initrd: flag('--initrd', 'with --from-cmdline: do as in an initrd (default: if there is /etc/initrd-release)'),
+    sysroot: option('--sysroot <directory>', 'with --from-cmdline: bind the tree of class machine here', text),
+  },
+  examples: [
+    'ddi-attach pull https://example.com/os_1.4.raw.xz',
+    'ddi-attach pull https://example.com/os_1.4.raw.xz --verify=checksum --output os.raw',
+    'ddi-attach pull https://example.com/tools.tar.zst --class sysext --read-only',
+    'ddi-attach pull https://example.com/os_1.4.raw.xz --disk /dev/sda --volume os_1.4 --root-hash 4f2a…',
+    'ddi-attach pull --from-cmdline --initrd --sysroot /sysroot',
+  ],
+  async run([address, name], options) {
+    const { json, fromCmdline, initrd, sysroot } = options
+    if (fromCmdline) {
+      if (address !== undefined) throw new DdiError('ERR_DDI_USAGE', 'give either a URL or --from-cmdline')
+      const { runBootPulls } = await import('../boot-pulls.js')
+      return await runBootPulls(options, await pullWork(undefined, options))
+    }
+    if (address === undefined) throw new DdiError('ERR_DDI_USAGE', 'a URL is missing')
+    if (initrd || sysroot !== undefined)
+      throw new DdiError('ERR_DDI_USAGE', '--initrd and --sysroot need --from-cmdline')
+    const { url } = parseAddress(address)
+    tuneProcess()
+    const work = await pullWork(address, options)
+    if (options.output === '-') return await pullToOutput(address, name, options, work)
+    const target = targetOf(url, name, options)
+    const pulled = await withProgress(options, (onProgress) => pull(address, target, { ...work, onProgress }))
+    if (json !== 'off') printJson({ url: url.href, ...describe(pulled) }, json)
+    else print(summary(pulled))
+  },
+})
+
+/** For a process that does nothing but download. */
+function tuneProcess(): void {
+  // Each packet comes in memory of its own: giving that back and asking for it again took a fifth of the time.
+  addon().keepFreedMemory(64 * 1024 * 1024)
+  // The HTTP parser of undici is WebAssembly and sees little of the data: compiling it again for speed costs more than it gives.
+  setFlagsFromString('--liftoff-only')
+}
+
+function targetOf(url: URL, name: string | undefined, options: TargetValues): PullTarget {
+  const { disk, volume: label, output, rootHash, readOnly, force: replace } = options
+  if ((disk === undefined) !== (label === undefined))
+    throw new DdiError('ERR_DDI_USAGE', '--disk and --volume need each other')
+  if ([name, output, disk].filter((one) => one !== undefined).length > 1)
+    throw new DdiError('ERR_DDI_USAGE', 'give only one of a name, --output and --disk')
+  const kind = options.type ?? imageKind(url)
+  if (kind === 'tar' && rootHash !== undefined)
+    throw new DdiError('ERR_DDI_USAGE', '--root-hash is for images, and this is a tree: see --type')
+  if (disk === undefined || label === undefined) {
+    const path = output ?? imagePath(options.class, imageName(url, name), kind)
+    return { kind, path, readOnly, replace, ...(kind === 'raw' && given({ rootHash })) }
+  }
+  if (kind === 'tar') throw new DdiError('ERR_DDI_USAGE', 'a tree of files cannot be a volume: see --type')
+  if (readOnly || replace)
+    throw new DdiError('ERR_DDI_USAGE', '--read-only and --force are for files and directories, not for volumes')
+  const typeUuid = options.volumeType === 'nested' ? nestedTypeUuid : typeUuidOf(options.volumeType)
+  return { kind: 'volume', disk, label, typeUuid, ...given({ rootHash }) }
+}
+
+async function withProgress(
+  { progress: how }: TargetValues,
+  work: (onProgress: NonNullable<PullOptions['onProgress']>) => Promise<Pulled>,
+): Promise<Pulled> {
+  const progress = await downloadProgress(how === 'json')
+  return await work(progress.update).finally(() => progress.stop())
+}
+
+/** Nothing is written to standard output before it is verified: it waits in a file, which a next pull resumes too. */
+async function pullToOutput(
+  address: string,
+  name: string | undefined,
+  options: TargetValues,
+  work: PullOptions,
+): Promise<void> {
+  const { disk, rootHash, readOnly, force, json } = options
+  if (name !== undefined || disk !== undefined || readOnly || force)
+    throw new DdiError('ERR_DDI_USAGE', '--output=- excludes a name, --disk, --read-only and --force')
+  if (json !== 'off') throw new DdiError('ERR_DDI_USAGE', 'standard output cannot be both the image and JSON')
+  // In a directory of ours: if others could write there, they would choose the file that we write to.
+  const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
+  const path = join(cache, 'ddi', createHash('sha256').update(address).digest('hex').slice(0, 16))
+  const target = { kind: 'raw', path, replace: true, ...given({ rootHash }) } as const
+  try {
+    await withProgress(options, (onProgress) => pull(address, target, { ...work, onProgress }))
+    await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), process.stdout)
+  } finally {
+    await rm(path, { force: true })
+  }
+}
+
+function describe({ volume, ...rest }: Pulled) {
+  return volume === null ? rest : { ...rest, volume: { uuid: volume.uuid, label: volume.label, size: volume.size } }
+}
+
+function summary({ path, volume, size, downloaded, resumed, sha256 }: Pulled): string {
+  const before = resumed > 0 ? `, ${formatSize(resumed)} of it before` : ''
+  const where = volume ? ` ${printable(volume.label!)} in ${segmentCount(volume.extents.length)}` : ''
+  return `${printable(path)}${where}: ${formatSize(size)}, ${formatSize(downloaded + resumed)} downloaded${before}, SHA-256 ${sha256}`
+}

@@ -1,0 +1,22 @@
+import { dissect } from '../../image/dissect.js'
+import { openImage } from '../../image/open.js'
+import { plan } from '../../image/plan.js'
+import { dissectOptions, imageArgument, imageOptions } from '../options.js'
+import { note, printJson } from '../output.js'
+import { verb } from '../verb.js'
+
+export default verb({
+  summary: 'tell by the exit status whether an image is acceptable, under a policy too',
+  arguments: [imageArgument],
+  options: imageOptions,
+  examples: ['ddi-attach validate image.raw --image-policy=root=signed'],
+  async run([path], options) {
+    const { json, nested } = options
+    await using image = await openImage(path, { nested })
+    const dissection = await dissect(image, await dissectOptions(options))
+    for (const { message } of [...image.table.problems, ...dissection.problems]) note(message)
+    const { volumes } = plan(dissection)
+    const shown = volumes.map(({ node, verified }) => ({ volume: node, verified }))
+    if (json !== 'off') printJson({ image: path, valid: true, volumes: shown }, json)
+  },
+})

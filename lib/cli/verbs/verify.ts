@@ -1,0 +1,45 @@
+import { DdiError } from '../../errors.js'
+import { dissect } from '../../image/dissect.js'
+import { openImage } from '../../image/open.js'
+import { verify } from '../../image/verify.js'
+import { type BadBlocks, nameBlocks } from '../bad-blocks.js'
+import { untilInterrupted } from '../interrupt.js'
+import { dissectOptions, imageArgument, imageOptions } from '../options.js'
+import { formatSize, print, printJson } from '../output.js'
+import { progressBar } from '../progress.js'
+import { verb } from '../verb.js'
+
+export default verb({
+  summary: 'read all that a root hash covers, and name every bad block',
+  arguments: [imageArgument],
+  options: imageOptions,
+  examples: ['ddi-attach verify image.raw', 'ddi-attach verify /dev/sda --root-hash 4f2a…'],
+  async run([path], options) {
+    const { json, nested } = options
+    await using image = await openImage(path, { nested })
+    const dissection = await dissect(image, await dissectOptions(options))
+    const bad: ({ designator: string } & BadBlocks)[] = []
+    const bar = await progressBar('verifying')
+    const volumes = await verify(dissection, {
+      // Text is printed at once; JSON is one value, which has to hold them all.
+      onBadBlocks: (designator, blocks) => {
+        if (json === 'off') print(nameBlocks(designator, blocks))
+        else bad.push({ designator, ...blocks })
+      },
+      onProgress: bar.update,
+      signal: untilInterrupted(),
+    }).finally(() => bar.stop())
+    if (json !== 'off') printJson({ image: path, volumes, badBlocks: bad }, json)
+    for (const volume of volumes) {
+      if (volume.badDataBlocks + volume.badHashBlocks > 0)
+        throw new DdiError(
+          'ERR_DDI_VERITY_CORRUPT',
+          `${volume.designator} of ${path}: ${volume.badDataBlocks} of ${volume.dataBlocks} data blocks and ` +
+            `${volume.badHashBlocks} hash blocks are bad: get the image again`,
+        )
+      const size = formatSize(volume.dataBlocks * volume.dataBlockSize)
+      if (json === 'off')
+        print(`${volume.designator}: ${volume.dataBlocks} blocks (${size}) match root hash ${volume.rootHash}`)
+    }
+  },
+})

@@ -1,0 +1,21 @@
+import { layoutTree } from '../../../verity/tree.js'
+import { describeTree, hashOffset, openTree } from '../../hash-tree.js'
+import { json } from '../../options.js'
+import { print, printJson } from '../../output.js'
+import { argument, verb } from '../../verb.js'
+
+export default verb({
+  summary: 'show the superblock of a hash tree',
+  arguments: [argument('<hash>', 'file with the tree')],
+  options: { ...json, ...hashOffset },
+  examples: ['ddi-attach verity dump root.verity --json=pretty'],
+  async run([path], { json, hashOffset }) {
+    await using tree = await openTree(path, hashOffset)
+    const { superblock, run } = tree
+    const facts = describeTree({ superblock, hash: { start: run.start, length: layoutTree(superblock).end } })
+    if (json !== 'off') printJson(facts, json)
+    else
+      for (const [name, value] of Object.entries(facts))
+        if (typeof value !== 'object') print(`${name}: ${value || '-'}`)
+  },
+})

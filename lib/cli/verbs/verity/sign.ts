@@ -1,0 +1,33 @@
+import { sign } from '../../../build/sign.js'
+import { writeNewFile } from '../../../bytes/new-file.js'
+import { parseRootHash } from '../../../verity/root-hash.js'
+import { encodeSignatureRecord } from '../../../verity/signature.js'
+import { readGiven } from '../../given-file.js'
+import { signerOf } from '../../signer.js'
+import { text } from '../../values.js'
+import { argument, flag, option, requiredOption, verb } from '../../verb.js'
+
+export default verb({
+  summary: 'sign a root hash; the result is what IMAGE.roothash.p7s holds',
+  arguments: [
+    argument('<root-hash>', 'in hexadecimal, or a file that holds it'),
+    argument('<output>', 'new file for the PKCS#7 signature, in DER'),
+  ],
+  options: {
+    certificate: requiredOption('--certificate <file>', 'certificate of the signer, PEM or DER', text),
+    key: option('--key <file>', 'private key of the signer, PEM: RSA or EC', text),
+    signer: option('--signer <command>', 'reads the root hash from standard input, and writes PKCS#7', text),
+    record: flag('--record', 'write what a signature partition holds'),
+    force: flag('--force', 'replace a file that exists'),
+  },
+  examples: [
+    'ddi-attach verity sign image.roothash image.roothash.p7s --key key.pem --certificate cert.pem',
+    "ddi-attach verity sign 4f2a… signature --certificate cert.pem --signer 'openssl cms -sign -binary -outform DER …'",
+  ],
+  async run([rootHash, output], { certificate, key, signer, record, force }) {
+    const hex = /^[0-9a-f]+$/i.test(rootHash) ? rootHash : (await readGiven(rootHash)).toString()
+    const signed = await sign(parseRootHash(hex), await signerOf(certificate, key, signer))
+    const contents = record ? encodeSignatureRecord(signed) : signed.signature
+    await writeNewFile(output, 0, (target) => target.write(0, contents), { replace: force })
+  },
+})

@@ -1,0 +1,42 @@
+import { randomUUID } from 'node:crypto'
+import { type FileSource, openFile } from '../../../bytes/file.js'
+import { DdiError } from '../../../errors.js'
+import { changeDisk, diskArgument } from '../../disk-change.js'
+import { given } from '../../given.js'
+import { untilInterrupted } from '../../interrupt.js'
+import { json } from '../../options.js'
+import { typeUuidOf } from '../../partition-type.js'
+import { label, size, text, uuid } from '../../values.js'
+import { option, requiredOption, verb } from '../../verb.js'
+
+export default verb({
+  summary: 'make a volume: in one run of free space if one is large enough, else as a chain of segments',
+  arguments: [diskArgument],
+  options: {
+    ...json,
+    type: requiredOption('--type <type>', 'root, usr, home, srv, var, linux-generic, …, or a type UUID', text),
+    arch: option('--arch <name>', 'processor of the type (default: that of this machine)', text),
+    size: option('--size <size>', 'such as 512M or 2G (default: the size of --from)', size),
+    label: option('--label <label>', 'at most 36 characters', label, ''),
+    uuid: option('--uuid <uuid>', 'partition UUID (default: a random one)', uuid),
+    from: option('--from <file>', 'contents of the start of the volume', text),
+  },
+  examples: ['ddi-attach volume create disk.raw --type root --size 2G --label acme_1.4 --from root.erofs'],
+  async run([path], options) {
+    const from: FileSource | undefined = options.from === undefined ? undefined : await openFile(options.from)
+    try {
+      const size = options.size ?? from?.size
+      if (size === undefined) throw new DdiError('ERR_DDI_USAGE', 'give --size, or --from to take the size of a file')
+      const head = {
+        typeUuid: typeUuidOf(options.type, options.arch),
+        uuid: options.uuid ?? randomUUID(),
+        label: options.label,
+        attributes: 0n,
+      }
+      const work = { signal: untilInterrupted(), ...given({ from }) }
+      await changeDisk(path, options, (disk) => disk.create(head, size, work))
+    } finally {
+      await from?.close()
+    }
+  },
+})

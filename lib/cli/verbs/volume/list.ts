@@ -1,0 +1,63 @@
+import { openFile } from '../../../bytes/file.js'
+import { type DiskContents, readDisk } from '../../../disk/disk.js'
+import { foundExtents } from '../../../disk/volume.js'
+import { diskArgument } from '../../disk-change.js'
+import { json } from '../../options.js'
+import { describeExtents, formatSize, print, printJson, printLayout, printTable } from '../../output.js'
+import { verb } from '../../verb.js'
+
+export default verb({
+  summary: 'list the volumes, with a picture of the disk',
+  arguments: [diskArgument],
+  options: json,
+  examples: ['ddi-attach volume list disk.raw'],
+  async run([path], { json }) {
+    await using disk = await openFile(path)
+    const contents = await readDisk(disk)
+    if (json !== 'off') printJson(describe(contents), json)
+    else await printVolumes(contents, disk.size)
+  },
+})
+
+function describe({ volumes, orphans, free }: DiskContents) {
+  const shown = volumes.map((volume) => ({
+    designator: volume.designator,
+    uuid: volume.uuid,
+    label: volume.label,
+    size: volume.size,
+    extents: describeExtents(foundExtents(volume)),
+    defect: volume.state === 'broken' ? volume.defect.message : null,
+  }))
+  return { volumes: shown, orphans, free }
+}
+
+/** @param size of the disk, in bytes */
+async function printVolumes({ volumes, orphans, free }: DiskContents, size: number): Promise<void> {
+  await printTable(
+    ['VOLUME', 'LABEL', 'SIZE', 'SEGMENTS', 'STATE', 'UUID'],
+    volumes.map((volume) => [
+      volume.designator,
+      volume.label,
+      formatSize(volume.size),
+      foundExtents(volume).length,
+      volume.state === 'broken' ? 'broken' : 'good',
+      volume.uuid,
+    ]),
+  )
+  const pieces = volumes.flatMap((volume) => {
+    const extents = foundExtents(volume)
+    const name = volume.label || volume.uuid
+    return extents.flatMap((extent, n) =>
+      extent.kind === 'linear' ? [{ ...extent, owner: `${name}${extents.length > 1 ? ` (${n})` : ''}` }] : [],
+    )
+  })
+  print('')
+  await printLayout(
+    [
+      ...pieces,
+      ...orphans.map((orphan) => ({ ...orphan, owner: 'orphan' })),
+      ...free.map((run) => ({ ...run, owner: 'free' })),
+    ],
+    size,
+  )
+}

@@ -1,0 +1,19 @@
+import { changeDisk, diskArgument, volumeArgument } from '../../disk-change.js'
+import { json } from '../../options.js'
+import { size } from '../../values.js'
+import { flag, requiredOption, verb } from '../../verb.js'
+
+export default verb({
+  summary: 'cut space off the end of a volume, but never below what its file system claims',
+  arguments: [diskArgument, volumeArgument],
+  options: {
+    ...json,
+    size: requiredOption('--size <size>', 'how much less, such as 1G', size),
+    force: flag('--force', 'cut off even what the file system claims'),
+  },
+  examples: ['ddi-attach volume shrink disk.raw home --size 1G'],
+  async run([path, name], options) {
+    const { size, force } = options
+    await changeDisk(path, options, (disk) => disk.shrink(disk.find(name), size, { force }))
+  },
+})

@@ -1,0 +1,61 @@
+// The command line of the package: its code in dist/cli/, the index of its verbs beside it, and the manual page.
+import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { buildSync } from 'esbuild'
+import { manPage } from './man-page.mjs'
+
+/** The verb of a command line that begins with an image; it is listed first. */
+const first = 'attach'
+
+/** @returns `volume/create` for each file of `verbs/`, without `group` files, and apart from them the names of groups */
+function findVerbs(folder) {
+  const paths = readdirSync(folder, { recursive: true })
+    .filter((path) => path.endsWith('.js'))
+    .map((path) => path.slice(0, -'.js'.length))
+    .sort((a, b) => Number(b === first) - Number(a === first) || (a < b ? -1 : 1))
+  const groups = paths.filter((path) => path.endsWith('/group'))
+  return { verbs: paths.filter((path) => !groups.includes(path)), groups: groups.map((path) => path.split('/')[0]) }
+}
+
+/** What help, completion and manuals need of all verbs, so that they need no verb's code. */
+async function makeIndex(root) {
+  const verbsFolder = join(root, 'dist/cli/verbs')
+  const { verbs, groups } = findVerbs(verbsFolder)
+  const load = async (path) => (await import(pathToFileURL(join(verbsFolder, `${path}.js`)).href)).default
+  const index = { version: JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version, verbs: [], groups: {} }
+  for (const path of verbs) index.verbs.push({ name: path.replace('/', ' '), ...(await load(path)).facts })
+  for (const group of groups) index.groups[group] = (await load(`${group}/group`)).summary
+  return index
+}
+
+/** Bundles what tsc left in dist/lib/cli. @param root of the package */
+export async function buildCommandLine(root) {
+  rmSync(join(root, 'dist/cli'), { recursive: true, force: true })
+  const { verbs, groups } = findVerbs(join(root, 'dist/lib/cli/verbs'))
+  // A few files instead of fifty: half of the start-up was looking for them. Each verb is one, with what only it needs.
+  buildSync({
+    absWorkingDir: root,
+    entryPoints: ['main', ...[...verbs, ...groups.map((group) => `${group}/group`)].map((path) => `verbs/${path}`)].map(
+      (path) => `dist/lib/cli/${path}.js`,
+    ),
+    outdir: 'dist/cli',
+    outbase: 'dist/lib/cli',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    // Native modules find their own files, and the others are loaded where they are needed, if ever.
+    external: ['asn1js', 'ffi-rs', 'node-gyp-build', 'openpgp', 'pkijs', 'zstd-napi'],
+    // Commander and its like are written for require().
+    banner: {
+      js: "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);",
+    },
+    logLevel: 'warning',
+  })
+  chmodSync(join(root, 'dist/cli/main.js'), 0o755)
+  const index = await makeIndex(root)
+  writeFileSync(join(root, 'dist/cli/verbs.json'), JSON.stringify(index))
+  writeFileSync(join(root, 'dist/ddi-attach.8'), manPage(index, join(root, 'docs/ddi-attach.8.in')))
+}
