@@ -3,7 +3,7 @@ import type { Run } from '../bytes/source.js'
 import type { Gpt } from '../gpt/table.js'
 
 /** 1 MiB: what partitions start at multiples of by default. */
-export const defaultAlignment = 1024 * 1024
+const defaultAlignment = 1024 * 1024
 /** What start and length of every segment are multiples of, in bytes (docs/extension-partitions.md). */
 export const segmentUnit = 4096
 

@@ -12,16 +12,17 @@ import { ownOrigin, type Volume, type WholeVolume } from './volume.js'
 export const nestedTypeUuid = '546aa983-5c4a-4c3f-9f80-ecf5ed9983d9'
 
 /** What Android labels the partition that its logical partitions lie in. */
-export const superLabel = 'super'
+const superLabel = 'super'
 
-/** Tables deeper than this are not looked for, nor more of them: an image alone does not decide how long we read it. */
+/** No deeper tables are looked for, and no more: an image alone does not decide how long we read it. */
 const deepest = 4
 const mostTables = 256
 
-/** A volume whose nested table cannot be used, and why. */
-export interface NestedDefect {
-  readonly volume: WholeVolume
-  readonly error: DdiError
+export interface NestedOptions {
+  /** Looks for tables in every volume, not only in those of {@link nestedTypeUuid} and Android's `super`. Default: false. */
+  readonly anyType?: boolean
+  /** Of a super partition: which slot's metadata counts, 0 for a. Default: 0. */
+  readonly slot?: number
 }
 
 export interface NestedVolumes {
@@ -30,46 +31,62 @@ export interface NestedVolumes {
   readonly defects: readonly NestedDefect[]
 }
 
+/** A volume whose nested table cannot be used, and why. */
+export interface NestedDefect {
+  readonly volume: WholeVolume
+  readonly error: DdiError
+}
+
 /**
- * Finds the volumes of tables that lie in volumes, and puts them straight onto the base device. A nested table keeps to
- * its volume: its reader sees no other bytes, and refuses a table that claims more.
+ * Finds the volumes of tables that lie in volumes, as volumes of the base device. A nested table keeps to its volume: its
+ * reader sees no other bytes, and refuses a table that claims more.
  * @param base what the extents of `volumes` are of
- * @param which `typed`: only volumes of {@link nestedTypeUuid}, and Android's `super`; `any`: every volume that holds a table
- * @param slot of the metadata of a super partition
  * @throws what `base.read` throws
  */
 export async function nestedVolumes(
   base: Source,
   volumes: readonly Volume[],
-  which: 'typed' | 'any',
-  slot = 0,
-  depth = 1,
-  budget = { tables: mostTables },
+  { anyType = false, slot = 0 }: NestedOptions = {},
 ): Promise<NestedVolumes> {
-  const found: Volume[] = []
-  const defects: NestedDefect[] = []
+  const search: Search = { base, anyType, slot, volumes: [], defects: [], tablesLeft: mostTables }
+  await searchIn(search, volumes, 1)
+  return search
+}
+
+interface Search extends Required<NestedOptions> {
+  readonly base: Source
+  readonly volumes: Volume[]
+  readonly defects: NestedDefect[]
+  tablesLeft: number
+}
+
+async function searchIn(search: Search, volumes: readonly Volume[], depth: number): Promise<void> {
   for (const volume of volumes) {
-    const typed = volume.typeUuid === nestedTypeUuid || volume.label === superLabel
-    if (volume.state === 'broken' || (which === 'typed' && !typed)) continue
-    if (budget.tables === 0) break
-    let within: readonly Volume[]
-    try {
-      within = await volumesWithin(extentSource(base, volume.extents), slot)
-    } catch (error) {
-      if (!(error instanceof DdiError) || error.kind !== 'image') throw error
-      // Without its type or name, what holds no table, or a broken one, is what most volumes are.
-      if (typed) defects.push({ volume, error })
-      continue
-    }
-    budget.tables--
-    const inner = within.map((one) => nestedIn(volume, one))
-    found.push(...inner)
-    if (depth === deepest) continue
-    const deeper = await nestedVolumes(base, inner, which, slot, depth + 1, budget)
-    found.push(...deeper.volumes)
-    defects.push(...deeper.defects)
+    if (search.tablesLeft === 0) return
+    if (volume.state === 'broken' || !(search.anyType || isTyped(volume))) continue
+    const inner = await volumesIn(volume, search)
+    if (!inner) continue
+    search.tablesLeft--
+    search.volumes.push(...inner)
+    if (depth < deepest) await searchIn(search, inner, depth + 1)
   }
-  return { volumes: found, defects }
+}
+
+function isTyped({ typeUuid, label }: Volume): boolean {
+  return typeUuid === nestedTypeUuid || label === superLabel
+}
+
+/** The volumes of the table in a volume; undefined if there is none that can be used. */
+async function volumesIn(volume: WholeVolume, search: Search): Promise<readonly Volume[] | undefined> {
+  try {
+    const inner = await readVolumes(extentSource(search.base, volume.extents), search.slot)
+    return inner.map((one) => nestedIn(volume, one))
+  } catch (error) {
+    if (!(error instanceof DdiError) || error.kind !== 'image') throw error
+    // Most volumes of other types hold no table, and nothing is wrong with them.
+    if (isTyped(volume)) search.defects.push({ volume, error })
+    return undefined
+  }
 }
 
 function nestedIn(within: WholeVolume, volume: Volume): Volume {
@@ -81,8 +98,8 @@ function nestedIn(within: WholeVolume, volume: Volume): Volume {
   }
 }
 
-/** The volumes of the GPT or the super partition that a volume is. */
-async function volumesWithin(source: Source, slot: number): Promise<readonly Volume[]> {
+/** The volumes of the GPT or super partition that a source is. */
+async function readVolumes(source: Source, slot: number): Promise<readonly Volume[]> {
   if (!(await isSuper(source))) return tableVolumes((await readGpt(source)).table).volumes
   const metadata = withSlotSuffixes((await readSuper(source, slot)).metadata, slot)
   const [, other] = metadata.devices

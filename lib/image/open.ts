@@ -144,7 +144,7 @@ async function gptContents(
   { nested, slot }: Context,
 ): Promise<Contents> {
   const { volumes: outer, orphans } = tableVolumes(table)
-  const inner = await nestedVolumes(source, outer, nested ? 'any' : 'typed', slot)
+  const inner = await nestedVolumes(source, outer, { anyType: nested, slot })
   const volumes = [...outer, ...inner.volumes]
   const problems = [
     ...found.map((problem) => ({ code: problem.code, message: describeProblem(problem) })),
@@ -179,7 +179,7 @@ async function superContents(first: Source, context: Context): Promise<Contents>
     size: source.size,
     sectorSize: 512,
     table: { type: 'super', uuid: null, source: copy, problems: problems.map(describe) },
-    volumes: nested ? [...inner, ...(await nestedVolumes(source, inner, 'any', slot)).volumes] : inner,
+    volumes: nested ? [...inner, ...(await nestedVolumes(source, inner, { anyType: true, slot })).volumes] : inner,
     orphans: [],
     free: [],
     source,

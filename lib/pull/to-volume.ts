@@ -118,7 +118,7 @@ export class VolumeDestination implements Destination {
   async #check(volume: WholeVolume): Promise<void> {
     const { disk: path, rootHash } = this.#target
     await using file = await openFile(path)
-    const { defects } = await nestedVolumes(file, [volume], 'typed')
+    const { defects } = await nestedVolumes(file, [volume])
     if (defects[0]) throw defects[0].error
     if (rootHash === undefined) return
     await using image = await imageOn(extentSource(file, volume.extents), { name: `${volume.label} of ${path}` })
