@@ -9,7 +9,7 @@ check() { "$@" || { echo "check failed: $*" >&2; status=1; }; }
 check biome check .
 check tsc --noEmit
 # no-floating-promises and its like, the lengths of functions (.oxlintrc.json)
-check oxlint --quiet --type-aware lib bindings test bench scripts
+check oxlint --quiet --format=unix --type-aware lib bindings test bench scripts
 # what a room may import (.dependency-cruiser.mjs)
 check depcruise --output-type err-long lib bindings
 # exports, files and dependencies that nothing uses (.knip.json)
