@@ -53,15 +53,8 @@ export {
 export { DdiError, type ErrorCode, type ErrorKind, errorCodes } from './errors.js'
 export type { Designator } from './gpt/dps-types.js'
 export { trustedCertificates } from './image/certificates.js'
-export {
-  type DissectedVolume,
-  type Dissection,
-  type DissectOptions,
-  dissect,
-  type HashTree,
-  type UsableVolume,
-  type Verity,
-} from './image/dissect.js'
+export { type DissectOptions, dissect } from './image/dissect.js'
+export type { DissectedVolume, Dissection, HashTree, UsableVolume, Verity } from './image/dissection.js'
 export {
   type Image,
   type ImageOnOptions,

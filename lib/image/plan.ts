@@ -7,7 +7,7 @@ import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
 import type { OptionNames } from '../options.js'
 import { layoutTree } from '../verity/tree.js'
-import type { Dissection, HashTree, UsableVolume, Verity } from './dissect.js'
+import type { Dissection, HashTree, UsableVolume, Verity } from './dissection.js'
 import type { Image } from './open.js'
 import type { SignatureMode } from './signatures.js'
 

@@ -1,5 +1,6 @@
 import { foundExtents } from '../../disk/volume.js'
-import { type DissectedVolume, type Dissection, dissect, type Verity } from '../../image/dissect.js'
+import { dissect } from '../../image/dissect.js'
+import type { DissectedVolume, Dissection, Verity } from '../../image/dissection.js'
 import { openImage } from '../../image/open.js'
 import type { ImageFacts } from '../../mount/facts.js'
 import { printable } from '../../text.js'

@@ -1,0 +1,44 @@
+import type { Volume } from '../disk/volume.js'
+import { DdiError } from '../errors.js'
+import type { Designator } from '../gpt/dps-types.js'
+import { compareVersions } from '../version.js'
+
+/** The label that systemd-repart and systemd-sysupdate give to partitions that hold nothing yet. */
+const emptyLabel = '_empty'
+
+/** Whether a volume may be used without being requested by name. */
+export function isOffered(volume: Volume): boolean {
+  return !volume.flags.noAuto && volume.label !== emptyLabel
+}
+
+/** The volume with the newest version in its label. */
+export function newest<V extends Volume>(volumes: readonly V[]): V | undefined {
+  return volumes.reduce<V | undefined>(
+    (best, next) => (best && compareVersions(next.label ?? '', best.label ?? '') <= 0 ? best : next),
+    undefined,
+  )
+}
+
+/** The newest volume of the first architecture that has any; one without an architecture fits all. */
+export function preferred<V extends Volume>(
+  volumes: readonly V[],
+  designator: Designator,
+  architectures: readonly string[],
+): V | undefined {
+  const offered = volumes.filter((one) => one.designator === designator && isOffered(one))
+  for (const architecture of [null, ...architectures]) {
+    const found = newest(offered.filter((one) => one.architecture === architecture))
+    if (found) return found
+  }
+  return undefined
+}
+
+/** @throws ERR_DDI_GPT_DUPLICATE_UUID if there are several */
+export function onlyOne<V extends Volume>(volumes: readonly V[], what: string): V | undefined {
+  if (volumes.length > 1)
+    throw new DdiError(
+      'ERR_DDI_GPT_DUPLICATE_UUID',
+      `${volumes.length} partitions could be the ${what} ${volumes[0]!.uuid}`,
+    )
+  return volumes[0]
+}
