@@ -14,9 +14,9 @@ export interface Geometry {
 }
 
 /** Left free at the start of the device, so that it is not taken for a boot sector. */
-export const reservedLength = 4096
+const reservedLength = 4096
 /** What each of the two copies of the geometry takes. */
-export const geometryLength = 4096
+const geometryLength = 4096
 export const sectorSize = 512
 const magic = 0x616c4467
 const largestNumber = 0xffff_ffff

@@ -182,7 +182,7 @@ async function setExt4Times(path: string, epoch: number, run: Run): Promise<void
 }
 
 /** The inodes in use, from the report of dumpe2fs. */
-export function usedInodes(report: string): readonly number[] {
+function usedInodes(report: string): readonly number[] {
   const count = Number(/^Inode count:\s+(\d+)/m.exec(report)?.[1])
   const free = [...report.matchAll(/^ {2}Free inodes: (.*)$/gm)].flatMap(([, list = '']) =>
     list
