@@ -5,7 +5,7 @@ import { openFile } from '../bytes/file.js'
 import { writeNewFile } from '../bytes/new-file.js'
 import { encodeNewDisk } from '../gpt/create.js'
 import type { Gpt } from '../gpt/table.js'
-import type { BuildContext } from './context.js'
+import { type BuildContext, workOn } from './context.js'
 import type { FileContents } from './draft.js'
 import type { ProtectedDraft } from './protect.js'
 import { grain } from './shares.js'
@@ -36,11 +36,11 @@ export async function assemble(
     context.output,
     size,
     async (target, isMoved) => {
-      for (const { start, contents } of parts) {
+      for (const { label, start, contents } of parts) {
         if (isMoved && contents === moved?.contents) continue
         await using file = await openFile(contents.path)
         const place = extentTarget(target, linear([{ start, length: file.size }]))
-        await copy(file, place, { sparse: true, ...(context.signal && { signal: context.signal }) })
+        await copy(file, place, { sparse: true, ...workOn(label, context) })
       }
       for (const { offset, bytes } of encodeNewDisk(table, size)) await target.write(offset, bytes)
     },
@@ -70,7 +70,7 @@ export async function splitOff(drafts: readonly ProtectedDraft[], context: Build
     await writeNewFile(
       path,
       draft.size,
-      (target) => copy(source, target, { sparse: true, ...(context.signal && { signal: context.signal }) }),
+      (target) => copy(source, target, { sparse: true, ...workOn(draft.label, context) }),
       { replace },
     )
   }

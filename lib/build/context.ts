@@ -89,8 +89,8 @@ export function buildContext(output: string, options: BuildOptions): BuildContex
     signer: options.signer,
     epoch: settledEpoch(options.epoch, process.env['SOURCE_DATE_EPOCH']),
     replace,
-    ...(signal && { signal }),
-    ...(onProgress && { onProgress }),
+    signal,
+    onProgress,
   }
 }
 
@@ -110,10 +110,7 @@ function settledEpoch(epoch: number | undefined, fromEnvironment: string | undef
   return Number(fromEnvironment)
 }
 
-/** The same context for a part of the work: its progress is reported under the name of the part. */
+/** Work on a part of something: its progress is reported under the name of the part. */
 export function workOn(part: string, { signal, onProgress }: Work): Work {
-  return {
-    ...(signal && { signal }),
-    ...(onProgress && { onProgress: (progress) => onProgress({ ...progress, part }) }),
-  }
+  return { signal, onProgress: onProgress && ((progress) => onProgress({ ...progress, part })) }
 }

@@ -9,7 +9,7 @@ import { rootHashUuids } from '../verity/root-hash.js'
 import { encodeSignatureRecord } from '../verity/signature.js'
 import type { Superblock } from '../verity/superblock.js'
 import { layoutTree } from '../verity/tree.js'
-import type { BuildContext } from './context.js'
+import { type BuildContext, workOn } from './context.js'
 import { type Bytes, type FileContents, verityPartner } from './draft.js'
 import { derivedUuid, veritySalt } from './identifiers.js'
 import type { PlacedDraft } from './layout.js'
@@ -63,19 +63,19 @@ async function hashTree(
 
 /** Writes the hash tree of a partition that begins with its contents and is zeroes then. @returns the root hash */
 async function hashContents(
-  { contents }: PlacedDraft<Bytes>,
+  { contents, label }: PlacedDraft<Bytes>,
   superblock: Superblock,
   path: string,
   context: BuildContext,
 ): Promise<Uint8Array> {
   const size = superblock.dataBlocks * superblock.dataBlockSize
-  const { signal } = context
+  const work = workOn(label, context)
   await using tree = await createFile(path, layoutTree(superblock).end)
-  if (contents.kind === 'none') return await writeTree(superblock, zeroSource(size), tree, { signal })
+  if (contents.kind === 'none') return await writeTree(superblock, zeroSource(size), tree, work)
   await using file = await openFile(contents.path)
   const length = Math.min(file.size, size)
   const data = concatSources([sliceSource(file, { start: 0, length }), zeroSource(size - length)])
-  return await writeTree(superblock, data, tree, { signal })
+  return await writeTree(superblock, data, tree, work)
 }
 
 async function signatureRecord(

@@ -4,14 +4,14 @@ import { dirname, join, posix, relative } from 'node:path'
 import { exists } from '../bytes/new-file.js'
 import { DdiError } from '../errors.js'
 import { runTool } from '../tool.js'
+import type { Work } from '../work.js'
 import type { CopyRule, PartitionDefinition } from './definitions.js'
 
-export interface StageOptions {
+export interface StageOptions extends Work {
   /** The tree that the sources of a definition are within. */
   readonly root: string
   /** Seconds since 1970, for the times of what is put together; null: as they are. */
   readonly epoch: number | null
-  readonly signal?: AbortSignal | undefined
 }
 
 /**
@@ -33,7 +33,7 @@ export async function stageTree(
   const asItIs = wholeDirectory(definition)
   if (asItIs !== undefined && (await lstat(join(root, asItIs))).isDirectory()) return join(root, asItIs)
   await mkdir(stage, { mode: 0o755 })
-  for (const rule of copyFiles) await copyInto(stage, rule, definition, { root, epoch, ...(signal && { signal }) })
+  for (const rule of copyFiles) await copyInto(stage, rule, definition, { root, epoch, signal })
   for (const directory of makeDirectories) {
     await refuseLinks(stage, directory, path)
     await mkdir(join(stage, directory), { recursive: true, mode: 0o755 })

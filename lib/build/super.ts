@@ -6,22 +6,21 @@ import { encodeSparse } from '../android/sparse.js'
 import { encodeSuper } from '../android/super.js'
 import { concatSources } from '../bytes/concat.js'
 import { copy } from '../bytes/copy.js'
-import { extentSource, extentTarget, linear } from '../bytes/extents.js'
+import { extentTarget, linear } from '../bytes/extents.js'
 import { memorySource } from '../bytes/memory.js'
 import { writeNewFile } from '../bytes/new-file.js'
 import { zeroSource } from '../bytes/repeat.js'
 import { alignUp, mergeRuns } from '../bytes/runs.js'
+import { sliceSource } from '../bytes/slice.js'
 import type { Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
+import { checkOptions, type OptionNames } from '../options.js'
+import type { Work } from '../work.js'
+import { workOn } from './context.js'
 
-/** A source at its place on a device, `start` in bytes. */
-interface Placed {
-  readonly start: number
-  readonly source: Source
-}
-
-/** A logical partition of a new super partition, and what it begins with. */
+/** A logical partition of a new super partition, with its image. */
 export interface SuperPartition extends NewPartition {
+  /** The bytes that it begins with, at most its size. */
   readonly image?: Source
 }
 
@@ -30,31 +29,56 @@ export interface SuperDefinition {
   /** The first one holds the metadata. */
   readonly devices: readonly [NewSuperDevice, ...NewSuperDevice[]]
   readonly groups?: readonly PartitionGroup[]
-  /** Of the header: 1 for Virtual A/B devices. */
+  /** Flags of the metadata header: 1 for Virtual A/B devices. */
   readonly flags?: number
   readonly partitions?: readonly SuperPartition[]
 }
 
-export interface MakeSuperOptions {
+export interface MakeSuperOptions extends Work {
   /** Writes Android sparse images. Default: false. */
   readonly sparse?: boolean
-  /** Replaces files that exist. Default: false. */
+  /** Replaces existing files. Default: false. */
   readonly replace?: boolean
-  readonly signal?: AbortSignal
+}
+
+const makeSuperOptionNames: OptionNames<MakeSuperOptions> = {
+  sparse: true,
+  replace: true,
+  signal: true,
+  onProgress: true,
+}
+
+/** Bytes that have a place on a device. */
+interface Part {
+  /** Of the partition; null for metadata. */
+  readonly name: string | null
+  /** In bytes. */
+  readonly start: number
+  readonly source: Source
+}
+
+/** A device with all that is written to it. */
+interface DeviceContents {
+  readonly path: string
+  /** In bytes. */
+  readonly size: number
+  /** In the order of the device, none overlapping another. */
+  readonly parts: readonly Part[]
 }
 
 /**
- * Makes an Android super partition, the same metadata in every slot.
- * @param output a file, or for several devices a folder, which gets a file NAME.img for each
+ * Makes an Android super partition, with the same metadata in every slot.
+ * @param output a file; for several devices a directory, which gets a file NAME.img for each
  * @returns what was laid out
- * @throws what `newMetadata` and `addPartition` throw, ERR_DDI_USAGE where an image is larger than its partition, and what
- *   `writeNewFile` throws
+ * @throws ERR_DDI_USAGE for an invalid geometry or option, or if an image is larger than its partition; and what `newMetadata`,
+ *   `addPartition` and `writeNewFile` throw
  */
 export async function makeSuper(
   output: string,
   definition: SuperDefinition,
   options: MakeSuperOptions = {},
 ): Promise<Metadata> {
+  checkOptions(options, makeSuperOptionNames, 'makeSuper')
   const { devices, groups, flags, partitions = [] } = definition
   const geometry = checkedGeometry(definition.geometry)
   const metadata = partitions.reduce(
@@ -62,20 +86,18 @@ export async function makeSuper(
       addPartition(metadata, geometry, { ...partition, size: partitionSize(partition, image) }),
     newMetadata(geometry, devices, groups, flags),
   )
-  const contents = metadata.devices.map((): Placed[] => [])
-  for (const { name, image } of partitions)
-    if (image)
-      for (const { base, ...placed } of place(findPartition(metadata, name), image)) contents[base]!.push(placed)
-  for (const { offset, bytes } of encodeSuper(geometry, metadata))
-    contents[0]!.push({ start: offset, source: memorySource(bytes) })
-  for (const [index, { name, size }] of metadata.devices.entries())
-    await writeDevice(
-      devices.length === 1 ? output : join(output, `${name}.img`),
-      size,
-      contents[index]!,
-      geometry,
-      options,
+  const tables = encodeSuper(geometry, metadata).map(
+    ({ offset, bytes }): Part => ({ name: null, start: offset, source: memorySource(bytes) }),
+  )
+  for (const [index, { name, size }] of metadata.devices.entries()) {
+    const images = partitions.flatMap(({ name, image }) =>
+      image ? imageParts(findPartition(metadata, name), image, index) : [],
     )
+    const parts = [...images, ...(index === 0 ? tables : [])].sort((a, b) => a.start - b.start)
+    const path = devices.length === 1 ? output : join(output, `${name}.img`)
+    if (options.sparse) await writeSparseDevice({ path, size, parts }, geometry, options)
+    else await writeDevice({ path, size, parts }, options)
+  }
   return metadata
 }
 
@@ -86,62 +108,52 @@ function partitionSize({ name, size }: NewPartition, image: Source | undefined):
   return size
 }
 
-/** Where the parts of an image go. */
-function place({ extents }: LogicalPartition, image: Source): (Placed & { readonly base: number })[] {
+/** The parts of an image that lie on a device. */
+function imageParts({ name, extents }: LogicalPartition, image: Source, device: number): readonly Part[] {
   let done = 0
   return extents.flatMap((extent) => {
-    const length = Math.min(extent.length, image.size - done)
-    if (extent.kind === 'zero' || length <= 0) return []
-    const source = extentSource(image, [{ kind: 'linear', start: done, length }])
-    done += length
-    return [{ base: extent.base, start: extent.start, source }]
+    const run = { start: done, length: Math.max(0, Math.min(extent.length, image.size - done)) }
+    done += run.length
+    if (extent.kind === 'zero' || extent.base !== device || run.length === 0) return []
+    return [{ name, start: extent.start, source: sliceSource(image, run) }]
   })
 }
 
-async function writeDevice(
-  path: string,
-  size: number,
-  contents: readonly Placed[],
-  geometry: Geometry,
-  options: MakeSuperOptions,
-): Promise<void> {
-  const { sparse = false, replace = false, signal } = options
-  const stop = signal ? { signal } : {}
-  const placed = [...contents].sort((a, b) => a.start - b.start)
-  if (!sparse) {
-    await writeNewFile(
-      path,
-      size,
-      async (target) => {
-        for (const { start, source } of placed) {
-          const part = extentTarget(target, linear([{ start, length: source.size }]))
-          await copy(source, part, { sparse: true, ...stop })
-        }
-      },
-      { replace },
-    )
-    return
-  }
-  const { blockSize } = geometry
-  const written = placed.map(({ start, source }) => {
-    const from = start - (start % blockSize)
-    return { start: from, length: alignUp(start + source.size, blockSize) - from }
-  })
+async function writeDevice({ path, size, parts }: DeviceContents, options: MakeSuperOptions): Promise<void> {
+  const { replace = false, signal } = options
   await writeNewFile(
     path,
-    0,
-    (target) => encodeSparse(withGaps(size, placed), target, { blockSize, written: mergeRuns(written), ...stop }),
+    size,
+    async (target) => {
+      for (const { name, start, source } of parts) {
+        const place = extentTarget(target, linear([{ start, length: source.size }]))
+        await copy(source, place, { sparse: true, ...(name === null ? { signal } : workOn(name, options)) })
+      }
+    },
     { replace },
   )
 }
 
-/** Sources at their places, and zeroes between them. @param placed in order, none overlapping another */
-function withGaps(size: number, placed: readonly Placed[]): Source {
+async function writeSparseDevice(
+  { path, size, parts }: DeviceContents,
+  { blockSize }: Geometry,
+  { replace = false, signal, onProgress }: MakeSuperOptions,
+): Promise<void> {
+  const blocks = parts.map(({ start, source }) => {
+    const from = start - (start % blockSize)
+    return { start: from, length: alignUp(start + source.size, blockSize) - from }
+  })
+  const options = { blockSize, written: mergeRuns(blocks), signal, onProgress }
+  await writeNewFile(path, 0, (target) => encodeSparse(withGaps(size, parts), target, options), { replace })
+}
+
+/** All bytes of a device: its parts, and zeroes between them. */
+function withGaps(size: number, parts: readonly Part[]): Source {
   let end = 0
-  const parts = placed.flatMap(({ start, source }) => {
+  const sources = parts.flatMap(({ start, source }) => {
     const gap = zeroSource(start - end)
     end = start + source.size
     return [gap, source]
   })
-  return concatSources([...parts, zeroSource(size - end)])
+  return concatSources([...sources, zeroSource(size - end)])
 }

@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type BuildOptions, buildImage, dissect, openImage, verify } from '../../lib/index.js'
+import { type BuildOptions, buildImage, dissect, openImage, type Progress, verify } from '../../lib/index.js'
 import { parseCertificates, parseSignatureRecord } from '../../lib/verity/index.js'
 import { defineImage, MiB } from '../support/images.js'
 import { makeIdentity } from '../support/keys.js'
@@ -241,6 +241,28 @@ test('a dynamic volume is laid out as a chain, verity and all, that attaches by 
   const [verified] = await verify(dissection)
   assert.equal(verified!.badDataBlocks, 0)
   assert.equal(partitions[0]!.uuid.replaceAll('-', ''), partitions[0]!.rootHash!.slice(0, 32))
+})
+
+test('progress is reported for each partition that is hashed or copied, to its end', async () => {
+  using folder = temporaryFolder()
+  const blocks = join(folder.path, 'blocks')
+  writeFileSync(blocks, Buffer.alloc(6 * MiB, 'x'))
+  const definitions = defineImage(folder.path, {
+    '10-data': ['Type=root', 'Label=data', 'CopyBlocks=/blocks', 'Verity=data', 'VerityMatchKey=r', 'SplitName=data'],
+    '20-tree': ['Type=root-verity', 'Label=tree', 'Verity=hash', 'VerityMatchKey=r'],
+  })
+  const reached = new Map<string, Progress[]>()
+  const onProgress = (progress: Progress) => {
+    const part = progress.part ?? ''
+    reached.set(part, [...(reached.get(part) ?? []), progress])
+  }
+  await buildImage(definitions, join(folder.path, 'image.raw'), { root: folder.path, split: true, onProgress })
+  // The tree may be moved to its place without a copy.
+  assert.ok([...reached.keys()].every((part) => part === 'data' || part === 'tree'))
+  const data = reached.get('data')!
+  assert.ok(data.every(({ done, total }) => total !== null && done <= total))
+  // Hashed, copied, and split off.
+  assert.equal(data.filter(({ done, total }) => done === total).length, 3)
 })
 
 test('a tree with everything: devices, sockets, setuid, attributes, hard links, holes, odd names', () => {
