@@ -44,7 +44,7 @@ const hints: Partial<Record<ErrorCode, readonly Hint[]>> = {
   ],
   ERR_DDI_SUPER_SLOT: [{ option: '--slot', text: 'choose another slot with --slot' }],
   ERR_DDI_NO_VOLUME: [
-    { option: '--volume', message: /super partition/, text: 'choose the super partition with --volume' },
+    { option: '--volume', message: /super partitions/, text: 'choose the super partition with --volume' },
     inspect,
   ],
   ERR_DDI_NOT_ATTACHED: [

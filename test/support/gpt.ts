@@ -1,5 +1,8 @@
 // Builds and re-seals GPTs in memory, so that tests can reach what lies behind the checksums.
+import { randomUUID } from 'node:crypto'
 import { crc32 } from 'node:zlib'
+import type { VolumeHead } from '../../lib/index.js'
+import { typeUuids } from './images.js'
 
 export interface RawEntry {
   readonly type: Uint8Array
@@ -67,4 +70,14 @@ export function seal(disk: Buffer, sectorSize: number, lba: number): void {
   if (size < 20 || size > sectorSize) return
   disk.writeUInt32LE(0, at + 16)
   disk.writeUInt32LE(crc32(disk.subarray(at, at + size)), at + 16)
+}
+
+/** A disk without partitions. */
+export function emptyDisk(mebibytes: number, entryCount = 128): Buffer {
+  return makeDisk({ sectorSize: 512, sectors: mebibytes * 2048, entryCount, entries: [] })
+}
+
+/** The head of a volume for /home. */
+export function volumeHead(label: string, more: Partial<VolumeHead> = {}): VolumeHead {
+  return { typeUuid: typeUuids.home, uuid: randomUUID(), label, attributes: 0n, ...more }
 }

@@ -1,5 +1,7 @@
 // Super partitions assembled by hand, field by field, from the description of the format in AOSP's metadata_format.h.
 import { createHash } from 'node:crypto'
+import { encodeSuper, type Geometry, type Metadata, newMetadata } from '../../lib/android/index.js'
+import { MiB } from './images.js'
 
 export interface SuperLayout {
   readonly metadataSize: number
@@ -93,4 +95,20 @@ export function reseal(disk: Buffer, { metadataSize, slots }: SuperLayout): void
     disk.fill(0, at + 12, at + 44)
     sha256(disk.subarray(at, at + length)).copy(disk, at + 12)
   }
+}
+
+export const geometry: Geometry = { metadataSize: 4096, slotCount: 2, blockSize: 4096 }
+
+/** A super partition of two slots in memory, as the library makes it. */
+export function superDisk(size: number, change: (metadata: Metadata) => Metadata = (one) => one): Buffer {
+  const metadata = change(
+    newMetadata(
+      geometry,
+      [{ name: 'super', size, alignment: 65536 }],
+      [{ name: 'main', slotSuffixed: false, maximumSize: 4 * MiB }],
+    ),
+  )
+  const disk = Buffer.alloc(size)
+  for (const { offset, bytes } of encodeSuper(geometry, metadata)) disk.set(bytes, offset)
+  return disk
 }
