@@ -1,7 +1,6 @@
 #include "sha256.h"
 
-#include <bit>
-#include <cstring>
+#include "sha2.h"
 
 namespace ddi {
 
@@ -17,33 +16,10 @@ const uint32_t kSha256Round[64] = {
 
 namespace {
 
-uint32_t BigEndian(const uint8_t* at) {
-  uint32_t value;
-  memcpy(&value, at, 4);
-  return __builtin_bswap32(value);
-}
+constexpr Sha2Rotations kRotations{{2, 13, 22}, {6, 11, 25}, {7, 18, 3}, {17, 19, 10}};
 
 void One(uint32_t state[8], const uint8_t* data, size_t count) {
-  for (; count > 0; count--, data += 64) {
-    uint32_t w[64];
-    for (int i = 0; i < 16; i++) w[i] = BigEndian(data + 4 * i);
-    for (int i = 16; i < 64; i++) {
-      uint32_t s0 = std::rotr(w[i - 15], 7) ^ std::rotr(w[i - 15], 18) ^ (w[i - 15] >> 3);
-      uint32_t s1 = std::rotr(w[i - 2], 17) ^ std::rotr(w[i - 2], 19) ^ (w[i - 2] >> 10);
-      w[i] = w[i - 16] + s0 + w[i - 7] + s1;
-    }
-    uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
-    uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
-    for (int i = 0; i < 64; i++) {
-      uint32_t s1 = std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25);
-      uint32_t t1 = h + s1 + ((e & f) ^ (~e & g)) + kSha256Round[i] + w[i];
-      uint32_t s0 = std::rotr(a, 2) ^ std::rotr(a, 13) ^ std::rotr(a, 22);
-      uint32_t t2 = s0 + ((a & b) ^ (a & c) ^ (b & c));
-      h = g, g = f, f = e, e = d + t1, d = c, c = b, b = a, a = t1 + t2;
-    }
-    state[0] += a, state[1] += b, state[2] += c, state[3] += d;
-    state[4] += e, state[5] += f, state[6] += g, state[7] += h;
-  }
+  Sha2Compress<kRotations, kSha256Round>(state, data, count);
 }
 
 void Two(uint32_t a[8], const uint8_t* dataA, uint32_t b[8], const uint8_t* dataB, size_t count) {

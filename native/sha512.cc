@@ -1,7 +1,6 @@
 #include "sha512.h"
 
-#include <bit>
-#include <cstring>
+#include "sha2.h"
 
 namespace ddi {
 namespace {
@@ -24,35 +23,12 @@ constexpr uint64_t kRound[80] = {
     0x113f9804bef90dae, 0x1b710b35131c471b, 0x28db77f523047d84, 0x32caab7b40c72493, 0x3c9ebe0a15c9bebc,
     0x431d67c49c100d4c, 0x4cc5d4becb3e42b6, 0x597f299cfc657e2a, 0x5fcb6fab3ad6faec, 0x6c44198c4a475817};
 
-uint64_t BigEndian(const uint8_t* at) {
-  uint64_t value;
-  memcpy(&value, at, 8);
-  return __builtin_bswap64(value);
-}
+constexpr Sha2Rotations kRotations{{28, 34, 39}, {14, 18, 41}, {1, 8, 7}, {19, 61, 6}};
 
 }  // namespace
 
 void Sha512Compress(uint64_t state[8], const uint8_t* data, size_t count) {
-  for (; count > 0; count--, data += 128) {
-    uint64_t w[80];
-    for (int i = 0; i < 16; i++) w[i] = BigEndian(data + 8 * i);
-    for (int i = 16; i < 80; i++) {
-      uint64_t s0 = std::rotr(w[i - 15], 1) ^ std::rotr(w[i - 15], 8) ^ (w[i - 15] >> 7);
-      uint64_t s1 = std::rotr(w[i - 2], 19) ^ std::rotr(w[i - 2], 61) ^ (w[i - 2] >> 6);
-      w[i] = w[i - 16] + s0 + w[i - 7] + s1;
-    }
-    uint64_t a = state[0], b = state[1], c = state[2], d = state[3];
-    uint64_t e = state[4], f = state[5], g = state[6], h = state[7];
-    for (int i = 0; i < 80; i++) {
-      uint64_t s1 = std::rotr(e, 14) ^ std::rotr(e, 18) ^ std::rotr(e, 41);
-      uint64_t t1 = h + s1 + ((e & f) ^ (~e & g)) + kRound[i] + w[i];
-      uint64_t s0 = std::rotr(a, 28) ^ std::rotr(a, 34) ^ std::rotr(a, 39);
-      uint64_t t2 = s0 + ((a & b) ^ (a & c) ^ (b & c));
-      h = g, g = f, f = e, e = d + t1, d = c, c = b, b = a, a = t1 + t2;
-    }
-    state[0] += a, state[1] += b, state[2] += c, state[3] += d;
-    state[4] += e, state[5] += f, state[6] += g, state[7] += h;
-  }
+  Sha2Compress<kRotations, kRound>(state, data, count);
 }
 
 }  // namespace ddi
