@@ -13,9 +13,11 @@ export interface Tool {
   readonly env?: Readonly<Record<string, string>>
   /** Exit statuses besides 0 that mean success. */
   readonly accepted?: readonly number[]
+  /** Of the output; latin1 keeps bytes that are no text. Default: utf8. */
+  readonly encoding?: BufferEncoding
 }
 
-const mostOutput = 16 * 1024 * 1024
+const mostOutput = 64 * 1024 * 1024
 
 /**
  * Runs a tool to its end.
@@ -23,7 +25,7 @@ const mostOutput = 16 * 1024 * 1024
  * @throws ERR_DDI_LIBRARY_MISSING if it is not installed, ERR_DDI_TOOL with its output if it fails, ERR_DDI_ABORTED
  */
 export async function runTool(
-  { command, package: name, env, accepted = [] }: Tool,
+  { command, package: name, env, accepted = [], encoding = 'utf8' }: Tool,
   signal?: AbortSignal,
 ): Promise<string> {
   const [program, ...rest] = command
@@ -31,6 +33,7 @@ export async function runTool(
     const { stdout } = await execute(program, rest, {
       env: { ...process.env, ...env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` },
       maxBuffer: mostOutput,
+      encoding,
       ...(signal && { signal }),
     })
     return stdout

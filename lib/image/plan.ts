@@ -291,7 +291,8 @@ function verityNode(
   }
 }
 
-function refuseUncovered({ image, roles, verity }: Dissection): void {
+/** @throws ERR_DDI_NOT_COVERED if a root hash is known, and a root or usr volume would be used that none covers */
+export function refuseUncovered({ image, roles, verity }: Dissection): void {
   const trusted = [...verity.values()].some((one) => one.trusted)
   if (!trusted) return
   for (const designator of ['root', 'usr'] as const) {

@@ -1,94 +1,169 @@
-import { chmod, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DdiError } from '../errors.js'
 import { runTool } from '../tool.js'
+import { type ExtractedFiles, fileKind, nameText, type TreeEntry } from './entries.js'
 
+/** What a directory says of a file; text is of bytes (latin1). */
 interface Entry {
   readonly inode: string
   readonly mode: number
-  readonly name: string
+  readonly uid: number
+  readonly gid: number
+  /** From the root of the file system. */
+  readonly path: string
 }
+
+/** Answers commands of debugfs(8), each with the bytes that it prints (latin1). */
+type Debugfs = (commands: readonly string[]) => Promise<readonly string[]>
 
 const rootInode = '2'
 /** An image alone does not decide how long we read it. */
 const mostEntries = 1_000_000
-const kinds = { folder: 0o04, file: 0o10, link: 0o12 } as const
+/** As many commands as debugfs gets at once. */
+const batch = 1000
+const kinds = { directory: 0o04, file: 0o10, link: 0o12 } as const
 const kindOf = ({ mode }: Entry) => mode >> 12
 
 /**
- * Takes the files of an ext4 file system out of it with debugfs, by their inodes: what names in it say is ours to judge, and
- * none leads out of the folder. Devices and their like are left out.
+ * Takes the files of an ext4 file system out of it with debugfs, by their inodes: names in it are checked here, and
+ * none leads out of the directory. Devices and their like are left out.
  * @param volume path of the file system
- * @param folder to be made
+ * @param directory to create
  * @throws ERR_DDI_FILE_SYSTEM for names that no file can have, ERR_DDI_TOOL, ERR_DDI_LIBRARY_MISSING, ERR_DDI_ABORTED
  */
-export async function extractExt4(volume: string, folder: string, signal?: AbortSignal): Promise<void> {
-  const scratch = `${folder}.files`
-  /** What debugfs answers to each command. */
-  const ask = async (commands: readonly string[]): Promise<readonly string[]> => {
-    const script = `${folder}.commands`
-    await writeFile(script, `${commands.join('\n')}\n`)
-    const answer = await runTool({ command: ['debugfs', '-f', script, volume], package: 'e2fsprogs' }, signal)
-    await rm(script)
-    // It repeats each command before its answer.
-    return answer.split(/^debugfs: .*\n/m).slice(1)
-  }
-  await mkdir(folder, { mode: 0o700 })
-  await mkdir(scratch, { mode: 0o700 })
+export async function extractExt4(volume: string, directory: string, signal?: AbortSignal): Promise<ExtractedFiles> {
+  const ask = debugfs(volume, `${directory}.commands`, signal)
+  await mkdir(directory, { mode: 0o700 })
+  const entries = [await readRoot(ask)]
   const seen = new Set([rootInode])
-  let count = 0
-  let level = [{ inode: rootInode, path: folder }]
+  let level: readonly Entry[] = entries
   while (level.length > 0) {
     const listings = await ask(level.map(({ inode }) => `ls -p <${inode}>`))
-    const found = level.flatMap(({ path }, index) =>
-      parseListing(listings[index] ?? '').map((entry) => ({ ...entry, path: join(path, entry.name) })),
-    )
-    count += found.length
-    if (count > mostEntries)
+    const found = level.flatMap(({ path }, index) => entriesOf(path, listings[index]!))
+    entries.push(...found)
+    if (entries.length > mostEntries)
       throw new DdiError('ERR_DDI_FILE_SYSTEM', `the file system has more than ${mostEntries} files`)
-    const files = found.filter((entry) => kindOf(entry) === kinds.file || kindOf(entry) === kinds.link)
-    await ask(files.map(({ inode }, index) => `dump <${inode}> "${join(scratch, String(index))}"`))
-    const links = files.filter((entry) => kindOf(entry) === kinds.link)
-    const facts = links.length === 0 ? [] : await ask(links.map(({ inode }) => `stat <${inode}>`))
-    for (const [index, file] of files.entries()) {
-      const dumped = join(scratch, String(index))
-      if (kindOf(file) === kinds.file) {
-        await chmod(dumped, (file.mode & 0o777) | 0o400)
-        await rename(dumped, file.path)
-        continue
-      }
-      const short = /^Fast link dest: "([\s\S]*)"\s*$/m.exec(facts[links.indexOf(file)] ?? '')?.[1]
-      await symlink(short ?? (await readFile(dumped, 'utf8')), file.path)
-      await rm(dumped, { force: true })
+    await extractFiles(ask, directory, found)
+    level = found.filter((entry) => kindOf(entry) === kinds.directory && !seen.has(entry.inode))
+    for (const { inode, path } of level) {
+      seen.add(inode)
+      await mkdir(within(directory, path), { mode: 0o700 })
     }
-    level = []
-    for (const entry of found) {
-      if (kindOf(entry) !== kinds.folder || seen.has(entry.inode)) continue
-      seen.add(entry.inode)
-      await mkdir(entry.path, { mode: 0o700 })
-      level.push(entry)
+  }
+  return {
+    list: () => list(ask, directory, entries),
+    async attribute(path, name) {
+      const bytes = Buffer.from(path).toString('latin1')
+      const inode = entries.find((entry) => entry.path === bytes)?.inode
+      const [answer = ''] = inode === undefined ? [] : await ask([`ea_get <${inode}> ${name}`])
+      return /^\S+ \(\d+\) = "([^"]*)"$/m.exec(answer)?.[1]
+    },
+  }
+}
+
+function debugfs(volume: string, script: string, signal: AbortSignal | undefined): Debugfs {
+  return async (commands) => {
+    const answers: string[] = []
+    for (let first = 0; first < commands.length; first += batch) {
+      const some = commands.slice(first, first + batch)
+      await writeFile(script, `${some.join('\n')}\n`)
+      const command = ['debugfs', '-f', script, volume] as const
+      const output = await runTool({ command, package: 'e2fsprogs', encoding: 'latin1' }, signal)
+      await rm(script)
+      // It repeats each command before its answer.
+      const parts = output.split(/^debugfs: .*\n/m).slice(1)
+      if (parts.length !== some.length)
+        throw new DdiError('ERR_DDI_FILE_SYSTEM', 'the file system has names that cannot be read without privileges')
+      answers.push(...parts)
     }
+    return answers
+  }
+}
+
+function within(directory: string, path: string): Buffer {
+  return Buffer.concat([Buffer.from(`${directory}/`), Buffer.from(path, 'latin1')])
+}
+
+async function readRoot(ask: Debugfs): Promise<Entry> {
+  const [listing = ''] = await ask([`ls -p <${rootInode}>`])
+  return { ...parseListing(listing).find(({ name }) => name === '.')!, path: '' }
+}
+
+async function extractFiles(ask: Debugfs, directory: string, found: readonly Entry[]): Promise<void> {
+  const scratch = `${directory}.files`
+  await mkdir(scratch, { mode: 0o700 })
+  const files = found.filter((entry) => kindOf(entry) === kinds.file || kindOf(entry) === kinds.link)
+  const dumped = (index: number) => join(scratch, String(index))
+  await ask(files.map(({ inode }, index) => `dump <${inode}> "${dumped(index)}"`))
+  const links = files.filter((entry) => kindOf(entry) === kinds.link)
+  const facts = await ask(links.map(({ inode }) => `stat <${inode}>`))
+  for (const [index, file] of files.entries()) {
+    const target = within(directory, file.path)
+    if (kindOf(file) === kinds.file) {
+      await chmod(dumped(index), (file.mode & 0o777) | 0o400)
+      await rename(dumped(index), target)
+    } else await symlink(await linkTarget(facts[links.indexOf(file)]!, dumped(index)), target)
   }
   await rm(scratch, { recursive: true })
 }
 
-/** Lines of `ls -p`: /INODE/MODE/UID/GID/NAME/SIZE/, of inode 0 where a name was deleted. */
-function parseListing(text: string): Entry[] {
+/** Short targets are in the inode, others in blocks like the contents of a file. */
+async function linkTarget(stat: string, dumped: string): Promise<Buffer> {
+  const short = /^Fast link dest: "([\s\S]*)"\s*$/m.exec(stat)?.[1]
+  return short === undefined ? await readFile(dumped) : Buffer.from(short, 'latin1')
+}
+
+function entriesOf(directory: string, listing: string): Entry[] {
+  return parseListing(listing)
+    .filter(({ name }) => name !== '.' && name !== '..')
+    .map(({ name, ...entry }) => ({ ...entry, path: directory === '' ? name : `${directory}/${name}` }))
+}
+
+/**
+ * Parses what `ls -p` prints, lines of /INODE/MODE/UID/GID/NAME/SIZE/; the inode is 0 if a name was deleted.
+ * @throws ERR_DDI_FILE_SYSTEM
+ */
+export function parseListing(text: string): readonly (Omit<Entry, 'path'> & { readonly name: string })[] {
   const names = new Set<string>()
   const entries = text.split('\n').flatMap((line) => {
     if (line.trim() === '' || line.startsWith('/0/')) return []
-    const [, inode, mode, name] = /^\/(\d+)\/([0-7]+)\/\d+\/\d+\/(.*)\/\d*\/$/.exec(line) ?? []
-    if (inode === undefined || mode === undefined || !name || name.includes('/'))
+    const [, inode, mode, uid, gid, name] = /^\/(\d+)\/([0-7]+)\/(\d+)\/(\d+)\/(.*)\/\d*\/$/.exec(line) ?? []
+    if (inode === undefined || !name || name.includes('/'))
       throw new DdiError(
         'ERR_DDI_FILE_SYSTEM',
         `the file system has a name that cannot be read without privileges: ${JSON.stringify(line.slice(0, 200))}`,
       )
-    // Of twins in a damaged folder the first counts.
+    // Of twins in a damaged directory the first counts.
     if (names.has(name)) return []
     names.add(name)
-    return [{ inode, mode: Number.parseInt(mode, 8), name }]
+    return [{ inode, mode: Number.parseInt(mode!, 8), uid: Number(uid), gid: Number(gid), name }]
   })
-  // debugfs is silent about a folder whose checksum is wrong.
-  if (!names.has('.')) throw new DdiError('ERR_DDI_FILE_SYSTEM', 'a folder of the file system is damaged')
-  return entries.filter(({ name }) => name !== '.' && name !== '..')
+  // debugfs is silent about a directory whose checksum is wrong.
+  if (!names.has('.')) throw new DdiError('ERR_DDI_FILE_SYSTEM', 'a directory of the file system is damaged')
+  return entries
+}
+
+async function list(ask: Debugfs, directory: string, entries: readonly Entry[]): Promise<readonly TreeEntry[]> {
+  const stats = await ask(entries.map(({ inode }) => `stat <${inode}>`))
+  const found: TreeEntry[] = []
+  for (const [index, entry] of entries.entries()) {
+    const path = nameText(Buffer.from(entry.path, 'latin1'), '')
+    const kind = fileKind(entry.mode, path)
+    const { size, modified } = parseStat(stats[index]!, path)
+    const target = kind === 'link' ? nameText(await readlink(within(directory, entry.path), 'buffer'), path) : null
+    found.push({ path, kind, mode: entry.mode & 0o7777, uid: entry.uid, gid: entry.gid, size, modified, target })
+  }
+  return found
+}
+
+/** Parses what `stat` prints. @throws ERR_DDI_FILE_SYSTEM */
+export function parseStat(text: string, path: string): { readonly size: number; readonly modified: number } {
+  const size = /^User: .* Size: (\d+)$/m.exec(text)?.[1]
+  const [, seconds, extra = '0'] = /^ ?mtime: 0x([0-9a-f]{8})(?::([0-9a-f]{8}))? /m.exec(text) ?? []
+  if (size === undefined || seconds === undefined)
+    throw new DdiError('ERR_DDI_FILE_SYSTEM', `the inode of ${JSON.stringify(path)} is damaged`)
+  // The kernel's documentation, ext4/inodes, "Inode Timestamps": the extra field has two more bits of seconds.
+  const epoch = Number.parseInt(extra, 16) & 3
+  return { size: Number(size), modified: (Number.parseInt(seconds, 16) | 0) + epoch * 2 ** 32 }
 }

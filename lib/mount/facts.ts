@@ -1,8 +1,9 @@
 import { parseOsRelease } from '../image/os-release.js'
-import { attachmentName } from '../image/plan.js'
+import { readExtensionRelease } from './extension.js'
 import { isMissing, type Root, readTextInRoot } from './root.js'
+import type { Tree } from './tree.js'
 
-/** What the files of an image say of it. */
+/** What the files of an image say about it. */
 export interface ImageFacts {
   readonly hostname: string | null
   readonly machineId: string | null
@@ -11,7 +12,7 @@ export interface ImageFacts {
   readonly initrdRelease: Readonly<Record<string, string>>
   readonly sysextRelease: Readonly<Record<string, string>>
   readonly confextRelease: Readonly<Record<string, string>>
-  /** What the image can be used as, as systemd-dissect tells it. */
+  /** What the image can be used as, by the rules of systemd-dissect. */
   readonly uses: readonly ImageUse[]
 }
 
@@ -29,9 +30,10 @@ const inits = ['usr/lib/systemd/systemd', 'lib/systemd/systemd', 'sbin/init', 'u
 
 /**
  * Reads what a tree says of itself. Links lead nowhere out of it.
- * @param path of the image: extension-release files carry its name
+ * @param image its path or name: the release files of extensions carry it
  */
-export async function readFacts(root: Root, path: string): Promise<ImageFacts> {
+export async function readFacts(tree: Tree, image: string): Promise<ImageFacts> {
+  const { root } = tree
   const text = async (...paths: readonly string[]) => {
     for (const one of paths) {
       const found = await readTextInRoot(root, one)
@@ -39,14 +41,10 @@ export async function readFacts(root: Root, path: string): Promise<ImageFacts> {
     }
     return ''
   }
-  const release = async (...paths: readonly string[]) => parseOsRelease(await text(...paths))
-  const osRelease = await release('etc/os-release', 'usr/lib/os-release')
-  const initrdRelease = await release('etc/initrd-release', 'usr/lib/initrd-release')
-  const name = attachmentName(path)
-  const [sysextRelease, confextRelease] = [
-    await release(`usr/lib/extension-release.d/extension-release.${name}`),
-    await release(`etc/extension-release.d/extension-release.${name}`),
-  ]
+  const osRelease = parseOsRelease(await text('etc/os-release', 'usr/lib/os-release'))
+  const initrdRelease = parseOsRelease(await text('etc/initrd-release', 'usr/lib/initrd-release'))
+  const sysextRelease = parseOsRelease((await readExtensionRelease(tree, image, 'usr/lib')) ?? '')
+  const confextRelease = parseOsRelease((await readExtensionRelease(tree, image, 'etc')) ?? '')
   const machineId = (await text('etc/machine-id')).trim()
   const uses: ImageUse[] = []
   if (initrdRelease.size > 0) uses.push('initrd')
@@ -63,7 +61,7 @@ export async function readFacts(root: Root, path: string): Promise<ImageFacts> {
   return {
     hostname: firstLine(await text('etc/hostname')),
     machineId: /^[0-9a-f]{32}$/.test(machineId) ? machineId : null,
-    machineInfo: Object.fromEntries(await release('etc/machine-info')),
+    machineInfo: Object.fromEntries(parseOsRelease(await text('etc/machine-info'))),
     osRelease: Object.fromEntries(osRelease),
     initrdRelease: Object.fromEntries(initrdRelease),
     sysextRelease: Object.fromEntries(sysextRelease),

@@ -1,12 +1,13 @@
 import { realpath, stat } from 'node:fs/promises'
-import { type AttachedVolume, activate } from '../attach/activate.js'
+import { type AttachedVolume, activate, activateOptionNames } from '../attach/activate.js'
 import { DdiError, systemError } from '../errors.js'
-import { dissect } from '../image/dissect.js'
-import { openImage } from '../image/open.js'
+import { dissect, dissectOptionNames } from '../image/dissect.js'
+import { type Image, openImage, openOptionNames } from '../image/open.js'
 import { type PlannedVolume, plan } from '../image/plan.js'
+import { checkOptions, pickOptions } from '../options.js'
 import { throwIfAborted } from '../work.js'
 import { memoryRoot, mountName } from './names.js'
-import type { MountOptions } from './options.js'
+import { type MountOptions, mountOptionNames, mountPlanOptionNames } from './options.js'
 import { mountMemory } from './overlay.js'
 import { findPlace, placements } from './places.js'
 import { luks, requireCrypt } from './unlock.js'
@@ -26,28 +27,39 @@ export interface MountedImage extends AsyncDisposable {
 /**
  * Attaches an image and mounts its volumes for this machine: read-only unless `writable` says otherwise, and what is
  * writable not executable.
- * @param path of an image file or block device
+ * @param given path of an image file or block device, or an open image, which may be closed after this
  * @param directory that exists
  * @throws what `attach` throws; ERR_DDI_NOT_FOUND for the directory, ERR_DDI_FILE_SYSTEM for what is not mounted from
  *   images, ERR_DDI_MOUNT_POINT if the image has no place for a volume, ERR_DDI_WRITABLE_EXECUTABLE, ERR_DDI_LOCKED,
  *   ERR_DDI_PASSPHRASE, ERR_DDI_TOOL if a check finds what it cannot repair; nothing is left then
  */
-export async function mountImage(path: string, directory: string, options: MountOptions = {}): Promise<MountedImage> {
+export async function mountImage(
+  given: string | Image,
+  directory: string,
+  options: MountOptions = {},
+): Promise<MountedImage> {
+  checkOptions(options, mountOptionNames, 'mountImage')
+  if (typeof given !== 'string') return await mountOpen(given, directory, options)
+  await using image = await openImage(given, pickOptions(options, openOptionNames))
+  return await mountOpen(image, directory, options)
+}
+
+async function mountOpen(image: Image, directory: string, options: MountOptions): Promise<MountedImage> {
   const target = await mountPoint(directory)
-  const name = options.name ?? mountName(path, target)
-  await using image = await openImage(path, options)
-  const planned = plan(await dissect(image, { probe: 'used', ...options }), { ...options, name })
+  const name = options.name ?? mountName(image.name, target)
+  const dissection = await dissect(image, { probe: 'used', ...pickOptions(options, dissectOptionNames) })
+  const planned = plan(dissection, { ...pickOptions(options, mountPlanOptionNames), name })
   const onLoop = planned.nodes.some((node) => node.kind === 'base' && node.backing === 'file')
-  const mounting: Mounting = { name, image: path, onLoop, options }
+  const mounting: Mounting = { name, image: image.name, onLoop, options }
   const found = placed(planned.volumes, options)
-  if (found.length === 0) throw new DdiError('ERR_DDI_NOTHING_TO_ATTACH', `${path} has nothing to mount here`)
+  if (found.length === 0) throw new DdiError('ERR_DDI_NOTHING_TO_ATTACH', `${image.name} has nothing to mount here`)
   for (const { designator, volume } of found) refuseUnfit(mounting, designator, volume)
-  if (found.some(({ volume }) => volume.fileSystem?.type === luks)) await requireCrypt(path)
-  const attachment = await activate(planned, options)
+  if (found.some(({ volume }) => volume.fileSystem?.type === luks)) await requireCrypt(image.name)
+  const attachment = await activate(planned, pickOptions(options, activateOptionNames))
   const unmount = () => unmountNamed(name)
   try {
     const volumes = await mountAll(mounting, attachment.volumes, target)
-    return { name, image: path, path: target, volumes, unmount, [Symbol.asyncDispose]: unmount }
+    return { name, image: image.name, path: target, volumes, unmount, [Symbol.asyncDispose]: unmount }
   } catch (error) {
     await unmount()
     throw error

@@ -1,7 +1,8 @@
 import type { Designator } from '../gpt/dps-types.js'
-import type { DissectOptions } from '../image/dissect.js'
-import type { OpenOptions } from '../image/open.js'
-import type { PlanOptions } from '../image/plan.js'
+import { type DissectOptions, dissectOptionNames } from '../image/dissect.js'
+import { type OpenOptions, openOptionNames } from '../image/open.js'
+import { type PlanOptions, planOptionNames } from '../image/plan.js'
+import type { OptionNames } from '../options.js'
 import type { Work } from '../work.js'
 import type { OwnerMap } from './owners.js'
 import type { Unlock } from './unlock.js'
@@ -25,4 +26,24 @@ export interface MountOptions extends OpenOptions, DissectOptions, Omit<PlanOpti
   readonly unlock?: Unlock
   /** Mounts only the volumes of these designators. Default: all that have a place in the tree. */
   readonly designators?: readonly Designator[]
+}
+
+const { volumes: _, ...rest } = planOptionNames
+/** A mount is always of the volumes that this machine would use. */
+export const mountPlanOptionNames = rest
+export const mountOptionNames: OptionNames<MountOptions> = {
+  ...openOptionNames,
+  ...dissectOptionNames,
+  ...mountPlanOptionNames,
+  mountOptions: true,
+  discard: true,
+  check: true,
+  grow: true,
+  inMemoryOverlay: true,
+  owners: true,
+  writeXorExecute: true,
+  unlock: true,
+  designators: true,
+  signal: true,
+  onProgress: true,
 }

@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 import { addon } from '../../bindings/addon.js'
 import { systemCode, systemError } from '../errors.js'
 
-/** A folder whose files are opened without ever leaving it, whatever links in it say. */
+/** A directory whose files are opened without ever leaving it, whatever links in it say. */
 export interface Root extends AsyncDisposable {
   readonly path: string
   /** @throws as `systemError` of openat2(2); ENOENT, ELOOP, … stay the `cause`’s code */
@@ -12,18 +12,18 @@ export interface Root extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** A descriptor, and the path by which the kernel reaches just what it is of. */
+/** A descriptor, and a path that leads to exactly what it has open. */
 export interface OpenedInRoot extends AsyncDisposable {
   readonly fd: number
   readonly path: string
-  /** Where it is, without links; for people, and for mount points. */
+  /** Where it lies, without links: for people, and for mount points. */
   realPath(): Promise<string>
 }
 
-/** O_PATH of <fcntl.h>, the same on all processors but some that Node.js does not run on. */
+/** O_PATH of <fcntl.h>, the same on all processors that Node.js runs on. */
 export const pathOnly = 0o10000000
 
-/** Opens a folder to open files in. @throws ERR_DDI_NOT_FOUND, ERR_DDI_PERMISSION */
+/** Opens a directory to open files in. @throws ERR_DDI_NOT_FOUND, ERR_DDI_PERMISSION */
 export async function openRoot(path: string): Promise<Root> {
   let handle: FileHandle
   try {
@@ -48,17 +48,17 @@ export async function openRoot(path: string): Promise<Root> {
 
 const closeDescriptor = promisify(closeFile)
 
-/** Nothing is there, or nothing that may be opened so. */
+/** Nothing is there, or nothing that may be opened in this way. */
 export function isMissing(error: unknown): boolean {
   return ['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV'].includes(systemCode(error) ?? '')
 }
 
-/** The largest file that is read whole: what we read of images are short texts. */
+/** The largest file that is read whole: only short texts are. */
 const largestText = 256 * 1024
 
 /**
  * Reads a short text of a tree.
- * @returns undefined where it is missing, no regular file, or too long
+ * @returns undefined if it is missing, not a regular file, or longer than 256 KiB
  */
 export async function readTextInRoot(root: Root, path: string): Promise<string | undefined> {
   try {
@@ -74,5 +74,15 @@ export async function readTextInRoot(root: Root, path: string): Promise<string |
   } catch (error) {
     if (isMissing(error)) return undefined
     throw systemError(error, `cannot read ${path} of ${root.path}`)
+  }
+}
+
+/** @returns an extended attribute (`user.…`) of a file; undefined if it has none of that name, or cannot have any */
+export async function readAttribute(path: string, name: string): Promise<string | undefined> {
+  try {
+    return await addon().getExtendedAttribute(path, name)
+  } catch (error) {
+    if (['ENODATA', 'ENOENT', 'ENOTSUP', 'EPERM'].includes(systemCode(error) ?? '')) return undefined
+    throw systemError(error, `cannot read the extended attributes of ${path}`)
   }
 }

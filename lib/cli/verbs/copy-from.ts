@@ -14,9 +14,9 @@ export default verb({
   options: treeOptions,
   examples: ['ddi-attach copy-from image.raw etc/os-release', 'ddi-attach copy-from image.raw usr/share ./share'],
   async run([path, source, target = '-'], options) {
-    await withTree(path, await treeWork(options), async (root, how) => {
-      noteSource(how)
-      await copyFrom(root, source, target === '-' ? null : target)
+    await withTree(path, await treeWork(options), async (tree) => {
+      noteSource(tree.source)
+      await copyFrom(tree, source, target === '-' ? process.stdout : target)
     })
   },
 })

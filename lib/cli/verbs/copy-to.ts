@@ -9,6 +9,6 @@ export default verb({
   options: treeOptions,
   examples: ['ddi-attach copy-to image.raw ./motd etc/motd'],
   async run([path, source, target], options) {
-    await withTree(path, { ...(await treeWork(options)), writable: true }, (root) => copyTo(root, source, target))
+    await withTree(path, { ...(await treeWork(options)), writable: true }, (tree) => copyTo(tree, source, target))
   },
 })

@@ -1,4 +1,5 @@
-import { digestFile, type TreeEntry, walk } from '../../mount/files.js'
+import type { TreeEntry } from '../../mount/entries.js'
+import { digestFile } from '../../mount/files.js'
 import { withTree } from '../../mount/tree.js'
 import { imageArgument, treeOptions, treeWork } from '../options.js'
 import { noteSource, print, printJson } from '../output.js'
@@ -10,11 +11,11 @@ export default verb({
   options: treeOptions,
   examples: ['ddi-attach digest image.raw > image.mtree'],
   async run([path], options) {
-    await withTree(path, await treeWork(options), async (root, source) => {
-      noteSource(source)
+    await withTree(path, await treeWork(options), async (tree) => {
+      noteSource(tree.source)
       const entries: (TreeEntry & { sha256: string | null })[] = []
-      for await (const entry of walk(root)) {
-        const sha256 = entry.kind === 'file' ? await digestFile(root, entry.path) : null
+      for await (const entry of tree.entries()) {
+        const sha256 = entry.kind === 'file' ? await digestFile(tree, entry) : null
         if (options.json === 'off') print(manifestLine(entry, sha256))
         else entries.push({ ...entry, sha256 })
       }

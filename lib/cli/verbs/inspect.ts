@@ -38,9 +38,10 @@ async function factsOf(path: string, options: ImageValues): Promise<ImageFacts> 
     import('../../mount/tree.js'),
     import('../../mount/facts.js'),
   ])
-  return await withTree(path, { ...(await dissectOptions(options)), nested: options.nested }, (root, source) => {
-    noteSource(source)
-    return readFacts(root, path)
+  const system = { nested: options.nested, designators: ['root', 'usr'] } as const
+  return await withTree(path, { ...(await dissectOptions(options)), ...system }, (tree) => {
+    noteSource(tree.source)
+    return readFacts(tree, path)
   })
 }
 

@@ -1,4 +1,4 @@
-import { type TreeEntry, walk } from '../../mount/files.js'
+import type { TreeEntry } from '../../mount/entries.js'
 import { withTree } from '../../mount/tree.js'
 import { printable } from '../../text.js'
 import { imageArgument, treeOptions, treeWork } from '../options.js'
@@ -11,10 +11,10 @@ export default verb({
   options: treeOptions,
   examples: ['ddi-attach list-files image.raw'],
   async run([path], options) {
-    await withTree(path, await treeWork(options), async (root, source) => {
-      noteSource(source)
+    await withTree(path, await treeWork(options), async (tree) => {
+      noteSource(tree.source)
       const entries: TreeEntry[] = []
-      for await (const entry of walk(root)) {
+      for await (const entry of tree.entries()) {
         if (options.json === 'off') print(printable(entry.path))
         else entries.push(entry)
       }
