@@ -36,7 +36,9 @@ export type BootPull = { readonly expression: string } & (
 
 /** The requests of the kernel command line and of the `import.pull` credential, as text. */
 async function bootRequests(initrd: boolean): Promise<readonly string[]> {
-  const commandLine = await readFile('/proc/cmdline', 'utf8')
+  const commandLine = await readFile('/proc/cmdline', 'utf8').catch((error: unknown) => {
+    throw systemError(error, 'cannot read /proc/cmdline')
+  })
   const directory = process.env['CREDENTIALS_DIRECTORY'] ?? '/run/credentials/@system'
   const credential = (await readIfThere(join(directory, 'import.pull')))?.toString('utf8') ?? ''
   return [...parameterValues(commandLine, `${initrd ? 'rd.' : ''}systemd.pull`), ...expressionsIn(credential)]
@@ -57,7 +59,7 @@ export async function pullAtBoot(options: BootPullOptions = {}): Promise<readonl
     try {
       return { expression, request: parsePullExpression(expression) }
     } catch (error) {
-      return { expression, error: error as DdiError }
+      return { expression, error: systemError(error, `cannot parse ${expression}`) }
     }
   })
   const roots = requests.filter(({ request }) => request?.kind === 'tar' && request.class === 'machine')

@@ -52,8 +52,8 @@ export async function verify(dissection: Dissection, options: VerifyOptions = {}
  * Reads all that a root hash covers.
  * @throws ERR_DDI_VERITY_CORRUPT for any bad block, what {@link dissect} throws for a root hash of another image, and as {@link verify}
  */
-export async function requireRootHash(image: Image, rootHash: string): Promise<void> {
-  const volumes = await verify(await dissect(image, { rootHash }))
+export async function requireRootHash(image: Image, rootHash: string, work: Work = {}): Promise<void> {
+  const volumes = await verify(await dissect(image, { rootHash }), work)
   const bad = volumes.find((one) => one.badDataBlocks + one.badHashBlocks > 0)
   if (bad)
     throw new DdiError(

@@ -1,5 +1,5 @@
 import { DdiError } from '../errors.js'
-import { throwIfAborted } from '../work.js'
+import { throwIfAborted, type Work } from '../work.js'
 import type { Address } from './address.js'
 import { type Batch, lengthOf } from './batches.js'
 import { expectedChecksum } from './checksums.js'
@@ -40,7 +40,7 @@ export interface Destination extends AsyncDisposable {
    */
   take(batches: AsyncIterable<Batch>, arrival: Arrival, memory: ReusedMemory): Promise<void>
   /** Called when everything is verified: makes the result appear, durably. */
-  finish(): Promise<void>
+  finish(work: Pick<Work, 'signal'>): Promise<void>
 }
 
 /**
@@ -66,7 +66,7 @@ export async function receive(
         'ERR_DDI_PULL_CHECKSUM',
         `${url} has the SHA-256 ${received.sha256}, expected ${expected}: it was changed or cut off`,
       )
-    await destination.finish()
+    await destination.finish({ signal: settings.signal })
     await partial?.discard()
     return received
   } catch (error) {

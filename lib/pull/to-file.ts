@@ -1,10 +1,11 @@
 import { type FileHandle, open, rm } from 'node:fs/promises'
-import { writeErrors } from '../bytes/file.js'
+import { openFile, writeErrors } from '../bytes/file.js'
 import { giveName } from '../bytes/new-file.js'
 import { systemError } from '../errors.js'
-import { openImage } from '../image/open.js'
+import { imageOn } from '../image/open.js'
 import { requireRootHash } from '../image/verify.js'
 import type { OptionNames } from '../options.js'
+import type { Work } from '../work.js'
 import type { Batch } from './batches.js'
 import type { ReusedMemory } from './decompress.js'
 import type { Arrival, Destination } from './receive.js'
@@ -51,7 +52,7 @@ export class FileDestination implements Destination {
     }
     const path = partial.beside('unpacked')
     // A file that a killed pull left, or a link to elsewhere, is not written to.
-    await rm(path, { force: true })
+    await removeFile(path)
     const handle = await open(path, 'wx+', 0o644).catch((error: unknown) => {
       throw systemError(error, `cannot make ${path}`, writeErrors)
     })
@@ -67,12 +68,13 @@ export class FileDestination implements Destination {
     }
   }
 
-  async finish(): Promise<void> {
+  async finish(work: Pick<Work, 'signal'>): Promise<void> {
     const { rootHash, readOnly = false, replace = false } = this.#target
     const { handle, path } = this.#file!
     if (rootHash !== undefined) {
-      await using image = await openImage(path)
-      await requireRootHash(image, rootHash)
+      await using file = await openFile(path)
+      await using image = await imageOn(file, { name: this.#target.path })
+      await requireRootHash(image, rootHash, work)
     }
     try {
       if (readOnly) await handle.chmod(0o444)
@@ -81,13 +83,19 @@ export class FileDestination implements Destination {
       throw systemError(error, `cannot write ${path}`, writeErrors)
     }
     await giveName(path, this.#target.path, replace).catch((error: unknown) => {
-      throw systemError(error, `cannot rename it to ${this.#target.path}`, { EISDIR: 'ERR_DDI_EXISTS' })
+      throw systemError(error, `cannot rename ${path} to ${this.#target.path}`, { EISDIR: 'ERR_DDI_EXISTS' })
     })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#file?.own) return
     await this.#file.handle.close()
-    await rm(this.#file.path, { force: true })
+    await removeFile(this.#file.path)
   }
+}
+
+async function removeFile(path: string): Promise<void> {
+  await rm(path, { force: true }).catch((error: unknown) => {
+    throw systemError(error, `cannot remove ${path}`)
+  })
 }

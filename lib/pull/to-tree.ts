@@ -77,8 +77,8 @@ export class TreeDestination implements Destination {
       })
     }
     await rename(tree, path).catch(async (error: unknown) => {
-      if (replaces) await rename(former, path)
-      throw systemError(error, `cannot rename it to ${path}`)
+      if (replaces) await restore(former, path)
+      throw systemError(error, `cannot rename ${tree} to ${path}`)
     })
     await flushDirectory(dirname(path))
     await removeTree(former)
@@ -109,12 +109,22 @@ async function moveAway(path: string, to: string): Promise<void> {
   })
 }
 
+async function restore(former: string, path: string): Promise<void> {
+  await rename(former, path).catch((error: unknown) => {
+    throw systemError(error, `cannot rename ${former} back to ${path}`)
+  })
+}
+
 async function removeTree(path: string): Promise<void> {
   const remove = () => rm(path, { recursive: true, force: true })
-  await remove().catch(async () => {
-    await makeWritable(path)
-    await remove()
-  })
+  try {
+    await remove().catch(async () => {
+      await makeWritable(path)
+      await remove()
+    })
+  } catch (error) {
+    throw systemError(error, `cannot remove ${path}`)
+  }
 }
 
 /** Makes a subvolume. @returns false if the tool for that is not installed */

@@ -11,6 +11,7 @@ import { DdiError } from '../errors.js'
 import { imageOn } from '../image/open.js'
 import { requireRootHash } from '../image/verify.js'
 import type { OptionNames } from '../options.js'
+import type { Work } from '../work.js'
 import { type Batch, lengthOf } from './batches.js'
 import type { Arrival, Destination } from './receive.js'
 
@@ -108,21 +109,21 @@ export class VolumeDestination implements Destination {
     if (volume.size > this.#size) await space.write(this.#size, new Uint8Array(volume.size - this.#size))
   }
 
-  async finish(): Promise<void> {
+  async finish(work: Pick<Work, 'signal'>): Promise<void> {
     const space = this.#space!
-    if (this.#head.typeUuid === nestedTypeUuid) await this.#check(space.preview(this.#head, this.#size))
+    if (this.#head.typeUuid === nestedTypeUuid) await this.#check(space.preview(this.#head, this.#size), work)
     this.#made = await space.name(this.#head, this.#size)
   }
 
   /** @throws the `ERR_DDI_GPT_…` codes if there is no valid table, and those of root hashes */
-  async #check(volume: WholeVolume): Promise<void> {
+  async #check(volume: WholeVolume, work: Pick<Work, 'signal'>): Promise<void> {
     const { disk: path, rootHash } = this.#target
     await using file = await openFile(path)
     const { defects } = await nestedVolumes(file, [volume])
     if (defects[0]) throw defects[0].error
     if (rootHash === undefined) return
     await using image = await imageOn(extentSource(file, volume.extents), { name: `${volume.label} of ${path}` })
-    await requireRootHash(image, rootHash)
+    await requireRootHash(image, rootHash, work)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
