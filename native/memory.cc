@@ -1,4 +1,4 @@
-// How the C library gives memory back: mallopt(3).
+// When the C library returns freed memory to the kernel: mallopt(3).
 #include <malloc.h>
 
 #include <algorithm>
@@ -8,12 +8,12 @@
 namespace ddi {
 namespace {
 
-// (bytes): so much freed memory stays with the process, and all of its threads share it
+// (bytes): keeps that much freed memory in the process, shared by all of its threads
 Napi::Value KeepFreed(const Napi::CallbackInfo& info) {
 #ifdef __GLIBC__
   mallopt(M_TRIM_THRESHOLD, Int(info, 0));
   mallopt(M_ARENA_MAX, 1);
-  // Larger pieces are mapped one by one, and given back at once; glibc before 2.35 takes no higher threshold than this.
+  // Larger pieces are mapped separately and returned at once; glibc before 2.35 refuses a higher threshold.
   mallopt(M_MMAP_THRESHOLD, std::min(Int(info, 0), 32 * 1024 * 1024));
 #endif
   return info.Env().Undefined();

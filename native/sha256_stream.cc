@@ -1,4 +1,4 @@
-// SHA-256 (FIPS 180-4) of a stream, piece by piece, off the event loop.
+// SHA-256 (FIPS 180-4) of a stream, piece by piece, on a thread of the pool.
 #include <algorithm>
 #include <cstring>
 
@@ -8,7 +8,7 @@
 namespace ddi {
 namespace {
 
-// What is known after some pieces; JavaScript keeps it as bytes.
+// The state after some pieces; JavaScript holds it as bytes.
 struct State {
   uint32_t words[8];
   uint8_t pending[64];
@@ -54,7 +54,7 @@ Napi::Value Begin(const Napi::CallbackInfo& info) {
   return bytes;
 }
 
-// (state, chunks): one call at a time for a state
+// (state, chunks): one call at a time per state
 Napi::Value Update(const Napi::CallbackInfo& info) {
   return Task<Nothing>::Run(info.Env(), [state = Pinned(info[0]), chunks = PinAll(info[1])]() -> Outcome<Nothing> {
     for (const Pinned& chunk : chunks) reinterpret_cast<State*>(state.data)->Update(chunk.data, chunk.size);

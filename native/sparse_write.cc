@@ -1,4 +1,4 @@
-// Writing to a new file, pages of zeroes left out as holes, and the memory that its pages take.
+// Writing to a new file with holes instead of pages of zeroes, and dropping its pages from the page cache.
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -20,7 +20,7 @@ class SparseWrite {
       : fd_(fd), path_(std::move(path)), chunks_(std::move(chunks)), position_(position) {}
 
   Outcome<Nothing> Run() const {
-    // Pages are those of the file, whatever chunks they come in; `run` holds what waits to be written, up to `end`.
+    // Pages are those of the file, not of the chunks; `run` holds what is to be written next, up to `end`.
     std::vector<iovec> run;
     off_t end = position_;
     bool hole = false;
@@ -52,7 +52,7 @@ class SparseWrite {
   }
 
  private:
-  // As many pieces as pwritev(2) takes at once.
+  // The most pieces that one pwritev(2) takes.
   static constexpr size_t kMaximum = IOV_MAX;
 
   bool SkipEmpty(size_t& chunk, size_t& at) const {
@@ -85,7 +85,7 @@ class SparseWrite {
     return 0;
   }
 
-  // A file that ends in a hole is as long as what was to be written.
+  // A hole at the end counts for the length of the file, too.
   int Extend(off_t end) const {
     struct stat status;
     if (fstat(fd_, &status) < 0) return errno;

@@ -1,5 +1,5 @@
-// liblzma’s decoder, whose threads unpack the blocks of a stream beside each other. It is looked for when it is needed,
-// so that the addon loads without it. Interface: lzma/base.h and lzma/container.h of xz 5.4, whose ABI is stable.
+// The decoder of liblzma, whose threads decompress several blocks of a stream at once. The library is loaded on first
+// use, so that the addon works without it. Interface: lzma/base.h and lzma/container.h of xz 5.4, whose ABI is stable.
 #include <dlfcn.h>
 
 #include <thread>
@@ -53,7 +53,7 @@ struct Library {
   int (*code)(Stream*, int action);
   void (*end)(Stream*);
 
-  // null where it is not installed
+  // Null if it is not installed.
   static const Library* Load() {
     static const Library library = [] {
       Library found{};
@@ -102,7 +102,7 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   auto decoder = std::make_unique<SharedDecoder>(std::make_shared<Decoder>(library));
   Threads options{};
   options.flags = kConcatenated;
-  // One more than processors: one may wait for its next block.
+  // One more than there are processors: one may be waiting for its next block.
   options.threads = std::thread::hardware_concurrency() + 1;
   options.memlimit_threading = limit;
   options.memlimit_stop = limit;
@@ -114,7 +114,7 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
                                             [](Napi::Env, SharedDecoder* held) { delete held; });
 }
 
-// (decoder, output, input, last?) -> [lzma_ret, bytes written, bytes read]; one call at a time for a decoder
+// (decoder, output, input, last?) -> [lzma_ret, bytes written, bytes read]; one call at a time per decoder
 Napi::Value Decode(const Napi::CallbackInfo& info) {
   return Task<Progress>::Run(info.Env(),
                              [decoder = *info[0].As<Napi::External<SharedDecoder>>().Data(), output = Pinned(info[1]),
