@@ -211,7 +211,7 @@ export interface Addon {
   /** Waits until udev has answered every event, then removes the cookie; EAGAIN after so many seconds. */
   udevCookieWait(cookie: number, seconds: number): Promise<void>
 
-  /** mallopt(3): so many bytes of freed memory stay with the process, and all threads share them. For programs, not for libraries. */
+  /** mallopt(3): keeps that many bytes of freed memory in the process, shared by all threads. For programs, not for libraries. */
   keepFreedMemory(bytes: number): void
 
   /** mount(2). @param flags an OR of {@link mountFlags} */
@@ -232,13 +232,13 @@ export interface Addon {
   scanPartitionsInBytes(bytes: Uint8Array): Scan
 
   /**
-   * liblzma’s decoder of .xz, on all cores within the limit.
+   * The .xz decoder of liblzma, on as many cores as the limit allows.
    * @param memoryLimit in bytes; a stream that needs more is refused
-   * @returns undefined where liblzma is not installed
+   * @returns undefined if liblzma is not installed
    */
   xzOpen(memoryLimit: number): XzDecoder | undefined
   /**
-   * lzma_code(): one call at a time for a decoder; the bytes must not change until then.
+   * lzma_code(): one call at a time per decoder; the bytes must not change before it ends.
    * @param last there is no more input
    * @returns lzma_ret (1 is the end of the stream), how many bytes were written, and how many were read
    */
@@ -251,19 +251,19 @@ export interface Addon {
 
   /** The SHA-256 implementations that this processor runs, fastest first. */
   sha256Implementations(): string[]
-  /** SHA-256 of a stream: what is known at its beginning. */
+  /** The state of the SHA-256 of a stream, at its beginning. */
   sha256Begin(): Uint8Array
-  /** Takes the next bytes, one call at a time; `state` changes, and `chunks` must not until then. */
+  /** Adds the next bytes, one call at a time; changes `state`. `chunks` must not change before it ends. */
   sha256Update(state: Uint8Array, chunks: readonly Uint8Array[]): Promise<void>
-  /** The 32 bytes of the digest of what has been taken. */
+  /** The digest of everything that was added, 32 bytes. */
   sha256Digest(state: Uint8Array): Uint8Array
   /**
-   * pwritev(2) of all but the pages of zeroes, to a file that is a hole there; it is as long as what was written afterwards.
-   * `chunks` must not change until then.
+   * pwritev(2) of everything but pages of zeroes, to a hole of a file, which grows to include all of it. `chunks` must not change
+   * before it ends.
    * @param position in bytes
    */
   writeSparse(fd: number, path: string, chunks: readonly Uint8Array[], position: number): Promise<void>
-  /** Takes bytes of a file, which were flushed, out of the kernel’s memory: posix_fadvise(2). */
+  /** Drops flushed bytes of a file from the page cache: posix_fadvise(2). */
   dropCached(fd: number, path: string, position: number, length: number): Promise<void>
   /** The salted digests of the blocks of `bytes`, one after the other. */
   verityHashBlocks(bytes: Uint8Array, blockSize: number, options: HashOptions): Promise<Uint8Array>

@@ -50,7 +50,7 @@ test('the URI is the last node of its kind, of a device path and of a boot entry
   assert.equal(uriOf(parseDevicePath(httpBootPath(''))), undefined)
 })
 
-test('whatever bytes firmware gives, they are read or refused', () => {
+test('any bytes from firmware are parsed or refused', () => {
   const path = httpBootPath('http://boot.example/os/linux.efi')
   const readers = [parseDevicePath, loadOptionPath]
   const check = (bytes: Uint8Array) => {
@@ -79,7 +79,7 @@ test('whatever bytes firmware gives, they are read or refused', () => {
     assert.throws(() => parseDevicePath(path.subarray(0, length)), { code: 'ERR_DDI_DEVICE_PATH' })
 })
 
-test('the stub counts before the loader, that before the firmware’s entry, and that before a lease', async () => {
+test('the stub takes precedence over the loader, the loader over the boot entry, and that over a lease', async () => {
   using folder = temporaryFolder()
   const root = folder.path
   const put = (path: string, content: Uint8Array | string) => {
@@ -113,7 +113,7 @@ test('the stub counts before the loader, that before the firmware’s entry, and
   assert.deepEqual(await find(), { url: 'http://stub.example/linux.efi', source: 'StubDeviceURL' })
 })
 
-test('what lies beside an origin has its host and folder, and neither its query nor its fragment', () => {
+test('files beside an origin have its host and directory, and neither its query nor its fragment', () => {
   const beside = (origin: string, remote: string) => besideOrigin(origin, remote).map(String)
   assert.deepEqual(beside('http://h:8080/a/b/linux.efi?x=1#y', 'root.raw.xz'), ['http://h:8080/a/b/root.raw.xz'])
   assert.deepEqual(beside('https://h/os_1.4.efi', ''), [
@@ -136,7 +136,7 @@ test('what lies beside an origin has its host and folder, and neither its query 
     )
 })
 
-test('a machine that did not boot from a URL is told so', () => {
+test('a machine that did not boot from a URL is an error', () => {
   const { status, stderr } = cli('boot-origin')
   assert.equal(status, 1)
   assert.match(stderr, /ERR_DDI_NO_BOOT_ORIGIN/)

@@ -9,7 +9,7 @@ import { DdiError, parsePullExpression } from '../../lib/index.js'
 import { serveByNginx } from '../support/nginx.js'
 import { cliPath, run, temporaryFolder } from '../support/run.js'
 
-test('the kernel’s command line is cut as the kernel cuts it', () => {
+test('the kernel command line is split as by the kernel', () => {
   const line =
     'quiet systemd.pull=a rd.systemd.pull=b "systemd.pull=c d" systemd.pull="e f" xsystemd.pull=g systemd.pull\n'
   assert.deepEqual(parameterValues(line, 'systemd.pull'), ['a', 'c d', 'e f'])
@@ -17,7 +17,7 @@ test('the kernel’s command line is cut as the kernel cuts it', () => {
   assert.deepEqual(parameterValues('', 'systemd.pull'), [])
 })
 
-test('expressions are those of systemd-import-generator(8), and what is not understood is refused', () => {
+test('expressions are those of systemd-import-generator(8), and unknown ones are refused', () => {
   const plain = {
     readOnly: false,
     verify: 'signature',
@@ -86,7 +86,7 @@ test('expressions are those of systemd-import-generator(8), and what is not unde
   ])
 })
 
-test('all that the command line and the credential ask for is pulled, bound and told, whatever else fails', async () => {
+test('all requests of the command line and the credential are fulfilled and reported, even if some fail', async () => {
   using folder = temporaryFolder()
   const at = (name: string) => join(folder.path, name)
   for (const name of ['www', 'credentials', 'tree', 'sysroot']) mkdirSync(at(name))

@@ -1,4 +1,4 @@
-// Images pulled straight into the free space of a disk, with a real device-mapper.
+// Images pulled directly into free space of a disk, with a real device-mapper.
 import assert from 'node:assert/strict'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -35,7 +35,7 @@ test('pulled into a fragmented disk, chained, and attached by its root hash', as
   assert.match(dmTable('ddi-pulled-root'), /verity/)
 })
 
-test('what the kernel’s command line calls a block device is attached', async () => {
+test('a block device requested on the kernel command line is attached', async () => {
   using folder = temporaryFolder()
   const image = makeVerityImage(folder.path)
   const commandLine = join(folder.path, 'cmdline')
@@ -61,7 +61,7 @@ test('what the kernel’s command line calls a block device is attached', async 
   }
 })
 
-test('after every write that the kernel saw, the disk is as it was, or has all of the volume', async () => {
+test('after every write that the kernel saw, the disk is as before or has the complete volume', async () => {
   using folder = temporaryFolder()
   const image = makeVerityImage(folder.path)
   const disk = join(folder.path, 'disk.raw')

@@ -1,4 +1,4 @@
-// Who we are, to servers that ask.
+// How clients identify themselves to servers.
 import assert from 'node:assert/strict'
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:https'
@@ -13,7 +13,7 @@ import { type Handler, serve } from '../support/server.js'
 
 const no = { verify: 'no', retries: 0 } as const
 
-test('names and passwords go to the server that they are for, and into no message', async () => {
+test('names and passwords go only to their server, and into no message', async () => {
   using folder = temporaryFolder()
   const path = join(folder.path, 'image.raw')
   const target = { kind: 'raw', path, replace: true } as const
@@ -38,7 +38,7 @@ test('names and passwords go to the server that they are for, and into no messag
   await assert.rejects(pull(`${server.url}/image.raw`, target, no), told)
 })
 
-test('a file that we may not read is an error with its code', () => {
+test('a file without read permission is an error with its code', () => {
   using folder = temporaryFolder()
   chmodSync(folder.path, 0o777)
   const path = join(folder.path, 'image.raw')
@@ -50,7 +50,7 @@ test('a file that we may not read is an error with its code', () => {
   assert.deepEqual(readdirSync(folder.path), ['image.raw'])
 })
 
-test('netrc files are read as netrc(5) says', () => {
+test('netrc files are read according to netrc(5)', () => {
   const text = `
 # a comment
 machine one.example login a password "with \\"quotes\\" and space"
@@ -70,7 +70,7 @@ default login d password e
   assert.equal(credentialsIn('', 'x'), undefined)
 })
 
-test('a server with a certificate of its own, that asks for ours; also behind a proxy', async () => {
+test('a server with a private certificate that requires one of the client; also behind a proxy', async () => {
   using folder = temporaryFolder()
   const at = (name: string) => join(folder.path, name)
   const text = (name: string) => readFileSync(at(name), 'utf8')

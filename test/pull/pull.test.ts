@@ -22,7 +22,7 @@ import { type Handler, type ServedFile, serve } from '../support/server.js'
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 const systemdPull = '/lib/systemd/systemd-pull'
 const no = { verify: 'no' } as const
-/** Nothing waits long, so that tests do not. */
+/** Short timeouts, for short tests. */
 const quick: PullOptions = { ...no, retries: 2, timeouts: { connect: 2000, headers: 1000, stall: 700 } }
 
 /** A third of it random, a tenth zeroes, the rest text. */
@@ -93,7 +93,7 @@ test('raw × none, xz, gzip, bzip2, zstd × no, checksum, signature, from a real
   }
 })
 
-test('broken connections are taken up where they broke, and a killed pull by the next one', async () => {
+test('broken connections are resumed where they broke, and a killed pull by the next one', async () => {
   using folder = temporaryFolder()
   const output = join(folder.path, 'image.raw')
   const bytes = mixed(24 * MiB)
@@ -133,7 +133,7 @@ test('broken connections are taken up where they broke, and a killed pull by the
   // Here, because this process is the server too.
   const { resumed, downloaded } = await pull(`${server.url}/image.raw.gz`, { kind: 'raw', path: killed }, no)
   assert.equal(resumed + downloaded, packed)
-  assert.ok(resumed > 5 * MiB, `${resumed} bytes were taken up`)
+  assert.ok(resumed > 5 * MiB, `${resumed} bytes were resumed`)
   assert.ok(readFileSync(killed).equals(bytes))
   assert.deepEqual(
     readdirSync(folder.path).filter((name) => name.startsWith('.')),
@@ -141,7 +141,7 @@ test('broken connections are taken up where they broke, and a killed pull by the
   )
 })
 
-test('what an earlier boot left is taken up only where a checksum covers it', async () => {
+test('what an earlier boot left is resumed only if a checksum covers it', async () => {
   using folder = temporaryFolder()
   const output = join(folder.path, 'image.raw')
   const bytes = mixed(8 * MiB)
@@ -173,7 +173,7 @@ test('what an earlier boot left is taken up only where a checksum covers it', as
   }
 })
 
-test('servers that lie, stall, loop and change: each its own error, nothing of that name, and no hanging', async () => {
+test('servers that lie, stall, loop and change: each has its own error, nothing appears, nothing hangs', async () => {
   using folder = temporaryFolder()
   const bytes = mixed(3 * MiB)
   const stall: Handler = (_, response) =>
@@ -255,7 +255,7 @@ test('servers that lie, stall, loop and change: each its own error, nothing of t
     await assert.rejects(pull(address, { kind: 'raw', path: join(folder.path, 'x') }, quick), { code: 'ERR_DDI_USAGE' })
 })
 
-test('a server without ranges is as good, if the file is the same', async () => {
+test('a server without ranges is resumed too, if the file is the same', async () => {
   using folder = temporaryFolder()
   const bytes = mixed(4 * MiB)
   let broken = false
@@ -271,7 +271,7 @@ test('a server without ranges is as good, if the file is the same', async () => 
   assert.ok(readFileSync(join(folder.path, 'image.raw')).equals(bytes))
 })
 
-test('several connections bring parts of a file beside each other, through breaks, and notice changes', async () => {
+test('several connections download parts of a file at once, survive breaks, and notice changes', async () => {
   using folder = temporaryFolder()
   const path = join(folder.path, 'image.raw')
   const target = { kind: 'raw', path, replace: true } as const
@@ -315,7 +315,7 @@ test('several connections bring parts of a file beside each other, through break
   await assert.rejects(pull(`${server.url}/changing.raw`, target, { ...no, connections: 4 }), {
     code: 'ERR_DDI_PULL_CHANGED',
   })
-  // A beginning that was kept is taken up.
+  // A download that was kept is resumed.
   const stop = new AbortController()
   const onProgress = ({ done }: Progress) => done > 20 * MiB && stop.abort()
   const stopped = pull(`${server.url}/image.raw`, target, { ...no, connections: 3, signal: stop.signal, onProgress })
@@ -360,7 +360,7 @@ test('corrupt and truncated streams, bombs and wrong checksums leave nothing at 
   assert.deepEqual(readdirSync(folder.path), [])
 })
 
-test('checksum files: with paths, stars and CRLF; missing names, keys and signatures are told', async () => {
+test('checksum files with paths, stars and CRLF; missing names, keys and signatures are errors', async () => {
   const hash = 'ab'.repeat(32)
   const other = 'cd'.repeat(32)
   for (const text of [
@@ -414,7 +414,7 @@ test('checksum files: with paths, stars and CRLF; missing names, keys and signat
   await assert.rejects(pullIt('/signed/image.raw', { keyring }), { code: 'ERR_DDI_PULL_SIGNATURE' })
 })
 
-test('signed by a key that is not in the keyring, or has expired, is signed by nobody', async () => {
+test('a signature by a key that is not in the keyring, or has expired, does not count', async () => {
   using folder = temporaryFolder()
   const bytes = randomBytes(1000)
   const list = Buffer.from(`${sha256(bytes)}  image.raw\n`)
@@ -456,7 +456,7 @@ test('signed by a key that is not in the keyring, or has expired, is signed by n
   )
 })
 
-test('what exists is kept, two pulls at once are one, a root hash is held against the image, disks fill up', async () => {
+test('existing files are kept, of two pulls at once one is refused, root hashes are verified, disks fill up', async () => {
   using folder = temporaryFolder()
   const at = (name: string) => join(folder.path, name)
   mkdirSync(at('made'))
@@ -498,7 +498,7 @@ test('what exists is kept, two pulls at once are one, a root hash is held agains
   truncateSync(at('c.raw'), 0)
 })
 
-test('places that nothing can be written to are told, and left as they are', async () => {
+test('targets that cannot be written are errors, and left as they are', async () => {
   using folder = temporaryFolder()
   const at = (name: string) => join(folder.path, name)
   await using server = await serve({ '/image.raw': { bytes: mixed(MiB) }, '/t.tar': { bytes: Buffer.alloc(10240) } })
@@ -531,7 +531,7 @@ test('places that nothing can be written to are told, and left as they are', asy
   assert.ok(statSync(at('file')).isDirectory())
 })
 
-test('names are those that systemd would give', () => {
+test('names are those of systemd', () => {
   const names = {
     'http://h/os_1.4.raw.xz?x=1#y': 'os_1.4',
     'http://h/a/b.img': 'b',

@@ -28,7 +28,7 @@ test('the SHA-256 of a stream is that of OpenSSL, however it is cut', async () =
   )
 })
 
-test('a stream is written as it is, whatever pages of zeroes are in it', async () => {
+test('a stream is written unchanged, with holes for pages of zeroes', async () => {
   using folder = temporaryFolder()
   let count = 0
   await fc.assert(
@@ -52,7 +52,7 @@ test('a stream is written as it is, whatever pages of zeroes are in it', async (
 /** TMPFS_MAGIC of <linux/magic.h>. */
 const tmpfsMagic = 0x01021994
 
-test('what is not kept leaves the memory when it is on the disk', async (t) => {
+test('what is not kept leaves the page cache after it was flushed', async (t) => {
   using folder = temporaryFolder()
   if (statfsSync(folder.path).type === tmpfsMagic) return t.skip(`${folder.path} is memory: set TMPDIR to a disk`)
   const path = join(folder.path, 'file')
@@ -69,7 +69,7 @@ test('what is not kept leaves the memory when it is on the disk', async (t) => {
   }
 })
 
-test('a flush that fails is told', async () => {
+test('a flush that fails is an error', async () => {
   const writer = new SparseWriter(openSync('/dev/null', 'w'), '/dev/null', 0)
   await assert.rejects(
     async () => {

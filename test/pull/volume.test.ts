@@ -25,7 +25,7 @@ async function volumeBytes(path: string, label: string): Promise<Buffer> {
   return Buffer.concat(extents.map(({ start, length }) => bytes.subarray(start, start + length)))
 }
 
-test('an image becomes a volume in as many segments as the free space needs, packed or not, and zeroes are zeroes', async () => {
+test('an image becomes a volume in as many segments as needed, compressed or not, and zeroes are zeroes', async () => {
   using folder = temporaryFolder()
   const image = makeVerityImage(folder.path)
   const bytes = readFileSync(image.path)
@@ -66,7 +66,7 @@ test('an image becomes a volume in as many segments as the free space needs, pac
   }
 })
 
-test('whatever is wrong with it, the disk is as it was', async () => {
+test('if anything is wrong, the disk is as before', async () => {
   using folder = temporaryFolder()
   const image = makeVerityImage(folder.path)
   const bytes = readFileSync(image.path)
@@ -128,7 +128,7 @@ test('whatever is wrong with it, the disk is as it was', async () => {
   })
 })
 
-test('the command line pulls into volumes, folders and standard output, and refuses what does not go together', () => {
+test('the command line pulls into volumes, directories and standard output, and refuses options that conflict', () => {
   using folder = temporaryFolder()
   const at = (name: string) => join(folder.path, name)
   const image = makeVerityImage(folder.path)
