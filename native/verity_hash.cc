@@ -224,8 +224,8 @@ struct Located {
   }
 
  private:
-  // The pieces of files that [offset, offset + length) is made of, while `visit` says so: in which extent, at which byte
-  // of its file, and how long. Returns how many bytes are lacking.
+  // The pieces of files that [offset, offset + length) is made of, while `visit` says so: in which extent, at which
+  // byte of its file, and how long. Returns how many bytes are lacking.
   template <typename Visitor>
   uint64_t Visit(uint64_t offset, uint64_t length, Visitor visit) const {
     for (const Extent& extent : extents) {
@@ -304,7 +304,8 @@ uint64_t Whole(const Napi::Object& options, const char* name) {
 
 KernelError Unsupported() { return KernelError{EOPNOTSUPP, "verity", "algorithm or implementation"}; }
 
-// ({algorithm, salt, implementation?, blocks: Located, blockSize, count, digests: Located, digestBlockSize, firstDigest})
+// ({algorithm, salt, implementation?, blocks: Located, blockSize, count, digests: Located, digestBlockSize,
+// firstDigest})
 //   -> Float64Array of the indexes of the blocks whose digest differs
 Napi::Value CheckBlocks(const Napi::CallbackInfo& info) {
   Napi::Object options = info[0].As<Napi::Object>();
@@ -392,14 +393,16 @@ Napi::Value DigestBlocks(const Napi::CallbackInfo& info) {
 // (bytes, blockSize, {algorithm, salt, implementation?}) -> the digests of its blocks, one after the other
 Napi::Value HashBlocks(const Napi::CallbackInfo& info) {
   size_t blockSize = info[1].ToNumber().Uint32Value();
-  return Task<Digests>::Run(info.Env(), [bytes = Bytes(info[0]), blockSize,
-                                         hash = MakeHash(info[2].As<Napi::Object>(), blockSize)]() -> Outcome<Digests> {
-    if (!hash) return Unsupported();
-    uint64_t blocks = bytes.size() / blockSize;
-    Digests digests{std::vector<uint8_t>(blocks * hash->digestSize())};
-    Check::HashAll(*hash, reinterpret_cast<const uint8_t*>(bytes.data()), blockSize, blocks, digests.bytes.data());
-    return digests;
-  });
+  return Task<Digests>::Run(info.Env(),
+                            [bytes = Bytes(info[0]), blockSize,
+                             hash = MakeHash(info[2].As<Napi::Object>(), blockSize)]() -> Outcome<Digests> {
+                              if (!hash) return Unsupported();
+                              uint64_t blocks = bytes.size() / blockSize;
+                              Digests digests{std::vector<uint8_t>(blocks * hash->digestSize())};
+                              Check::HashAll(*hash, reinterpret_cast<const uint8_t*>(bytes.data()), blockSize, blocks,
+                                             digests.bytes.data());
+                              return digests;
+                            });
 }
 
 // () -> ["sha-ni", "portable"]
