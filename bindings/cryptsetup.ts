@@ -22,14 +22,14 @@ export async function activateLuks(
   const { load, DataType } = openLibrary(library, 'libcryptsetup.so.12', 'libcryptsetup12 (Debian) or cryptsetup-libs')
   const call = async (funcName: string, paramsType: number[], paramsValue: unknown[]) =>
     // Key derivation takes seconds: not on the event loop.
-    (await load({
+    await (load({
       library,
       funcName,
       retType: DataType.I32,
       paramsType,
       paramsValue,
       runInNewThread: true,
-    } as never)) as unknown as number
+    } as never) as unknown as Promise<number>)
   const { I32, I64, String: text, U8Array: buffer } = DataType
   const refuse = (what: string, errno: number) =>
     new DdiError('ERR_DDI_KERNEL', `cannot open LUKS device ${device}: ${what} failed (errno ${-errno})`, {

@@ -63,7 +63,7 @@ test('every kind of chunk, read at any place; checksums in chunks and in the hea
   )
   const source = await openSparse(memorySource(image))
   assert.equal(source.size, expanded.length)
-  fc.assert(
+  await fc.assert(
     fc.asyncProperty(fc.nat(expanded.length), fc.nat(expanded.length), async (a, b) => {
       const [from, to] = [Math.min(a, b), Math.max(a, b)]
       assert.ok(expanded.subarray(from, to).equals(await source.read(from, to - from)))
