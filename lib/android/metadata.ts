@@ -2,7 +2,7 @@ import type { ExtentOf } from '../bytes/source.js'
 
 /** One slot of metadata: what the logical partitions of a super partition are made of. */
 export interface Metadata {
-  /** 0; 1 where an attribute of that version is used; 2 for the long header, which has `flags`. */
+  /** 0; 1 if an attribute of that version is used; 2 for the long header, which has `flags`. */
   readonly minorVersion: 0 | 1 | 2
   /** LP_HEADER_FLAG_…: bit 0 is set on Virtual A/B devices. */
   readonly flags: number

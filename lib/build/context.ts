@@ -66,7 +66,7 @@ export interface BuildContext extends Work {
 const sectorSizes: readonly number[] = [512, 1024, 2048, 4096]
 
 /**
- * Checks the options of a build where they come in.
+ * Checks the options of a build at its border, and fills in defaults.
  * @param output path of the image
  * @throws ERR_DDI_USAGE
  */

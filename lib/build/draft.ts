@@ -14,7 +14,7 @@ import { stageTree, treeSize } from './staging.js'
 export interface Draft<Holds extends Contents = Contents> {
   readonly definition: PartitionDefinition
   readonly label: string
-  /** By the definition or the seed; where verity covers the partition, a root hash may replace it. */
+  /** From the definition or the seed; a root hash may replace the latter. */
   readonly uuid: string
   /** Where a file that is made for its contents goes. */
   readonly contentsPath: string

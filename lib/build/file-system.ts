@@ -169,7 +169,7 @@ async function emptyDirectory(path: string): Promise<string> {
   return directory
 }
 
-/** mke2fs takes change and access times from the tree, where no tool can set the former. */
+/** mke2fs takes change and access times from the tree, and no tool can set the former there. */
 async function setExt4Times(path: string, epoch: number, run: Run): Promise<void> {
   const used = usedInodes(await run('e2fsprogs', ['dumpe2fs', path]))
   const commands = used.flatMap((inode) =>

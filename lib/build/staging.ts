@@ -1,4 +1,4 @@
-// What goes into a file system, put together in a directory of its own where it is not one already.
+// Puts together what goes into a file system, unless it is one directory already.
 import { lstat, lutimes, mkdir, opendir, readdir, rm } from 'node:fs/promises'
 import { dirname, join, posix, relative } from 'node:path'
 import { exists } from '../bytes/new-file.js'
@@ -73,7 +73,7 @@ async function setTimes(directory: string, epoch: number): Promise<void> {
   await lutimes(directory, epoch, epoch)
 }
 
-/** Links in the tree lead where they lead in the image, not on this machine. */
+/** A link in the tree is meant for the image: followed here, it could lead out of the stage. */
 async function refuseLinks(stage: string, directory: string, definition: string): Promise<void> {
   let at = stage
   for (const name of directory.split('/').filter((name) => name !== '')) {

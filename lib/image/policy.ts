@@ -212,8 +212,8 @@ function explicitPolicy(policy: ImagePolicy, designator: PolicyDesignator): Part
   const [, data, kind] = /^(root|usr)-verity(-sig)?$/.exec(designator) ?? []
   const ofData = data && explicitPolicy(policy, data as 'root' | 'usr')
   if (!ofData) return undefined
-  const wanted = ofData.use.includes('signed') || (kind === undefined && ofData.use.includes('verity'))
-  if (!wanted) return undefined
+  const isNeeded = ofData.use.includes('signed') || (kind === undefined && ofData.use.includes('verity'))
+  if (!isNeeded) return undefined
   return normalize({ ...ofData, use: ['unprotected', ...ofData.use.filter((one) => ignore.includes(one))] }, designator)
 }
 
