@@ -125,9 +125,10 @@ const gpt: TableFormat<ReadGpt, VolumeHead, LinearExtent> = {
   repaired: (read) => ({ ...read, table: reclaimOrphans(read.table) }),
 }
 
-/** @throws the defect of what would be no volume: a segment that somebody else made may be misaligned in a chain */
+/** @throws the defect that the chain would have: a partition that another tool made may be misaligned as a segment */
 function changed(read: ReadGpt, { table, chain }: ChainChange): DiskChange {
-  return { next: { ...read, table }, volume: requireWhole(chainVolume({ segments: chain })) }
+  const found = findChains(table).chains.find(({ segments }) => segments[0].number === chain[0].number)!
+  return { next: { ...read, table }, volume: requireWhole(chainVolume(found)) }
 }
 
 /** The partitions of a volume of this table. */

@@ -1,0 +1,278 @@
+// What holds for the tables of both formats.
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { memorySource } from '../../lib/bytes/memory.js'
+import type { Extent, Run } from '../../lib/bytes/source.js'
+import { diskOn } from '../../lib/disk/disk.js'
+import { superOn } from '../../lib/disk/super.js'
+import { noUsers, type TableUsers } from '../../lib/disk/table.js'
+import {
+  type CreateOptions,
+  DdiError,
+  type Progress,
+  requireWhole,
+  type VolumeTable,
+  type WholeVolume,
+} from '../../lib/index.js'
+import { emptyDisk, makeDisk, volumeHead } from '../support/gpt.js'
+import { MiB } from '../support/images.js'
+import { recordingTarget } from '../support/power-cut.js'
+import { superDisk } from '../support/super.js'
+
+type Target = ReturnType<typeof recordingTarget>
+
+/** A table of either format, with what differs. */
+interface Opened {
+  readonly table: Omit<VolumeTable<{ readonly label: string }>, 'create'>
+  create(label: string, size: number, options?: CreateOptions): Promise<WholeVolume>
+}
+
+interface Subject {
+  readonly target: Target
+  readonly open: (users?: TableUsers) => Promise<Opened>
+}
+
+function subjects(mebibytes: number): Readonly<Record<'gpt' | 'super', Subject>> {
+  const gpt = recordingTarget(emptyDisk(mebibytes))
+  const liblp = recordingTarget(superDisk(mebibytes * MiB))
+  return {
+    gpt: {
+      target: gpt,
+      async open(users = noUsers) {
+        const table = await diskOn(gpt, 'memory', { users })
+        return { table, create: (label, size, options) => table.create(volumeHead(label), size, options) }
+      },
+    },
+    super: {
+      target: liblp,
+      async open(users = noUsers) {
+        const table = await superOn(liblp, 'memory', { users })
+        return { table, create: (label, size, options) => table.create({ label }, size, options) }
+      },
+    },
+  }
+}
+
+function contents({ target }: Subject, extents: readonly Extent[]): Buffer {
+  return Buffer.concat(
+    extents.map((extent) => {
+      assert.equal(extent.kind, 'linear')
+      const { start, length } = extent as Run
+      return target.bytes.subarray(start, start + length)
+    }),
+  )
+}
+
+/** Gives bytes to what a volume gained. */
+function fill({ target }: Subject, { extents }: WholeVolume, data: Buffer): void {
+  let at = 0
+  for (const extent of extents) {
+    data.copy(target.bytes, (extent as Run).start, at, at + extent.length)
+    at += extent.length
+  }
+}
+
+function assertApart(runs: readonly Run[]): void {
+  const sorted = runs.filter(({ length }) => length > 0).sort((a, b) => a.start - b.start)
+  for (const [n, { start }] of sorted.slice(1).entries()) {
+    const before = sorted[n]!
+    assert.ok(start >= before.start + before.length, `${start} lies in what begins at ${before.start}`)
+  }
+}
+
+const size = fc.integer({ min: 1, max: 256 }).map((units) => units * 4096)
+const step = fc.oneof(
+  fc.record({ verb: fc.constant('create' as const), size }),
+  fc.record({ verb: fc.constant('create' as const), size }),
+  fc.record({ verb: fc.constant('grow' as const), pick: fc.nat(), size }),
+  fc.record({ verb: fc.constant('shrink' as const), pick: fc.nat(), size }),
+  fc.record({ verb: fc.constant('resize' as const), pick: fc.nat(), size }),
+  fc.record({ verb: fc.constant('rename' as const), pick: fc.nat() }),
+  fc.record({ verb: fc.constant('remove' as const), pick: fc.nat() }),
+)
+type Step = typeof step extends fc.Arbitrary<infer S> ? S : never
+
+/** What all tables have to hold: each volume's bytes, by label. */
+type Model = Map<string, Buffer>
+
+/** Does one step to a table, and to the model. */
+async function take(subject: Subject, step: Step, fresh: string, model: Model, gone: WholeVolume[]): Promise<void> {
+  const { table, create } = await subject.open()
+  if (step.verb === 'create') {
+    const from = randomBytes(step.size)
+    const made = await create(fresh, step.size, { from: memorySource(from) })
+    assert.deepEqual([made.state, made.label, made.size], ['whole', fresh, step.size])
+    model.set(fresh, from)
+    return
+  }
+  const labels = [...model.keys()]
+  const label = labels[step.pick % Math.max(1, labels.length)]
+  if (label === undefined) return
+  const data = model.get(label)!
+  const volume = table.find(label)
+  const wanted =
+    step.verb === 'grow'
+      ? data.length + step.size
+      : step.verb === 'shrink'
+        ? Math.max(4096, data.length - step.size)
+        : step.verb === 'resize'
+          ? step.size
+          : data.length
+  if (step.verb === 'remove' || step.verb === 'rename') {
+    model.delete(label)
+    if (step.verb === 'remove') {
+      await table.remove(volume)
+      gone.push(volume)
+    } else {
+      assert.equal((await table.rename(volume, { label: fresh })).label, fresh)
+      model.set(fresh, data)
+    }
+    return
+  }
+  const by = Math.abs(wanted - data.length)
+  const changed =
+    step.verb === 'grow'
+      ? await table.grow(volume, by)
+      : step.verb === 'shrink' && by > 0
+        ? await table.shrink(volume, by, { force: true })
+        : await table.resize(volume, wanted, { force: true })
+  assert.equal(changed.size, wanted)
+  const kept = Math.min(wanted, data.length)
+  assert.ok(contents(subject, changed.extents).subarray(0, kept).equals(data.subarray(0, kept)))
+  const now = Buffer.concat([data.subarray(0, kept), randomBytes(wanted - kept)])
+  fill(subject, changed, now)
+  model.set(label, now)
+}
+
+test('random sequences of changes do the same to both formats: sizes and bytes as a model predicts, nothing on another, and what is gone stays gone', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 16 }), async (steps) => {
+      const summaries = new Set<string>()
+      for (const subject of Object.values(subjects(40))) {
+        const model: Model = new Map()
+        const gone: WholeVolume[] = []
+        const summary: unknown[] = []
+        for (const [n, one] of steps.entries()) {
+          await take(subject, one, `v${n}`, model, gone)
+          // A table that is opened anew says what the one that was changed said.
+          const { table } = await subject.open()
+          const volumes = table.volumes.map(requireWhole)
+          assert.deepEqual(volumes.map(({ label }) => label).sort(), [...model.keys()].sort())
+          for (const { label, extents } of volumes)
+            assert.ok(contents(subject, extents).equals(model.get(label!)!), `${label}`)
+          assertApart([...volumes.flatMap(({ extents }) => extents as readonly Run[]), ...table.free])
+          for (const volume of gone) await assert.rejects(table.grow(volume, 4096), { code: 'ERR_DDI_NO_VOLUME' })
+          assert.deepEqual(await table.check(), [])
+          summary.push([...model].map(([label, data]) => [label, data.length]).sort())
+        }
+        summaries.add(JSON.stringify(summary))
+      }
+      assert.equal(summaries.size, 1)
+    }),
+    { numRuns: 40 },
+  )
+})
+
+test('who uses the disk is asked before a change, told of it after, and keeps it from being written', async () => {
+  for (const [format, subject] of Object.entries(subjects(8))) {
+    const told: string[] = []
+    const users: TableUsers = {
+      refuseUsed: async (runs) => void told.push(`used ${runs.map(({ length }) => length)}`),
+      grown: async ({ extents }) => void told.push(`grown ${extents.length}`),
+      changed: async () => void told.push('changed'),
+    }
+    const { table, create } = await subject.open(users)
+    const one = await create('one', MiB)
+    const grown = await table.grow(one, MiB)
+    const shrunk = await table.shrink(grown, 4096)
+    await table.remove(await table.rename(shrunk, { label: 'two' }))
+    const length = 2 * MiB
+    assert.deepEqual(
+      told,
+      format === 'gpt'
+        ? ['changed', 'changed', 'grown 1', `used ${length}`, 'changed', 'changed', `used ${length - 4096}`, 'changed']
+        : [`used ${MiB}`, `used ${length}`, `used ${length - 4096}`],
+    )
+    const busy = new DdiError('ERR_DDI_BUSY', 'in use')
+    const held = await subject.open({ ...users, refuseUsed: () => Promise.reject(busy) })
+    const volume = await held.create('held', MiB)
+    const writes = subject.target.writes.length
+    await assert.rejects(held.table.shrink(volume, 4096), busy)
+    await assert.rejects(held.table.remove(volume), busy)
+    if (format === 'super') await assert.rejects(held.table.grow(volume, 4096), busy)
+    assert.equal(subject.target.writes.length, writes)
+  }
+})
+
+test('what goes into a new volume is there before the table names it; stopped, it never does', async () => {
+  for (const subject of Object.values(subjects(16))) {
+    const { create } = await subject.open()
+    const from = memorySource(randomBytes(9 * MiB))
+    const seen: Progress[] = []
+    const stop = new AbortController()
+    const stopped = create('one', from.size, {
+      from,
+      signal: stop.signal,
+      onProgress: (progress) => {
+        seen.push(progress)
+        stop.abort()
+      },
+    })
+    await assert.rejects(stopped, { code: 'ERR_DDI_ABORTED' })
+    assert.deepEqual(seen, [{ done: 4 * MiB, total: from.size }])
+    assert.deepEqual((await subject.open()).table.volumes, [])
+    const before = subject.target.writes.length
+    const { extents } = await create('one', from.size, { from })
+    const [first] = subject.target.writes.slice(before)
+    assert.equal(first!.offset, (extents[0] as Run).start)
+  }
+})
+
+test('both refuse what is no size, and volumes that are not theirs', async () => {
+  for (const subject of Object.values(subjects(8))) {
+    const { table, create } = await subject.open()
+    const one = await create('one', MiB)
+    const usage = { code: 'ERR_DDI_USAGE' }
+    for (const bytes of [-4096, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+      await assert.rejects(create('two', bytes), usage)
+      await assert.rejects(table.resize(one, bytes), usage)
+      await assert.rejects(table.grow(one, bytes), usage)
+      await assert.rejects(table.shrink(one, bytes), usage)
+    }
+    await assert.rejects(table.grow(one, 0), usage)
+    await assert.rejects(table.shrink(one, 2 * MiB), usage)
+    const nested: WholeVolume = { ...one, origin: { kind: 'nested', within: one, origin: { kind: 'whole-image' } } }
+    await assert.rejects(table.remove(nested), { code: 'ERR_DDI_NO_VOLUME' })
+    await table.remove(one)
+    await create('other', MiB)
+    // In the same entry or place, but another one.
+    await assert.rejects(table.remove(one), { code: 'ERR_DDI_NO_VOLUME', message: /"one" any more/ })
+  }
+})
+
+test('a lost copy is found, and repaired', async () => {
+  const { gpt, super: liblp } = subjects(8)
+  for (const [subject, lose] of [
+    [gpt, (bytes: Buffer) => bytes.fill(0, bytes.length - 512)],
+    [liblp, (bytes: Buffer) => bytes.fill(0, 12288 + 2 * 4096, 12288 + 2 * 4096 + 16)],
+  ] as const) {
+    await (await subject.open()).create('one', MiB)
+    lose(subject.target.bytes)
+    const { table } = await subject.open()
+    assert.equal((await table.check()).length, 1)
+    assert.equal((await table.check({ repair: true })).length, 1)
+    assert.deepEqual(await table.check(), [])
+    assert.equal((await subject.open()).table.find('one').size, MiB)
+  }
+})
+
+test('a chain that would be misaligned is refused before anything is written', async () => {
+  // As other tools make partitions: not a multiple of 4096 bytes.
+  const entry = { type: Buffer.alloc(16, 1), uuid: Buffer.alloc(16, 2), first: 2048n, last: 4094n }
+  const target = recordingTarget(makeDisk({ sectorSize: 512, sectors: 8 * 2048, entries: [entry] }))
+  const disk = await diskOn(target, 'memory')
+  await assert.rejects(disk.grow(requireWhole(disk.volumes[0]!), MiB), { code: 'ERR_DDI_CHAIN_MISALIGNED' })
+  assert.equal(target.writes.length, 0)
+})
