@@ -31,7 +31,7 @@ export interface LoopInfo {
   readonly sizeLimit: number
   /** An OR of {@link loopFlags}. */
   readonly flags: number
-  /** lo_file_name: ours to choose, and kept by the kernel. */
+  /** lo_file_name: free text that the kernel keeps. */
   readonly reference: string
 }
 
@@ -42,7 +42,7 @@ export interface LoopStatus extends LoopInfo {
   readonly backingInode: string
 }
 
-/** A line of a device-mapper table; in 512-byte sectors whatever the device’s own are. */
+/** A line of a device-mapper table, in 512-byte sectors whatever the device’s sector size. */
 export interface DmTarget {
   readonly startSector: number
   readonly sectorCount: number
@@ -70,7 +70,7 @@ export interface DmDevice extends DmDeviceNumber {
 export interface HashOptions {
   readonly algorithm: 'sha256' | 'sha512'
   readonly salt: Uint8Array
-  /** One of `sha256Implementations()`; the fastest where absent. */
+  /** One of `sha256Implementations()`; default: the fastest. */
   readonly implementation?: string
 }
 
@@ -146,11 +146,11 @@ export interface Addon {
   loopSetFd(fd: number, device: string, backingFd: number): Promise<void>
   /** LOOP_SET_STATUS64 */
   loopSetStatus(fd: number, device: string, info: LoopInfo): Promise<void>
-  /** LOOP_GET_STATUS64; ENXIO where nothing is attached */
+  /** LOOP_GET_STATUS64; ENXIO if nothing is attached */
   loopGetStatus(fd: number, device: string): Promise<LoopStatus>
   /** LOOP_CLR_FD: detaches, at once or with the last close. */
   loopClearFd(fd: number, device: string): Promise<void>
-  /** LOOP_SET_CAPACITY: takes the backing file’s size anew. */
+  /** LOOP_SET_CAPACITY: reads the backing file’s size again. */
   loopSetCapacity(fd: number, device: string): Promise<void>
   /** LOOP_SET_DIRECT_IO: 0 or 1 */
   loopSetDirectIo(fd: number, device: string, on: number): Promise<void>
@@ -165,9 +165,9 @@ export interface Addon {
   blockResizePartition(fd: number, device: string, number: number, start: number, length: number): Promise<void>
   /** BLKPG_DEL_PARTITION */
   blockDeletePartition(fd: number, device: string, number: number): Promise<void>
-  /** fallocate(2) with FALLOC_FL_INSERT_RANGE, in bytes; ENOTSUP where the file system cannot */
+  /** fallocate(2) with FALLOC_FL_INSERT_RANGE, in bytes; ENOTSUP if the file system cannot */
   insertRange(fd: number, path: string, offset: number, length: number): Promise<void>
-  /** flock(2), exclusive and without waiting; EAGAIN where another process holds it. Given up with the descriptor. */
+  /** flock(2), exclusive and without waiting; EAGAIN if another process holds it. Released with the descriptor. */
   lockExclusively(fd: number, path: string): Promise<void>
   /** mknod(2) of a block device node with mode 0600 */
   makeBlockNode(path: string, major: number, minor: number): Promise<void>
@@ -178,7 +178,7 @@ export interface Addon {
   dmTargetVersions(controlFd: number): Promise<Record<string, string>>
   /** DM_LIST_DEVICES */
   dmList(controlFd: number): Promise<({ name: string } & DmDeviceNumber)[]>
-  /** DM_DEV_CREATE; EBUSY where name or UUID is taken */
+  /** DM_DEV_CREATE; EBUSY if the name or UUID is taken */
   dmCreate(controlFd: number, name: string, uuid: string): Promise<DmDevice>
   /** DM_TABLE_LOAD into the inactive slot */
   dmLoad(
@@ -197,7 +197,7 @@ export interface Addon {
   dmRename(controlFd: number, name: string, newName: string, event: number): Promise<DmDevice>
   /** DM_DEV_REMOVE; deferred: when the last user is gone */
   dmRemove(controlFd: number, name: string, deferred: boolean, event: number): Promise<DmDevice>
-  /** DM_DEV_STATUS; ENXIO where there is no such device */
+  /** DM_DEV_STATUS; ENXIO if there is no such device */
   dmInfo(controlFd: number, name: string): Promise<DmDevice>
   /** DM_TABLE_STATUS */
   dmStatus(controlFd: number, name: string, what: 'table' | 'status'): Promise<DmTarget[]>
@@ -206,7 +206,7 @@ export interface Addon {
 
   /** A new udev cookie; its semaphore stands at 1, our own hold. */
   udevCookieCreate(): Promise<number>
-  /** +1 before an ioctl that makes an event, −1 where it made none */
+  /** +1 before an ioctl that makes an event, −1 if it made none */
   udevCookieAdjust(cookie: number, amount: 1 | -1): Promise<void>
   /** Waits until udev has answered every event, then removes the cookie; EAGAIN after so many seconds. */
   udevCookieWait(cookie: number, seconds: number): Promise<void>
@@ -218,12 +218,12 @@ export interface Addon {
   mount(source: string, target: string, type: string, flags: number, data: string): Promise<void>
   /** umount2(2). @param flags an OR of {@link unmountFlags} */
   unmount(target: string, flags: number): Promise<void>
-  /** openat2(2) with RESOLVE_IN_ROOT: links and `..` lead nowhere but within the root. */
+  /** openat2(2) with RESOLVE_IN_ROOT: links and `..` never lead out of the root. */
   openInRoot(rootFd: number, path: string, flags: number, mode: number): Promise<number>
   /** Covers a mount with a clone of it whose owners a user namespace maps: open_tree(2), mount_setattr(2), move_mount(2). */
   mapOwners(target: string, userNamespaceFd: number): Promise<void>
 
-  /** getxattr(2), at most 4096 bytes; ENODATA where absent */
+  /** getxattr(2), at most 4096 bytes; ENODATA if absent */
   getExtendedAttribute(path: string, name: string): Promise<string>
 
   /** The GPT on a file or device of `size` bytes, as `scanGpt` reads it. */
@@ -287,7 +287,7 @@ export interface Addon {
 let loaded: Addon | undefined
 
 /**
- * The addon, loaded at first use so that what needs none of it runs anywhere.
+ * The addon, loaded at first use, so that code that does not need it runs anywhere.
  * @throws ERR_DDI_ADDON_MISSING
  */
 export function addon(): Addon {
@@ -318,7 +318,7 @@ const linuxErrors: Readonly<Record<number, string>> = {
   129: 'EKEYREJECTED',
 }
 
-/** Gives rejections what Node’s own system errors have: `code` and a message with the error’s name. */
+/** Gives rejections the fields of Node’s own system errors: `code`, and a message with the error’s name. */
 function withErrorCodes(native: Addon): Addon {
   const name = (error: NodeJS.ErrnoException) => {
     if (typeof error.errno === 'number') {

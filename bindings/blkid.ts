@@ -4,7 +4,7 @@ import { type Ffi, openLibrary } from './ffi.js'
 
 /** What libblkid recognises in a run of bytes. */
 export interface FileSystem {
-  /** As blkid names it: `erofs`, `ext4`, `squashfs`, `crypto_LUKS`, …; `ambiguous` where several claim the bytes. */
+  /** As blkid names it: `erofs`, `ext4`, `squashfs`, `crypto_LUKS`, …; `ambiguous` if several match. */
   readonly type: string
   readonly label: string | null
   readonly uuid: string | null
@@ -26,7 +26,7 @@ function ffi(): Ffi {
  * @param fd open for reading; libblkid neither closes nor moves it
  * @param offset in bytes
  * @param size in bytes
- * @returns null where libblkid knows nothing in it
+ * @returns null if libblkid recognises nothing in it
  * @throws ERR_DDI_LIBRARY_MISSING, ERR_DDI_IO
  */
 export function probeFileSystem(fd: number, path: string, offset: number, size: number): FileSystem | null {
@@ -51,8 +51,8 @@ export function probeFileSystem(fd: number, path: string, offset: number, size: 
     if (onProbe('blkid_probe_set_device', [DataType.I32, DataType.I64, DataType.I64], [fd, offset, size]) !== 0)
       throw new DdiError('ERR_DDI_IO', `libblkid cannot probe ${path} at byte ${offset}`)
     onProbe('blkid_probe_enable_superblocks', [DataType.I32], [1])
-    const wanted = superblockFlags.label | superblockFlags.uuid | superblockFlags.type
-    onProbe('blkid_probe_set_superblocks_flags', [DataType.I32], [wanted])
+    const flags = superblockFlags.label | superblockFlags.uuid | superblockFlags.type
+    onProbe('blkid_probe_set_superblocks_flags', [DataType.I32], [flags])
     const found = onProbe('blkid_do_safeprobe')
     if (found === -2) return { type: 'ambiguous', label: null, uuid: null }
     if (found < 0) throw new DdiError('ERR_DDI_IO', `libblkid cannot read ${path} at byte ${offset}`)
@@ -65,7 +65,7 @@ export function probeFileSystem(fd: number, path: string, offset: number, size: 
 }
 
 /**
- * The same for bytes that lie in no file as they are.
+ * The same for bytes that do not lie in a file as they are.
  * @param head the beginning of the volume; 1 MiB has the superblock of every file system that libblkid knows
  * @param size of the whole volume, in bytes
  * @throws ERR_DDI_LIBRARY_MISSING, ERR_DDI_IO

@@ -7,7 +7,7 @@ const opened = new Set<string>()
 
 /**
  * ffi-rs, with a system library open in it under a name.
- * @param advice what to install where it is missing
+ * @param advice what to install if it is missing
  * @throws ERR_DDI_LIBRARY_MISSING
  */
 export function openLibrary(library: string, path: string, advice: string): Ffi {

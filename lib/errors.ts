@@ -19,7 +19,10 @@ export const errorCodes = {
   ERR_DDI_POLICY_CONFLICT: ['usage', 'two image policies have nothing in common'],
   ERR_DDI_CERTIFICATE: ['usage', 'a certificate is malformed'],
   ERR_DDI_KEY: ['usage', 'a private key is malformed, of an unsupported type, or does not belong to its certificate'],
-  ERR_DDI_ROOT_HASH_FORMAT: ['usage', 'a given root hash is not hexadecimal, or has the wrong length for its algorithm'],
+  ERR_DDI_ROOT_HASH_FORMAT: [
+    'usage',
+    'a given root hash is not hexadecimal, or has the wrong length for its algorithm',
+  ],
   ERR_DDI_ROOT_HASH_FILE: ['image', 'a root hash in a side file or extended attribute is malformed'],
   ERR_DDI_IMAGE_KIND: ['image', 'the path is neither a regular file nor a block device'],
   ERR_DDI_IMAGE_EMPTY: ['image', 'the image has no bytes'],
@@ -56,7 +59,10 @@ export const errorCodes = {
   ERR_DDI_SUPER_DEVICE: ['image', 'a device that logical partitions lie on is missing or too small'],
   ERR_DDI_SPARSE_FORMAT: ['image', 'an Android sparse image is malformed or truncated'],
   ERR_DDI_SPARSE_CRC: ['image', 'an Android sparse image does not match its checksum'],
-  ERR_DDI_SPARSE_ENCODED: ['image', 'an Android sparse image can be neither attached nor changed before it is expanded'],
+  ERR_DDI_SPARSE_ENCODED: [
+    'image',
+    'an Android sparse image can be neither attached nor changed before it is expanded',
+  ],
   ERR_DDI_POLICY: ['image', 'an image does not meet the image policy'],
   ERR_DDI_SIGNATURE_FORMAT: ['image', 'a root hash signature or its record is malformed'],
   ERR_DDI_SIGNATURE_UNTRUSTED: ['image', 'no trusted certificate signed a root hash'],
@@ -73,10 +79,7 @@ export const errorCodes = {
   ERR_DDI_NO_ROOT_HASH: ['image', 'no root hash is known to verify the image against'],
   ERR_DDI_ROOT_HASH_MISMATCH: ['image', 'no partition has the UUID that the root hash requires'],
   ERR_DDI_ROOT_HASH_WRONG: ['image', 'the hash tree does not match the root hash'],
-  ERR_DDI_NOT_COVERED: [
-    'image',
-    'a root hash was given, but no root hash covers a volume that may hold executables',
-  ],
+  ERR_DDI_NOT_COVERED: ['image', 'a root hash was given, but no root hash covers a volume that may hold executables'],
   ERR_DDI_VERITY_MISSING: ['image', 'a root hash is known, but no hash tree was found'],
   ERR_DDI_VERITY_SUPERBLOCK: [
     'image',
@@ -84,7 +87,10 @@ export const errorCodes = {
   ],
   ERR_DDI_VERITY_ALGORITHM: ['image', 'a verity superblock names a hash algorithm other than sha256 or sha512'],
   ERR_DDI_VERITY_CORRUPT: ['image', 'blocks do not match the hash tree'],
-  ERR_DDI_FILE_SYSTEM: ['image', 'a volume holds a file system that is not mounted from images, or that this kernel cannot mount'],
+  ERR_DDI_FILE_SYSTEM: [
+    'image',
+    'a volume holds a file system that is not mounted from images, or that this kernel cannot mount',
+  ],
   ERR_DDI_NOTHING_TO_ATTACH: ['image', 'the image has no volume that this machine would attach'],
   ERR_DDI_PERMISSION: ['permission', 'the operation needs privileges that this process does not have'],
   ERR_DDI_NO_SPACE: ['system', 'a disk does not have enough free space'],

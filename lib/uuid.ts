@@ -13,7 +13,7 @@ export function swapUuidEndianness(bytes: Uint8Array): Uint8Array {
   return swapped
 }
 
-/** The 16 bytes of a UUID's text, in the order of RFC 9562; undefined where it is not one. */
+/** The 16 bytes of a UUID's text, in the order of RFC 9562; undefined if it is not a UUID. */
 export function parseUuid(text: string): Uint8Array | undefined {
   if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) return undefined
   return Uint8Array.from(Buffer.from(text.replaceAll('-', ''), 'hex'))

@@ -1,7 +1,7 @@
 /**
  * Compares two version strings as the UAPI group’s Version Format Specification says (UAPI.10, and systemd’s
  * strverscmp_improved): digits by value, letters by order, `~` before everything, `-`, `^` and `.` as separators.
- * @returns below 0 where `a` is older, above 0 where it is newer
+ * @returns below 0 if `a` is older, above 0 if it is newer
  */
 export function compareVersions(a: string, b: string): number {
   let left = a

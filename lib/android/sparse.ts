@@ -11,7 +11,7 @@ const magic = 0xed26ff3a
 const headerLength = 28
 const chunkHeaderLength = 12
 const chunkType = { raw: 0xcac1, fill: 0xcac2, dontCare: 0xcac3, crc32: 0xcac4 } as const
-/** Every chunk takes memory here, whatever little it takes in the file; real images have some thousands. */
+/** A chunk of a few bytes in the file takes memory here; real images have some thousands. */
 const mostChunks = 1 << 20
 const windowLength = 64 * 1024
 const copyStep = 1024 * 1024
@@ -152,17 +152,15 @@ function hex(value: number): string {
 }
 
 async function readHeader(file: Source) {
-  if (file.size < headerLength) throw malformed(`${file.size} bytes are too few`)
+  if (file.size < headerLength) throw malformed(`only ${file.size} bytes`)
   const bytes = await file.read(0, headerLength)
   const view = new DataView(bytes.buffer, bytes.byteOffset)
   if (view.getUint32(0, true) !== magic) throw malformed('the signature is missing')
   const major = view.getUint16(4, true)
-  if (major !== 1) throw malformed(`version ${major}, of which only 1 is known`)
+  if (major !== 1) throw malformed(`version ${major}; only 1 is known`)
   const [at, chunkLength] = [view.getUint16(8, true), view.getUint16(10, true)]
   if (at < headerLength || chunkLength < chunkHeaderLength)
-    throw malformed(
-      `headers of ${at} and ${chunkLength} bytes, where at least ${headerLength} and ${chunkHeaderLength} are known`,
-    )
+    throw malformed(`headers of ${at} and ${chunkLength} bytes, shorter than ${headerLength} and ${chunkHeaderLength}`)
   const [blockSize, blocks, chunkCount, checksum] = [12, 16, 20, 24].map((at) => view.getUint32(at, true)) as [
     number,
     number,
@@ -171,11 +169,11 @@ async function readHeader(file: Source) {
   ]
   if (blockSize === 0 || blockSize % 4 !== 0) throw malformed(`blocks of ${blockSize} bytes`)
   if (!Number.isSafeInteger(blocks * blockSize)) throw malformed(`${blocks} blocks of ${blockSize} bytes`)
-  if (chunkCount > mostChunks) throw malformed(`${chunkCount} chunks, where ${mostChunks} are the most that are read`)
+  if (chunkCount > mostChunks) throw malformed(`${chunkCount} chunks; at most ${mostChunks} are supported`)
   return { blockSize, size: blocks * blockSize, chunkCount, chunkLength, checksum, at }
 }
 
-/** Small reads one behind the other out of larger ones. */
+/** Serves small sequential reads from larger ones. */
 function windowed(file: Source): (offset: number, length: number) => Promise<DataView> {
   let start = 0
   let bytes: Uint8Array = new Uint8Array()
@@ -200,7 +198,7 @@ export interface EncodeSparseOptions extends Work {
  * @param source of whole blocks
  * @param target takes the image from byte 0
  * @returns the length of the image in bytes
- * @throws ERR_DDI_USAGE where `source` or `written` are not whole blocks, or are more than 2^32 of them
+ * @throws ERR_DDI_USAGE if `source` or `written` are not whole blocks, or more than 2^32 of them
  */
 export async function encodeSparse(source: Source, target: Target, options: EncodeSparseOptions = {}): Promise<number> {
   const { blockSize = 4096, written = [{ start: 0, length: source.size }], onProgress, signal } = options
@@ -235,7 +233,7 @@ export async function encodeSparse(source: Source, target: Target, options: Enco
   return await writer.finish(source.size / blockSize)
 }
 
-/** No chunk has more: its length is told in 32 bits. */
+/** A chunk’s length has 32 bits. */
 const largestRawChunk = 1024 * 1024 * 1024
 
 class ChunkWriter {
@@ -243,7 +241,7 @@ class ChunkWriter {
   readonly #blockSize: number
   #at = headerLength
   #chunks = 0
-  /** The chunk that still may grow; its header is written when it no longer does. */
+  /** The chunk that may still grow; its header is written once it is complete. */
   #open:
     | { readonly at: number; readonly kind: 'raw' | 'fill' | 'dontCare'; readonly value: number; blocks: number }
     | undefined
@@ -313,7 +311,7 @@ class ChunkWriter {
   }
 }
 
-/** The word that a block repeats, if it does. */
+/** The word that a block repeats, if there is one. */
 function repeatedWord(block: Buffer): number | undefined {
   return block.subarray(4).equals(block.subarray(0, -4)) ? block.readUInt32LE(0) : undefined
 }

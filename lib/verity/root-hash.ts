@@ -3,7 +3,7 @@ import { formatUuid } from '../uuid.js'
 
 /**
  * Parses a root hash in hexadecimal, sha256’s 64 digits or sha512’s 128.
- * @param code for the error; `ERR_DDI_ROOT_HASH_FILE` where the text comes with the image
+ * @param code for the error; `ERR_DDI_ROOT_HASH_FILE` if the text comes with the image
  * @throws `code`
  */
 export function parseRootHash(
@@ -15,7 +15,7 @@ export function parseRootHash(
   if (!/^[0-9a-f]*$/i.test(hex))
     throw new DdiError(code, `${what}: ${JSON.stringify(hex.slice(0, 200))} is not hexadecimal`)
   if (hex.length !== 64 && hex.length !== 128)
-    throw new DdiError(code, `${what}: ${hex.length} digits, where sha256 has 64 and sha512 has 128`)
+    throw new DdiError(code, `${what}: ${hex.length} hexadecimal digits; sha256 has 64, sha512 has 128`)
   return Buffer.from(hex, 'hex')
 }
 

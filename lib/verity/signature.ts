@@ -1,7 +1,7 @@
 import { createPrivateKey, type KeyObject, webcrypto, X509Certificate } from 'node:crypto'
 import { DdiError } from '../errors.js'
 
-/** What a verity signature partition holds (Discoverable Partitions Specification): JSON, then NULs to whole 4096 bytes. */
+/** The contents of a verity signature partition (Discoverable Partitions Specification): JSON, then NULs to whole 4096 bytes. */
 export interface SignatureRecord {
   readonly rootHash: Uint8Array
   /** A detached PKCS#7 (CMS) signature of the root hash in hexadecimal, DER. */
@@ -10,7 +10,7 @@ export interface SignatureRecord {
   readonly certificateFingerprint: string | null
 }
 
-/** A record never has more: what an image alone says is not read further. */
+/** The most bytes of a record that are read: an image alone does not decide how much memory it takes. */
 export const largestRecord = 4 * 1024 * 1024
 const padding = 4096
 
@@ -23,15 +23,14 @@ const refuseFormat = (what: string, cause?: unknown) =>
  * @throws ERR_DDI_SIGNATURE_FORMAT
  */
 export function parseSignatureRecord(bytes: Uint8Array): SignatureRecord {
-  if (bytes.length > largestRecord)
-    throw refuseFormat(`${bytes.length} bytes, and no record has more than ${largestRecord}`)
+  if (bytes.length > largestRecord) throw refuseFormat(`${bytes.length} bytes; a record has at most ${largestRecord}`)
   const end = bytes.indexOf(0)
-  if (end >= 0 && bytes.subarray(end).some((byte) => byte !== 0)) throw refuseFormat('something stands behind its end')
+  if (end >= 0 && bytes.subarray(end).some((byte) => byte !== 0)) throw refuseFormat('there is data after its end')
   let fields: Record<string, unknown>
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(end < 0 ? bytes : bytes.subarray(0, end))
     const parsed: unknown = JSON.parse(text)
-    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new Error('it is no object')
+    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new Error('it is not an object')
     fields = parsed as Record<string, unknown>
   } catch (error) {
     throw refuseFormat(`its JSON is malformed (${(error as Error).message.slice(0, 200)})`, error)
@@ -57,12 +56,12 @@ export function encodeSignatureRecord({ rootHash, signature, certificateFingerpr
   return Buffer.concat([text], Math.ceil(text.length / padding) * padding)
 }
 
-/** SHA-256 of a certificate, as records have it. */
+/** SHA-256 of a certificate, in lower-case hexadecimal as in records. */
 export function certificateFingerprint(certificate: X509Certificate): string {
   return certificate.fingerprint256.replaceAll(':', '').toLowerCase()
 }
 
-/** Parses certificates in PEM or one in DER. @param where for the error @throws ERR_DDI_CERTIFICATE */
+/** Parses certificates in PEM, or one in DER. @param where they come from, for the error @throws ERR_DDI_CERTIFICATE */
 export function parseCertificates(bytes: Uint8Array, where: string): readonly X509Certificate[] {
   const text = Buffer.from(bytes).toString('latin1')
   const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [bytes]
@@ -71,7 +70,7 @@ export function parseCertificates(bytes: Uint8Array, where: string): readonly X5
   } catch (error) {
     throw new DdiError(
       'ERR_DDI_CERTIFICATE',
-      `${where} is no X.509 certificate in PEM or DER: ${(error as Error).message}`,
+      `${where} is not an X.509 certificate in PEM or DER: ${(error as Error).message}`,
       { cause: error },
     )
   }
@@ -89,10 +88,11 @@ function toArrayBuffer(bytes: Uint8Array): ArrayBuffer {
 }
 
 /**
- * Signs a root hash, as systemd-repart does: detached, over SHA-256, without attributes and certificates.
- * @param key RSA or EC, PEM; and the certificate of its public half
+ * Signs a root hash, as systemd-repart does: detached, over SHA-256, without signed attributes and certificates.
+ * @param key RSA or EC, PEM
+ * @param certificate of the key
  * @returns PKCS#7 in DER
- * @throws ERR_DDI_KEY where the key is unreadable, of another kind, or not the certificate’s
+ * @throws ERR_DDI_KEY if the key is malformed, of an unsupported type, or not the certificate’s
  */
 export async function signRootHash(
   rootHash: Uint8Array,
@@ -107,7 +107,7 @@ export async function signRootHash(
     throw new DdiError('ERR_DDI_KEY', `the private key cannot be read: ${(error as Error).message}`, { cause: error })
   }
   if (!certificate.checkPrivateKey(privateKey))
-    throw new DdiError('ERR_DDI_KEY', 'the private key is not that of the certificate')
+    throw new DdiError('ERR_DDI_KEY', 'the private key does not belong to the certificate')
   const issued = pkijs.Certificate.fromBER(toArrayBuffer(certificate.raw))
   const content = toArrayBuffer(signedBytes(rootHash))
   const signed = new pkijs.SignedData({
@@ -121,7 +121,7 @@ export async function signRootHash(
     ],
   })
   await signed.sign(await importKey(privateKey), 0, 'SHA-256', content)
-  // PKCS#7 names the key’s algorithm alone, and the kernel’s parser knows RSA signatures by no other name.
+  // The kernel’s PKCS#7 parser knows RSA signatures only by the algorithm of the key.
   if (privateKey.asymmetricKeyType === 'rsa') signed.signerInfos[0]!.signatureAlgorithm = await rsaEncryption(pkijs)
   const info = new pkijs.ContentInfo({ contentType: pkijs.ContentInfo.SIGNED_DATA, content: signed.toSchema(true) })
   return new Uint8Array(info.toSchema().toBER(false))
@@ -145,7 +145,7 @@ async function importKey(key: KeyObject): Promise<webcrypto.CryptoKey> {
   if (!algorithm)
     throw new DdiError(
       'ERR_DDI_KEY',
-      `keys of kind ${key.asymmetricKeyType} are not supported: RSA, or EC on P-256, P-384 or P-521`,
+      `keys of type ${key.asymmetricKeyType} are not supported: use RSA, or EC on P-256, P-384 or P-521`,
     )
   return await webcrypto.subtle.importKey('pkcs8', key.export({ type: 'pkcs8', format: 'der' }), algorithm, false, [
     'sign',
@@ -154,12 +154,12 @@ async function importKey(key: KeyObject): Promise<webcrypto.CryptoKey> {
 
 /**
  * Verifies a signature of a root hash.
- * @param signature PKCS#7 in DER; what certificates it brings along is not looked at
- * @param trusted who may sign
- * @param now when: a certificate has to be valid then
- * @returns the certificate whose key signed
- * @throws ERR_DDI_SIGNATURE_FORMAT, ERR_DDI_SIGNATURE_UNTRUSTED where nobody trusted signed, ERR_DDI_SIGNATURE_EXPIRED where
- *   the certificate is not valid now, ERR_DDI_SIGNATURE_WRONG where it is not a signature of this root hash
+ * @param signature PKCS#7 in DER; certificates in it are ignored
+ * @param trusted the certificates that may sign
+ * @param now the time at which the certificate has to be valid
+ * @returns the certificate that signed
+ * @throws ERR_DDI_SIGNATURE_FORMAT, ERR_DDI_SIGNATURE_UNTRUSTED if no trusted certificate signed, ERR_DDI_SIGNATURE_EXPIRED if
+ *   the certificate is not valid now, ERR_DDI_SIGNATURE_WRONG if it is not a signature of this root hash
  */
 export async function verifyRootHashSignature(
   rootHash: Uint8Array,
@@ -171,33 +171,32 @@ export async function verifyRootHashSignature(
   const signed = parseSigned(pkijs, signature)
   const signer = signed.signerInfos[0]
   if (!signer || signed.signerInfos.length !== 1)
-    throw refuseFormat(`${signed.signerInfos.length} signers, where one is expected`)
-  if (signed.encapContentInfo.eContent)
-    throw refuseFormat('it brings its own content, and is to be of the root hash alone')
+    throw refuseFormat(`${signed.signerInfos.length} signers instead of one`)
+  if (signed.encapContentInfo.eContent) throw refuseFormat('it has content of its own, and must be detached')
   const { sid } = signer
   const certificate = trusted.find((one) => isSigner(pkijs, sid, one))
   if (!certificate)
     throw new DdiError(
       'ERR_DDI_SIGNATURE_UNTRUSTED',
-      `the signer of the root hash is none of the ${trusted.length} certificates that are trusted: see --certificate, and verity.d(5)`,
+      `none of the ${trusted.length} trusted certificates signed the root hash`,
     )
   if (now < new Date(certificate.validFrom) || now > new Date(certificate.validTo))
     throw new DdiError(
       'ERR_DDI_SIGNATURE_EXPIRED',
-      `the certificate of the signer, ${name(certificate)}, is valid from ${certificate.validFrom} to ${certificate.validTo}`,
+      `the signer’s certificate, ${name(certificate)}, is valid from ${certificate.validFrom} to ${certificate.validTo}`,
     )
   signed.certificates = [pkijs.Certificate.fromBER(toArrayBuffer(certificate.raw))]
-  let holds = false
+  let isValid = false
   let cause: unknown
   try {
-    holds = await signed.verify({ signer: 0, data: toArrayBuffer(signedBytes(rootHash)), checkChain: false })
+    isValid = await signed.verify({ signer: 0, data: toArrayBuffer(signedBytes(rootHash)), checkChain: false })
   } catch (error) {
     cause = error
   }
-  if (!holds)
+  if (!isValid)
     throw new DdiError(
       'ERR_DDI_SIGNATURE_WRONG',
-      `the signature is not ${name(certificate)}’s of root hash ${Buffer.from(rootHash).toString('hex')}`,
+      `the signature by ${name(certificate)} is not of root hash ${Buffer.from(rootHash).toString('hex')}`,
       { cause },
     )
   return certificate
@@ -211,19 +210,18 @@ function parseSigned(pkijs: Pkijs, bytes: Uint8Array): InstanceType<Pkijs['Signe
   const length = derLength(bytes)
   if (length !== bytes.length)
     throw refuseFormat(
-      length === undefined ? 'it is no DER' : `${bytes.length} bytes, of which it says that it has ${length}`,
+      length === undefined ? 'it is not DER' : `${bytes.length} bytes, not ${length} as its header says`,
     )
   try {
     const info = pkijs.ContentInfo.fromBER(toArrayBuffer(bytes))
-    if (info.contentType !== pkijs.ContentInfo.SIGNED_DATA)
-      throw new Error(`its content is of type ${info.contentType}`)
+    if (info.contentType !== pkijs.ContentInfo.SIGNED_DATA) throw new Error(`its content type is ${info.contentType}`)
     return new pkijs.SignedData({ schema: info.content })
   } catch (error) {
     throw refuseFormat(`its PKCS#7 is malformed (${(error as Error).message})`, error)
   }
 }
 
-/** How long the one SEQUENCE is that DER begins with; undefined where it does not. */
+/** The length of the SEQUENCE that DER begins with; undefined if it does not begin with one. */
 function derLength(bytes: Uint8Array): number | undefined {
   if (bytes.length < 2 || bytes[0] !== 0x30) return undefined
   const first = bytes[1]!

@@ -13,11 +13,11 @@ export interface TreeLevel {
 
 /** Where a hash tree lies in its volume. */
 export interface TreeLayout {
-  /** From the data upwards; empty where a single data block hashes to the root hash itself. */
+  /** From the data upwards; empty if a single data block hashes to the root hash itself. */
   readonly levels: readonly TreeLevel[]
   /** Digests in one hash block. */
   readonly digestsPerBlock: number
-  /** First hash block after the superblock, as dm-verity's table wants it. */
+  /** First hash block after the superblock, as in dm-verity’s table. */
   readonly hashStartBlock: number
   /** Bytes of the hash volume in use, superblock included. */
   readonly end: number
@@ -55,13 +55,13 @@ export function checkTreeFits(superblock: Superblock, dataSize: number, hashSize
   if (dataEnd > dataSize)
     throw new DdiError(
       'ERR_DDI_VERITY_SUPERBLOCK',
-      `verity superblock: it covers ${dataEnd} bytes of data, and the data volume has ${dataSize}`,
+      `verity superblock: it covers ${dataEnd} bytes of data; the data volume has ${dataSize}`,
     )
   const { end } = layoutTree(superblock)
   if (end > hashSize)
     throw new DdiError(
       'ERR_DDI_VERITY_SUPERBLOCK',
-      `verity superblock: its hash tree takes ${end} bytes, and the hash volume has ${hashSize}`,
+      `verity superblock: its hash tree needs ${end} bytes; the hash volume has ${hashSize}`,
     )
 }
 
@@ -69,7 +69,7 @@ export function checkTreeFits(superblock: Superblock, dataSize: number, hashSize
  * Checks that the top of a hash tree hashes to a root hash. What lies below is checked by dm-verity as it is read, or
  * by `verifyTree` at once.
  * @param rootHash as bytes
- * @throws ERR_DDI_ROOT_HASH_FORMAT where it is not of the algorithm's length, ERR_DDI_ROOT_HASH_WRONG
+ * @throws ERR_DDI_ROOT_HASH_FORMAT if it has another length than the algorithm’s, ERR_DDI_ROOT_HASH_WRONG
  */
 export async function checkRootHash(
   superblock: Superblock,
@@ -82,7 +82,7 @@ export async function checkRootHash(
   if (rootHash.length !== expected)
     throw new DdiError(
       'ERR_DDI_ROOT_HASH_FORMAT',
-      `the root hash has ${rootHash.length} bytes, and the hash tree’s ${algorithm} has ${expected}`,
+      `the root hash has ${rootHash.length} bytes; the hash tree uses ${algorithm}, which has ${expected}`,
     )
   const top = layoutTree(superblock).levels.at(-1)
   const block = top ? await hash.read(top.offset, hashBlockSize) : await data.read(0, dataBlockSize)
@@ -91,6 +91,6 @@ export async function checkRootHash(
     throw new DdiError(
       'ERR_DDI_ROOT_HASH_WRONG',
       `the hash tree hashes to ${actual.toString('hex')}, not to the root hash ${Buffer.from(rootHash).toString('hex')}: ` +
-        'this is another image, or someone changed it',
+        'this is another image, or it was changed',
     )
 }
