@@ -57,7 +57,7 @@ test('images that are not acceptable have status 3, missing ones 1', () => {
   truncateSync(cut, 8 * MiB)
   const { status, stderr } = cli('inspect', cut)
   assert.equal(status, 3)
-  assert.match(stderr, /cut off.*ERR_DDI_GPT_TRUNCATED/)
+  assert.match(stderr, /truncated.*ERR_DDI_GPT_TRUNCATED/)
 })
 
 test('inspect --json has the documented shape', () => {

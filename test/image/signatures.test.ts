@@ -80,7 +80,7 @@ test('a root hash that somebody trusted signed needs no other source; what nobod
   assert.ok(node?.kind === 'verity' && node.signatureRequired && node.signature!.startsWith('30'))
   const shown = cli('inspect', path, `--certificate=${identity.certificate}`, '--architecture=x86-64')
   assert.match(shown.stdout, /root \(signed\)/)
-  assert.match(cli('inspect', path, '--architecture=x86-64').stderr, /ERR_DDI|none of the 0 certificates/)
+  assert.match(cli('inspect', path, '--architecture=x86-64').stderr, /ERR_DDI|none of the 0 trusted certificates/)
 })
 
 test('a signature of another root hash, in the record and beside the image, is told and vouches for nothing', async () => {
