@@ -2,7 +2,7 @@
 import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { buildSync } from 'esbuild'
+import { build } from 'esbuild'
 import { manPage } from './man-page.mjs'
 
 /** The verb of a command line that begins with an image; it is listed first. */
@@ -29,18 +29,35 @@ async function makeIndex(root) {
   return index
 }
 
+/**
+ * What most verbs load. They import all of it, so that it is one file: otherwise esbuild makes a file of what each
+ * combination of verbs has in common, and looking for forty files takes longer than reading a few that are larger.
+ */
+const shared = ['image/dissect', 'image/open', 'cli/options', 'cli/output']
+
+function importShared(root) {
+  const imports = shared.map((path) => `import ${JSON.stringify(join(root, `dist/lib/${path}.js`))}\n`).join('')
+  return {
+    name: 'import-shared',
+    setup({ onLoad }) {
+      onLoad({ filter: /dist\/lib\/cli\/verbs\/.*\.js$/ }, ({ path }) =>
+        path.endsWith('/group.js') ? undefined : { contents: `${imports}${readFileSync(path, 'utf8')}` },
+      )
+    },
+  }
+}
+
 /** Bundles what tsc left in dist/lib/cli. @param root of the package */
 export async function buildCommandLine(root) {
   rmSync(join(root, 'dist/cli'), { recursive: true, force: true })
   const { verbs, groups } = findVerbs(join(root, 'dist/lib/cli/verbs'))
-  // A few files instead of fifty: half of the start-up was looking for them. Each verb is one, with what only it needs.
-  buildSync({
+  const entries = ['main', ...[...verbs, ...groups.map((group) => `${group}/group`)].map((path) => `verbs/${path}`)]
+  await build({
     absWorkingDir: root,
-    entryPoints: ['main', ...[...verbs, ...groups.map((group) => `${group}/group`)].map((path) => `verbs/${path}`)].map(
-      (path) => `dist/lib/cli/${path}.js`,
-    ),
+    entryPoints: entries.map((path) => `dist/lib/cli/${path}.js`),
     outdir: 'dist/cli',
     outbase: 'dist/lib/cli',
+    plugins: [importShared(root)],
     bundle: true,
     splitting: true,
     format: 'esm',
