@@ -63,6 +63,7 @@ export const errorCodes = {
     'image',
     'an Android sparse image can be neither attached nor changed before it is expanded',
   ],
+  ERR_DDI_NOT_IN_FILE: ['image', 'an image that does not lie in a file as it is cannot be attached'],
   ERR_DDI_POLICY: ['image', 'an image does not meet the image policy'],
   ERR_DDI_SIGNATURE_FORMAT: ['image', 'a root hash signature or its record is malformed'],
   ERR_DDI_SIGNATURE_UNTRUSTED: ['image', 'no trusted certificate signed a root hash'],

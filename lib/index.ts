@@ -69,6 +69,7 @@ export {
   type BaseNode,
   deviceName,
   type LinearNode,
+  type NodeRole,
   type Plan,
   type PlanNode,
   type PlannedVolume,

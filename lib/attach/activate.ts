@@ -71,9 +71,9 @@ async function activateMapped(
       }
       const device = {
         name: deviceName(plan.name, node.id),
-        uuid: deviceUuid(node.kind, node.id, plan.name),
+        uuid: deviceUuid({ kind: node.kind, role: node.role, node: node.id, attachment: plan.name }),
         readOnly: node.readOnly,
-        inner: !plan.volumes.some((volume) => volume.node === node.id),
+        inner: node.role === 'inner',
       }
       made.push(
         node.kind === 'linear'
@@ -106,8 +106,9 @@ async function activateBase(node: BaseNode, attachment: string, loops: Loop[]): 
     await using handle = await openForStat(node.path)
     return deviceNumber((await handle.stat()).rdev)
   }
-  const { path, readOnly, sectorSize } = node
-  const loop = await attachLoop({ backing: path, readOnly, sectorSize, reference: loopReference(attachment) })
+  const { path, readOnly, sectorSize, role } = node
+  const reference = loopReference({ role, attachment })
+  const loop = await attachLoop({ backing: path, readOnly, sectorSize, reference })
   loops.push(loop)
   checkSize(loop, node.size, node)
   return loop.deviceNumber
@@ -203,7 +204,7 @@ async function activateLoops(plan: Plan, { signal }: ActivateOptions): Promise<r
         offset: extent.start,
         size: extent.length,
         sectorSize: base.sectorSize,
-        reference: loopReference(plan.name, volume.node),
+        reference: loopReference({ role: 'volume', attachment: plan.name, node: volume.node }),
       })
       loops.push(loop)
       checkSize(loop, extent.length, base)

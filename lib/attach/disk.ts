@@ -12,7 +12,7 @@ import { mountPoints } from '../kernel/mounts.js'
 import { syncPartitionNodes } from '../kernel/partitions.js'
 import type { LinearTarget } from '../kernel/targets.js'
 import { beginUdevTransaction } from '../kernel/udev.js'
-import { type FoundAttachment, findAttachments } from './list.js'
+import { type FoundAttachment, type FoundDevice, findAttachments } from './list.js'
 import { parseLoopReference, uuidPrefix } from './names.js'
 
 /**
@@ -54,13 +54,11 @@ export async function openForChange<Table>(
  */
 export async function attachedDevice(volume: WholeVolume<LinearExtent>, path: string): Promise<string | undefined> {
   const real = await realpath(path)
-  const names = (await findAttachments())
-    .filter(({ image }) => image === real)
-    .flatMap(({ mapped }) => mapped.map(({ name }) => name))
-  const same = (await linearDevices(names)).find(
+  const devices = (await findAttachments()).filter(({ image }) => image === real).flatMap(({ mapped }) => mapped)
+  const same = (await linearDevices(devices)).find(
     ({ extents }) => extents.length === volume.extents.length && isBeginning(extents, volume.extents),
   )
-  return same && mapperPath(same.name)
+  return same && mapperPath(same.device.name)
 }
 
 type IsOver = (attachment: FoundAttachment) => boolean
@@ -132,21 +130,21 @@ function overlap(a: readonly Run[], b: readonly Run[]): boolean {
 async function refuseOverlap(path: string, { mapped, loops }: FoundAttachment, extents: readonly Run[]): Promise<void> {
   const busy = (device: string) =>
     new DdiError('ERR_DDI_BUSY', `${device} offers this volume of ${path}: detach it first`, { path: device })
-  for (const { name, extents: used } of await linearDevices(mapped.map(({ name }) => name)))
-    if (overlap(used, extents)) throw busy(mapperPath(name))
+  for (const { device, extents: used } of await linearDevices(mapped))
+    if (overlap(used, extents)) throw busy(mapperPath(device.name))
   // Without device-mapper each volume is a loop device at an offset.
   for (const { device, offset, sizeLimit } of loops)
     if (sizeLimit > 0 && overlap([{ start: offset, length: sizeLimit }], extents)) throw busy(device)
 }
 
-async function linearDevices(names: readonly string[]) {
+async function linearDevices(devices: readonly FoundDevice[]) {
   const mapper = await openDeviceMapper()
   if (!mapper) return []
   try {
     return await Promise.all(
-      names.map(async (name) => {
-        const table = await mapper.table(name)
-        return { name, extents: table.filter((target): target is LinearTarget => target.kind === 'linear') }
+      devices.map(async (device) => {
+        const table = await mapper.table(device.name)
+        return { device, extents: table.filter((target): target is LinearTarget => target.kind === 'linear') }
       }),
     )
   } finally {
@@ -156,17 +154,16 @@ async function linearDevices(names: readonly string[]) {
 
 /** Gives the device that offers a volume the volume's new end. */
 async function growAttached({ mapped }: FoundAttachment, volume: WholeVolume<LinearExtent>): Promise<void> {
-  const tops = mapped.filter(({ kind, node }) => kind === 'linear' && !/-(data|verity)$/.test(node))
-  for (const { name, extents } of await linearDevices(tops.map((device) => device.name))) {
-    if (!isBeginning(extents, volume.extents)) continue
+  const offered = mapped.filter(({ kind, role }) => kind === 'linear' && role === 'volume')
+  for (const { device, extents } of await linearDevices(offered)) {
+    const [first] = extents
+    if (!first || !isBeginning(extents, volume.extents)) continue
     const mapper = await openDeviceMapper()
     if (!mapper) return
     const udev = await beginUdevTransaction()
     try {
-      const { readOnly } = tops.find((device) => device.name === name)!
-      const { device } = extents[0]!
-      const grown = volume.extents.map((extent): LinearTarget => ({ ...extent, device }))
-      await mapper.reload(name, grown, readOnly, udev)
+      const grown = volume.extents.map((extent): LinearTarget => ({ ...extent, device: first.device }))
+      await mapper.reload(device.name, grown, device.readOnly, udev)
     } finally {
       await udev.settle()
       await mapper[Symbol.asyncDispose]()

@@ -2,11 +2,12 @@ import { readFile } from 'node:fs/promises'
 import type { DmDevice } from '../../bindings/addon.js'
 import { type DeviceMapper, formatDevice, mapperPath, openDeviceMapper } from '../kernel/device-mapper.js'
 import { type ListedLoop, listLoops } from '../kernel/loop.js'
-import { type DeviceMark, parseDeviceUuid, parseLoopReference, uuidPrefix } from './names.js'
+import { type DeviceMark, type LoopMark, parseDeviceUuid, parseLoopReference, uuidPrefix } from './names.js'
 
 export interface ListedVolume {
+  /** What it is for; of a volume attached by its label or UUID, what its device is named after. */
   readonly designator: string
-  /** The node to mount. */
+  /** The path to mount. */
   readonly device: string
   readonly verified: boolean
 }
@@ -14,88 +15,100 @@ export interface ListedVolume {
 /** What the kernel holds of one attachment. */
 export interface ListedAttachment {
   readonly name: string
-  /** Path of the image or block device; null where the kernel does not say. */
+  /** Path of the image or block device; null if the kernel does not say. */
   readonly image: string | null
   /** `partial`: left by an attach that was killed; `detach` removes it. */
   readonly state: 'active' | 'partial'
   readonly volumes: readonly ListedVolume[]
-  /** Every device of it, those on top first. */
+  /** Paths of all its devices, those on top first. */
   readonly devices: readonly string[]
+}
+
+/** A device-mapper device of ours. */
+export interface FoundDevice extends DmDevice, DeviceMark {
+  /** `major:minor` of the devices under it. */
+  readonly under: readonly string[]
+}
+
+/** A loop device of ours. */
+export interface FoundLoop extends ListedLoop {
+  readonly mark: LoopMark
 }
 
 /** The kernel objects of one attachment. */
 export interface FoundAttachment {
   readonly name: string
-  readonly mapped: readonly (DmDevice & DeviceMark)[]
-  readonly loops: readonly ListedLoop[]
+  /** Those on top first. */
+  readonly mapped: readonly FoundDevice[]
+  readonly loops: readonly FoundLoop[]
   readonly image: string | null
 }
 
 /**
- * Lists what is attached, by whichever process. All of it is read from the kernel: there is no state file to be stale.
+ * Lists what is attached, by any process. All of it is read from the kernel: there is no state file to go stale.
  * @throws ERR_DDI_PERMISSION
  */
 export async function list(): Promise<readonly ListedAttachment[]> {
   return (await findAttachments()).map(describe)
 }
 
-/** Finds our device-mapper devices and loop devices by their marks, and puts together what belongs together. */
+/** Finds our device-mapper and loop devices by their marks, and groups them by attachment. */
 export async function findAttachments(): Promise<readonly FoundAttachment[]> {
+  const mapped = await findDevices()
+  const loops = await findLoops()
+  const names = new Set([...mapped.map(({ attachment }) => attachment), ...loops.map(({ mark }) => mark.attachment)])
+  return await Promise.all(
+    [...names].sort().map(async (name) => {
+      const devices = mapped.filter(({ attachment }) => attachment === name)
+      const own = loops.filter(({ mark }) => mark.attachment === name)
+      return { name, mapped: devices, loops: own, image: await findImage(devices, own) }
+    }),
+  )
+}
+
+// LUKS stands on verity or linear, verity on linear: what is on top comes first.
+const kindOrder = { crypt: 0, verity: 1, linear: 2 } as const
+
+async function findDevices(): Promise<readonly FoundDevice[]> {
   const mapper = await openDeviceMapper()
+  if (!mapper) return []
   try {
-    const mapped = mapper ? await ourDevices(mapper) : []
-    const loops = await listLoops()
-    const named = new Map<string, { mapped: (DmDevice & DeviceMark)[]; loops: Set<ListedLoop>; image: string | null }>()
-    const entry = (name: string) => {
-      const known = named.get(name) ?? { mapped: [], loops: new Set(), image: null }
-      named.set(name, known)
-      return known
+    const ours: FoundDevice[] = []
+    for (const device of await mapper.list(uuidPrefix)) {
+      const mark = parseDeviceUuid(device.uuid)
+      if (mark) ours.push({ ...device, ...mark, under: await devicesUnder(mapper, device) })
     }
-    for (const device of mapped) {
-      const found = entry(device.attachment)
-      found.mapped.push(device)
-      if (device.kind !== 'linear' || !mapper) continue
-      for (const under of await mapper.dependencies(device.name)) {
-        const number = formatDevice(under)
-        const loop = loops.find(({ deviceNumber }) => deviceNumber === number)
-        // A loop device that ddi did not create is an image itself, like any other block device.
-        if (loop && parseLoopReference(loop.reference)) found.loops.add(loop)
-        else found.image ??= await devicePath(number)
-      }
+    for (const device of await mapper.list('CRYPT-LUKS')) {
+      const under = await devicesUnder(mapper, device)
+      const opened = ours.find((one) => under.includes(formatDevice(one)))
+      if (!opened) continue
+      const { node, attachment } = opened
+      ours.push({ ...device, kind: 'crypt', role: 'volume', node, attachment, under })
     }
-    for (const loop of loops) {
-      const mark = parseLoopReference(loop.reference)
-      if (mark) entry(mark.attachment).loops.add(loop)
-    }
-    return [...named]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, { mapped, loops, image }]) => ({
-        name,
-        mapped: mapped.sort((a, b) => kindOrder[a.kind] - kindOrder[b.kind]),
-        loops: [...loops],
-        image: [...loops].find((loop) => !loop.backing.endsWith('.verity'))?.backing ?? image,
-      }))
+    return ours.sort((a, b) => kindOrder[a.kind] - kindOrder[b.kind])
   } finally {
-    await mapper?.[Symbol.asyncDispose]()
+    await mapper[Symbol.asyncDispose]()
   }
 }
 
-// Verity stands on linear, and LUKS on either: what is on top comes first.
-const kindOrder = { crypt: 0, verity: 1, linear: 2 } as const
+async function devicesUnder(mapper: DeviceMapper, { name }: DmDevice): Promise<readonly string[]> {
+  return (await mapper.dependencies(name)).map(formatDevice)
+}
 
-async function ourDevices(mapper: DeviceMapper): Promise<(DmDevice & DeviceMark)[]> {
-  const ours = (await mapper.list(uuidPrefix)).flatMap((device) => {
-    const mark = parseDeviceUuid(device.uuid)
-    return mark ? [{ ...device, ...mark }] : []
+async function findLoops(): Promise<readonly FoundLoop[]> {
+  return (await listLoops()).flatMap((loop) => {
+    const mark = parseLoopReference(loop.reference)
+    return mark ? [{ ...loop, mark }] : []
   })
-  const opened = await Promise.all(
-    (await mapper.list('CRYPT-LUKS')).map(async (device) => {
-      const under = (await mapper.dependencies(device.name)).map(formatDevice)
-      const base = ours.find((one) => under.includes(formatDevice(one)))
-      return base ? [{ ...device, kind: 'crypt' as const, node: `${base.node}-luks`, attachment: base.attachment }] : []
-    }),
-  )
-  return [...ours, ...opened.flat()]
+}
+
+/** The backing file of a loop device of ours, or the block device that ours stand on. */
+async function findImage(mapped: readonly FoundDevice[], loops: readonly FoundLoop[]): Promise<string | null> {
+  const loop = loops.find(({ mark }) => mark.role !== 'beside')
+  if (loop) return loop.backing
+  const ours = [...mapped.map(formatDevice), ...loops.map(({ deviceNumber }) => deviceNumber)]
+  const base = mapped.flatMap(({ under }) => under).find((number) => !ours.includes(number))
+  return base === undefined ? null : await devicePath(base)
 }
 
 async function devicePath(number: string): Promise<string | null> {
@@ -104,34 +117,28 @@ async function devicePath(number: string): Promise<string | null> {
   return name ? `/dev/${name}` : null
 }
 
-/** `root-data` and `root-verity` only stand under `root`. */
-function volumeOfInner(device: DeviceMark): string | undefined {
-  return /^(root|usr)-(?:data|verity)$/.exec(device.node)?.[1]
-}
-
 function describe({ name, mapped, loops, image }: FoundAttachment): ListedAttachment {
-  const opened = new Set(mapped.flatMap(({ kind, node }) => (kind === 'crypt' ? [node.replace(/-luks$/, '')] : [])))
-  const tops = mapped.filter((device) => !volumeOfInner(device) && !opened.has(device.node))
-  const missing = mapped.some((device) => {
-    const volume = volumeOfInner(device)
-    return !device.active || (volume !== undefined && !tops.some((top) => top.node === volume))
-  })
-  const volumeLoops = loops.flatMap((loop) => {
-    const node = parseLoopReference(loop.reference)?.node
-    return node ? [{ designator: node, device: loop.device, verified: false }] : []
-  })
-  return {
-    name,
-    image,
-    state: missing || (mapped.length === 0 && volumeLoops.length === 0) ? 'partial' : 'active',
-    volumes: [
-      ...tops.map((device) => ({
-        designator: device.kind === 'crypt' ? device.node.replace(/-luks$/, '') : device.node,
+  const under = new Set(mapped.flatMap((device) => device.under))
+  const isInUse = (device: FoundDevice) => under.has(formatDevice(device))
+  // A LUKS volume that is open is offered by the device on top of it.
+  const volumes = [
+    ...mapped
+      .filter((device) => device.role === 'volume' && !isInUse(device))
+      .map((device) => ({
+        designator: device.node,
         device: mapperPath(device.name),
         verified: device.kind === 'verity',
       })),
-      ...volumeLoops,
-    ],
+    ...loops.flatMap(({ mark, device }) =>
+      mark.role === 'volume' ? [{ designator: mark.node, device, verified: false }] : [],
+    ),
+  ]
+  const unfinished = mapped.some((device) => !device.active || (device.role === 'inner' && !isInUse(device)))
+  return {
+    name,
+    image,
+    state: unfinished || volumes.length === 0 ? 'partial' : 'active',
+    volumes,
     devices: [...mapped.map((device) => mapperPath(device.name)), ...loops.map((loop) => loop.device)],
   }
 }

@@ -1,34 +1,50 @@
 import { DdiError } from '../errors.js'
+import type { BaseNode, NodeRole } from '../image/plan.js'
 
 // How an attachment is found again without a state file: the kernel keeps these marks as long as the devices.
 
-/** The UUID of a device-mapper device of ours. */
-export function deviceUuid(kind: 'linear' | 'verity', node: string, attachment: string): string {
-  return `${uuidPrefix}${kind}:${node}:${attachment}`
-}
-
-export const uuidPrefix = 'DDI-'
-
-/** `crypt`: of libcryptsetup’s making, over a device of ours. */
+/** What a device of an attachment is. `crypt`: made by libcryptsetup, on a volume of ours. */
 export interface DeviceMark {
   readonly kind: 'linear' | 'verity' | 'crypt'
+  readonly role: NodeRole
+  /** The id of its node in the plan; of a `crypt` device, that of the volume it opens. */
   readonly node: string
   readonly attachment: string
 }
 
-/** What a UUID of ours says; undefined for one that is not. */
-export function parseDeviceUuid(uuid: string): DeviceMark | undefined {
-  const match = /^DDI-(linear|verity):([A-Za-z0-9._+@=-]+):(.+)$/.exec(uuid)
-  return match ? { kind: match[1] as DeviceMark['kind'], node: match[2]!, attachment: match[3]! } : undefined
+/** What the UUIDs of all our device-mapper devices begin with. */
+export const uuidPrefix = 'DDI-'
+
+/** The UUID of a device-mapper device of ours. The kernel takes 128 bytes; attachments and labels are too short to exceed them. */
+export function deviceUuid({ kind, role, node, attachment }: DeviceMark): string {
+  return `${uuidPrefix}${kind}:${role}:${node}:${attachment}`
 }
 
-/** The reference of a loop device of ours: under a whole attachment, or as one of its volumes. */
-export function loopReference(attachment: string, node?: string): string {
-  const reference = `ddi:${attachment}${node === undefined ? '' : `:${node}`}`
+/** What a UUID of ours says; undefined for any other. */
+export function parseDeviceUuid(uuid: string): DeviceMark | undefined {
+  const match = /^DDI-(linear|verity):(volume|inner):([A-Za-z0-9._+@=-]+):(.+)$/.exec(uuid)
+  if (!match) return undefined
+  const [, kind, role, node, attachment] = match as unknown as [string, 'linear' | 'verity', NodeRole, string, string]
+  return { kind, role, node, attachment }
+}
+
+/** What a loop device of ours is: a base of an attachment, or, without device-mapper, one of its volumes. */
+export type LoopMark =
+  | { readonly role: BaseNode['role']; readonly attachment: string }
+  | { readonly role: 'volume'; readonly attachment: string; readonly node: string }
+
+/**
+ * The reference of a loop device of ours.
+ * @throws ERR_DDI_NAME if the names of a volume and its attachment are too long together
+ */
+export function loopReference(mark: LoopMark): string {
+  if (mark.role !== 'volume') return `ddi:${mark.attachment}${mark.role === 'beside' ? '/beside' : ''}`
+  const { attachment, node } = mark
+  const reference = `ddi:${attachment}:${node}`
   if (reference.length > longestReference)
     throw new DdiError(
       'ERR_DDI_NAME',
-      `without device-mapper, ${attachment} and ${node} together are too long by ${reference.length - longestReference} characters: give a shorter --name`,
+      `without device-mapper, the names ${attachment} and ${node} are ${reference.length - longestReference} characters too long together: choose a shorter name for the attachment`,
     )
   return reference
 }
@@ -36,12 +52,11 @@ export function loopReference(attachment: string, node?: string): string {
 /** LO_NAME_SIZE less its NUL. */
 const longestReference = 63
 
-export interface LoopMark {
-  readonly attachment: string
-  readonly node: string | undefined
-}
-
+/** What the reference of a loop device says; undefined for one that is not ours. */
 export function parseLoopReference(reference: string): LoopMark | undefined {
-  const match = /^ddi:([^:]+)(?::([A-Za-z0-9._+@=-]+))?$/.exec(reference)
-  return match ? { attachment: match[1]!, node: match[2] } : undefined
+  const match = /^ddi:([^:/]+)(?:(\/beside)|:([A-Za-z0-9._+@=-]+))?$/.exec(reference)
+  if (!match) return undefined
+  const [, attachment = '', beside, node] = match
+  if (node !== undefined) return { role: 'volume', attachment, node }
+  return { role: beside === undefined ? 'image' : 'beside', attachment }
 }

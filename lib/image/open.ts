@@ -47,7 +47,7 @@ export interface Image extends AsyncDisposable {
   readonly free: readonly Run[]
   /** The base of the volumes’ extents. */
   readonly source: Source
-  /** The bytes are an Android sparse image, expanded as they are read. */
+  /** The bytes are an Android sparse image, expanded as they are read; of a super partition, those of any device. */
   readonly isSparse: boolean
   /** Keeps something open until the image is closed. */
   keepOpen(resource: AsyncDisposable): void
@@ -114,7 +114,8 @@ export async function imageOn(given: Source, options: ImageOnOptions): Promise<I
   }
 }
 
-type Contents = Pick<Image, 'size' | 'sectorSize' | 'table' | 'volumes' | 'orphans' | 'free' | 'source'>
+type Contents = Pick<Image, 'size' | 'sectorSize' | 'table' | 'volumes' | 'orphans' | 'free' | 'source'> &
+  Partial<Pick<Image, 'isSparse'>>
 
 interface Context extends Required<OpenOptions> {
   readonly name: string
@@ -169,7 +170,7 @@ async function superContents(first: Source, context: Context): Promise<Contents>
   const { nested, slot } = context
   const { metadata: unsuffixed, copy, problems } = await readSuper(first, slot)
   const metadata = withSlotSuffixes(unsuffixed, slot)
-  const devices = await openDevices(first, metadata, context)
+  const { devices, isSparse } = await openDevices(first, metadata, context)
   const source = concatSources(devices)
   const inner = logicalVolumes(
     metadata,
@@ -183,22 +184,26 @@ async function superContents(first: Source, context: Context): Promise<Contents>
     orphans: [],
     free: [],
     source,
+    ...(isSparse && { isSparse }),
   }
 }
 
 /** The devices that logical partitions lie on, the one with the metadata first. */
-async function openDevices(first: Source, { devices }: Metadata, context: Context): Promise<readonly Source[]> {
+async function openDevices(first: Source, { devices }: Metadata, context: Context) {
   const opened: Source[] = []
+  let isSparse = false
   for (const [index, { name, size }] of devices.entries()) {
-    const { source, path } = index === 0 ? { source: first, path: context.name } : await openDevice(name, context)
+    const device = index === 0 ? { source: first, path: context.name } : await openDevice(name, context)
+    const { source, path } = device
     if (source.size < size)
       throw new DdiError(
         'ERR_DDI_SUPER_DEVICE',
         `${path} has ${source.size} bytes, and the metadata says that ${name} has ${size}`,
       )
     opened.push(source)
+    if ('sparse' in device && device.sparse) isSparse = true
   }
-  return opened
+  return { devices: opened, isSparse }
 }
 
 async function openDevice(name: string, { path, devices, keepOpen }: Context) {
@@ -209,7 +214,7 @@ async function openDevice(name: string, { path, devices, keepOpen }: Context) {
     try {
       const file = await openFile(candidate)
       keepOpen(file)
-      return { source: (await expand(file)).source, path: candidate }
+      return { ...(await expand(file)), path: candidate }
     } catch (error) {
       if (!(error instanceof DdiError) || error.code !== 'ERR_DDI_NOT_FOUND') throw error
     }

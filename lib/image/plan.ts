@@ -1,30 +1,30 @@
 import { basename } from 'node:path'
 import type { FileSystem } from '../../bindings/blkid.js'
-import { extentSource } from '../bytes/extents.js'
-import { type ExtentOf, locate, type OpenedFile, type Source } from '../bytes/source.js'
-import { findByName, foundExtents, requireWhole } from '../disk/volume.js'
+import { type ExtentOf, type FileExtent, locate, type OpenedFile, type Source } from '../bytes/source.js'
+import { foundExtents } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
 import type { OptionNames } from '../options.js'
 import { layoutTree } from '../verity/tree.js'
-import type { Dissection, HashTree, UsableVolume, Verity } from './dissection.js'
+import type { Dissection } from './dissection.js'
+import { type Offer, type OfferOptions, offersOf, requiresKernel } from './offers.js'
 import type { Image } from './open.js'
-import type { SignatureMode } from './signatures.js'
 
-export interface PlanOptions {
-  /** Of the attachment; device names carry it. Default: from the image’s file name. See {@link attachmentName}. */
+export interface PlanOptions extends OfferOptions {
+  /** Of the attachment; device names carry it. Default: from the image’s name. See {@link attachmentName}. */
   readonly name?: string
-  /** Lets volumes be written that neither a root hash nor their read-only flag protects. Default: false. */
-  readonly writable?: boolean
-  /** Labels or UUIDs of the volumes to offer, whatever they are for. Default: those that this machine would use. */
-  readonly volumes?: readonly string[]
 }
 export const planOptionNames: OptionNames<PlanOptions> = { name: true, writable: true, volumes: true }
+
+/** Whether a device is offered, or only stands under another one. */
+export type NodeRole = 'volume' | 'inner'
 
 /** A file or block device as the base of everything else: a loop device for a file, the device itself otherwise. */
 export interface BaseNode {
   readonly kind: 'base'
   readonly id: string
+  /** The image itself, or a file beside it: a hash tree, or another device of a super partition. */
+  readonly role: 'image' | 'beside'
   readonly backing: 'file' | 'block-device'
   readonly path: string
   /** In bytes. */
@@ -33,20 +33,23 @@ export interface BaseNode {
   readonly readOnly: boolean
 }
 
-/** Extents of bases, merged by dm-linear, with dm-zero for what nothing stores. */
+/** Extents of bases, joined by dm-linear, with dm-zero for what nothing stores. */
 export interface LinearNode {
   readonly kind: 'linear'
   readonly id: string
+  readonly role: NodeRole
   /** `base` is the id of the base node that an extent is of. */
   readonly extents: readonly ExtentOf<string>[]
   readonly size: number
   readonly readOnly: boolean
 }
 
-/** A volume whose every read dm-verity checks. */
+/** A volume of which dm-verity checks every block that is read. */
 export interface VerityNode {
   readonly kind: 'verity'
   readonly id: string
+  readonly role: NodeRole
+  /** The ids of the nodes that hold the data and its hash tree. */
   readonly data: string
   readonly hash: string
   readonly size: number
@@ -59,25 +62,25 @@ export interface VerityNode {
   readonly hashBlockSize: number
   readonly dataBlocks: number
   readonly hashStartBlock: number
-  /** PKCS#7 in hexadecimal for the kernel to verify as well; null where it is not asked. */
+  /** PKCS#7 in hexadecimal for the kernel to verify as well; null if it need not. */
   readonly signature: string | null
-  /** The device is not made where the kernel cannot verify the signature. */
+  /** If the kernel cannot verify the signature, the device is not made. */
   readonly signatureRequired: boolean
 }
 
 export type PlanNode = BaseNode | LinearNode | VerityNode
 
-/** What an attachment offers: a node under a stable name. */
+/** A volume that an attachment offers. */
 export interface PlannedVolume {
-  /** Null for one that was asked for by its name, and not for what it is for. */
+  /** Null for one that was requested by its label or UUID. */
   readonly designator: Designator | null
-  /** The id of its node: the designator, or what is left of the label. */
+  /** The id of its node: the designator, or the label as far as device names can carry it. */
   readonly node: string
   readonly size: number
   readonly readOnly: boolean
   /** A root hash covers every byte. */
   readonly verified: boolean
-  /** Its flag asks that the file system fills it. */
+  /** Its flag requests that its file system be grown to fill it. */
   readonly growFileSystem: boolean
   readonly fileSystem: FileSystem | null
 }
@@ -90,19 +93,19 @@ export interface Plan {
   readonly volumes: readonly PlannedVolume[]
 }
 
-// A loop device’s reference has 63 bytes, of which "ddi:", ":" and a designator take up to 20.
+// A loop device’s reference has 63 bytes, of which `ddi:`, `:` and a designator take up to 20.
 const longestName = 40
 
 /**
- * The name of an attachment, from an image’s path where none is given.
- * @throws ERR_DDI_NAME for a given one that device names cannot carry
+ * The name of an attachment: the given one, or one made from the image’s path.
+ * @throws ERR_DDI_NAME if device names cannot carry the given one
  */
 export function attachmentName(imagePath: string, given?: string): string {
   if (given !== undefined) {
     if (!/^[A-Za-z0-9][A-Za-z0-9._+@=-]*$/.test(given) || given.length > longestName)
       throw new DdiError(
         'ERR_DDI_NAME',
-        `${JSON.stringify(given)} cannot name an attachment: up to ${longestName} of A-Z a-z 0-9 . _ + @ = -, a letter or digit first`,
+        `invalid attachment name ${JSON.stringify(given)}: use up to ${longestName} of A-Z a-z 0-9 . _ + @ = -, a letter or digit first`,
       )
     return given
   }
@@ -116,218 +119,137 @@ export function deviceName(attachment: string, node: string): string {
   return `ddi-${attachment}-${node}`
 }
 
-/** A volume under the id that its node gets. */
-interface Offer {
-  readonly id: string
-  readonly designator: Designator | null
-  readonly volume: UsableVolume
-  /** The root hash and tree that cover it. */
-  readonly protection: (Verity & { readonly trusted: true }) | undefined
-  readonly readOnly: boolean
-}
+/** Base nodes by the path of their file: one loop device serves all that lies in a file. */
+type Bases = ReadonlyMap<string, BaseNode>
 
 /**
  * Says what attaching a dissected image would make, and touches nothing.
- * @throws ERR_DDI_NAME, ERR_DDI_NOTHING_TO_ATTACH, ERR_DDI_NO_VOLUME, ERR_DDI_SPARSE_ENCODED, the defect of a volume asked
- *   for, ERR_DDI_NOT_COVERED where a root hash is known and a root or usr volume would be offered that none covers, and
- *   ERR_DDI_SIGNATURE_UNTRUSTED if the kernel has to verify signatures and a root or usr volume has none that is trusted
+ * @throws ERR_DDI_NAME, ERR_DDI_NOTHING_TO_ATTACH, ERR_DDI_NO_VOLUME, ERR_DDI_SPARSE_ENCODED, ERR_DDI_NOT_IN_FILE, the
+ *   defect of a requested volume, ERR_DDI_NOT_COVERED if a root hash is known and does not cover a root or usr volume that
+ *   would be offered, ERR_DDI_SIGNATURE_UNTRUSTED if the kernel has to verify signatures and one of those has none that is
+ *   trusted
  */
 export function plan(dissection: Dissection, options: PlanOptions = {}): Plan {
-  const { image } = dissection
+  const { image, signature } = dissection
   const name = attachmentName(image.name, options.name)
-  located(image, image.source)
-  if (!options.volumes) refuseUncovered(dissection)
-  const offers = options.volumes ? chosen(dissection, options.volumes, options) : offeredByRole(dissection, options)
-  refuseUnsigned(dissection, offers)
-  if (offers.length === 0)
-    throw new DdiError('ERR_DDI_NOTHING_TO_ATTACH', `${image.name} has nothing to attach here${found(dissection)}`)
-
-  const nodes = new Map<string, PlanNode>()
-  const add = <Node extends PlanNode>(node: Node): string => {
-    nodes.set(node.id, node)
-    return node.id
-  }
-  const sectorSize = fittingSectorSize(dissection)
-  const readOnly = offers.every((offer) => offer.readOnly)
-  const bases = new Map<OpenedFile, string>()
-  const baseOf = (file: OpenedFile, id: string, readOnly: boolean) => {
-    const known = bases.get(file)
-    if (known !== undefined) return known
-    bases.set(file, id)
-    return add<BaseNode>({
-      kind: 'base',
-      id,
-      backing: file.kind,
-      path: file.path,
-      size: file.size,
-      sectorSize,
-      readOnly,
-    })
-  }
-  const addLinear = (
-    id: string,
-    source: Source,
-    baseId: (count: number) => string,
-    readOnly: boolean,
-    ofBase: boolean,
-  ) => {
-    const extents = located(image, source).map((extent) =>
-      extent.kind === 'zero' ? extent : { ...extent, base: baseOf(extent.base, baseId(bases.size), ofBase) },
+  if (image.isSparse)
+    throw new DdiError(
+      'ERR_DDI_SPARSE_ENCODED',
+      `${image.name} is an Android sparse image, which cannot be attached as it is`,
     )
-    return add<LinearNode>({ kind: 'linear', id, extents, size: source.size, readOnly })
+  const offers = offersOf(dissection, options)
+  const bases = basesOf(dissection, offers)
+  const nodes = offers.map((offer) => ({ offer, nodes: nodesOf(offer, image, bases, signature) }))
+  return {
+    name,
+    image: image.name,
+    nodes: [...bases.values(), ...nodes.flatMap(({ nodes: [top, ...under] }) => [...under, top])],
+    volumes: nodes.map(({ offer, nodes: [top] }) => plannedVolume(offer, top)),
   }
-  const imageBase = (count: number) => (count === 0 ? 'image' : `image-${count + 1}`)
-  const addVolume = (id: string, { extents }: UsableVolume, ofNode: boolean) =>
-    addLinear(id, extentSource(image.source, extents), imageBase, ofNode, readOnly)
-  const addHash = (id: string, hash: HashTree): string =>
-    hash.kind === 'volume'
-      ? addVolume(id, hash.volume, true)
-      : addLinear(id, hash.source, () => `${id}-file`, true, true)
-  const volumes = offers.map(({ id, designator, volume, protection, readOnly }): PlannedVolume => {
-    if (protection) {
-      const data = addVolume(`${id}-data`, volume, true)
-      add(verityNode(id, data, addHash(`${id}-verity`, protection.hash), protection, dissection.signature))
-    } else addVolume(id, volume, readOnly)
-    return {
-      designator,
-      node: id,
-      size: nodes.get(id)!.size,
-      readOnly,
-      verified: protection !== undefined,
-      growFileSystem: volume.flags.growFileSystem,
-      fileSystem: volume.fileSystem ?? null,
-    }
-  })
-  return { name, image: image.name, nodes: [...nodes.values()], volumes }
 }
 
-/** @throws ERR_DDI_SPARSE_ENCODED if the bytes do not lie in files as they are */
-function located({ name }: Image, source: Source) {
+function plannedVolume({ designator, volume, protection, readOnly }: Offer, top: PlanNode): PlannedVolume {
+  return {
+    designator,
+    node: top.id,
+    size: top.size,
+    readOnly,
+    verified: protection !== undefined,
+    growFileSystem: volume.flags.growFileSystem,
+    fileSystem: volume.fileSystem ?? null,
+  }
+}
+
+/** The files that everything lies in: those of the image first, then those of hash trees beside it. */
+function basesOf(dissection: Dissection, offers: readonly Offer[]): Bases {
+  const { image } = dissection
+  const extents = offers.flatMap(({ source }) => located(image, source))
+  const files = filesOf([...(locate(image.source) ?? []), ...extents])
+  const main = files.find(({ path }) => path === image.path) ?? files[0]
+  const sectorSize = fittingSectorSize(dissection, extents)
+  const readOnly = offers.every((offer) => offer.readOnly)
+  const bases = new Map<string, BaseNode>()
+  const add = (id: string, role: BaseNode['role'], { kind, path, size }: OpenedFile, readOnly: boolean) => {
+    if (!bases.has(path)) bases.set(path, { kind: 'base', id, role, backing: kind, path, size, sectorSize, readOnly })
+  }
+  for (const [index, file] of files.entries())
+    add(index === 0 ? 'image' : `image-${index + 1}`, file === main ? 'image' : 'beside', file, readOnly)
+  for (const { id, protection } of offers)
+    if (protection)
+      for (const file of filesOf(located(image, protection.hash.source)))
+        add(`${hashId(id)}-file`, 'beside', file, true)
+  return bases
+}
+
+/** The files of extents, each once. */
+function filesOf(extents: readonly FileExtent[]): readonly OpenedFile[] {
+  const files = new Map<string, OpenedFile>()
+  for (const extent of extents) if (extent.kind === 'linear') files.set(extent.base.path, extent.base)
+  return [...files.values()]
+}
+
+/** @throws ERR_DDI_NOT_IN_FILE if the bytes do not lie in files as they are */
+function located({ name }: Image, source: Source): readonly FileExtent[] {
   const extents = locate(source)
   if (!extents)
     throw new DdiError(
-      'ERR_DDI_SPARSE_ENCODED',
-      `${name} can be read, but neither attached nor changed as it is: write it out first`,
+      'ERR_DDI_NOT_IN_FILE',
+      `${name} does not lie in a file as it is and cannot be attached: write it to a file first`,
     )
   return extents
 }
 
 /** A table inside another may count in smaller sectors than the disk's: the device under both has to take the smallest. */
-function fittingSectorSize({ image, volumes }: Dissection): number {
-  const fits = volumes
-    .flatMap(foundExtents)
-    .every(
-      (extent) =>
-        extent.length % image.sectorSize === 0 && (extent.kind === 'zero' || extent.start % image.sectorSize === 0),
+function fittingSectorSize({ image: { sectorSize }, volumes }: Dissection, located: readonly FileExtent[]): number {
+  const fits = [...volumes.flatMap(foundExtents), ...located].every(
+    (extent) => extent.length % sectorSize === 0 && (extent.kind === 'zero' || extent.start % sectorSize === 0),
+  )
+  return fits ? sectorSize : 512
+}
+
+/** The node that offers a volume, and those under it. */
+function nodesOf(
+  { id, source, protection, readOnly }: Offer,
+  image: Image,
+  bases: Bases,
+  signature: Dissection['signature'],
+): readonly [PlanNode, ...PlanNode[]] {
+  const linear = (id: string, role: NodeRole, source: Source, readOnly: boolean): LinearNode => {
+    const extents = located(image, source).map((extent) =>
+      extent.kind === 'zero' ? extent : { ...extent, base: bases.get(extent.base.path)!.id },
     )
-  return fits || image.table.type === 'none' ? image.sectorSize : 512
-}
-
-function offer(
-  id: string,
-  designator: Designator | null,
-  volume: UsableVolume,
-  verity: Dissection['verity'],
-  { writable = false }: PlanOptions,
-): Offer {
-  const pair = [...verity.values()].find(({ data }) => data === volume)
-  const protection = pair?.trusted ? pair : undefined
-  return {
-    id,
-    designator,
-    volume,
-    protection,
-    readOnly: !writable || volume.flags.readOnly || protection !== undefined,
+    return { kind: 'linear', id, role, extents, size: source.size, readOnly }
   }
+  if (!protection) return [linear(id, 'volume', source, readOnly)]
+  const data = linear(`${id}-data`, 'inner', source, true)
+  const hash = linear(hashId(id), 'inner', protection.hash.source, true)
+  return [{ ...verityNode(id, protection, signature), data: data.id, hash: hash.id }, data, hash]
 }
 
-function offeredByRole({ roles, verity }: Dissection, options: PlanOptions): readonly Offer[] {
-  return [...roles].map(([designator, volume]) => offer(designator, designator, volume, verity, options))
-}
-
-/** The volumes of labels or UUIDs. Hyphens are for the nodes under a volume: in the id of one they would be taken for theirs. */
-function chosen(
-  { image, volumes, verity }: Dissection,
-  names: readonly string[],
-  options: PlanOptions,
-): readonly Offer[] {
-  const offers = names.map((name) => {
-    const volume = requireWhole(findByName(volumes, name, image.name))
-    const id = (volume.label || volume.uuid || 'image').replace(/[^A-Za-z0-9._+@=]/g, '_')
-    return offer(id, null, volume, verity, options)
-  })
-  const twin = offers.find(({ id }, index) => offers.findIndex((other) => other.id === id) < index)
-  if (twin)
-    throw new DdiError('ERR_DDI_NAME', `two of the volumes asked for would be named ${twin.id}: attach one at a time`)
-  return offers
+function hashId(id: string): string {
+  return `${id}-verity`
 }
 
 function verityNode(
   id: string,
-  data: string,
-  hash: string,
-  verity: Verity & { trusted: true },
-  mode: SignatureMode,
-): VerityNode {
-  const { superblock } = verity
-  const asksKernel = mode !== 'userspace'
+  { rootHash, superblock, signature }: NonNullable<Offer['protection']>,
+  mode: Dissection['signature'],
+): Omit<VerityNode, 'data' | 'hash'> {
   const { algorithm, dataBlockSize, hashBlockSize, dataBlocks } = superblock
   return {
     kind: 'verity',
     id,
-    data,
-    hash,
+    role: 'volume',
     size: dataBlocks * dataBlockSize,
     readOnly: true,
     algorithm,
-    rootHash: Buffer.from(verity.rootHash).toString('hex'),
+    rootHash: Buffer.from(rootHash).toString('hex'),
     salt: Buffer.from(superblock.salt).toString('hex'),
     dataBlockSize,
     hashBlockSize,
     dataBlocks,
     hashStartBlock: layoutTree(superblock).hashStartBlock,
-    signature: asksKernel && verity.signature ? Buffer.from(verity.signature.bytes).toString('hex') : null,
+    signature: mode !== 'userspace' && signature ? Buffer.from(signature.bytes).toString('hex') : null,
     signatureRequired: requiresKernel(mode),
   }
-}
-
-/** @throws ERR_DDI_NOT_COVERED if a root hash is known, and a root or usr volume would be used that none covers */
-export function refuseUncovered({ image, roles, verity }: Dissection): void {
-  const trusted = [...verity.values()].some((one) => one.trusted)
-  if (!trusted) return
-  for (const designator of ['root', 'usr'] as const) {
-    if (roles.has(designator) && !verity.get(designator)?.trusted)
-      throw new DdiError(
-        'ERR_DDI_NOT_COVERED',
-        `${image.name} has a ${designator} volume that no root hash covers, and a root hash for the other: ` +
-          `give ${designator === 'root' ? '--root-hash' : '--usr-hash'} too`,
-      )
-  }
-}
-
-/** The kernel can only verify a signature that is there. */
-function refuseUnsigned({ image, signature }: Dissection, offers: readonly Offer[]): void {
-  if (!requiresKernel(signature)) return
-  for (const { id, volume, protection } of offers) {
-    const needsOne = protection || volume.designator === 'root' || volume.designator === 'usr'
-    if (needsOne && !protection?.signature)
-      throw new DdiError(
-        'ERR_DDI_SIGNATURE_UNTRUSTED',
-        `${image.name}: ${id} has no trusted signature of its root hash for the kernel to verify`,
-      )
-  }
-}
-
-function requiresKernel(mode: SignatureMode): boolean {
-  return mode === 'kernel' || mode === 'both'
-}
-
-function found({ volumes }: Dissection): string {
-  const foreign = new Set(
-    volumes.flatMap(({ designator, architecture }) =>
-      architecture && (designator === 'root' || designator === 'usr') ? [architecture] : [],
-    ),
-  )
-  if (foreign.size > 0) return `: its volumes are for ${[...foreign].join(', ')} (see --architecture)`
-  return volumes.length > 0 ? `: none of its ${volumes.length} partitions has a type that says what it is for` : ''
 }

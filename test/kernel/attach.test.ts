@@ -63,7 +63,10 @@ for (const kind of ['erofs', 'squashfs', 'ext4'] as const) {
       }
       assert.match(attempt('veritysetup', 'status', 'ddi-one-root').stdout, /is active/)
       assert.match(run('dmsetup', 'status', 'ddi-one-root'), / verity V$/m)
-      assert.match(run('dmsetup', 'info', '-c', '-o', 'uuid', '--noheadings', 'ddi-one-root'), /^DDI-verity:root:one/)
+      assert.match(
+        run('dmsetup', 'info', '-c', '-o', 'uuid', '--noheadings', 'ddi-one-root'),
+        /^DDI-verity:volume:root:one/,
+      )
       const ours = dmTable('ddi-one-root')
       // The same two devices under veritysetup: byte for byte the same table.
       run('dmsetup', 'remove', 'ddi-one-root')
@@ -80,6 +83,22 @@ for (const kind of ['erofs', 'squashfs', 'ext4'] as const) {
     }
   })
 }
+
+test('a verified volume attached by its label is the only one that is listed', async () => {
+  using folder = temporaryFolder()
+  const { path, rootHash } = makeVerityImage(folder.path)
+  await using attachment = await attach(path, { rootHash, name: 'chosen', volumes: ['os_1'] })
+  const [listed] = await list()
+  const { device } = attachment.volumes[0]!
+  assert.deepEqual(listed?.volumes, [{ designator: 'os_1', device, verified: true }])
+  assert.equal(listed.state, 'active')
+  assert.equal(listed.devices.length, 4)
+  // Without the device on top, what stood under it is left of a killed attachment.
+  run('dmsetup', 'remove', 'ddi-chosen-os_1')
+  rmSync(device, { force: true })
+  const [left] = await list()
+  assert.deepEqual([left?.state, left?.volumes], ['partial', []])
+})
 
 test('one flipped byte is an error for its block and only for it, and verify names the block', async () => {
   using folder = temporaryFolder()
