@@ -29,7 +29,7 @@ export interface NewSuperDevice {
 
 /**
  * Metadata without partitions for a new super partition; the first device holds the metadata.
- * @throws ERR_DDI_USAGE, ERR_DDI_NO_SPACE where a device is too small
+ * @throws ERR_DDI_USAGE, ERR_DDI_NO_SPACE if a device is too small
  */
 export function newMetadata(
   geometry: Geometry,
@@ -56,7 +56,7 @@ function newDevice(device: NewSuperDevice, { blockSize }: Geometry, from: number
     [size, alignment, alignmentOffset].some((bytes) => !Number.isSafeInteger(bytes) || bytes % sectorSize !== 0) ||
     alignment <= 0
   )
-    throw new DdiError('ERR_DDI_USAGE', `device ${name}: size and alignment are multiples of ${sectorSize} bytes`)
+    throw new DdiError('ERR_DDI_USAGE', `device ${name}: size and alignment must be multiples of ${sectorSize} bytes`)
   const usableStart = alignUp(from, alignment, alignmentOffset)
   if (usableStart + blockSize > size)
     throw new DdiError(
@@ -66,7 +66,7 @@ function newDevice(device: NewSuperDevice, { blockSize }: Geometry, from: number
   return { name, slotSuffixed, size, usableStart, alignment, alignmentOffset }
 }
 
-/** The free space of the devices, in runs that extents may start with. */
+/** The free space of the devices, in runs that an extent may begin with. */
 export function freeSuperRuns(
   { partitions, devices }: Metadata,
   { blockSize }: Geometry,
@@ -134,7 +134,7 @@ export function resizePartition(
   return replaced(metadata, partition, { ...partition, extents: coalesce(extents) })
 }
 
-/** In place first, as far as the space behind the last extent is free. */
+/** The extents that grow a partition: in place first, as far as the space behind its last extent is free. */
 function grownBy(
   metadata: Metadata,
   geometry: Geometry,
@@ -147,7 +147,7 @@ function grownBy(
   const last = extents.at(-1)
   if (last?.kind !== 'linear') return elsewhere(runs, more)
   const end = last.start + last.length
-  // Behind an extent no alignment is asked for: the space goes on.
+  // What continues an extent need not be aligned.
   const following = freeSuperRuns({ ...metadata, devices: withoutAlignment(metadata.devices) }, geometry).find(
     ({ base, start }) => base === last.base && start === end,
   )
@@ -173,17 +173,17 @@ function cutTo(extents: readonly ExtentOf<number>[], size: number): ExtentOf<num
   })
 }
 
-/** Extents that go on where the one before ends are one with it. */
+/** Joins extents with those that they continue. */
 function coalesce(extents: readonly ExtentOf<number>[]): ExtentOf<number>[] {
   const merged: ExtentOf<number>[] = []
   for (const extent of extents) {
     const last = merged.at(-1)
-    const goesOn =
+    const continues =
       last &&
       (extent.kind === 'zero'
         ? last.kind === 'zero'
         : last.kind === 'linear' && last.base === extent.base && last.start + last.length === extent.start)
-    if (last && goesOn) merged[merged.length - 1] = { ...last, length: last.length + extent.length }
+    if (last && continues) merged[merged.length - 1] = { ...last, length: last.length + extent.length }
     else merged.push(extent)
   }
   return merged

@@ -24,7 +24,7 @@ export interface SuperSlot {
   readonly metadata: Metadata
   /** The copy of the metadata that counts. */
   readonly copy: SuperCopy
-  /** What is wrong besides: with the other copies, or with what a group has. */
+  /** What is wrong nevertheless: with the other copies, or with the size of a group. */
   readonly problems: readonly DdiError[]
 }
 
@@ -58,7 +58,7 @@ async function readGeometryCopy(source: Source, copy: SuperCopy): Promise<Read<G
     if (metadataEnd(geometry) > source.size)
       throw new DdiError(
         'ERR_DDI_SUPER_GEOMETRY',
-        `geometry of the super partition: it asks for ${metadataEnd(geometry)} bytes of metadata, and there are only ${source.size}`,
+        `geometry of the super partition: it needs ${metadataEnd(geometry)} bytes of metadata, and there are only ${source.size}`,
       )
     return geometry
   })
@@ -77,7 +77,7 @@ async function readMetadataCopy(
   })
 }
 
-/** The first of two readings that holds, or the error of the first. */
+/** The first of two copies that is valid. @throws the error of the first if neither is */
 function preferred<Value>(primary: Read<Value>, backup: Read<Value>): { value: Value; copy: SuperCopy } {
   if (!primary.error) return { value: primary.value, copy: 'primary' }
   if (!backup.error) return { value: backup.value, copy: 'backup' }
@@ -85,10 +85,10 @@ function preferred<Value>(primary: Read<Value>, backup: Read<Value>): { value: V
 }
 
 /**
- * Reads one slot of a super partition: of geometry and metadata the primary copy counts where it verifies, else the backup.
+ * Reads one slot of a super partition: of geometry and metadata the primary copy counts if it verifies, else the backup.
  * @param slot from 0, which is slot a
- * @throws ERR_DDI_SUPER_SLOT where there are fewer; ERR_DDI_SUPER_GEOMETRY, ERR_DDI_SUPER_HEADER, ERR_DDI_SUPER_TABLES and
- *   ERR_DDI_SUPER_EXTENT where neither copy holds
+ * @throws ERR_DDI_SUPER_SLOT if there are fewer; ERR_DDI_SUPER_GEOMETRY, ERR_DDI_SUPER_HEADER, ERR_DDI_SUPER_TABLES and
+ *   ERR_DDI_SUPER_EXTENT if neither copy is valid
  */
 export async function readSuper(source: Source, slot = 0): Promise<SuperSlot> {
   const geometries = [await readGeometryCopy(source, 'primary'), await readGeometryCopy(source, 'backup')] as const
@@ -108,12 +108,12 @@ export async function readSuper(source: Source, slot = 0): Promise<SuperSlot> {
   )
   const [one, two] = copies
   if (!one.error && !two.error && !sameMetadata(one.value, two.value))
-    problems.push(new DdiError('ERR_DDI_SUPER_TABLES', 'backup copy: the metadata is not that of the primary copy'))
+    problems.push(new DdiError('ERR_DDI_SUPER_TABLES', 'backup copy: its metadata is not that of the primary copy'))
   for (const { name, size, maximumSize } of overfullGroups(metadata))
     problems.push(
       new DdiError(
         'ERR_DDI_SUPER_GROUP',
-        `the partitions of group ${name} have ${size} bytes, and may have ${maximumSize}`,
+        `the partitions of group ${name} take ${size} bytes of at most ${maximumSize}`,
       ),
     )
   return { geometry, slot, metadata, copy, problems }
@@ -124,8 +124,8 @@ function sameMetadata(a: Metadata, b: Metadata): boolean {
 }
 
 /**
- * Replaces the metadata of one slot, all or nothing: what is wrong with one copy is healed from the other first, then the
- * primary is written, then the backup, each flushed before the next is begun (as liblp's UpdatePartitionTable).
+ * Replaces the metadata of one slot, all or nothing: a bad copy is repaired from the other first, then the primary is
+ * written, then the backup, each flushed before the next begins (as liblp's UpdatePartitionTable).
  * @param current as it was read from `target`
  * @throws what `encodeMetadata` throws, before anything is written, and what `target` throws
  */
@@ -149,7 +149,7 @@ export async function commitSuper(target: Target, current: SuperSlot, next: Meta
   await put(metadataOffset(geometry, slot, 'backup'), bytes)
 }
 
-/** What a new super partition begins with, in the order to be written: its geometry comes last and makes it one. */
+/** What a new super partition begins with, in the order to be written: the geometry, which makes it one, comes last. */
 export function encodeSuper(
   geometry: Geometry,
   metadata: Metadata,

@@ -2,32 +2,52 @@ import type { Source } from '../bytes/source.js'
 import { readSuperblock } from '../verity/superblock.js'
 import { layoutTree } from '../verity/tree.js'
 
-// Where the superblocks of file systems say how large they are; all little-endian but xfs.
-const ext = { magicAt: 1024 + 56, magic: 0xef53 }
-
-/**
- * How many bytes of a volume its file system or hash tree claims: to cut below that destroys it.
- * ext2 to ext4 (fs/ext4/ext4.h), xfs (xfs_format.h), btrfs (btrfs_tree.h), erofs (erofs_fs.h), squashfs (squashfs_fs.h),
- * and the hash tree of a verity superblock.
- * @returns 0 for what is none of these
- */
-export async function claimedSize(volume: Source): Promise<number> {
-  const head = Buffer.from(await volume.read(0, Math.min(volume.size, 65536 + 4096)))
-  if (head.length < 4096) return 0
-  if (head.toString('latin1', 0, 6) === 'verity') return await treeSize(volume)
-  if (head.readUInt16LE(ext.magicAt) === ext.magic) {
-    const blockSize = 1024 << (head.readUInt32LE(1024 + 24) & 15)
-    const wide = head.readUInt32LE(1024 + 96) & 0x80
-    return (head.readUInt32LE(1024 + 4) + (wide ? head.readUInt32LE(1024 + 336) * 2 ** 32 : 0)) * blockSize
-  }
-  if (head.toString('latin1', 0, 4) === 'XFSB') return Number(head.readBigUInt64BE(8)) * head.readUInt32BE(4)
-  if (head.length >= 65536 + 128 && head.toString('latin1', 65536 + 64, 65536 + 72) === '_BHRfS_M')
-    return Number(head.readBigUInt64LE(65536 + 112))
-  if (head.readUInt32LE(1024) === 0xe0f5e1e2) return head.readUInt32LE(1024 + 36) * 2 ** head[1024 + 12]!
-  if (head.toString('latin1', 0, 4) === 'hsqs') return Number(head.readBigUInt64LE(40))
-  return 0
+/** How to recognise a format by the first bytes of a volume, and where its superblock says how many bytes it takes. */
+interface Claim {
+  /** Byte offset of the magic bytes. */
+  readonly at: number
+  readonly magic: Buffer
+  readonly size: (head: Buffer) => number
 }
 
-async function treeSize(volume: Source): Promise<number> {
-  return layoutTree(await readSuperblock(volume)).end
+/** What has to be read of a volume: btrfs keeps its superblock furthest from the start. */
+const headLength = 65536 + 4096
+const ascii = (text: string) => Buffer.from(text, 'latin1')
+
+// All little-endian but xfs.
+const claims: readonly Claim[] = [
+  // ext2 to ext4: fs/ext4/ext4.h
+  { at: 1024 + 56, magic: Buffer.from([0x53, 0xef]), size: extSize },
+  // xfs_format.h
+  { at: 0, magic: ascii('XFSB'), size: (head) => Number(head.readBigUInt64BE(8)) * head.readUInt32BE(4) },
+  // btrfs_tree.h
+  { at: 65536 + 64, magic: ascii('_BHRfS_M'), size: (head) => Number(head.readBigUInt64LE(65536 + 112)) },
+  // erofs_fs.h
+  {
+    at: 1024,
+    magic: Buffer.from([0xe2, 0xe1, 0xf5, 0xe0]),
+    size: (head) => head.readUInt32LE(1024 + 36) * 2 ** head[1024 + 12]!,
+  },
+  // squashfs_fs.h
+  { at: 0, magic: ascii('hsqs'), size: (head) => Number(head.readBigUInt64LE(40)) },
+]
+
+function extSize(head: Buffer): number {
+  const blockSize = 1024 << (head.readUInt32LE(1024 + 24) & 15)
+  const is64Bit = (head.readUInt32LE(1024 + 96) & 0x80) !== 0
+  const blocks = head.readUInt32LE(1024 + 4) + (is64Bit ? head.readUInt32LE(1024 + 336) * 2 ** 32 : 0)
+  return blocks * blockSize
+}
+
+/**
+ * How many bytes of a volume its file system or hash tree claims: cutting below that destroys it.
+ * @returns 0 if it holds no format known here
+ * @throws ERR_DDI_VERITY_SUPERBLOCK, ERR_DDI_VERITY_ALGORITHM for a broken hash tree, and what `volume.read` throws
+ */
+export async function claimedSize(volume: Source): Promise<number> {
+  const head = Buffer.from(await volume.read(0, Math.min(volume.size, headLength)))
+  if (head.length < 4096) return 0
+  if (head.toString('latin1', 0, 6) === 'verity') return layoutTree(await readSuperblock(volume)).end
+  const found = claims.find(({ at, magic }) => head.subarray(at, at + magic.length).equals(magic))
+  return found?.size(head) ?? 0
 }

@@ -14,6 +14,11 @@ export function checkSectorSize(sectorSize: number): void {
     throw new DdiError('ERR_DDI_USAGE', `invalid sector size ${sectorSize}: it is ${sectorSizes.join(', ')} bytes`)
 }
 
+/** How many sectors an entry array takes. */
+export function arraySectors({ entryCount, entrySize, sectorSize }: Gpt): number {
+  return Math.ceil((entryCount * entrySize) / sectorSize)
+}
+
 /**
  * Checks what a copy of a table is encoded from.
  * @param size of the disk, in bytes
@@ -32,10 +37,10 @@ export function checkTable(table: Gpt, size: number): void {
     )
   if (!Number.isSafeInteger(entryCount) || entryCount < 1 || entryCount * entrySize > largestArray)
     throw new DdiError('ERR_DDI_USAGE', `invalid number of entries: ${entryCount}`)
-  const arraySectors = Math.ceil((entryCount * entrySize) / sectorSize)
+  const arrayLength = arraySectors(table)
   const last = Math.floor(size / sectorSize) - 1
   const areSectors = usableStart % sectorSize === 0 && usableEnd % sectorSize === 0
-  const fits = (2 + arraySectors) * sectorSize <= usableStart && usableEnd <= (last - arraySectors) * sectorSize
+  const fits = (2 + arrayLength) * sectorSize <= usableStart && usableEnd <= (last - arrayLength) * sectorSize
   if (!areSectors || !fits || usableEnd <= usableStart)
     throw new DdiError('ERR_DDI_GPT_ARRAY_RANGE', 'the entry array does not fit before and behind the usable range')
   checkPartitions(table)

@@ -1,21 +1,16 @@
 import { crc32 } from 'node:zlib'
 import { DdiError } from '../errors.js'
 import { parseUuid, swapUuidEndianness } from '../uuid.js'
-import { checkTable } from './check.js'
+import { arraySectors, checkTable } from './check.js'
 import { type Copy, type Gpt, type Partition, smallestEntry } from './table.js'
 
-/** A run of bytes to write at an offset. */
+/** Bytes to write at an offset. */
 export interface Write {
   readonly offset: number
   readonly bytes: Uint8Array
 }
 
 const headerLength = 92
-
-/** Sectors that one entry array takes. */
-function arraySectors({ entryCount, entrySize, sectorSize }: Gpt): number {
-  return Math.ceil((entryCount * entrySize) / sectorSize)
-}
 
 /** A table as it is on a disk of `size` bytes: its backup at the very end, all before it usable. */
 export function fitToDisk(table: Gpt, size: number): Gpt {
