@@ -1,4 +1,4 @@
-// Building an image of a tree of 1 GiB: against the tool that makes the file system, plus hashing.
+// Building an image of a tree of 1 GiB, compared with the tool that makes the file system plus hashing.
 import { randomFillSync } from 'node:crypto'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,7 +18,7 @@ define('10-root', 'Type=root', 'Format=erofs', 'CopyFiles=/', 'Verity=data', 'Ve
 define('20-verity', 'Type=root-verity', 'Verity=hash', 'VerityMatchKey=r')
 
 const times = { build: [] as number[], tool: [] as number[], hashing: [] as number[] }
-/** Each begins on the same free blocks and pages: what new ones cost is the machine's affair. */
+/** Each run starts with the same free blocks and pages: what fresh ones cost depends on the machine. */
 function clear(): void {
   for (const name of ['root.erofs', 'tree.verity', 'image.raw']) rmSync(at(name), { force: true })
   run('sync')
@@ -29,7 +29,7 @@ for (let round = 0; round < 5; round++) {
   times.tool.push(
     await time(async () => {
       run('mkfs.erofs', '--quiet', at('root.erofs'), at('tree'))
-      // To the disk, as an image is when its build ends.
+      // Onto the disk, where an image is when its build ends.
       run('sync', at('root.erofs'))
     }),
   )

@@ -6,6 +6,7 @@ import { alignUp } from '../bytes/runs.js'
 import { sliceSource } from '../bytes/slice.js'
 import type { Run } from '../bytes/source.js'
 import { DdiError, systemCode } from '../errors.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import { newSuperblock, type TreeOptions, writeTree } from '../verity/format.js'
 import type { Superblock } from '../verity/superblock.js'
 import { layoutTree } from '../verity/tree.js'
@@ -18,6 +19,18 @@ export interface FormatFileOptions extends TreeOptions, Work {
   readonly replace?: boolean
 }
 
+const formatFileOptionNames: OptionNames<FormatFileOptions> = {
+  algorithm: true,
+  salt: true,
+  dataBlockSize: true,
+  hashBlockSize: true,
+  uuid: true,
+  dataSize: true,
+  replace: true,
+  signal: true,
+  onProgress: true,
+}
+
 export interface FormattedTree {
   readonly rootHash: Uint8Array
   readonly superblock: Superblock
@@ -28,13 +41,15 @@ export interface FormattedTree {
 /**
  * Makes the hash tree of a file or block device: in a new file, on another block device, or after the data in the same file.
  * @param hashPath where the tree goes; null appends it to the data file, at the next multiple of the hash block size
- * @throws what `newSuperblock` and `writeTree` throw, ERR_DDI_EXISTS, ERR_DDI_NO_SPACE where a block device is too small
+ * @throws ERR_DDI_USAGE for an unknown option, what `newSuperblock` and `writeTree` throw, ERR_DDI_EXISTS, and ERR_DDI_NO_SPACE if a
+ *   block device is too small
  */
 export async function formatFile(
   dataPath: string,
   hashPath: string | null,
   options: FormatFileOptions = {},
 ): Promise<FormattedTree> {
+  checkOptions(options, formatFileOptionNames, 'formatFile')
   const { hashBlockSize = 4096, replace = false } = options
   await using data = hashPath === null ? await openFileForWriting(dataPath) : await openFile(dataPath)
   const size = Math.min(options.dataSize ?? data.size, data.size)
