@@ -109,7 +109,10 @@ function readRows<Values>(row: Field<Values>, bytes: Uint8Array, { offset, count
 function refuseSharedExtents(partitions: readonly Row<'partitions'>[], available: number): void {
   const used = partitions.reduce((sum, { extentCount }) => sum + extentCount, 0)
   if (used > available)
-    throw refuse(`its partitions use ${used} extents, and there are only ${available}: some are shared`, 'ERR_DDI_SUPER_EXTENT')
+    throw refuse(
+      `its partitions use ${used} extents, and there are only ${available}: some are shared`,
+      'ERR_DDI_SUPER_EXTENT',
+    )
 }
 
 function toDevice({ flags, ...row }: Row<'devices'>, index: number): SuperDevice {

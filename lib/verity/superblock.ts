@@ -75,6 +75,13 @@ export function encodeSuperblock(superblock: Superblock): Uint8Array {
   const { uuid, algorithm, salt, dataBlockSize, hashBlockSize, dataBlocks } = superblock
   const uuidBytes = parseUuid(uuid)
   if (!uuidBytes) throw new DdiError('ERR_DDI_USAGE', `${JSON.stringify(uuid)} is not a UUID`)
+  // What a field would cut off may be valid again.
+  const largest = { dataBlockSize: 0xffff_ffff, hashBlockSize: 0xffff_ffff, dataBlocks: Number.MAX_SAFE_INTEGER }
+  for (const [name, value] of Object.entries({ dataBlockSize, hashBlockSize, dataBlocks }))
+    if (!Number.isSafeInteger(value) || value < 0 || value > largest[name as keyof typeof largest])
+      throw new DdiError('ERR_DDI_USAGE', `verity superblock: invalid ${name} ${value}`)
+  if (salt.length > largestSalt)
+    throw new DdiError('ERR_DDI_USAGE', `verity superblock: a salt of ${salt.length} bytes, where ${largestSalt} fit`)
   const bytes = new Uint8Array(superblockLength)
   const view = new DataView(bytes.buffer)
   bytes.set(Buffer.from('verity', 'latin1'))
@@ -86,7 +93,7 @@ export function encodeSuperblock(superblock: Superblock): Uint8Array {
   view.setUint32(68, hashBlockSize, true)
   view.setBigUint64(72, BigInt(dataBlocks), true)
   view.setUint16(80, salt.length, true)
-  bytes.set(salt.subarray(0, largestSalt), 88)
+  bytes.set(salt, 88)
   try {
     parseSuperblock(bytes)
   } catch (error) {
