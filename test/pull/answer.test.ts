@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { DdiError } from '../../lib/index.js'
 import { type HeaderFields, type PartRequest, parseAnswer, rangeFields } from '../../lib/pull/answer.js'
-import { redirectTarget } from '../../lib/pull/http.js'
 
 const url = new URL('http://h/image.raw')
 const whole: PartRequest = { url, from: 0, until: null, validator: null }
@@ -80,14 +79,4 @@ test('answers that are none of the file are refused, those that may be better la
       },
     ),
   )
-})
-
-test('redirects lead to http and https only, and never to less safety', () => {
-  const from = new URL('https://h/a/b')
-  assert.equal(redirectTarget(from, 'c').href, 'https://h/a/c')
-  assert.equal(redirectTarget(from, 'https://other/').href, 'https://other/')
-  assert.equal(redirectTarget(new URL('http://h/'), 'https://h/').href, 'https://h/')
-  assert.equal(redirectTarget(new URL('http://h/'), '//other/x').href, 'http://other/x')
-  for (const location of [undefined, 'http://[', 'http://h/a/b', 'file:///etc/passwd', 'ftp://h/', ['a', 'b']])
-    assert.throws(() => redirectTarget(from, location), { code: 'ERR_DDI_PULL_REDIRECT' }, String(location))
 })

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import { openLocal } from '../../lib/pull/local.js'
+import { temporaryFolder } from '../support/run.js'
+import { collect } from './fake-server.js'
+
+const signal = new AbortController().signal
+
+test('a local file is resumed as long as it is the same', async () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'image #1.raw')
+  const url = pathToFileURL(path)
+  writeFileSync(path, '0123456789')
+  const whole = await openLocal(url, 0, null, signal)
+  assert.deepEqual([whole.start, whole.size], [0, 10])
+  assert.equal(String(await collect(whole.bytes)), '0123456789')
+  const rest = await openLocal(url, 7, whole.validator, signal)
+  assert.equal(rest.start, 7)
+  assert.equal(String(await collect(rest.bytes)), '789')
+  assert.equal((await openLocal(url, 7, 'another', signal)).start, 0)
+  appendFileSync(path, 'x')
+  assert.equal((await openLocal(url, 7, whole.validator, signal)).start, 0)
+})
+
+test('what is not a regular file, or not local, is an error with its code', async () => {
+  using folder = temporaryFolder()
+  mkdirSync(join(folder.path, 'directory'))
+  for (const [name, code] of [
+    ['none', 'ERR_DDI_PULL_NOT_FOUND'],
+    ['directory', 'ERR_DDI_PULL_NOT_FOUND'],
+  ] as const)
+    await assert.rejects(openLocal(pathToFileURL(join(folder.path, name)), 0, null, signal), { code }, name)
+  for (const url of ['file://elsewhere/x', 'file:///a%2fb'])
+    await assert.rejects(openLocal(new URL(url), 0, null, signal), { code: 'ERR_DDI_USAGE' }, url)
+})
+
+test('an aborted read is an error with its code', async () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'image.raw')
+  writeFileSync(path, 'image')
+  const { bytes } = await openLocal(pathToFileURL(path), 0, null, AbortSignal.abort())
+  await assert.rejects(collect(bytes), { code: 'ERR_DDI_ABORTED' })
+})
