@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { parseDefinition, readDefinitions } from '../../lib/build/definitions.js'
+import { temporaryFolder } from '../support/run.js'
+
+const specifiers = {
+  osRelease: new Map([
+    ['IMAGE_ID', 'acme'],
+    ['IMAGE_VERSION', '1.4'],
+  ]),
+  architecture: 'x86-64',
+}
+
+const parse = (...lines: readonly string[]) => parseDefinition(lines.join('\n'), 'one.conf', specifiers)
+
+test('comments, continued lines and specifiers are read as systemd reads them', () => {
+  const { label, copyFiles, excludeFiles, makeDirectories, sizeMin, typeUuid } = parse(
+    '# before',
+    '[Partition]',
+    ' Type = root',
+    'Format=ext4',
+    '; between',
+    'Label=%M_%A_%a%%',
+    'CopyFiles=/etc:/x/../y',
+    'CopyFiles=/usr',
+    'ExcludeFiles=/etc/a/ \\',
+    '# within',
+    '  /etc/b',
+    'MakeDirectories=/one //two/',
+    '',
+    'SizeMinBytes=1.5M',
+  )
+  assert.equal(typeUuid, '4f68bce3-e8cd-4db1-96e7-fbcaf984b709')
+  assert.equal(label, 'acme_1.4_x86-64%')
+  assert.deepEqual(copyFiles, [
+    { source: '/etc', target: '/y' },
+    { source: '/usr', target: '/usr' },
+  ])
+  assert.deepEqual(excludeFiles, ['/etc/a/', '/etc/b'])
+  assert.deepEqual(makeDirectories, ['/one', '/two/'])
+  assert.equal(sizeMin, 1572864)
+})
+
+test('an error names the file, the line and the option', () => {
+  const cases: readonly [RegExp, ...string[]][] = [
+    [/^one\.conf:1: Type= comes before \[Partition\]$/, 'Type=root'],
+    [/^one\.conf:2: unknown section \[Other\]/, '[Partition]', '[Other]'],
+    [/^one\.conf:4: Label=: /, '[Partition]', 'Type=root', 'Label=\\', '%z'],
+    [/^one\.conf:3: "__proto__=x" is not NAME=VALUE$/, '[Partition]', 'Type=root', '__proto__=x'],
+    [/^one\.conf:3: constructor= is not supported$/, '[Partition]', 'Type=root', 'constructor=x'],
+    [
+      /^one\.conf: SizeMinBytes= is more than SizeMaxBytes=$/,
+      ...'[Partition] Type=root SizeMinBytes=8K SizeMaxBytes=4K'.split(' '),
+    ],
+  ]
+  for (const [message, ...lines] of cases)
+    assert.throws(() => parse(...lines), { code: 'ERR_DDI_DEFINITION', message }, String(message))
+})
+
+test('definitions of a directory come in the order of their names, and pair up by match key', async () => {
+  using folder = temporaryFolder()
+  const write = (name: string, ...lines: string[]) =>
+    writeFileSync(join(folder.path, name), ['[Partition]', ...lines].join('\n'))
+  write('20-b.conf', 'Type=root-verity', 'Verity=hash', 'VerityMatchKey=k')
+  write('10-a.conf', 'Type=root', 'Verity=data', 'VerityMatchKey=k')
+  write('00-no', 'nonsense')
+  const names = async () => (await readDefinitions(folder.path, specifiers)).map(({ path }) => path.slice(-9))
+  assert.deepEqual(await names(), ['10-a.conf', '20-b.conf'])
+  write('30-c.conf', 'Type=root', 'Verity=data', 'VerityMatchKey=k')
+  await assert.rejects(names(), { code: 'ERR_DDI_DEFINITION', message: /more than one partition with Verity=data/ })
+  write('30-c.conf', 'Type=usr', 'Verity=data', 'VerityMatchKey=other')
+  await assert.rejects(names(), { code: 'ERR_DDI_DEFINITION', message: /no partition with Verity=hash/ })
+})
