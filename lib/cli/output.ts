@@ -1,6 +1,6 @@
 import type { Extent } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
-import type { TreeSource } from '../mount/tree.js'
+import type { TreeSource } from '../mount/entries.js'
 import { printable } from '../text.js'
 
 export type JsonMode = 'pretty' | 'short' | 'off'

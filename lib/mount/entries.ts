@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { constants } from 'node:fs'
 import { DdiError } from '../errors.js'
+import type { Root } from './root.js'
 
 export type FileKind = 'file' | 'folder' | 'link' | 'block-device' | 'character-device' | 'fifo' | 'socket'
 
@@ -19,6 +20,25 @@ export interface TreeEntry {
   readonly modified: number
   /** Where a link leads. */
   readonly target: string | null
+}
+
+/** How a tree came to be readable: mounted, or taken out by the tools of its file systems. */
+export type TreeSource = { readonly kind: 'mount' } | { readonly kind: 'tool'; readonly tool: string }
+
+/** The files of an image. */
+export interface Tree {
+  readonly source: TreeSource
+  /** Opens files; links lead nowhere else. What the files say of themselves is only true if they are mounted. */
+  readonly root: Root
+  /**
+   * All that is in the tree, as a mount shows it: directories before what is in them, names in the order of their bytes.
+   * @throws ERR_DDI_FILE_SYSTEM for names that are not UTF-8, ERR_DDI_PERMISSION for a volume that only a mount can read
+   */
+  entries(): AsyncGenerator<TreeEntry>
+  /** @returns an extended attribute (`user.…`) of a file; undefined if it has none of that name */
+  attribute(path: string, name: string): Promise<string | undefined>
+  /** Where volumes would be that only a mount can read: paths from the root of the tree. */
+  readonly unread: readonly string[]
 }
 
 /** The files of a file system that a tool took out of it. */

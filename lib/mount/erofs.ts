@@ -1,6 +1,8 @@
+import { constants } from 'node:fs'
 import { readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openFile } from '../bytes/file.js'
+import { exists } from '../bytes/new-file.js'
 import type { Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { runTool } from '../tool.js'
@@ -10,17 +12,21 @@ import { type ExtractedFiles, fileKind, nameText, type TreeEntry } from './entri
  * Takes the files of an EROFS out of it with fsck.erofs. Its inodes are read here: no tool shows set-ID bits.
  * @param volume path of the file system
  * @param directory to create
- * @throws ERR_DDI_TOOL, ERR_DDI_LIBRARY_MISSING, ERR_DDI_ABORTED
+ * @throws ERR_DDI_FILE_SYSTEM for names that no file can have, ERR_DDI_TOOL, ERR_DDI_LIBRARY_MISSING, ERR_DDI_ABORTED
  */
 export async function extractErofs(volume: string, directory: string, signal?: AbortSignal): Promise<ExtractedFiles> {
+  // Version 1.5 follows names like ../x out of the directory: none of them may be there.
+  const found = await readEntries(volume)
   const command = ['fsck.erofs', '--no-preserve', `--extract=${directory}`, volume] as const
   await runTool({ command, package: 'erofs-utils' }, signal)
+  // A wrong checksum is no error by its exit status.
+  if (!(await exists(directory))) throw damaged('fsck.erofs refuses it')
   return {
     async list() {
-      await using source = await openFile(volume)
       const entries: TreeEntry[] = []
-      for await (const { path, inode } of walkErofs(source)) {
+      for (const { path: bytes, inode } of found) {
         const { mode, uid, gid, size, modified } = inode
+        const path = nameText(Buffer.from(bytes, 'latin1'), '')
         const kind = fileKind(mode, path)
         const target = kind === 'link' ? nameText(await readlink(join(directory, path), 'buffer'), path) : null
         entries.push({ path, kind, mode: mode & 0o7777, uid, gid, size, modified, target })
@@ -28,10 +34,11 @@ export async function extractErofs(volume: string, directory: string, signal?: A
       return entries
     },
     async attribute(path, name) {
+      const bytes = Buffer.from(path).toString('latin1')
+      const entry = found.find((one) => one.path === bytes)
+      if (!entry) return undefined
       await using source = await openFile(volume)
-      for await (const found of walkErofs(source))
-        if (found.path === path) return await readAttribute(source, found.inode, name)
-      return undefined
+      return await readAttribute(source, entry.inode, name)
     },
   }
 }
@@ -46,7 +53,6 @@ const longFormat = 1
 const layouts = { plain: 0, inline: 2 } as const
 /** An image alone does not decide how long we read it. */
 const mostEntries = 1_000_000
-const directoryType = 0o04
 
 interface Superblock {
   readonly blockSize: number
@@ -73,7 +79,8 @@ interface Inode {
   readonly attributesLength: number
 }
 
-export interface ErofsEntry {
+interface Entry {
+  /** Bytes (latin1). */
   readonly path: string
   readonly inode: Inode
 }
@@ -127,29 +134,64 @@ async function readInode(source: Source, superblock: Superblock, node: number): 
 }
 
 /** All that is in an EROFS, its root with the path '' first. @throws ERR_DDI_FILE_SYSTEM */
-export async function* walkErofs(source: Source): AsyncGenerator<ErofsEntry> {
+async function readEntries(volume: string): Promise<readonly Entry[]> {
+  await using file = await openFile(volume)
+  const source = inWindows(file)
   const superblock = await readSuperblock(source)
-  const root = { path: '', inode: await readInode(source, superblock, superblock.rootNode) }
-  yield root
+  const entries: Entry[] = [{ path: '', inode: await readInode(source, superblock, superblock.rootNode) }]
   const seen = new Set([superblock.rootNode])
-  const directories: ErofsEntry[] = [root]
-  for (let count = 0, next = directories.pop(); next; next = directories.pop()) {
-    for await (const { name, node } of readDirectory(source, next)) {
-      if (++count > mostEntries) throw damaged(`more than ${mostEntries} files`)
-      const inode = await readInode(source, superblock, node)
-      const path = next.path === '' ? name : `${next.path}/${name}`
-      yield { path, inode }
-      if (inode.mode >> 12 !== directoryType) continue
+  // Directories are read as they come up in the list, which grows by what is in them.
+  for (const directory of entries) {
+    if (!isDirectory(directory)) continue
+    const names = new Set<string>()
+    for await (const { name, node } of readDirectory(source, directory)) {
+      if (entries.length > mostEntries) throw damaged(`more than ${mostEntries} files`)
+      const path = directory.path === '' ? name : `${directory.path}/${name}`
+      if (names.has(name)) throw damaged(`${JSON.stringify(path)} occurs twice`)
+      names.add(name)
+      const entry = { path, inode: await readInode(source, superblock, node) }
+      entries.push(entry)
+      if (!isDirectory(entry)) continue
       if (seen.has(node)) throw damaged(`${JSON.stringify(path)} is a directory of two names`)
       seen.add(node)
-      directories.push({ path, inode })
     }
+  }
+  return entries
+}
+
+function isDirectory({ inode }: Entry): boolean {
+  return (inode.mode & constants.S_IFMT) === constants.S_IFDIR
+}
+
+const windowSize = 256 * 1024
+const mostWindows = 64
+
+/** Reads large pieces, and keeps the last of them: inodes are small and lie close together. */
+function inWindows(source: Source): Source {
+  const windows = new Map<number, Uint8Array>()
+  const window = async (index: number) => {
+    const found = windows.get(index)
+    const start = index * windowSize
+    const bytes = found ?? (await source.read(start, Math.min(windowSize, source.size - start)))
+    windows.delete(index)
+    windows.set(index, bytes)
+    if (windows.size > mostWindows) windows.delete(windows.keys().next().value!)
+    return bytes
+  }
+  return {
+    size: source.size,
+    async read(offset, length) {
+      const index = Math.floor(offset / windowSize)
+      const start = offset - index * windowSize
+      if (start + length > windowSize) return await source.read(offset, length)
+      return (await window(index)).subarray(start, start + length)
+    },
   }
 }
 
 const recordSize = 12
 
-async function* readDirectory(source: Source, { path, inode }: ErofsEntry) {
+async function* readDirectory(source: Source, { path, inode }: Entry) {
   const { superblock, size, layout, blocksStart, attributesStart, attributesLength } = inode
   const { blockSize } = superblock
   if (layout !== layouts.plain && layout !== layouts.inline) throw damaged(`directory layout ${layout}`)
@@ -164,6 +206,7 @@ async function* readDirectory(source: Source, { path, inode }: ErofsEntry) {
 
 /**
  * Parses a block of a directory: records of a node (u64), where its name begins (u16) and its type, then the names.
+ * @returns names as bytes (latin1)
  * @throws ERR_DDI_FILE_SYSTEM
  */
 export function parseDirectoryBlock(
@@ -181,7 +224,7 @@ export function parseDirectoryBlock(
     const bytes = block.subarray(start, next)
     // The last name ends with the block, or a zero byte.
     const zero = index + 1 < count ? -1 : bytes.indexOf(0)
-    const name = nameText(zero < 0 ? bytes : bytes.subarray(0, zero), path)
+    const name = bytes.toString('latin1', 0, zero < 0 ? bytes.length : zero)
     if (start < names || next <= start || name === '' || /[/\0]/.test(name))
       throw damaged(`directory ${JSON.stringify(path)}`)
     return { name, node: Number(record.readBigUInt64LE(0)) }

@@ -1,8 +1,8 @@
 import { constants } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { basename, join, relative } from 'node:path'
+import type { Tree } from './entries.js'
 import { isMissing, readTextInRoot } from './root.js'
-import type { Tree } from './tree.js'
 
 // systemd's rules: dissect-image.c, dissected_image_new(); os-util.c, open_extension_release().
 

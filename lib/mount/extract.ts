@@ -1,31 +1,127 @@
-import { chmod, lstat, readdir, rm } from 'node:fs/promises'
-import type { ExtractedFiles } from './entries.js'
-import { extractErofs } from './erofs.js'
-import { extractExt4 } from './ext4.js'
-import { extractSquashfs } from './squashfs.js'
+import { mkdir, rm } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import { copy } from '../bytes/copy.js'
+import { extentSource } from '../bytes/extents.js'
+import { writeNewFile } from '../bytes/new-file.js'
+import { DdiError } from '../errors.js'
+import { dissect, dissectOptionNames } from '../image/dissect.js'
+import type { Dissection, UsableVolume } from '../image/dissection.js'
+import { refuseUncovered } from '../image/offers.js'
+import type { Image } from '../image/open.js'
+import { pickOptions } from '../options.js'
+import { checkedSource } from '../verity/checked.js'
+import { isMountable } from './arguments.js'
+import { type ExtractedFiles, inWalkOrder, isWithin, type Tree, type TreeEntry } from './entries.js'
+import { extractors, settle } from './extractors.js'
+import type { MountOptions } from './options.js'
+import { findPlace, type Placed, type Placement, placements } from './places.js'
+import type { Root } from './root.js'
+import { luks } from './unlock.js'
 
-/** Takes the files of a file system out of it without privileges, and writes nowhere else whatever the file system says. */
-export interface Extractor {
-  readonly tool: string
-  /** @param volume path of the file system @param directory to create, with its files in it */
-  readonly extract: (volume: string, directory: string, signal?: AbortSignal) => Promise<ExtractedFiles>
+/** A volume whose files are in the tree. */
+interface ExtractedVolume {
+  /** Where it is in the tree; '' for the root. */
+  readonly place: string
+  readonly files: ExtractedFiles
 }
 
-/** By the type of the file system, as libblkid names it. */
-export const extractors: Readonly<Record<string, Extractor>> = {
-  erofs: { tool: 'fsck.erofs', extract: extractErofs },
-  ext4: { tool: 'debugfs', extract: extractExt4 },
-  squashfs: { tool: 'unsquashfs', extract: extractSquashfs },
+/** The volumes of an image whose files were taken out of them. */
+export interface ExtractedImage {
+  /** For messages. */
+  readonly name: string
+  /** The root of the tree. */
+  readonly target: string
+  readonly tools: ReadonlySet<string>
+  readonly volumes: readonly ExtractedVolume[]
+  readonly unread: readonly string[]
 }
 
-/** Makes all that was extracted readable and removable for us, and removes what is no file, directory or link. */
-export async function settle(directory: Buffer): Promise<void> {
-  await chmod(directory, 0o700)
-  for (const name of await readdir(directory, { encoding: 'buffer' })) {
-    const path = Buffer.concat([directory, Buffer.from('/'), name])
-    const stats = await lstat(path)
-    if (stats.isDirectory()) await settle(path)
-    else if (stats.isFile()) await chmod(path, (stats.mode & 0o777) | 0o400)
-    else if (!stats.isSymbolicLink()) await rm(path)
+/** @param root opened on the target of the extracted image */
+export function extractedTree(root: Root, { name: image, tools, volumes, unread }: ExtractedImage): Tree {
+  return {
+    source: { kind: 'tool', tool: [...tools].join(', ') },
+    root,
+    async *entries() {
+      if (unread.length > 0)
+        throw new DdiError(
+          'ERR_DDI_PERMISSION',
+          `${image}: ${unread.join(', ')} can only be read if it is mounted (run as root?)`,
+        )
+      let all: readonly TreeEntry[] = []
+      for (const { place, files } of volumes) {
+        const listed = (await files.list()).map((entry) => ({ ...entry, path: join(place, entry.path, '.') }))
+        all = [...all.filter(({ path }) => !isWithin(path, place)), ...listed]
+      }
+      yield* inWalkOrder(all.filter(({ path }) => path !== '.'))
+    },
+    async attribute(path, attribute) {
+      const volume = volumes.findLast(({ place }) => isWithin(path, place))
+      return await volume?.files.attribute(relative(volume.place, path), attribute)
+    },
+    unread,
   }
+}
+
+/**
+ * Takes the files of an image out of its volumes, into one tree as mounts would make it. Where volumes go that no tool
+ * reads, nothing is.
+ * @param directory for the tree and what it is made from
+ */
+export async function extractImage(image: Image, directory: string, options: MountOptions): Promise<ExtractedImage> {
+  const dissection = await dissect(image, { probe: 'used', ...pickOptions(options, dissectOptionNames) })
+  refuseUncovered(dissection)
+  const found = placements((designator) => dissection.roles.get(designator), options.designators)
+  if (found.length === 0) throw new DdiError('ERR_DDI_NOTHING_TO_ATTACH', `${image.name} has no files to read here`)
+  for (const placement of found) refuseUnread(image, placement)
+  const target = join(directory, 'tree')
+  if (found[0]!.designator !== 'root') await mkdir(target, { mode: 0o700 })
+  const placed: Placed[] = []
+  const volumes: ExtractedVolume[] = []
+  const unread: string[] = []
+  const tools = new Set<string>()
+  for (const placement of found) {
+    const place = await findPlace(target, placement, placed, image.name)
+    if (place === undefined) continue
+    placed.push({ path: place, readOnly: true })
+    await rm(place, { recursive: true, force: true })
+    const extractor = extractors[typeOf(placement)]
+    if (!extractor) {
+      unread.push(relative(target, place))
+      continue
+    }
+    const file = join(directory, placement.designator)
+    await copyVolume(dissection, placement.volume, file, options)
+    volumes.push({ place: relative(target, place), files: await extractor.extract(file, place, options.signal) })
+    await settle(Buffer.from(place))
+    tools.add(extractor.tool)
+  }
+  return { name: image.name, target, tools, volumes, unread }
+}
+
+function typeOf({ volume }: Placement<UsableVolume>): string {
+  return volume.fileSystem?.type ?? ''
+}
+
+/** What holds the system has to be read; the rest may be left out. */
+function refuseUnread(image: Image, placement: Placement<UsableVolume>): void {
+  const { designator } = placement
+  const type = typeOf(placement)
+  if (extractors[type] || (designator !== 'root' && designator !== 'usr')) return
+  throw new DdiError(
+    isMountable(type) || type === luks ? 'ERR_DDI_PERMISSION' : 'ERR_DDI_FILE_SYSTEM',
+    `${image.name}: without privileges ${Object.keys(extractors).join(', ')} can be read, and its ${designator} is ${type || 'unknown'}`,
+  )
+}
+
+/** Writes a volume to a file; one that a root hash covers is verified as it is read. */
+async function copyVolume(
+  { image, verity }: Dissection,
+  volume: UsableVolume,
+  file: string,
+  { signal, onProgress }: MountOptions,
+): Promise<void> {
+  const bytes = extentSource(image.source, volume.extents)
+  const pair = [...verity.values()].find(({ data }) => data === volume)
+  const source = pair?.trusted ? await checkedSource(pair.superblock, bytes, pair.hash.source, pair.rootHash) : bytes
+  await writeNewFile(file, source.size, (target) => copy(source, target, { sparse: true, signal, onProgress }))
 }

@@ -1,7 +1,7 @@
 import { parseOsRelease } from '../image/os-release.js'
+import type { Tree } from './entries.js'
 import { readExtensionRelease } from './extension.js'
 import { isMissing, type Root, readTextInRoot } from './root.js'
-import type { Tree } from './tree.js'
 
 /** What the files of an image say about it. */
 export interface ImageFacts {

@@ -7,9 +7,8 @@ import { pipeline } from 'node:stream/promises'
 import { exists } from '../bytes/new-file.js'
 import { DdiError, systemError } from '../errors.js'
 import { runTool } from '../tool.js'
-import { isWithin, type TreeEntry } from './entries.js'
+import { isWithin, type Tree, type TreeEntry } from './entries.js'
 import { isMissing, type OpenedInRoot, type Root } from './root.js'
-import type { Tree } from './tree.js'
 
 /** @returns the SHA-256 of a file of a tree, in hexadecimal @throws ERR_DDI_FILE_SYSTEM if it is not the file of the entry */
 export async function digestFile({ root }: Tree, { path, size }: TreeEntry): Promise<string> {
