@@ -5,6 +5,7 @@ import { DdiError } from '../errors.js'
 import { commitGpt } from '../gpt/commit.js'
 import { describeProblem, readGpt } from '../gpt/read.js'
 import type { Copy, Gpt, GptProblem } from '../gpt/table.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import type { Progress, Work } from '../work.js'
 import { freeRuns } from './allocation.js'
 import { type Chain, findChains, type VolumeHead } from './chain.js'
@@ -23,6 +24,7 @@ import { chainVolume, type Orphan, tableVolumes } from './partition.js'
 import {
   type Change,
   type CreateOptions,
+  createOptionNames,
   noUsers,
   OpenTable,
   type TableContents,
@@ -55,6 +57,9 @@ export interface DiskCreateOptions extends CreateOptions {
   /** What the starts of segments are multiples of, in bytes. Default: 1 MiB. */
   readonly alignment?: number
 }
+
+const diskCreateOptionNames: OptionNames<DiskCreateOptions> = { ...createOptionNames, alignment: true }
+const workNames: OptionNames<Work> = { signal: true, onProgress: true }
 
 /** Space that may become a volume. */
 export interface UnnamedVolume extends Target {
@@ -105,6 +110,8 @@ type DiskChange = Change<ReadGpt, LinearExtent>
 
 const gpt: TableFormat<ReadGpt, VolumeHead, LinearExtent> = {
   where: 'the disk',
+  headNames: { typeUuid: true, uuid: true, label: true, attributes: true },
+  createOptionNames: diskCreateOptionNames,
   read: readGpt,
   commit: (target, current, next) => commitGpt(target, current, next.table),
   volumes: ({ table }) => tableVolumes(table).volumes,
@@ -168,6 +175,7 @@ class OpenDisk extends OpenTable<ReadGpt, VolumeHead, LinearExtent> implements D
   }
 
   async defragment(work: Work = {}): Promise<readonly WholeVolume<LinearExtent>[]> {
+    checkOptions(work, workNames, 'defragment')
     const moved: WholeVolume<LinearExtent>[] = []
     for (const volume of this.volumes) {
       if (volume.state === 'broken') continue

@@ -15,6 +15,7 @@ import { readDisk } from './disk.js'
 import { logicalVolumes } from './logical.js'
 import {
   type Change,
+  createOptionNames,
   noUsers,
   OpenTable,
   stored,
@@ -129,6 +130,8 @@ function liblp(slot: number, foreign: readonly LogicalPartition[]): TableFormat<
   const partitionOf = ({ metadata }: SuperSlot, { label }: WholeVolume) => findPartition(metadata, `${label}`)
   return {
     where: 'the super partition',
+    headNames: { label: true, group: true, attributes: true },
+    createOptionNames,
     read: (target) => readSuper(target, slot),
     commit: (target, current, { metadata }) => commitSuper(target, current, metadata),
     volumes,

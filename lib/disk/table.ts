@@ -2,6 +2,7 @@ import { copy } from '../bytes/copy.js'
 import { extentSource, extentTarget } from '../bytes/extents.js'
 import type { Extent, LinearExtent, Run, Source, Target } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import type { Work } from '../work.js'
 import { claimedSize } from './claimed-size.js'
 import { findByName, ownOrigin, requireWhole, type Volume, type WholeVolume } from './volume.js'
@@ -17,7 +18,7 @@ export interface TableContents<E extends Extent = Extent> {
  * A table whose volumes change: the GPT of a disk, or the metadata of an Android super partition. Each change is one
  * all-or-nothing write: data before the table that names it, the table before the space that it gave up is used again.
  * Changes take a volume of this table, as it was found or returned; one that is gone since is refused with
- * ERR_DDI_NO_VOLUME. They return it as it is now.
+ * ERR_DDI_NO_VOLUME. They return it as it is now. Unknown options and fields are refused with ERR_DDI_USAGE.
  */
 export interface VolumeTable<Head, E extends Extent = Extent> extends TableContents<E>, AsyncDisposable {
   /** Of the disk image or block device. */
@@ -65,6 +66,10 @@ export interface CheckOptions {
   readonly repair?: boolean
 }
 
+export const createOptionNames: OptionNames<CreateOptions> = { from: true, signal: true, onProgress: true }
+const resizeOptionNames: OptionNames<ResizeOptions> = { force: true }
+const checkOptionNames: OptionNames<CheckOptions> = { repair: true }
+
 /** Who else uses what changes: lib/attach/disk.ts knows, for what is attached. */
 export interface TableUsers {
   /** @throws ERR_DDI_BUSY if something uses any of these bytes */
@@ -96,9 +101,11 @@ export interface Change<Read, E extends Extent> {
  * What a format says of tables: pure functions of what was read of one, `Read`; only `read` and `commit` touch the disk. The
  * volumes that they take are of that same table.
  */
-export interface TableFormat<Read, Head, E extends Extent> {
+export interface TableFormat<Read, Head extends object, E extends Extent> {
   /** What error messages call the place of the table. */
   readonly where: string
+  readonly headNames: OptionNames<Head>
+  readonly createOptionNames: OptionNames<CreateOptions>
   read(target: Target): Promise<Read>
   /** Writes a table, all or nothing. @param current as it was read */
   commit(target: Target, current: Read, next: Read): Promise<void>
@@ -114,7 +121,7 @@ export interface TableFormat<Read, Head, E extends Extent> {
 }
 
 /** What the tables of all formats have in common. */
-export class OpenTable<Read, Head, E extends Extent> implements VolumeTable<Head, E> {
+export class OpenTable<Read, Head extends object, E extends Extent> implements VolumeTable<Head, E> {
   constructor(
     protected readonly rules: TableFormat<Read, Head, E>,
     protected readonly place: TablePlace,
@@ -142,6 +149,8 @@ export class OpenTable<Read, Head, E extends Extent> implements VolumeTable<Head
   }
 
   async create(head: Head, size: number, options: CreateOptions = {}): Promise<WholeVolume<E>> {
+    checkOptions(options, this.rules.createOptionNames, 'create')
+    checkOptions(head, this.rules.headNames, 'create')
     const { from, signal, onProgress } = options
     if (from && from.size > size)
       throw new DdiError('ERR_DDI_USAGE', `the volume would have ${size} bytes, and what goes into it has ${from.size}`)
@@ -160,7 +169,9 @@ export class OpenTable<Read, Head, E extends Extent> implements VolumeTable<Head
     return await this.resize(current, current.size - amount(by), options)
   }
 
-  async resize(volume: WholeVolume, size: number, { force = false }: ResizeOptions = {}): Promise<WholeVolume<E>> {
+  async resize(volume: WholeVolume, size: number, options: ResizeOptions = {}): Promise<WholeVolume<E>> {
+    checkOptions(options, resizeOptionNames, 'resize')
+    const { force = false } = options
     const { users, target } = this.place
     const current = this.current(volume)
     const change = this.rules.resize(this.read, current, size)
@@ -185,12 +196,14 @@ export class OpenTable<Read, Head, E extends Extent> implements VolumeTable<Head
   }
 
   async rename(volume: WholeVolume, head: Partial<Head>): Promise<WholeVolume<E>> {
+    checkOptions<Partial<Head>>(head, this.rules.headNames, 'rename')
     return await this.commit(this.rules.rename(this.read, this.current(volume), head))
   }
 
-  async check({ repair = false }: CheckOptions = {}): Promise<readonly string[]> {
+  async check(options: CheckOptions = {}): Promise<readonly string[]> {
+    checkOptions(options, checkOptionNames, 'check')
     const findings = this.rules.findings(this.read)
-    if (repair && findings.length > 0) await this.replace(this.rules.repaired(this.read))
+    if (options.repair && findings.length > 0) await this.replace(this.rules.repaired(this.read))
     return findings
   }
 
@@ -204,7 +217,11 @@ export class OpenTable<Read, Head, E extends Extent> implements VolumeTable<Head
 
   /** A volume as the table has it now. @throws ERR_DDI_NO_VOLUME, and the defect of a broken one */
   protected current(volume: WholeVolume): WholeVolume<E> {
-    const found = this.volumes.find((one) => identity(one) === identity(volume))
+    // Programs without types may pass a name.
+    if (typeof volume !== 'object')
+      throw new DdiError('ERR_DDI_USAGE', `${JSON.stringify(volume)} is not a volume: pass what find() returns`)
+    const wanted = identity(volume)
+    const found = this.volumes.find((one) => identity(one) === wanted)
     if (!found)
       throw new DdiError('ERR_DDI_NO_VOLUME', `${this.rules.where} does not have the volume ${nameOf(volume)} any more`)
     return requireWhole(found)

@@ -9,10 +9,13 @@ import { diskOn } from '../../lib/disk/disk.js'
 import { superOn } from '../../lib/disk/super.js'
 import { noUsers, type TableUsers } from '../../lib/disk/table.js'
 import {
+  type BrokenVolume,
   type CreateOptions,
   DdiError,
+  type Disk,
   type Progress,
   requireWhole,
+  type Volume,
   type VolumeTable,
   type WholeVolume,
 } from '../../lib/index.js'
@@ -250,6 +253,50 @@ test('both refuse what is no size, and volumes that are not theirs', async () =>
     // In the same entry or place, but another one.
     await assert.rejects(table.remove(one), { code: 'ERR_DDI_NO_VOLUME', message: /"one" any more/ })
   }
+})
+
+test('what has no types is refused too: names in place of volumes, misspelt options and fields', async () => {
+  for (const subject of Object.values(subjects(8))) {
+    const { table, create } = await subject.open()
+    const one = await create('one', MiB)
+    const writes = subject.target.writes.length
+    const refused = (result: Promise<unknown>, message: RegExp) =>
+      assert.rejects(result, { code: 'ERR_DDI_USAGE', message })
+    await refused(table.grow('one' as unknown as WholeVolume, MiB), /"one" is not a volume/)
+    await refused(table.shrink(one, 4096, { forse: true } as object), /did you mean force\?/)
+    await refused(table.check({ repare: true } as object), /did you mean repair\?/)
+    await refused(table.rename(one, { lable: 'two' } as object), /unknown option "lable"/)
+    await refused(create('two', MiB, { form: memorySource(Buffer.alloc(1)) } as object), /unknown option "form"/)
+    assert.equal(subject.target.writes.length, writes)
+  }
+})
+
+/** What the compiler has to refuse: a volume that may be broken. */
+async function refusedByTypes(disk: Disk, volume: Volume, broken: BrokenVolume): Promise<void> {
+  // @ts-expect-error
+  await disk.grow(volume, MiB)
+  // @ts-expect-error
+  await disk.remove(broken)
+  // @ts-expect-error
+  assert.ok(broken.extents)
+}
+
+test('a broken volume cannot be changed, by types and without them', async () => {
+  const entry = {
+    type: Buffer.alloc(16, 1),
+    uuid: Buffer.alloc(16, 2),
+    first: 2048n,
+    last: 4095n,
+    attributes: 1n << 58n,
+  }
+  const target = recordingTarget(makeDisk({ sectorSize: 512, sectors: 8 * 2048, entries: [entry] }))
+  const disk = await diskOn(target, 'memory')
+  const [volume] = disk.volumes
+  assert.ok(volume?.state === 'broken')
+  await assert.rejects(refusedByTypes(disk, volume, volume), volume.defect)
+  await assert.rejects(disk.remove(volume as unknown as WholeVolume), volume.defect)
+  assert.throws(() => disk.find(`${volume.uuid}`), volume.defect)
+  assert.equal(target.writes.length, 0)
 })
 
 test('a lost copy is found, and repaired', async () => {
