@@ -63,7 +63,7 @@ export function parsePullExpression(text: string): PullRequest {
     else throw refuse(`unknown option ${word}`)
   }
   if (request.blockDevice && kind !== 'raw') throw refuse('blockdev works only with raw images')
-  if (!request.bootOrigin && !/^(https?|file):\/\//.test(remote))
+  if (!request.bootOrigin && !(/^(https?|file):\/\//.test(remote) && URL.canParse(remote)))
     throw refuse(`${JSON.stringify(remote)} is not an http, https or file URL`)
   return request
 }

@@ -53,7 +53,7 @@ async function bootRequests(initrd: boolean): Promise<readonly string[]> {
 export async function pullAtBoot(options: BootPullOptions = {}): Promise<readonly BootPull[]> {
   checkOptions(options, bootPullOptionNames, 'pullAtBoot')
   const { initrd = await exists('/etc/initrd-release'), sysroot, ...rest } = options
-  // What is wrong with them is not the fault of a request.
+  // Wrong options are an error of this call, not of each request.
   settingsOf(rest)
   const requests = (await bootRequests(initrd)).map((expression) => {
     try {
@@ -87,10 +87,10 @@ async function fulfil(request: PullRequest, initrd: boolean, options: PullOption
   const name = imageName(url, request.local ?? undefined)
   const path = imagePath(request.class, name, kind, request.runtime ?? initrd)
   const isThere = await exists(path)
-  const { onProgress } = options
-  const told = onProgress && { onProgress: (progress: Progress) => onProgress({ ...progress, part: name }) }
-  const pulled = isThere ? null : await pull(url, { kind, path, readOnly }, { ...options, ...told, verify })
-  const attachment = blockDevice ? await attach(path, { name }) : null
+  const { onProgress, signal } = options
+  const named = onProgress && { onProgress: (progress: Progress) => onProgress({ ...progress, part: name }) }
+  const pulled = isThere ? null : await pull(url, { kind, path, readOnly }, { ...options, ...named, verify })
+  const attachment = blockDevice ? await attach(path, { name, signal }) : null
   if (sysroot !== undefined) await bind(path, resolve(sysroot), readOnly)
   return pulled ? { pulled, attachment, error: null } : { pulled, path, attachment, error: null }
 }

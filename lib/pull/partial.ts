@@ -6,7 +6,7 @@ import { addon } from '../../bindings/addon.js'
 import { writeErrors } from '../bytes/file.js'
 import { systemError } from '../errors.js'
 import { type Batch, lengthOf } from './batches.js'
-import { SparseWriter } from './sparse-writer.js'
+import { orWriteError, SparseWriter } from './sparse-writer.js'
 import type { Validator } from './transport.js'
 
 const readSize = 1024 * 1024
@@ -124,7 +124,7 @@ class LockedPartial implements PartialDownload {
   }
 
   async restart(): Promise<void> {
-    await this.#told(this.file.truncate(0))
+    await orWriteError(this.path, this.file.truncate(0))
     this.#writer = new SparseWriter(this.file.fd, this.path, 0)
     this.#received = 0
     this.#stored = 0
@@ -133,19 +133,13 @@ class LockedPartial implements PartialDownload {
   async remember(validator: Validator | null): Promise<void> {
     const { url, boot, earlier } = this.#opened
     const path = this.beside('state')
-    if (validator === null) return await this.#told(rm(path, { force: true }))
+    if (validator === null) return await orWriteError(this.path, rm(path, { force: true }))
     const since = this.#received > 0 && earlier !== null ? earlier.boot : boot
-    await this.#told(writeFile(path, JSON.stringify({ url: url.href, validator, boot: since })))
+    await orWriteError(this.path, writeFile(path, JSON.stringify({ url: url.href, validator, boot: since })))
   }
 
   async discard(): Promise<void> {
-    for (const ending of ['partial', 'state']) await this.#told(rm(this.beside(ending), { force: true }))
-  }
-
-  async #told(change: Promise<void>): Promise<void> {
-    await change.catch((error: unknown) => {
-      throw systemError(error, `cannot write ${this.path}`, writeErrors)
-    })
+    for (const ending of ['partial', 'state']) await orWriteError(this.path, rm(this.beside(ending), { force: true }))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

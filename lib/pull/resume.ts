@@ -82,7 +82,7 @@ function isBroken(error: unknown): boolean {
   return error instanceof DdiError && error.code === 'ERR_DDI_PULL_BROKEN'
 }
 
-/** Whether another answer can be told to be of the same file. */
+/** Whether another answer can be recognized as one of the same file. */
 function isRecognizable({ size, validator }: FileState): boolean {
   return validator !== null || size !== null
 }

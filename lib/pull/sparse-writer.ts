@@ -39,15 +39,15 @@ export class SparseWriter {
     const length = lengthOf(batch)
     this.#position += length
     await this.#writing.addStep(async () => {
-      await this.#told(addon().writeSparse(this.#fd, this.#path, batch, position))
+      await orWriteError(this.#path, addon().writeSparse(this.#fd, this.#path, batch, position))
       done?.()
       const start = this.#flushed
       const due = position + length - start
       if (due < flushSize) return
       this.#flushed += due
       await this.#flushing.addStep(async () => {
-        await this.#told(flush(this.#fd))
-        if (!kept) await this.#told(addon().dropCached(this.#fd, this.#path, start, due))
+        await orWriteError(this.#path, flush(this.#fd))
+        if (!kept) await orWriteError(this.#path, addon().dropCached(this.#fd, this.#path, start, due))
       })
     })
   }
@@ -61,10 +61,11 @@ export class SparseWriter {
       await this.#flushing.end()
     }
   }
+}
 
-  async #told(work: Promise<void>): Promise<void> {
-    await work.catch((error: unknown) => {
-      throw systemError(error, `cannot write ${this.#path}`, writeErrors)
-    })
-  }
+/** Waits for a change of a file. @throws ERR_DDI_NO_SPACE, ERR_DDI_IO, ERR_DDI_PERMISSION, ERR_DDI_KERNEL */
+export async function orWriteError(path: string, change: Promise<void>): Promise<void> {
+  await change.catch((error: unknown) => {
+    throw systemError(error, `cannot write ${path}`, writeErrors)
+  })
 }

@@ -9,7 +9,7 @@ import type { Work } from '../work.js'
 import type { Batch } from './batches.js'
 import type { ReusedMemory } from './decompress.js'
 import type { Arrival, Destination } from './receive.js'
-import { SparseWriter } from './sparse-writer.js'
+import { orWriteError, SparseWriter } from './sparse-writer.js'
 
 export interface FileTarget {
   readonly kind: 'raw'
@@ -76,12 +76,8 @@ export class FileDestination implements Destination {
       await using image = await imageOn(file, { name: this.#target.path })
       await requireRootHash(image, rootHash, work)
     }
-    try {
-      if (readOnly) await handle.chmod(0o444)
-      await handle.sync()
-    } catch (error) {
-      throw systemError(error, `cannot write ${path}`, writeErrors)
-    }
+    if (readOnly) await orWriteError(path, handle.chmod(0o444))
+    await orWriteError(path, handle.sync())
     await giveName(path, this.#target.path, replace).catch((error: unknown) => {
       throw systemError(error, `cannot rename ${path} to ${this.#target.path}`, { EISDIR: 'ERR_DDI_EXISTS' })
     })

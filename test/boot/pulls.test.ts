@@ -68,6 +68,7 @@ test('expressions are those of systemd-import-generator(8), and unknown ones are
     'tar,machine,blockdev::http://h/x',
     'raw,machine::ftp://h/x',
     'raw,machine::relative',
+    'raw,machine::http://[',
   ])
     assert.throws(() => parsePullExpression(bad), { code: 'ERR_DDI_USAGE' }, bad)
   fc.assert(
