@@ -81,10 +81,10 @@ async function hashContents(
 async function signatureRecord(
   rootHash: Uint8Array,
   { contentsPath: path }: PlacedDraft<Bytes>,
-  { signer }: BuildContext,
+  { signer, signal }: BuildContext,
 ): Promise<Bytes> {
   // Definitions that need a signer were refused without one.
   if (!signer) return { kind: 'none' }
-  await writeFile(path, encodeSignatureRecord(await sign(rootHash, signer)))
+  await writeFile(path, encodeSignatureRecord(await sign(rootHash, signer, { signal })))
   return { kind: 'file', path, size: (await stat(path)).size, isTemporary: true }
 }

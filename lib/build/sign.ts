@@ -2,13 +2,14 @@ import { spawn } from 'node:child_process'
 import type { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { buffer, text } from 'node:stream/consumers'
-import { DdiError, systemCode } from '../errors.js'
+import { DdiError, systemCode, systemError } from '../errors.js'
 import {
   certificateFingerprint,
   type SignatureRecord,
   signRootHash,
   verifyRootHashSignature,
 } from '../verity/signature.js'
+import { throwIfAborted, type Work } from '../work.js'
 
 /** What signs: a private key in PEM, or a command that reads the root hash in hexadecimal and writes PKCS#7 in DER or PEM. */
 export type Signer =
@@ -17,26 +18,35 @@ export type Signer =
 
 /**
  * Signs a root hash, and verifies the signature.
- * @throws ERR_DDI_KEY, ERR_DDI_SIGNER if the command fails, and what `verifyRootHashSignature` throws for its output
+ * @throws ERR_DDI_KEY, ERR_DDI_SIGNER if the command fails, what `verifyRootHashSignature` throws for its output, and
+ *   ERR_DDI_ABORTED
  */
-export async function sign(rootHash: Uint8Array, signer: Signer): Promise<SignatureRecord> {
+export async function sign(rootHash: Uint8Array, signer: Signer, { signal }: Work = {}): Promise<SignatureRecord> {
   const { certificate } = signer
   const signature =
     signer.kind === 'key'
       ? await signRootHash(rootHash, signer.key, certificate)
-      : await runSigner(signer.command, Buffer.from(rootHash).toString('hex'))
+      : await runSigner(signer.command, Buffer.from(rootHash).toString('hex'), signal)
   await verifyRootHashSignature(rootHash, signature, [certificate])
   return { rootHash, signature, certificateFingerprint: certificateFingerprint(certificate) }
 }
 
-async function runSigner(command: string, rootHash: string): Promise<Uint8Array> {
-  const child = spawn('/bin/sh', ['-c', command], { stdio: ['pipe', 'pipe', 'pipe'] })
+async function runSigner(command: string, rootHash: string, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  throwIfAborted(signal)
+  const child = spawn('/bin/sh', ['-c', command], { stdio: ['pipe', 'pipe', 'pipe'], signal })
   // A command that does not read its input may have exited before it is written: its exit status says more.
   child.stdin.on('error', (error) => {
     if (systemCode(error) !== 'EPIPE') child.kill()
   })
   child.stdin.end(rootHash)
-  const [answer, said, [status]] = await Promise.all([buffer(child.stdout), text(child.stderr), once(child, 'exit')])
+  const [answer, said, [status]] = await Promise.all([
+    buffer(child.stdout),
+    text(child.stderr),
+    once(child, 'exit'),
+  ]).catch((error: unknown) => {
+    throwIfAborted(signal)
+    throw systemError(error, `cannot run ${command}`)
+  })
   if (status !== 0) throw new DdiError('ERR_DDI_SIGNER', `${command} failed with status ${status}: ${said.trim()}`)
   const pem = /-----BEGIN (?:PKCS7|CMS)-----([\s\S]+?)-----END/.exec(answer.toString('latin1'))
   return pem ? Buffer.from(pem[1]!, 'base64') : answer

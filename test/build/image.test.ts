@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import {
   chmodSync,
+  existsSync,
   linkSync,
   mkdirSync,
   readdirSync,
@@ -241,6 +242,31 @@ test('a dynamic volume is laid out as a chain, verity and all, that attaches by 
   const [verified] = await verify(dissection)
   assert.equal(verified!.badDataBlocks, 0)
   assert.equal(partitions[0]!.uuid.replaceAll('-', ''), partitions[0]!.rootHash!.slice(0, 32))
+})
+
+test('a signer that does not answer is stopped with the build', async () => {
+  using folder = temporaryFolder()
+  const { certificate } = makeIdentity(folder.path, 'signer')
+  const [parsed] = parseCertificates(readFileSync(certificate), certificate)
+  const definitions = defineImage(folder.path, {
+    '10-root': ['Type=root', 'SizeMinBytes=64K', 'Verity=data', 'VerityMatchKey=r'],
+    '20-verity': ['Type=root-verity', 'Verity=hash', 'VerityMatchKey=r'],
+    '30-sig': ['Type=root-verity-sig', 'Verity=signature', 'VerityMatchKey=r'],
+  })
+  const started = join(folder.path, 'started')
+  const stop = new AbortController()
+  const built = buildImage(definitions, join(folder.path, 'image.raw'), {
+    root: folder.path,
+    signer: { kind: 'command', command: `echo $$ > ${started}; exec sleep 1000`, certificate: parsed! },
+    signal: stop.signal,
+  })
+  const refused = assert.rejects(built, { code: 'ERR_DDI_ABORTED' })
+  while (!existsSync(started) || readFileSync(started, 'utf8') === '') await sleep(20)
+  stop.abort()
+  await refused
+  await sleep(100)
+  assert.equal(existsSync(`/proc/${readFileSync(started, 'utf8').trim()}`), false)
+  assert.equal(existsSync(join(folder.path, 'image.raw')), false)
 })
 
 test('progress is reported for each partition that is hashed or copied, to its end', async () => {
