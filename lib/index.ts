@@ -63,6 +63,7 @@ export {
   type OpenOptions,
   openImage,
   type TableProblem,
+  volumeSource,
 } from './image/open.js'
 export {
   attachmentName,

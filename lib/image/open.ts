@@ -3,13 +3,14 @@ import { type Metadata, withSlotSuffixes } from '../android/metadata.js'
 import { expand } from '../android/sparse.js'
 import { isSuper, readSuper } from '../android/super.js'
 import { concatSources } from '../bytes/concat.js'
+import { extentSource } from '../bytes/extents.js'
 import { openFile } from '../bytes/file.js'
 import type { Run, Source } from '../bytes/source.js'
 import { freeRuns } from '../disk/allocation.js'
 import { logicalVolumes } from '../disk/logical.js'
 import { nestedVolumes } from '../disk/nested.js'
 import { type Orphan, tableVolumes } from '../disk/partition.js'
-import { type Volume, wholeImageVolume } from '../disk/volume.js'
+import { findByName, requireWhole, type Volume, wholeImageVolume } from '../disk/volume.js'
 import { DdiError, type ErrorCode } from '../errors.js'
 import { describeProblem, problemError } from '../gpt/read.js'
 import { scanGpt } from '../gpt/scan.js'
@@ -112,6 +113,15 @@ export async function imageOn(given: Source, options: ImageOnOptions): Promise<I
     await close()
     throw error
   }
+}
+
+/**
+ * The bytes of a volume of an image.
+ * @param name the volume’s UUID, or a label that no other volume has
+ * @throws ERR_DDI_NO_VOLUME, and the defect of a broken volume
+ */
+export function volumeSource({ source, volumes, name: image }: Image, name: string): Source {
+  return extentSource(source, requireWhole(findByName(volumes, name, image)).extents)
 }
 
 type Contents = Pick<Image, 'size' | 'sectorSize' | 'table' | 'volumes' | 'orphans' | 'free' | 'source'> &

@@ -7,7 +7,7 @@ import { type Image, openImage, openOptionNames } from '../image/open.js'
 import { checkOptions, pickOptions } from '../options.js'
 import type { Tree } from './entries.js'
 import { extractedTree, extractImage } from './extract.js'
-import { mountImage } from './mount.js'
+import { type MountedImage, mountImage } from './mount.js'
 import { type MountOptions, mountOptionNames } from './options.js'
 import { openRoot, type Root, readAttribute } from './root.js'
 import { walk } from './walk.js'
@@ -37,39 +37,61 @@ async function withTreeOf<Result>(
   options: MountOptions,
   use: (tree: Tree) => Promise<Result>,
 ): Promise<Result> {
+  const directory = await realpath(await mkdtemp(join(tmpdir(), 'ddi-tree-')))
+  const mounted = await mountIfPossible(image, directory, options).catch(async (error: unknown) => {
+    await rmdir(directory)
+    throw error
+  })
+  if (!mounted) return await withExtracted(image, directory, options, use)
+  try {
+    await using root = await openRoot(mounted.path)
+    return await use(mountedTree(root))
+  } finally {
+    await mounted.unmount()
+    await rmdir(directory)
+  }
+}
+
+/**
+ * Mounts an image that can be mounted.
+ * @returns undefined if it can only be read: without privileges, if it lies in no file, or if it needs device-mapper and the kernel
+ *   has none
+ * @throws ERR_DDI_PERMISSION if it is to be written then
+ */
+async function mountIfPossible(
+  image: Image,
+  directory: string,
+  options: MountOptions,
+): Promise<MountedImage | undefined> {
   const isInFiles = locate(image.source) !== undefined
-  if (isInFiles && process.geteuid?.() === 0) return await withMount(image, options, use)
+  if (isInFiles && process.geteuid?.() === 0) {
+    try {
+      return await mountImage(image, directory, options)
+    } catch (error) {
+      const needsMapper = error instanceof DdiError && error.code === 'ERR_DDI_NO_DEVICE_MAPPER'
+      if (!needsMapper || options.writable) throw error
+    }
+  }
   if (options.writable)
     throw new DdiError(
       'ERR_DDI_PERMISSION',
       `${image.name} can only be written if it can be mounted${isInFiles ? ' (run as root?)' : ', and it lies in no file'}`,
     )
-  const directory = await realpath(await mkdtemp(join(tmpdir(), 'ddi-tree-')))
+  return undefined
+}
+
+async function withExtracted<Result>(
+  image: Image,
+  directory: string,
+  options: MountOptions,
+  use: (tree: Tree) => Promise<Result>,
+): Promise<Result> {
   try {
     const extracted = await extractImage(image, directory, options)
     await using root = await openRoot(extracted.target)
     return await use(extractedTree(root, extracted))
   } finally {
     await rm(directory, { recursive: true, force: true })
-  }
-}
-
-async function withMount<Result>(
-  image: Image,
-  options: MountOptions,
-  use: (tree: Tree) => Promise<Result>,
-): Promise<Result> {
-  const directory = await mkdtemp(join(tmpdir(), 'ddi-tree-'))
-  try {
-    const mounted = await mountImage(image, directory, options)
-    try {
-      await using root = await openRoot(mounted.path)
-      return await use(mountedTree(root))
-    } finally {
-      await mounted.unmount()
-    }
-  } finally {
-    await rmdir(directory)
   }
 }
 
