@@ -8,13 +8,13 @@ import { repeatable, type ValuesOf } from './verb.js'
 
 /** Of verbs that read logical partitions, whose extents may lie on several devices. */
 export const logicalOptions = {
-  ...json,
-  ...slotOption,
   device: repeatable(
     '--device <name=path>',
     'path of another device of the super partition (default: NAME.img or NAME beside the image)',
     pair('NAME=PATH'),
   ),
+  ...slotOption,
+  ...json,
 }
 
 export function openLogical(path: string, { slot, device }: ValuesOf<typeof logicalOptions>): Promise<Image> {

@@ -15,7 +15,6 @@ export type JsonValues = ValuesOf<typeof json>
 
 /** Of every verb that judges an image. */
 export const imageOptions = {
-  ...json,
   rootHash: option(
     '--root-hash <hex>',
     'trusted root hash of the root volume (default: from IMAGE.roothash or its attribute)',
@@ -44,6 +43,7 @@ export const imageOptions = {
     choice('auto', 'userspace', 'kernel', 'both'),
     'auto',
   ),
+  ...json,
 }
 
 export type ImageValues = ValuesOf<typeof imageOptions>
@@ -75,14 +75,13 @@ export const planOptions = {
 
 /** Of verbs that read the files of an image. */
 export const treeOptions = {
-  ...imageOptions,
   passphraseFile: option('--passphrase-file <file>', 'its first line unlocks LUKS volumes; - is standard input', text),
   keyFile: option('--key-file <file>', 'all of its bytes unlock LUKS volumes', text),
+  ...imageOptions,
 }
 
 /** Of verbs that mount an image. */
 export const mountOptions = {
-  ...treeOptions,
   readWrite: flag('--read-write', 'mount writable what nothing protects, and without permission to execute'),
   mountOptions: repeatable(
     '--mount-options <designator:options>',
@@ -104,6 +103,7 @@ export const mountOptions = {
     ownerRange,
   ),
   policy: option('--policy <policy>', 'wx refuses what would be writable and executable', choice('wx')),
+  ...treeOptions,
 }
 
 /** How the library reads or mounts an image. */

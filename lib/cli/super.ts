@@ -21,8 +21,8 @@ export const slotOption = {
 }
 
 export const superOptions = {
-  ...slotOption,
   volume: option('--volume <name>', 'label or UUID of the volume of a GPT that is the super partition', text),
+  ...slotOption,
 }
 
 type SuperValues = ValuesOf<typeof superOptions>

@@ -145,7 +145,7 @@ export const attributes: Parser<Partial<PartitionAttributes>> = (given) => {
   const words = given.split(',').filter((word) => word !== 'none' && word !== '')
   return Object.fromEntries(
     words.map((word) => {
-      const attribute = known[word]
+      const attribute = Object.hasOwn(known, word) ? known[word] : undefined
       if (!attribute) throw invalid(`invalid attribute ${JSON.stringify(word)}: none, readonly, updated or disabled`)
       return [attribute, true]
     }),

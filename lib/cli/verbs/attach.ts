@@ -9,7 +9,7 @@ import { verb } from '../verb.js'
 export default verb({
   summary: 'make devices of the volumes of an image: loop, dm-linear, and dm-verity if a root hash covers one',
   arguments: [imageArgument],
-  options: { ...imageOptions, ...planOptions },
+  options: { ...planOptions, ...imageOptions },
   examples: ['ddi-attach os_1.2.raw --root-hash 4f2a…', 'ddi-attach attach data.raw --read-write --name data'],
   async run([path], options) {
     const { name, nested, volume, readWrite } = options

@@ -13,7 +13,6 @@ export default verb({
   summary: 'build an image from definitions of its partitions: repart.d(5)',
   arguments: [],
   options: {
-    ...json,
     definitions: requiredOption('--definitions <directory>', 'directory with the definitions, *.conf', text),
     output: requiredOption('-o, --output <file>', 'the new image', text),
     root: option('--root <directory>', 'the tree that files are copied from', text, '/'),
@@ -32,6 +31,7 @@ export default verb({
     signer: option('--signer <command>', 'signs instead of a key: reads a root hash, and writes PKCS#7', text),
     split: flag('--split', 'also write a file for each partition that has SplitName='),
     force: flag('--force', 'replace files that exist'),
+    ...json,
   },
   examples: [
     'ddi-attach build --definitions repart.d --root tree -o image.raw',

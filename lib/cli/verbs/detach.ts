@@ -8,9 +8,9 @@ export default verb({
   summary: 'remove the devices of an attachment',
   arguments: [argument('[what]', 'image, name or device')],
   options: {
-    ...json,
     all: flag('--all', 'detach everything that ddi-attach attached'),
     lazy: flag('--lazy', 'remove devices that are in use as soon as they no longer are'),
+    ...json,
   },
   examples: ['ddi-attach detach image.raw', 'ddi-attach detach --all'],
   async run([what], { json, all, lazy }) {

@@ -6,18 +6,19 @@ import type { ImageFacts } from '../../mount/facts.js'
 import { printable } from '../../text.js'
 import { printFacts } from '../facts.js'
 import { dissectOptions, type ImageValues, imageArgument, imageOptions } from '../options.js'
-import { describeExtents, formatSize, note, noteSource, print, printJson, printTable } from '../output.js'
+import { describeExtents, formatSize, noteSource, print, printJson, printTable } from '../output.js'
+import { noteProblems } from '../problems.js'
 import { flag, verb } from '../verb.js'
 
 export default verb({
   summary: 'show what an image holds, without attaching it',
   arguments: [imageArgument],
   options: {
-    ...imageOptions,
     contents: flag(
       '--contents',
       'read its files too: os-release, hostname, what it can be used as; mounts it for that if permitted',
     ),
+    ...imageOptions,
   },
   examples: ['ddi-attach inspect image.raw', 'ddi-attach inspect image.raw --json=short | jq .volumes[].label'],
   async run([path], options) {
@@ -54,7 +55,7 @@ async function printDissection(path: string, dissection: Dissection): Promise<vo
     none: 'no partition table',
   }[table.type]
   print(`${printable(path)}: ${formatSize(image.size)}, ${kind}, ${image.sectorSize}-byte sectors\n`)
-  for (const { message } of [...table.problems, ...problems]) note(message)
+  noteProblems([...table.problems, ...problems])
   await printTable(
     ['VOLUME', 'ARCH', 'LABEL', 'SIZE', 'FSTYPE', 'FLAGS', 'USED', 'UUID'],
     volumes.map((volume) => [

@@ -10,7 +10,7 @@ import { verb } from '../verb.js'
 export default verb({
   summary: 'show the devices that attach would make, without making them',
   arguments: [imageArgument],
-  options: { ...imageOptions, ...planOptions },
+  options: { ...planOptions, ...imageOptions },
   examples: ['ddi-attach plan image.raw', 'ddi-attach plan image.raw --json=pretty'],
   async run([path], options) {
     const { json, name, nested, volume, readWrite } = options

@@ -23,7 +23,6 @@ import { choice, label, rootHash, text } from '../values.js'
 import { argument, flag, option, type ValuesOf, verb } from '../verb.js'
 
 const targetOptions = {
-  ...json,
   type: option('--type <type>', 'an image, or a tree of files (default: by the URL)', choice('raw', 'tar')),
   output: option(
     '--output <path>',
@@ -48,6 +47,7 @@ const targetOptions = {
   readOnly: flag('--read-only', 'protect the result against writing'),
   force: flag('--force', 'replace what exists'),
   progress: option('--progress <how>', 'print events on standard error, one a line', choice('json')),
+  ...json,
 }
 
 type TargetValues = ValuesOf<typeof targetOptions>

@@ -2,7 +2,8 @@ import { dissect } from '../../image/dissect.js'
 import { openImage } from '../../image/open.js'
 import { plan } from '../../image/plan.js'
 import { dissectOptions, imageArgument, imageOptions } from '../options.js'
-import { note, printJson } from '../output.js'
+import { printJson } from '../output.js'
+import { noteProblems } from '../problems.js'
 import { verb } from '../verb.js'
 
 export default verb({
@@ -14,7 +15,7 @@ export default verb({
     const { json, nested } = options
     await using image = await openImage(path, { nested })
     const dissection = await dissect(image, await dissectOptions(options))
-    for (const { message } of [...image.table.problems, ...dissection.problems]) note(message)
+    noteProblems([...image.table.problems, ...dissection.problems])
     const { volumes } = plan(dissection)
     const shown = volumes.map(({ node, verified }) => ({ volume: node, verified }))
     if (json !== 'off') printJson({ image: path, valid: true, volumes: shown }, json)

@@ -13,12 +13,12 @@ export default verb({
   summary: 'add a logical partition, as lpadd does',
   arguments: [superArgument, logicalArgument],
   options: {
-    ...json,
-    ...superOptions,
     size: option('--size <size>', 'such as 512M; 0 for none yet (default: the size of --from)', sizeOrZero),
     from: option('--from <file>', 'contents of the start of the partition, sparse or not', text),
     group: option('--group <name>', 'group of the partition (default: default)', text),
     attributes: option('--attributes <list>', 'none, readonly, updated, disabled', attributes, 'none'),
+    ...superOptions,
+    ...json,
   },
   examples: ['ddi-attach android add super.img product_a --from product.img --attributes readonly'],
   async run([path, name], options) {

@@ -16,13 +16,13 @@ export default verb({
     argument('[names...]', 'logical partitions (default: all that have bytes and are not disabled)'),
   ],
   options: {
-    ...logicalOptions,
     name: option(
       '--name <name>',
       'name of the attachment, part of its device names (default: from the file name)',
       text,
     ),
     readWrite: flag('--read-write', 'let partitions be written that are not read-only'),
+    ...logicalOptions,
   },
   examples: ['ddi-attach android attach super.img --slot a', 'ddi-attach android attach super.img system_a'],
   async run([path, names], options) {

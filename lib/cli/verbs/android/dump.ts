@@ -11,7 +11,7 @@ import { verb } from '../../verb.js'
 export default verb({
   summary: 'show the partitions, groups, devices and layout of a super partition, as lpdump does',
   arguments: [superArgument],
-  options: { ...json, ...superOptions },
+  options: { ...superOptions, ...json },
   examples: ['ddi-attach android dump super.img', 'ddi-attach android dump super.img --slot b --json=pretty'],
   async run([path], { json, slot, volume }) {
     await using file = await openFile(path)

@@ -13,10 +13,10 @@ export default verb({
   summary: 'write logical partitions to files NAME.img, as lpunpack does',
   arguments: [superArgument, argument('[names...]', 'logical partitions (default: all)')],
   options: {
-    ...logicalOptions,
     output: option('--output <directory>', 'where to write them', text, '.'),
     sparse: flag('--sparse', 'write Android sparse images'),
     force: flag('--force', 'replace what exists'),
+    ...logicalOptions,
   },
   examples: ['ddi-attach android extract super.img --output parts', 'ddi-attach android extract super.img system_a'],
   async run([path, names], options) {

@@ -41,12 +41,12 @@ export default verb({
   summary: 'make a super partition, as lpmake does; with several devices, a directory of images',
   arguments: [argument('<output>', 'file, or directory for several devices')],
   options: {
-    ...json,
     ...layoutOptions,
     ...contentOptions,
     virtualAb: flag('--virtual-ab', 'mark it as belonging to a Virtual A/B device'),
     sparse: flag('--sparse', 'write Android sparse images'),
     force: flag('--force', 'replace what exists'),
+    ...json,
   },
   examples: [
     'ddi-attach android make super.img --device-size 4G --group main:3G --partition system_a:readonly:0:main --image system_a=system.img',

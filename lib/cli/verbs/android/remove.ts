@@ -5,7 +5,7 @@ import { verb } from '../../verb.js'
 export default verb({
   summary: 'remove a logical partition',
   arguments: [superArgument, logicalArgument],
-  options: { ...json, ...superOptions },
+  options: { ...superOptions, ...json },
   examples: ['ddi-attach android remove super.img product_b'],
   async run([path, name], options) {
     await using opened = await openSuperWith(path, options)

@@ -8,10 +8,10 @@ export default verb({
   summary: 'give a logical partition another size',
   arguments: [superArgument, logicalArgument],
   options: {
-    ...json,
-    ...superOptions,
     size: requiredOption('--size <size>', 'new size, or +1G, or -1G', newSize),
     force: flag('--force', 'cut off even what the file system claims'),
+    ...superOptions,
+    ...json,
   },
   examples: ['ddi-attach android resize super.img system_a --size +256M'],
   async run([path, name], options) {

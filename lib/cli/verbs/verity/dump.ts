@@ -7,7 +7,7 @@ import { argument, verb } from '../../verb.js'
 export default verb({
   summary: 'show the superblock of a hash tree',
   arguments: [argument('<hash>', 'file with the tree')],
-  options: { ...json, ...hashOffset },
+  options: { ...hashOffset, ...json },
   examples: ['ddi-attach verity dump root.verity --json=pretty'],
   async run([path], { json, hashOffset }) {
     await using tree = await openTree(path, hashOffset)

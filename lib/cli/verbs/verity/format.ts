@@ -20,7 +20,6 @@ export default verb({
     argument('[hash]', 'new file, or block device (default: DATA.verity)'),
   ],
   options: {
-    ...json,
     append: flag('--append', 'put the tree behind the data, in the same file'),
     hash: option('--hash <algorithm>', 'hash algorithm', choice('sha256', 'sha512'), 'sha256'),
     salt: option('--salt <hex>', 'at most 256 bytes, - for none (default: 32 random bytes)', hexadecimal),
@@ -34,6 +33,7 @@ export default verb({
     uuid: option('--uuid <uuid>', 'UUID of the tree (default: a random one)', uuid),
     rootHashFile: option('--root-hash-file <file>', 'write the root hash there', text),
     force: flag('--force', 'replace files that exist'),
+    ...json,
   },
   examples: [
     'ddi-attach verity format root.erofs --root-hash-file root.roothash',

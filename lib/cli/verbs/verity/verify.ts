@@ -19,7 +19,7 @@ export default verb({
     argument('<hash>', 'file with the tree'),
     argument('<root-hash>', 'in hexadecimal', rootHash),
   ],
-  options: { ...json, ...hashOffset },
+  options: { ...hashOffset, ...json },
   examples: ['ddi-attach verity verify root.erofs root.verity 4f2a…'],
   async run([dataPath, hashPath, rootHash], { json, hashOffset }) {
     await using data = await openFile(dataPath)

@@ -8,7 +8,7 @@ import { flag, verb } from '../../verb.js'
 export default verb({
   summary: 'show what is wrong with the table; --repair restores a lost copy and frees orphans',
   arguments: [diskArgument],
-  options: { ...json, repair: flag('--repair', 'repair it') },
+  options: { repair: flag('--repair', 'repair it'), ...json },
   examples: ['ddi-attach volume check disk.raw --repair'],
   async run([path], { json, repair }) {
     const findings = await check(path, repair)

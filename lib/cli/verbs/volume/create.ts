@@ -13,13 +13,13 @@ export default verb({
   summary: 'make a volume: in one run of free space if one is large enough, else as a chain of segments',
   arguments: [diskArgument],
   options: {
-    ...json,
     type: requiredOption('--type <type>', 'root, usr, home, srv, var, linux-generic, …, or a type UUID', text),
     arch: option('--arch <name>', 'processor of the type (default: that of this machine)', text),
     size: option('--size <size>', 'such as 512M or 2G (default: the size of --from)', size),
     label: option('--label <label>', 'at most 36 characters', label, ''),
     uuid: option('--uuid <uuid>', 'partition UUID (default: a random one)', uuid),
     from: option('--from <file>', 'contents of the start of the volume', text),
+    ...json,
   },
   examples: ['ddi-attach volume create disk.raw --type root --size 2G --label acme_1.4 --from root.erofs'],
   async run([path], options) {

@@ -13,9 +13,9 @@ export default verb({
   summary: 'append space to a volume',
   arguments: [diskArgument, volumeArgument],
   options: {
-    ...json,
     size: requiredOption('--size <size>', 'how much more, such as +1G', size),
     resizeFs: flag('--resize-fs', 'grow the file system of the attached volume too: ext2 to ext4, xfs, btrfs'),
+    ...json,
   },
   examples: ['ddi-attach volume grow disk.raw home --size +1G'],
   async run([path, name], options) {

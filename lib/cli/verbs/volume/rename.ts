@@ -9,9 +9,9 @@ export default verb({
   summary: 'give a volume another label or UUID',
   arguments: [diskArgument, volumeArgument],
   options: {
-    ...json,
     label: option('--label <label>', 'the new label', label),
     uuid: option('--uuid <uuid>', 'the new UUID; the UUIDs of its segments follow', uuid),
+    ...json,
   },
   examples: ['ddi-attach volume rename disk.raw acme_1.4 --label acme_1.5'],
   async run([path, name], options) {

@@ -7,9 +7,9 @@ export default verb({
   summary: 'cut space off the end of a volume, but never below what its file system claims',
   arguments: [diskArgument, volumeArgument],
   options: {
-    ...json,
     size: requiredOption('--size <size>', 'how much less, such as 1G', size),
     force: flag('--force', 'cut off even what the file system claims'),
+    ...json,
   },
   examples: ['ddi-attach volume shrink disk.raw home --size 1G'],
   async run([path, name], options) {

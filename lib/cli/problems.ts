@@ -1,0 +1,15 @@
+import type { TableProblem } from '../image/open.js'
+import { hintFor } from './hints.js'
+import { imageOptions } from './options.js'
+import { note } from './output.js'
+import { longName } from './verb.js'
+
+/** Reports what is wrong with an image and does not keep it from being used. */
+export function noteProblems(problems: readonly TableProblem[]): void {
+  const options = Object.values(imageOptions).map(({ flags }) => longName(flags))
+  for (const problem of problems) {
+    note(problem.message)
+    const hint = hintFor(problem, options)
+    if (hint !== undefined) note(`hint: ${hint}`)
+  }
+}

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { choice, pair, size, wholeNumber } from '../../lib/cli/values.js'
+import { argument, flag, option, repeatable, requiredOption, verb } from '../../lib/cli/verb.js'
+
+/** Compiles only if the types are the same. */
+function isOfType<Expected>() {
+  return <Actual>(
+    value: Actual & ([Actual] extends [Expected] ? ([Expected] extends [Actual] ? unknown : never) : never),
+  ) => value as Expected
+}
+
+test('run gets values of the types that the declaration says, and what was given', async () => {
+  const got: unknown[] = []
+  const declared = verb({
+    summary: 'try it',
+    arguments: [argument('<image>', ''), argument('[count]', '', wholeNumber(1, 9)), argument('[names...]', '')],
+    options: {
+      size: option('--size <size>', 'of it', size),
+      limit: option('--limit <size>', 'of it', size, '1K'),
+      mode: requiredOption('-m, --mode <mode>', 'of it', choice('raw', 'tar')),
+      device: repeatable('--device <name=path>', 'of it', pair('NAME=PATH')),
+      noCheck: flag('--no-check', 'without it'),
+    },
+    examples: [],
+    async run([image, count, names], { size, limit, mode, device, noCheck }) {
+      got.push(
+        isOfType<string>()(image),
+        isOfType<number | undefined>()(count),
+        isOfType<readonly string[]>()(names),
+        isOfType<number | undefined>()(size),
+        isOfType<number>()(limit),
+        isOfType<'raw' | 'tar'>()(mode),
+        isOfType<readonly (readonly [string, string])[]>()(device),
+        isOfType<boolean>()(noCheck),
+      )
+    },
+  })
+  await declared.run({
+    arguments: [['a.raw'], [], ['x', 'y']],
+    options: [[], [], ['raw', 'tar'], ['a=b', 'c=d'], ['']],
+  })
+  assert.deepEqual(got, [
+    'a.raw',
+    undefined,
+    ['x', 'y'],
+    undefined,
+    1024,
+    'tar',
+    [
+      ['a', 'b'],
+      ['c', 'd'],
+    ],
+    true,
+  ])
+  assert.deepEqual(
+    declared.facts.options.map(({ description }) => description),
+    ['of it', 'of it (default: 1K)', 'of it (one of raw, tar)', 'of it; may be repeated', 'without it'],
+  )
+})
+
+test('what is wrong with a value is said with the name of its option or argument', async () => {
+  const declared = verb({
+    summary: 'try it',
+    arguments: [argument('<root-hash>', '', wholeNumber(1, 9))],
+    options: { output: option('-o, --output <count>', '', wholeNumber(1, 9)) },
+    examples: [],
+    run: async () => {},
+  })
+  const run = (given: string, output: string) => declared.run({ arguments: [[given]], options: [[output]] })
+  await run('1', '9')
+  await assert.rejects(run('1', '10'), { code: 'ERR_DDI_USAGE', message: /^--output: invalid number "10": .* 1 to 9$/ })
+  await assert.rejects(run('x', '1'), { code: 'ERR_DDI_USAGE', message: /^ROOT-HASH: invalid number "x"/ })
+})
