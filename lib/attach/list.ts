@@ -95,7 +95,7 @@ async function devicesUnder(mapper: DeviceMapper, { name }: DmDevice): Promise<r
   return (await mapper.dependencies(name)).map(formatDevice)
 }
 
-async function findLoops(): Promise<readonly FoundLoop[]> {
+export async function findLoops(): Promise<readonly FoundLoop[]> {
   return (await listLoops()).flatMap((loop) => {
     const mark = parseLoopReference(loop.reference)
     return mark ? [{ ...loop, mark }] : []

@@ -31,6 +31,11 @@ const hints: Readonly<Partial<Record<ErrorCode, readonly Hint[]>>> = {
   ],
   ERR_DDI_SIGNATURE_UNTRUSTED: [
     {
+      option: '--signature',
+      message: /for the kernel to verify/,
+      text: '--signature=kernel and --signature=both take signed images only',
+    },
+    {
       option: '--certificate',
       message: /certificate/,
       text: 'trust the signer with --certificate, or by a certificate in /etc/verity.d: verity.d(5)',

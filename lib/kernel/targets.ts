@@ -92,7 +92,7 @@ export function parseTable(lines: readonly DmTarget[]): TableTarget[] {
 }
 
 /** A line of a table. A last part of a sector is left out, as no device has one. */
-export function formatTarget(target: TableTarget, startSector: number): DmTarget {
+function formatTarget(target: TableTarget, startSector: number): DmTarget {
   const place = { startSector, sectorCount: Math.floor(target.length / sector) }
   switch (target.kind) {
     case 'linear':
