@@ -11,7 +11,7 @@ const activateReadOnly = 1
  * Opens a LUKS2 device under a name in /dev/mapper.
  * @param device path of the device with the header
  * @param passphrase or the bytes of a key file
- * @throws ERR_DDI_PASSPHRASE where no key slot takes it, ERR_DDI_LIBRARY_MISSING, ERR_DDI_KERNEL with the errno
+ * @throws ERR_DDI_PASSPHRASE if no key slot accepts it, ERR_DDI_LIBRARY_MISSING, ERR_DDI_KERNEL with the errno
  */
 export async function activateLuks(
   device: string,
@@ -36,7 +36,7 @@ export async function activateLuks(
       errno,
       path: device,
     })
-  // An out-parameter: where the context lies.
+  // Out parameter: the address of the context.
   const place = Buffer.alloc(8)
   const initialized = load({
     library,
@@ -61,7 +61,7 @@ export async function activateLuks(
       flags,
     ])
     if (activated === -1)
-      throw new DdiError('ERR_DDI_PASSPHRASE', `no key slot of ${device} takes the passphrase or key`, {
+      throw new DdiError('ERR_DDI_PASSPHRASE', `no key slot of ${device} accepts the passphrase or key`, {
         errno: activated,
         path: device,
       })

@@ -22,31 +22,31 @@ export interface TreeEntry {
   readonly target: string | null
 }
 
-/** How a tree came to be readable: mounted, or taken out by the tools of its file systems. */
+/** How the files can be read: they are mounted, or were taken out by the tools of their file systems. */
 export type TreeSource = { readonly kind: 'mount' } | { readonly kind: 'tool'; readonly tool: string }
 
 /** The files of an image. */
 export interface Tree {
   readonly source: TreeSource
-  /** Opens files; links lead nowhere else. What the files say of themselves is only true if they are mounted. */
+  /** Opens files; links lead nowhere else. Owners and modes are only those of the image if it is mounted. */
   readonly root: Root
   /**
-   * All that is in the tree, as a mount shows it: directories before what is in them, names in the order of their bytes.
+   * All files, as a mount shows them: directories before what is in them, names in the order of their bytes.
    * @throws ERR_DDI_FILE_SYSTEM for names that are not UTF-8, ERR_DDI_PERMISSION for a volume that only a mount can read
    */
   entries(): AsyncGenerator<TreeEntry>
   /** @returns an extended attribute (`user.…`) of a file; undefined if it has none of that name */
   attribute(path: string, name: string): Promise<string | undefined>
-  /** Where volumes would be that only a mount can read: paths from the root of the tree. */
+  /** The places of volumes that only a mount can read: paths from the root of the tree. */
   readonly unread: readonly string[]
 }
 
-/** The files of a file system that a tool took out of it. */
+/** The files that a tool took out of a file system. */
 export interface ExtractedFiles {
   /**
-   * Says of each file what lstat(2) would if the file system were mounted: of the extracted ones not all is true.
-   * @returns all, the root with the path '' among them
-   * @throws ERR_DDI_FILE_SYSTEM for names that cannot be told exactly, ERR_DDI_TOOL
+   * Lists the files as lstat(2) would if the file system were mounted; those that were extracted have other owners and modes.
+   * @returns all of them, and the root as ''
+   * @throws ERR_DDI_FILE_SYSTEM for names that cannot be listed exactly, ERR_DDI_TOOL
    */
   list(): Promise<readonly TreeEntry[]>
   /** @returns an extended attribute (`user.…`) of a file; undefined if it has none of that name */
@@ -73,7 +73,7 @@ export function fileKind(mode: number, path: string): FileKind {
 }
 
 /**
- * Reads the bytes of a name or the target of a link. As text that is not UTF-8 they could not be told exactly.
+ * Decodes a name or the target of a link. One that is not UTF-8 has no exact text.
  * @throws ERR_DDI_FILE_SYSTEM
  */
 export function nameText(bytes: Uint8Array, directory: string): string {

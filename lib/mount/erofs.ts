@@ -15,11 +15,11 @@ import { type ExtractedFiles, fileKind, nameText, type TreeEntry } from './entri
  * @throws ERR_DDI_FILE_SYSTEM for names that no file can have, ERR_DDI_TOOL, ERR_DDI_LIBRARY_MISSING, ERR_DDI_ABORTED
  */
 export async function extractErofs(volume: string, directory: string, signal?: AbortSignal): Promise<ExtractedFiles> {
-  // Version 1.5 follows names like ../x out of the directory: none of them may be there.
+  // Version 1.5 follows a name like ../x out of the directory: all names are checked before.
   const found = await readEntries(volume)
   const command = ['fsck.erofs', '--no-preserve', `--extract=${directory}`, volume] as const
   await runTool({ command, package: 'erofs-utils' }, signal)
-  // A wrong checksum is no error by its exit status.
+  // Its exit status is 0 despite a wrong checksum.
   if (!(await exists(directory))) throw damaged('fsck.erofs refuses it')
   return {
     async list() {
@@ -46,7 +46,7 @@ export async function extractErofs(volume: string, directory: string, signal?: A
 // The kernel's fs/erofs/erofs_fs.h and Documentation/filesystems/erofs.rst, "On-disk details".
 const superblockOffset = 1024
 const magic = 0xe0f5e1e2
-/** All incompatible features up to extended attribute prefixes: they change nothing of what is read here. */
+/** Incompatible features that change nothing of what is read here: all up to prefixes of extended attributes. */
 const knownFeatures = 0x7f
 const slotSize = 32
 const longFormat = 1
@@ -72,7 +72,7 @@ interface Inode {
   readonly size: number
   readonly modified: number
   readonly layout: number
-  /** Of what the first block of the contents is, in bytes. */
+  /** Where the whole blocks of its contents begin, in bytes. */
   readonly blocksStart: number
   /** Where its extended attributes begin, in bytes. */
   readonly attributesStart: number
@@ -86,7 +86,7 @@ interface Entry {
 }
 
 function damaged(what: string): DdiError {
-  return new DdiError('ERR_DDI_FILE_SYSTEM', `the EROFS is damaged, or newer than what is known here: ${what}`)
+  return new DdiError('ERR_DDI_FILE_SYSTEM', `the EROFS is damaged, or of an unknown version: ${what}`)
 }
 
 async function readBytes(source: Source, start: number, length: number): Promise<Buffer> {
@@ -100,7 +100,7 @@ async function readSuperblock(source: Source): Promise<Superblock> {
   const features = bytes.readUInt32LE(80)
   const blockBits = bytes[12]!
   if (bytes.readUInt32LE(0) !== magic || blockBits < 9 || blockBits > 16 || bytes[90] !== 0)
-    throw damaged('its superblock is not one')
+    throw damaged('invalid superblock')
   if (features & ~knownFeatures) throw damaged(`features 0x${features.toString(16)}`)
   const blockSize = 2 ** blockBits
   return {
@@ -152,7 +152,7 @@ async function readEntries(volume: string): Promise<readonly Entry[]> {
       const entry = { path, inode: await readInode(source, superblock, node) }
       entries.push(entry)
       if (!isDirectory(entry)) continue
-      if (seen.has(node)) throw damaged(`${JSON.stringify(path)} is a directory of two names`)
+      if (seen.has(node)) throw damaged(`${JSON.stringify(path)} is a directory with two names`)
       seen.add(node)
     }
   }
@@ -249,7 +249,7 @@ async function readAttribute(source: Source, inode: Inode, name: string): Promis
   }
   for (let index = 0; index < sharedCount; index++) {
     const start = superblock.sharedAttributes + bytes.readUInt32LE(attributesHeader + index * 4) * 4
-    // Longer ones are of no use here.
+    // As much as a short value can take up.
     const found = parseAttribute(await readBytes(source, start, Math.min(512, source.size - start)))
     if (found.name === name) return found.value
   }

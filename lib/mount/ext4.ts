@@ -4,13 +4,13 @@ import { DdiError } from '../errors.js'
 import { runTool } from '../tool.js'
 import { type ExtractedFiles, fileKind, nameText, type TreeEntry } from './entries.js'
 
-/** What a directory says of a file; text is of bytes (latin1). */
+/** A file, by what its directory lists. */
 interface Entry {
   readonly inode: string
   readonly mode: number
   readonly uid: number
   readonly gid: number
-  /** From the root of the file system. */
+  /** From the root of the file system, as bytes (latin1). */
   readonly path: string
 }
 
@@ -27,7 +27,7 @@ const kindOf = ({ mode }: Entry) => mode >> 12
 
 /**
  * Takes the files of an ext4 file system out of it with debugfs, by their inodes: names in it are checked here, and
- * none leads out of the directory. Devices and their like are left out.
+ * none leads out of the directory. Devices, FIFOs and sockets are left out.
  * @param volume path of the file system
  * @param directory to create
  * @throws ERR_DDI_FILE_SYSTEM for names that no file can have, ERR_DDI_TOOL, ERR_DDI_LIBRARY_MISSING, ERR_DDI_ABORTED
@@ -46,9 +46,9 @@ export async function extractExt4(volume: string, directory: string, signal?: Ab
       throw new DdiError('ERR_DDI_FILE_SYSTEM', `the file system has more than ${mostEntries} files`)
     await extractFiles(ask, directory, found)
     level = found.filter((entry) => kindOf(entry) === kinds.directory && !seen.has(entry.inode))
-    for (const { inode, path } of level) {
+    for (const { inode, path, mode } of level) {
       seen.add(inode)
-      await mkdir(within(directory, path), { mode: 0o700 })
+      await mkdir(within(directory, path), { mode: (mode & 0o1777) | 0o700 })
     }
   }
   return {

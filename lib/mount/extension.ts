@@ -6,22 +6,26 @@ import { isMissing, readTextInRoot } from './root.js'
 
 // systemd's rules: dissect-image.c, dissected_image_new(); os-util.c, open_extension_release().
 
-/** What systemd strips from the file name of an image, as often as there is one. */
+/** The endings that systemd strips from the file name of an image, all of them. */
 const suffixes = /(?:\.(?:bin|bz2|gz|img|qcow2|raw|xz|zst))+$/
 
-/** The name that an extension image's release file has to have. @param image path or name @returns undefined if it cannot have one */
+/**
+ * The name that the release file of an extension image has to have.
+ * @param image path or name
+ * @returns undefined if it cannot have one
+ */
 export function extensionName(image: string): string | undefined {
   const name = basename(image).replace(suffixes, '')
   return isImageName(name) ? name : undefined
 }
 
 function isImageName(name: string): boolean {
-  return name !== '' && name !== '.' && name !== '..' && !name.startsWith('.#') && !/\p{Cc}/u.test(name)
+  return name !== '' && name !== '.' && name !== '..' && !name.startsWith('.#') && !/[\p{Cc}\ufffd]/u.test(name)
 }
 
 const prefix = 'extension-release.'
 const strict = 'user.extension-release.strict'
-/** What systemd takes for a false boolean. */
+/** What systemd parses as false. */
 const no = /^(?:0|no?|f(?:alse)?|off)$/i
 /** An image alone does not decide how long we look. */
 const mostCandidates = 64
@@ -43,7 +47,7 @@ export async function readExtensionRelease(tree: Tree, image: string, directory:
   return others.length === 1 ? await readTextInRoot(tree.root, others[0]!) : undefined
 }
 
-/** The release files of a directory whose names need not match the image's. */
+/** The release files whose names need not match the image's. */
 async function renamed({ root, attribute }: Tree, releases: string): Promise<readonly string[]> {
   try {
     await using opened = await root.open(releases, constants.O_RDONLY | constants.O_DIRECTORY)

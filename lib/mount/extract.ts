@@ -63,8 +63,8 @@ export function extractedTree(root: Root, { name: image, tools, volumes, unread 
 }
 
 /**
- * Takes the files of an image out of its volumes, into one tree as mounts would make it. Where volumes go that no tool
- * reads, nothing is.
+ * Takes the files of an image out of its volumes, into one tree as mounts would make it. The places of volumes that no tool
+ * reads are missing.
  * @param directory for the tree and what it is made from
  */
 export async function extractImage(image: Image, directory: string, options: MountOptions): Promise<ExtractedImage> {
@@ -102,14 +102,14 @@ function typeOf({ volume }: Placement<UsableVolume>): string {
   return volume.fileSystem?.type ?? ''
 }
 
-/** What holds the system has to be read; the rest may be left out. */
+/** The volumes of the system have to be readable; others may be left out. */
 function refuseUnread(image: Image, placement: Placement<UsableVolume>): void {
   const { designator } = placement
   const type = typeOf(placement)
   if (extractors[type] || (designator !== 'root' && designator !== 'usr')) return
   throw new DdiError(
     isMountable(type) || type === luks ? 'ERR_DDI_PERMISSION' : 'ERR_DDI_FILE_SYSTEM',
-    `${image.name}: without privileges ${Object.keys(extractors).join(', ')} can be read, and its ${designator} is ${type || 'unknown'}`,
+    `${image.name}: without privileges ${Object.keys(extractors).join(', ')} can be read, and its ${designator} volume holds ${type || 'no known file system'}`,
   )
 }
 

@@ -18,9 +18,10 @@ export const extractors: Readonly<Record<string, Extractor>> = {
   squashfs: { tool: 'unsquashfs', extract: extractSquashfs },
 }
 
-/** Makes all that was extracted readable and removable for us, and removes what is no file, directory or link. */
+/** Makes all that was extracted readable and removable for us, and removes what is not a file, directory or link. */
 export async function settle(directory: Buffer): Promise<void> {
-  await chmod(directory, 0o700)
+  const { mode } = await lstat(directory)
+  await chmod(directory, (mode & 0o1777) | 0o700)
   for (const name of await readdir(directory, { encoding: 'buffer' })) {
     const path = Buffer.concat([directory, Buffer.from('/'), name])
     const stats = await lstat(path)

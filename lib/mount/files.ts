@@ -10,7 +10,11 @@ import { runTool } from '../tool.js'
 import { isWithin, type Tree, type TreeEntry } from './entries.js'
 import { isMissing, type OpenedInRoot, type Root } from './root.js'
 
-/** @returns the SHA-256 of a file of a tree, in hexadecimal @throws ERR_DDI_FILE_SYSTEM if it is not the file of the entry */
+/**
+ * Hashes a file of a tree.
+ * @returns its SHA-256 in hexadecimal
+ * @throws ERR_DDI_FILE_SYSTEM if it is not the file that the entry describes
+ */
 export async function digestFile({ root }: Tree, { path, size }: TreeEntry): Promise<string> {
   await using opened = await openFile(root, path)
   const stats = await opened.handle.stat()

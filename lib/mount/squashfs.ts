@@ -2,13 +2,13 @@ import { readlink, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DdiError } from '../errors.js'
 import { runTool } from '../tool.js'
-import { type ExtractedFiles, nameText, type TreeEntry } from './entries.js'
+import { type ExtractedFiles, type FileKind, nameText, type TreeEntry } from './entries.js'
 import { readAttribute } from './root.js'
 
 const tool = 'squashfs-tools'
 
 /**
- * Takes the files of a squashfs out of it with unsquashfs, but for devices and their like.
+ * Takes the files of a squashfs out of it with unsquashfs. Devices, FIFOs and sockets are left out.
  * @param volume path of the file system
  * @param directory to create
  * @throws ERR_DDI_TOOL, ERR_DDI_LIBRARY_MISSING, ERR_DDI_ABORTED
@@ -22,7 +22,7 @@ export async function extractSquashfs(
     { command: ['unsquashfs', '-lln', volume], package: tool, encoding: 'latin1', env: { LC_ALL: 'C' } },
     signal,
   )
-  // Without privileges devices are an error, and what else there is no file is read from the listing.
+  // It needs privileges to create devices, and fails without.
   const excluded = `${directory}.excluded`
   await writeFile(excluded, specialFiles(listing), 'latin1')
   const extract = ['unsquashfs', '-quiet', '-no-progress', '-no-wildcards'] as const
@@ -33,7 +33,7 @@ export async function extractSquashfs(
     list: () => list(volume, directory, directorySizes(listing), signal),
     async attribute(path, name) {
       const one = `${directory}.attribute`
-      // Status 2: the file system that this is written to has no attributes.
+      // Exit status 2: the file system that this is written to has no attributes.
       const command = [...extract, '-user-xattrs', '-dest', one, volume, path] as const
       await runTool({ command, package: tool, accepted: [2] }, signal)
       try {
@@ -70,7 +70,7 @@ function directorySizes(listing: string): ReadonlyMap<string, number> {
   )
 }
 
-/** Ends the listing: the contents of the files come after it. */
+/** Ends the listing; the contents of the files follow. */
 const end = '# START OF DATA'
 
 async function list(
@@ -86,14 +86,14 @@ async function list(
   const entries = lines.map((line) => toEntry(line, sizes))
   for (const { path, target } of entries) {
     if (target === null) continue
-    // A target with a line break in it would pass for more lines.
+    // A target with a line break in it would look like more lines.
     const bytes = await readlink(join(directory, path), { encoding: 'buffer' }).catch(() => undefined)
     if (bytes?.toString('utf8') !== target) throw unreadable(path)
   }
   return entries
 }
 
-/** A line of the definitions of mksquashfs(1), as `unsquashfs -pf` writes them; text is of bytes (latin1). */
+/** A pseudo file definition of mksquashfs(1), as `unsquashfs -pf` prints it; text is bytes (latin1). */
 interface PseudoLine {
   readonly path: string
   readonly type: string
@@ -102,11 +102,11 @@ interface PseudoLine {
   readonly mode: number
   readonly uid: number
   readonly gid: number
-  /** What follows, by type. */
+  /** The fields of its type. */
   readonly rest: string
 }
 
-/** @throws ERR_DDI_FILE_SYSTEM for names with line breaks, which cannot be told apart, ERR_DDI_TOOL for an incomplete list */
+/** @throws ERR_DDI_FILE_SYSTEM for names with line breaks, ERR_DDI_TOOL for an incomplete list */
 export function parsePseudoFile(text: string): readonly PseudoLine[] {
   const lines = text.split('\n')
   const last = lines.findIndex((line) => line.startsWith(end))
@@ -134,11 +134,12 @@ export function parsePseudoFile(text: string): readonly PseudoLine[] {
       rest,
     })
   }
-  return [...found.values(), ...hardLinks.map(([path, of]) => ({ ...(found.get(of) ?? fail(path)), path }))]
-}
-
-function fail(path: string): never {
-  throw unreadable(path)
+  const linked = hardLinks.map(([path, of]) => {
+    const line = found.get(of)
+    if (!line) throw unreadable(path)
+    return { ...line, path }
+  })
+  return [...found.values(), ...linked]
 }
 
 function unescaped(text: string): string {
@@ -153,7 +154,7 @@ function unreadable(path: string): DdiError {
   )
 }
 
-const kinds: Readonly<Record<string, TreeEntry['kind']>> = {
+const kinds: Readonly<Record<string, FileKind>> = {
   D: 'folder',
   R: 'file',
   S: 'link',
@@ -165,15 +166,20 @@ function toEntry(line: PseudoLine, sizes: ReadonlyMap<string, number>): TreeEntr
   const { type, mode, uid, gid, time, rest } = line
   const path = nameText(Buffer.from(line.path, 'latin1'), '')
   const kind = type === 'I' ? (rest === 's' ? 'socket' : 'fifo') : kinds[type]
-  const size =
-    kind === 'folder'
-      ? sizes.get(line.path)
-      : kind === 'file'
-        ? Number(/^\d+/.exec(rest)?.[0])
-        : kind === 'link'
-          ? rest.length
-          : 0
-  if (kind === undefined || size === undefined || Number.isNaN(size)) throw unreadable(path)
+  const size = sizeOf(kind, line, sizes)
+  if (kind === undefined || size === undefined) throw unreadable(path)
   const target = kind === 'link' ? nameText(Buffer.from(rest, 'latin1'), path) : null
   return { path, kind, mode, uid, gid, size, modified: time, target }
+}
+
+function sizeOf(
+  kind: FileKind | undefined,
+  { path, rest }: PseudoLine,
+  sizes: ReadonlyMap<string, number>,
+): number | undefined {
+  if (kind === 'folder') return sizes.get(path)
+  if (kind === 'link') return rest.length
+  if (kind !== 'file') return 0
+  const size = /^\d+(?= )/.exec(rest)?.[0]
+  return size === undefined ? undefined : Number(size)
 }

@@ -13,9 +13,9 @@ import { openRoot, type Root, readAttribute } from './root.js'
 import { walk } from './walk.js'
 
 /**
- * Lets a function read the files of an image: mounted for just that time if we may mount and the image lies in files,
- * else as the tools of its file systems take them out. Then a volume that a trusted root hash covers is verified as a whole
- * before anything of it is read.
+ * Calls a function that reads the files of an image. They are mounted for that time if this process may mount and the image
+ * lies in files; else the tools of its file systems take them out, and a volume that a trusted root hash covers is verified as
+ * a whole first.
  * @param given path of an image file or block device, or an open image, which stays open
  * @param options `writable` needs a mount
  * @throws what `mountImage` throws; ERR_DDI_PERMISSION if only a mount can read the file system, or something is to be

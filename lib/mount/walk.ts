@@ -4,7 +4,7 @@ import { fileKind, nameText, type TreeEntry } from './entries.js'
 import type { Root } from './root.js'
 
 /**
- * All that is in a mounted tree: directories before what is in them, names in the order of their bytes.
+ * All files of a mounted tree: directories before what is in them, names in the order of their bytes.
  * @throws ERR_DDI_FILE_SYSTEM for a name or link that is not UTF-8
  */
 export async function* walk(root: Root, within = ''): AsyncGenerator<TreeEntry> {
