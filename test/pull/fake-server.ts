@@ -1,6 +1,6 @@
 import { DdiError } from '../../lib/index.js'
 import type { OpenAnswer, PartRequest } from '../../lib/pull/answer.js'
-import type { Batch } from '../../lib/pull/batches.js'
+import { type Batch, lengthOf } from '../../lib/pull/batches.js'
 import type { Server } from '../../lib/pull/resume.js'
 
 export const url = new URL('http://h/image.raw')
@@ -21,6 +21,8 @@ export interface FakeServer extends Server {
   readonly requests: PartRequest[]
   readonly sleeps: number[]
   open: number
+  /** Bytes that were taken of answers. */
+  sent: number
 }
 
 export function fakeServer(behaviour: Behaviour, retries = 3): FakeServer {
@@ -37,6 +39,7 @@ export function fakeServer(behaviour: Behaviour, retries = 3): FakeServer {
     requests,
     sleeps,
     open: 0,
+    sent: 0,
     retries,
     signal: new AbortController().signal,
     clock: { now: () => 0, sleep: async (duration) => void sleeps.push(duration) },
@@ -56,13 +59,19 @@ export function fakeServer(behaviour: Behaviour, retries = 3): FakeServer {
         end: sizeKnown || isPart ? end : null,
         size: sizeKnown ? content.length : null,
         validator: tag,
-        bytes: pieces(content.subarray(start, end), most),
+        bytes: counted(pieces(content.subarray(start, end), most)),
         cancel() {
           if (isOpen) fake.open--
           isOpen = false
         },
       }
     },
+  }
+  async function* counted(bytes: AsyncIterable<Batch>): AsyncGenerator<Batch> {
+    for await (const batch of bytes) {
+      fake.sent += lengthOf(batch)
+      yield batch
+    }
   }
   return fake
 }

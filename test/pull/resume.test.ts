@@ -105,3 +105,11 @@ test('whoever stops reading ends the request', async () => {
   for await (const _ of withoutBreaks(server, part(content))) break
   assert.equal(server.open, 0)
 })
+
+test('what follows a part is not read from a server that sends all of the file', async () => {
+  const content = randomBytes(20_000)
+  const server = fakeServer({ content, ranges: false })
+  const bytes = await collect(withoutBreaks(server, part(content, { from: 3000, until: 5000 })))
+  assert.ok(bytes.equals(content.subarray(3000, 5000)))
+  assert.equal(server.sent, 5000)
+})
