@@ -2,8 +2,9 @@ import { openDisk } from '../attach/disk.js'
 import type { Disk } from '../disk/disk.js'
 import type { WholeVolume } from '../disk/volume.js'
 import { printable } from '../text.js'
+import { describeExtents, segmentCount } from './extents.js'
 import type { JsonValues } from './options.js'
-import { describeExtents, formatSize, print, printJson, segmentCount } from './output.js'
+import { formatSize, print, printJson } from './output.js'
 import { argument } from './verb.js'
 
 export const diskArgument = argument('<disk>', 'disk image or block device')

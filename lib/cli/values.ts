@@ -95,7 +95,7 @@ export function pair(form: string): Parser<readonly [string, string]> {
 }
 
 /** `a:b:c` as its parts. @param form for the message, such as `NAME:SIZE[:ALIGNMENT]` @param fewest parts */
-export function fields(form: string, fewest: number): Parser<readonly string[]> {
+function fields(form: string, fewest: number): Parser<readonly string[]> {
   return (given) => {
     const parts = given.split(':')
     if (parts.length < fewest || parts.length > form.split(':').length || parts[0] === '')

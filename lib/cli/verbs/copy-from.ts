@@ -1,7 +1,7 @@
 import { copyFrom } from '../../mount/files.js'
 import { withTree } from '../../mount/tree.js'
+import { noteSource } from '../notes.js'
 import { imageArgument, treeOptions, treeWork } from '../options.js'
-import { noteSource } from '../output.js'
 import { argument, verb } from '../verb.js'
 
 export default verb({

@@ -1,8 +1,9 @@
 import type { TreeEntry } from '../../mount/entries.js'
 import { digestFile } from '../../mount/files.js'
 import { withTree } from '../../mount/tree.js'
+import { noteSource } from '../notes.js'
 import { imageArgument, treeOptions, treeWork } from '../options.js'
-import { noteSource, print, printJson } from '../output.js'
+import { print, printJson } from '../output.js'
 import { verb } from '../verb.js'
 
 export default verb({

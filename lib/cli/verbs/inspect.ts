@@ -4,10 +4,12 @@ import type { DissectedVolume, Dissection, Verity } from '../../image/dissection
 import { openImage } from '../../image/open.js'
 import type { ImageFacts } from '../../mount/facts.js'
 import { printable } from '../../text.js'
+import { describeExtents } from '../extents.js'
 import { printFacts } from '../facts.js'
+import { noteProblems, noteSource } from '../notes.js'
 import { dissectOptions, type ImageValues, imageArgument, imageOptions } from '../options.js'
-import { describeExtents, formatSize, noteSource, print, printJson, printTable } from '../output.js'
-import { noteProblems } from '../problems.js'
+import { formatSize, print, printJson } from '../output.js'
+import { printTable } from '../table.js'
 import { flag, verb } from '../verb.js'
 
 export default verb({

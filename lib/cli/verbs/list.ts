@@ -1,6 +1,7 @@
 import { list } from '../../attach/list.js'
 import { json } from '../options.js'
-import { printJson, printTable } from '../output.js'
+import { printJson } from '../output.js'
+import { printTable } from '../table.js'
 import { verb } from '../verb.js'
 
 export default verb({

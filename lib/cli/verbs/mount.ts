@@ -1,6 +1,7 @@
 import { mountImage } from '../../mount/mount.js'
 import { imageArgument, mountOptions, mountWork } from '../options.js'
-import { printJson, printTable } from '../output.js'
+import { printJson } from '../output.js'
+import { printTable } from '../table.js'
 import { argument, verb } from '../verb.js'
 
 export default verb({

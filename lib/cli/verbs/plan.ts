@@ -2,9 +2,10 @@ import { dissect } from '../../image/dissect.js'
 import { openImage } from '../../image/open.js'
 import { deviceName, type Plan, type PlanNode, plan } from '../../image/plan.js'
 import { mapperPath } from '../../kernel/device-mapper.js'
+import { type Branch, drawTree } from '../branch.js'
 import { given } from '../given.js'
 import { dissectOptions, imageArgument, imageOptions, planOptions } from '../options.js'
-import { type Branch, drawTree, formatSize, print, printJson } from '../output.js'
+import { formatSize, print, printJson } from '../output.js'
 import { verb } from '../verb.js'
 
 export default verb({

@@ -1,9 +1,9 @@
 import { dissect } from '../../image/dissect.js'
 import { openImage } from '../../image/open.js'
 import { plan } from '../../image/plan.js'
+import { noteProblems } from '../notes.js'
 import { dissectOptions, imageArgument, imageOptions } from '../options.js'
 import { printJson } from '../output.js'
-import { noteProblems } from '../problems.js'
 import { verb } from '../verb.js'
 
 export default verb({

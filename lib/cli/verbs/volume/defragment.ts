@@ -1,9 +1,10 @@
 import { openDisk } from '../../../attach/disk.js'
 import { printable } from '../../../text.js'
 import { diskArgument } from '../../disk-change.js'
+import { describeExtents, segmentCount } from '../../extents.js'
 import { untilInterrupted } from '../../interrupt.js'
 import { json } from '../../options.js'
-import { describeExtents, print, printJson, segmentCount } from '../../output.js'
+import { print, printJson } from '../../output.js'
 import { verb } from '../../verb.js'
 
 export default verb({

@@ -2,8 +2,11 @@ import { openFile } from '../../../bytes/file.js'
 import { type DiskContents, readDisk } from '../../../disk/disk.js'
 import { foundExtents } from '../../../disk/volume.js'
 import { diskArgument } from '../../disk-change.js'
+import { describeExtents } from '../../extents.js'
+import { printLayout } from '../../layout.js'
 import { json } from '../../options.js'
-import { describeExtents, formatSize, print, printJson, printLayout, printTable } from '../../output.js'
+import { formatSize, print, printJson } from '../../output.js'
+import { printTable } from '../../table.js'
 import { verb } from '../../verb.js'
 
 export default verb({

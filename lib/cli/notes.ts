@@ -1,4 +1,5 @@
 import type { TableProblem } from '../image/open.js'
+import type { TreeSource } from '../mount/entries.js'
 import { hintFor } from './hints.js'
 import { imageOptions } from './options.js'
 import { note } from './output.js'
@@ -12,4 +13,9 @@ export function noteProblems(problems: readonly TableProblem[]): void {
     const hint = hintFor(problem, options)
     if (hint !== undefined) note(`hint: ${hint}`)
   }
+}
+
+/** Reports that files were not read from a mount. */
+export function noteSource(source: TreeSource): void {
+  if (source.kind === 'tool') note(`read by ${source.tool}: nothing is mounted without privileges`)
 }
