@@ -1,4 +1,5 @@
 import { DdiError } from './errors.js'
+import type { OptionNames } from './options.js'
 
 /** How far a long call has come. */
 export interface Progress {
@@ -17,6 +18,7 @@ export interface Work {
   /** Called as the work proceeds, often: it must be quick. */
   readonly onProgress?: ((progress: Progress) => void) | undefined
 }
+export const workNames: OptionNames<Work> = { signal: true, onProgress: true }
 
 /** @throws ERR_DDI_ABORTED if the signal is aborted */
 export function throwIfAborted(signal: AbortSignal | undefined): void {

@@ -4,7 +4,8 @@ import { repeatSource, zeroSource } from '../bytes/repeat.js'
 import { sliceSource } from '../bytes/slice.js'
 import type { Run, Source, Target } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
-import { throwIfAborted, type Work } from '../work.js'
+import { checkOptions, type OptionNames } from '../options.js'
+import { throwIfAborted, type Work, workNames } from '../work.js'
 
 // AOSP's libsparse/sparse_format.h, version 1; all numbers are little-endian.
 const magic = 0xed26ff3a
@@ -192,6 +193,7 @@ export interface EncodeSparseOptions extends Work {
   /** In bytes, a multiple of 4. Default: 4096. */
   readonly blockSize?: number
 }
+const encodeSparseOptionNames: OptionNames<EncodeSparseOptions> = { ...workNames, written: true, blockSize: true }
 
 /**
  * Encodes bytes as an Android sparse image: blocks of one repeated word become fill chunks.
@@ -201,6 +203,7 @@ export interface EncodeSparseOptions extends Work {
  * @throws ERR_DDI_USAGE if `source` or `written` are not whole blocks, or more than 2^32 of them
  */
 export async function encodeSparse(source: Source, target: Target, options: EncodeSparseOptions = {}): Promise<number> {
+  checkOptions(options, encodeSparseOptionNames, 'encodeSparse')
   const { blockSize = 4096, written = [{ start: 0, length: source.size }], onProgress, signal } = options
   for (const { start, length } of [...written, { start: 0, length: source.size }])
     if (start % blockSize !== 0 || length % blockSize !== 0)

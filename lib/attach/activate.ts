@@ -1,6 +1,6 @@
 import { deviceName, type Plan, type PlannedVolume } from '../image/plan.js'
 import { mapperPath, openDeviceMapper } from '../kernel/device-mapper.js'
-import type { OptionNames } from '../options.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import type { Work } from '../work.js'
 import { detachNamed } from './detach.js'
 import { activateLoops } from './loop-devices.js'
@@ -32,8 +32,9 @@ export const activateOptionNames: OptionNames<ActivateOptions> = { signal: true 
  *   ERR_DDI_IMAGE_CHANGED, ERR_DDI_MISSING_TARGET, ERR_DDI_SIGNATURE_KERNEL, ERR_DDI_NO_LOOP, ERR_DDI_NO_FREE_LOOP,
  *   ERR_DDI_BUSY, ERR_DDI_PERMISSION, ERR_DDI_KERNEL, ERR_DDI_ABORTED
  */
-export async function activate(plan: Plan, { signal }: ActivateOptions = {}): Promise<Attachment> {
-  const devices = await activateVolumes(plan, signal)
+export async function activate(plan: Plan, options: ActivateOptions = {}): Promise<Attachment> {
+  checkOptions(options, activateOptionNames, 'activate')
+  const devices = await activateVolumes(plan, options.signal)
   const volumes = plan.volumes.map((volume) => ({ ...volume, device: devices.get(volume.node)! }))
   const detach = () => detachNamed(plan.name)
   return { name: plan.name, image: plan.image, volumes, detach, [Symbol.asyncDispose]: detach }

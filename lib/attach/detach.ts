@@ -6,6 +6,7 @@ import { type DeviceMapper, formatDevice, mapperPath, openDeviceMapper } from '.
 import { clearLoop } from '../kernel/loop.js'
 import { mountPoints } from '../kernel/mounts.js'
 import { beginUdevTransaction } from '../kernel/udev.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import { type FoundAttachment, type FoundDevice, findAttachments } from './list.js'
 import { uuidPrefix } from './names.js'
 
@@ -13,6 +14,7 @@ export interface DetachOptions {
   /** Removes devices that are in use as soon as their last user is gone. Default: false. */
   readonly lazy?: boolean
 }
+const detachOptionNames: OptionNames<DetachOptions> = { lazy: true }
 
 /**
  * Detaches attachments.
@@ -21,6 +23,7 @@ export interface DetachOptions {
  * @throws ERR_DDI_NOT_ATTACHED, ERR_DDI_BUSY (nothing is removed then), ERR_DDI_PERMISSION
  */
 export async function detach(what: string, options: DetachOptions = {}): Promise<readonly string[]> {
+  checkOptions(options, detachOptionNames, 'detach')
   const attachments = await findAttachments()
   const chosen = attachments.filter(({ name }) => name === what)
   if (chosen.length === 0 && (what.includes('/') || what.includes('.')))
@@ -36,6 +39,7 @@ export async function detach(what: string, options: DetachOptions = {}): Promise
  * @throws as {@link detach}
  */
 export async function detachAll(options: DetachOptions = {}): Promise<readonly string[]> {
+  checkOptions(options, detachOptionNames, 'detachAll')
   const attachments = await findAttachments()
   for (const one of attachments) await remove(one, options)
   return attachments.map(({ name }) => name)

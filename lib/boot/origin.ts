@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readIfThere } from '../bytes/read-if-there.js'
 import { DdiError } from '../errors.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import { loadOptionPath, uriOf } from './device-path.js'
 
 /** The URL that the firmware booted from, and the source of that knowledge. */
@@ -14,6 +15,7 @@ export interface BootOriginOptions {
   /** The root directory to look for files in. Default: / */
   readonly root?: string
 }
+const bootOriginOptionNames: OptionNames<BootOriginOptions> = { root: true }
 
 const efivars = 'sys/firmware/efi/efivars'
 /** https://systemd.io/BOOT_LOADER_INTERFACE */
@@ -28,7 +30,9 @@ const attributeBytes = 4
  * @returns undefined if the machine did not boot from a URL
  * @throws ERR_DDI_PERMISSION
  */
-export async function findBootOrigin({ root = '/' }: BootOriginOptions = {}): Promise<BootOrigin | undefined> {
+export async function findBootOrigin(options: BootOriginOptions = {}): Promise<BootOrigin | undefined> {
+  checkOptions(options, bootOriginOptionNames, 'findBootOrigin')
+  const { root = '/' } = options
   for (const source of ['StubDeviceURL', 'LoaderDeviceURL'] as const) {
     const value = await readVariable(root, source, loaderVendor)
     const url = value && httpUrl(Buffer.from(value).toString('utf16le').replace(/\0.*$/s, ''))

@@ -4,7 +4,7 @@ import { DdiError } from '../errors.js'
 import { machineArchitectures } from '../image/architecture.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { parseUuid } from '../uuid.js'
-import type { Work } from '../work.js'
+import { type Work, workNames } from '../work.js'
 import type { Signer } from './sign.js'
 
 export interface BuildOptions extends Work {
@@ -38,8 +38,7 @@ const buildOptionNames: OptionNames<BuildOptions> = {
   epoch: true,
   split: true,
   replace: true,
-  signal: true,
-  onProgress: true,
+  ...workNames,
 }
 
 /** What the steps of a build share: its options, checked and settled. */

@@ -15,7 +15,7 @@ import { sliceSource } from '../bytes/slice.js'
 import type { Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { checkOptions, type OptionNames } from '../options.js'
-import type { Work } from '../work.js'
+import { type Work, workNames } from '../work.js'
 import { workOn } from './context.js'
 
 /** A logical partition of a new super partition, with its image. */
@@ -44,8 +44,7 @@ export interface MakeSuperOptions extends Work {
 const makeSuperOptionNames: OptionNames<MakeSuperOptions> = {
   sparse: true,
   replace: true,
-  signal: true,
-  onProgress: true,
+  ...workNames,
 }
 
 /** Bytes that have a place on a device. */

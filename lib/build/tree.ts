@@ -6,11 +6,11 @@ import { alignUp } from '../bytes/runs.js'
 import { sliceSource } from '../bytes/slice.js'
 import type { Run } from '../bytes/source.js'
 import { DdiError, systemCode } from '../errors.js'
-import { checkOptions, type OptionNames } from '../options.js'
-import { newSuperblock, type TreeOptions, writeTree } from '../verity/format.js'
+import { checkOptions, type OptionNames, pickOptions } from '../options.js'
+import { newSuperblock, type TreeOptions, treeOptionNames, writeTree } from '../verity/format.js'
 import type { Superblock } from '../verity/superblock.js'
 import { layoutTree } from '../verity/tree.js'
-import type { Work } from '../work.js'
+import { type Work, workNames } from '../work.js'
 
 export interface FormatFileOptions extends TreeOptions, Work {
   /** How many bytes of the data file count. Default: all. */
@@ -20,15 +20,10 @@ export interface FormatFileOptions extends TreeOptions, Work {
 }
 
 const formatFileOptionNames: OptionNames<FormatFileOptions> = {
-  algorithm: true,
-  salt: true,
-  dataBlockSize: true,
-  hashBlockSize: true,
-  uuid: true,
+  ...treeOptionNames,
+  ...workNames,
   dataSize: true,
   replace: true,
-  signal: true,
-  onProgress: true,
 }
 
 export interface FormattedTree {
@@ -53,11 +48,16 @@ export async function formatFile(
   const { hashBlockSize = 4096, replace = false } = options
   await using data = hashPath === null ? await openFileForWriting(dataPath) : await openFile(dataPath)
   const size = Math.min(options.dataSize ?? data.size, data.size)
-  const superblock = newSuperblock(size, { ...options, hashBlockSize })
+  const superblock = newSuperblock(size, { ...pickOptions(options, treeOptionNames), hashBlockSize })
   const { end } = layoutTree(superblock)
   const source = sliceSource(data, { start: 0, length: size })
   const write = async (target: FileTarget, run: Run): Promise<FormattedTree> => {
-    const rootHash = await writeTree(superblock, source, extentTarget(target, linear([run])), options)
+    const rootHash = await writeTree(
+      superblock,
+      source,
+      extentTarget(target, linear([run])),
+      pickOptions(options, workNames),
+    )
     return { rootHash, superblock, hash: run }
   }
   if (hashPath === null) {

@@ -6,7 +6,7 @@ import { commitGpt } from '../gpt/commit.js'
 import { describeProblem, readGpt } from '../gpt/read.js'
 import type { Copy, Gpt, GptProblem } from '../gpt/table.js'
 import { checkOptions, type OptionNames } from '../options.js'
-import type { Progress, Work } from '../work.js'
+import { type Progress, type Work, workNames } from '../work.js'
 import { freeRuns } from './allocation.js'
 import { type Chain, findChains, type VolumeHead } from './chain.js'
 import {
@@ -59,7 +59,6 @@ export interface DiskCreateOptions extends CreateOptions {
 }
 
 const diskCreateOptionNames: OptionNames<DiskCreateOptions> = { ...createOptionNames, alignment: true }
-const workNames: OptionNames<Work> = { signal: true, onProgress: true }
 
 /** Space that may become a volume. */
 export interface UnnamedVolume extends Target {

@@ -3,7 +3,7 @@ import { extentSource, extentTarget } from '../bytes/extents.js'
 import type { Extent, LinearExtent, Run, Source, Target } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { checkOptions, type OptionNames } from '../options.js'
-import type { Work } from '../work.js'
+import { type Work, workNames } from '../work.js'
 import { claimedSize } from './claimed-size.js'
 import { findByName, ownOrigin, requireWhole, type Volume, type WholeVolume } from './volume.js'
 
@@ -66,7 +66,7 @@ export interface CheckOptions {
   readonly repair?: boolean
 }
 
-export const createOptionNames: OptionNames<CreateOptions> = { from: true, signal: true, onProgress: true }
+export const createOptionNames: OptionNames<CreateOptions> = { ...workNames, from: true }
 const resizeOptionNames: OptionNames<ResizeOptions> = { force: true }
 const checkOptionNames: OptionNames<CheckOptions> = { repair: true }
 
@@ -165,6 +165,7 @@ export class OpenTable<Read, Head extends object, E extends Extent> implements V
   }
 
   async shrink(volume: WholeVolume, by: number, options: ResizeOptions = {}): Promise<WholeVolume<E>> {
+    checkOptions(options, resizeOptionNames, 'shrink')
     const current = this.current(volume)
     return await this.resize(current, current.size - amount(by), options)
   }

@@ -3,7 +3,7 @@ import type { FileSystem } from '../../bindings/blkid.js'
 import { requireWhole, type Volume, type WholeVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
-import type { OptionNames } from '../options.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import { machineArchitectures } from './architecture.js'
 import { trustedCertificates } from './certificates.js'
 import type { DissectedVolume, Dissection, UsableVolume, Verity } from './dissection.js'
@@ -57,6 +57,7 @@ interface Probing {
  *   ERR_DDI_VERITY_SUPERBLOCK, ERR_DDI_VERITY_ALGORITHM, ERR_DDI_LIBRARY_MISSING, ERR_DDI_POLICY, ERR_DDI_CERTIFICATE
  */
 export async function dissect(image: Image, options: DissectOptions = {}): Promise<Dissection> {
+  checkOptions(options, dissectOptionNames, 'dissect')
   const volumes: (Volume & Probing)[] = image.volumes.map((volume) => ({ ...volume }))
   const architectures = options.architectures ?? machineArchitectures()
   const roles = new Map<Designator, WholeVolume & Probing>()

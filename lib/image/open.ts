@@ -15,7 +15,7 @@ import { DdiError, type ErrorCode } from '../errors.js'
 import { describeProblem, problemError } from '../gpt/read.js'
 import { scanGpt } from '../gpt/scan.js'
 import type { Copy, GptScan } from '../gpt/table.js'
-import type { OptionNames } from '../options.js'
+import { checkOptions, type OptionNames } from '../options.js'
 
 /** Which table an image has, and its defects that do not prevent reading it. */
 export type ImageTable =
@@ -71,14 +71,16 @@ export interface ImageOnOptions extends OpenOptions {
   /** The file that side files lie beside. Default: null, none are looked for. */
   readonly path?: string | null
 }
+const imageOnOptionNames: OptionNames<ImageOnOptions> = { ...openOptionNames, name: true, path: true }
 
 /**
  * Opens a disk image or block device and reads its table. An Android sparse image is expanded as it is read. Nothing is
  * written, and no privileges are needed beyond reading it.
  * @param path of a regular file or block device
- * @throws ERR_DDI_NOT_FOUND, ERR_DDI_PERMISSION, ERR_DDI_IMAGE_KIND, ERR_DDI_IMAGE_EMPTY, and as {@link imageOn}
+ * @throws ERR_DDI_NOT_FOUND, ERR_DDI_PERMISSION, ERR_DDI_IMAGE_KIND, and as {@link imageOn}
  */
 export async function openImage(path: string, options: OpenOptions = {}): Promise<Image> {
+  checkOptions(options, openOptionNames, 'openImage')
   const file = await openFile(path)
   try {
     const image = await imageOn(file, { ...options, name: path, path })
@@ -93,10 +95,11 @@ export async function openImage(path: string, options: OpenOptions = {}): Promis
 /**
  * Reads the table of an image that any source holds: memory, a volume of a disk, … An Android sparse image is expanded as it is
  * read. Closing the image does not close the source.
- * @throws ERR_DDI_IMAGE_EMPTY, ERR_DDI_SPARSE_FORMAT, ERR_DDI_SUPER_DEVICE, and for a broken table the `ERR_DDI_GPT_…` or
+ * @throws ERR_DDI_USAGE for an unknown option, ERR_DDI_IMAGE_EMPTY, ERR_DDI_SPARSE_FORMAT, ERR_DDI_SUPER_DEVICE, and for a broken table the `ERR_DDI_GPT_…` or
  *   `ERR_DDI_SUPER_…` code that says how
  */
 export async function imageOn(given: Source, options: ImageOnOptions): Promise<Image> {
+  checkOptions(options, imageOnOptionNames, 'imageOn')
   const { name, path = null, nested = false, slot = 0 } = options
   if (given.size === 0) throw new DdiError('ERR_DDI_IMAGE_EMPTY', `${name} is empty`)
   const resources: AsyncDisposable[] = []

@@ -4,7 +4,7 @@ import { type ExtentOf, type FileExtent, locate, type OpenedFile, type Source } 
 import { foundExtents } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
-import type { OptionNames } from '../options.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import { layoutTree } from '../verity/tree.js'
 import type { Dissection } from './dissection.js'
 import { type Offer, type OfferOptions, offersOf, requiresKernel } from './offers.js'
@@ -130,6 +130,7 @@ type Bases = ReadonlyMap<string, BaseNode>
  *   trusted
  */
 export function plan(dissection: Dissection, options: PlanOptions = {}): Plan {
+  checkOptions(options, planOptionNames, 'plan')
   const { image, signature } = dissection
   const name = attachmentName(image.name, options.name)
   if (image.isSparse)

@@ -1,7 +1,8 @@
 import { extentSource } from '../bytes/extents.js'
 import { DdiError } from '../errors.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import { type BadBlocks, verifyTree } from '../verity/verify.js'
-import type { Work } from '../work.js'
+import { type Work, workNames } from '../work.js'
 import { dissect } from './dissect.js'
 import type { Dissection } from './dissection.js'
 import type { Image } from './open.js'
@@ -11,6 +12,7 @@ export interface VerifyOptions extends Work {
   /** Called with bad blocks as they are found. */
   readonly onBadBlocks?: (designator: ProtectedDesignator, bad: BadBlocks) => void
 }
+const verifyOptionNames: OptionNames<VerifyOptions> = { ...workNames, onBadBlocks: true }
 
 export interface VerifiedVolume {
   readonly designator: ProtectedDesignator
@@ -29,6 +31,7 @@ export interface VerifiedVolume {
  * @throws ERR_DDI_NO_ROOT_HASH if no root hash is known, ERR_DDI_SHORT_READ, ERR_DDI_IO, ERR_DDI_ABORTED
  */
 export async function verify(dissection: Dissection, options: VerifyOptions = {}): Promise<readonly VerifiedVolume[]> {
+  checkOptions(options, verifyOptionNames, 'verify')
   const { image } = dissection
   const results: VerifiedVolume[] = []
   for (const [designator, verity] of dissection.verity) {

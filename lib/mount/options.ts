@@ -3,7 +3,7 @@ import { type DissectOptions, dissectOptionNames } from '../image/dissect.js'
 import { type OpenOptions, openOptionNames } from '../image/open.js'
 import { type PlanOptions, planOptionNames } from '../image/plan.js'
 import type { OptionNames } from '../options.js'
-import type { Work } from '../work.js'
+import { type Work, workNames } from '../work.js'
 import type { OwnerMap } from './owners.js'
 import type { Unlock } from './unlock.js'
 
@@ -44,6 +44,5 @@ export const mountOptionNames: OptionNames<MountOptions> = {
   writeXorExecute: true,
   unlock: true,
   designators: true,
-  signal: true,
-  onProgress: true,
+  ...workNames,
 }

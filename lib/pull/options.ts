@@ -1,6 +1,6 @@
 import { DdiError } from '../errors.js'
 import type { OptionNames } from '../options.js'
-import type { Work } from '../work.js'
+import { type Work, workNames } from '../work.js'
 import type { VerifyMode } from './checksums.js'
 import type { Credentials } from './netrc.js'
 
@@ -52,8 +52,7 @@ export const pullOptionNames: OptionNames<PullOptions> = {
   retries: true,
   connections: true,
   rateLimit: true,
-  signal: true,
-  onProgress: true,
+  ...workNames,
 }
 
 /**

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { Source, Target } from '../bytes/source.js'
-import type { Work } from '../work.js'
+import { checkOptions, type OptionNames } from '../options.js'
+import { type Work, workNames } from '../work.js'
 import { digestBlocks } from './blocks.js'
 import { digestLengths, encodeSuperblock, type HashAlgorithm, type Superblock, superblockLength } from './superblock.js'
 import { type BlockRun, inRuns } from './tasks.js'
@@ -17,12 +18,20 @@ export interface TreeOptions {
   /** Of the tree. Default: a random one. */
   readonly uuid?: string
 }
+export const treeOptionNames: OptionNames<TreeOptions> = {
+  algorithm: true,
+  salt: true,
+  dataBlockSize: true,
+  hashBlockSize: true,
+  uuid: true,
+}
 
 /**
  * The superblock of a new hash tree over `size` bytes, of which the whole blocks count.
  * @throws ERR_DDI_USAGE for parameters that a superblock cannot have, or if there is not one whole block
  */
 export function newSuperblock(size: number, options: TreeOptions = {}): Superblock {
+  checkOptions(options, treeOptionNames, 'newSuperblock')
   const { algorithm = 'sha256', salt = randomBytes(32), dataBlockSize = 4096, hashBlockSize = 4096 } = options
   const dataBlocks = Math.floor(size / dataBlockSize)
   const superblock = { algorithm, salt, dataBlockSize, hashBlockSize, dataBlocks, uuid: options.uuid ?? randomUUID() }
@@ -43,8 +52,10 @@ export async function writeTree(
   superblock: Superblock,
   data: Source,
   hash: Target,
-  { signal, onProgress }: Work = {},
+  work: Work = {},
 ): Promise<Uint8Array> {
+  checkOptions(work, workNames, 'writeTree')
+  const { signal, onProgress } = work
   const { algorithm, salt, dataBlockSize, hashBlockSize, dataBlocks } = superblock
   const { levels, digestsPerBlock } = layoutTree(superblock)
   const digestLength = digestLengths[algorithm]

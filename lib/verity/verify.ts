@@ -1,5 +1,6 @@
 import type { Source } from '../bytes/source.js'
-import type { Work } from '../work.js'
+import { checkOptions, type OptionNames } from '../options.js'
+import { type Work, workNames } from '../work.js'
 import { checkBlocks } from './blocks.js'
 import type { Superblock } from './superblock.js'
 import { type BlockRun, inRuns } from './tasks.js'
@@ -18,6 +19,7 @@ export interface VerifyTreeOptions extends Work {
   /** Called with bad blocks as they are found, in ascending order within a level. */
   readonly onBadBlocks?: (bad: BadBlocks) => void
 }
+const verifyTreeOptionNames: OptionNames<VerifyTreeOptions> = { ...workNames, onBadBlocks: true }
 
 /**
  * Verifies every block of a volume against its hash tree, on all cores, the top of the tree first. The root hash itself
@@ -33,6 +35,7 @@ export async function verifyTree(
   hash: Source,
   options: VerifyTreeOptions = {},
 ): Promise<{ readonly badDataBlocks: number; readonly badHashBlocks: number }> {
+  checkOptions(options, verifyTreeOptionNames, 'verifyTree')
   const { algorithm, salt } = superblock
   const passes = verificationPasses(superblock, data, hash)
   const total = passes.reduce((sum, { count, blocks }) => sum + count * blocks.blockSize, 0)

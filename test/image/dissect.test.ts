@@ -132,9 +132,9 @@ test('a plan refuses what a given root hash does not cover, and images with noth
   using folder = temporaryFolder()
   const { path, rootHash } = makeVerityImage(folder.path)
   run('sgdisk', '-n', '3:0:+1M', '-t', `3:${typeUuids.usr}`, path)
-  const planned = async (image: string, options: DissectOptions & { name?: string } = {}) => {
+  const planned = async (image: string, options: DissectOptions = {}, name?: string) => {
     await using opened = await openImage(image)
-    return plan(await dissect(opened, { architectures: ['x86-64'], ...options }), options)
+    return plan(await dissect(opened, { architectures: ['x86-64'], ...options }), name === undefined ? {} : { name })
   }
   await assert.rejects(planned(path, { rootHash }), { code: 'ERR_DDI_NOT_COVERED' })
   assert.deepEqual(
@@ -145,7 +145,7 @@ test('a plan refuses what a given root hash does not cover, and images with noth
     ],
   )
   for (const name of ['', '-x', 'a/b', 'a b', 'x'.repeat(41), 'a:b'])
-    await assert.rejects(planned(path, { name }), { code: 'ERR_DDI_NAME' })
+    await assert.rejects(planned(path, {}, name), { code: 'ERR_DDI_NAME' })
   const foreign = join(folder.path, 'foreign.raw')
   makeGptImage(foreign, 16 * MiB, [{ type: typeUuids.rootArm64, size: MiB }])
   await assert.rejects(planned(foreign), { code: 'ERR_DDI_NOTHING_TO_ATTACH', message: /arm64/ })
