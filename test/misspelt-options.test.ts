@@ -32,6 +32,7 @@ const calls: Readonly<Record<string, Call>> = {
   plan: (options) => ddi.plan(nothing, options),
   pull: (options) => ddi.pull('http://localhost', { kind: 'raw', path: '/nowhere' }, options),
   pullAtBoot: (options) => ddi.pullAtBoot(options),
+  sign: (options) => ddi.sign(nothing, nothing, options),
   verify: (options) => ddi.verify(nothing, options),
   verifyTree: (options) => verity.verifyTree(nothing, nothing, nothing, options),
   withTree: (options) => ddi.withTree(nothing, options, nothing),

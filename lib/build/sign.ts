@@ -3,13 +3,14 @@ import type { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { buffer, text } from 'node:stream/consumers'
 import { DdiError, systemCode, systemError } from '../errors.js'
+import { checkOptions } from '../options.js'
 import {
   certificateFingerprint,
   type SignatureRecord,
   signRootHash,
   verifyRootHashSignature,
 } from '../verity/signature.js'
-import { throwIfAborted, type Work } from '../work.js'
+import { throwIfAborted, type Work, workNames } from '../work.js'
 
 /** What signs: a private key in PEM, or a command that reads the root hash in hexadecimal and writes PKCS#7 in DER or PEM. */
 export type Signer =
@@ -21,12 +22,13 @@ export type Signer =
  * @throws ERR_DDI_KEY, ERR_DDI_SIGNER if the command fails, what `verifyRootHashSignature` throws for its output, and
  *   ERR_DDI_ABORTED
  */
-export async function sign(rootHash: Uint8Array, signer: Signer, { signal }: Work = {}): Promise<SignatureRecord> {
+export async function sign(rootHash: Uint8Array, signer: Signer, work: Work = {}): Promise<SignatureRecord> {
+  checkOptions(work, workNames, 'sign')
   const { certificate } = signer
   const signature =
     signer.kind === 'key'
       ? await signRootHash(rootHash, signer.key, certificate)
-      : await runSigner(signer.command, Buffer.from(rootHash).toString('hex'), signal)
+      : await runSigner(signer.command, Buffer.from(rootHash).toString('hex'), work.signal)
   await verifyRootHashSignature(rootHash, signature, [certificate])
   return { rootHash, signature, certificateFingerprint: certificateFingerprint(certificate) }
 }
