@@ -33,7 +33,7 @@ export const imageOptions = {
   nested: flag('--nested', 'look for a GPT in every volume, not only where the type says so'),
   imagePolicy: option(
     '--image-policy <policy>',
-    'what the image has to be, and what of it is used: systemd.image-policy(7), or the name of a policy',
+    'what the image must be, and which volumes are used: systemd.image-policy(7), or the name of a policy',
     parseImagePolicy,
   ),
   certificate: repeatable('--certificate <file>', 'trust this signer of root hashes besides those of verity.d', text),
@@ -69,8 +69,8 @@ export const imageArgument = argument('<image>', 'image file or block device')
 /** Of verbs that plan an attachment. */
 export const planOptions = {
   name: option('--name <name>', 'name of the attachment, part of its device names (default: from the file name)', text),
-  volume: repeatable('--volume <name>', 'attach this volume, by label or UUID, instead of those of this machine', text),
-  readWrite: flag('--read-write', 'let volumes be written that nothing protects'),
+  volume: repeatable('--volume <name>', 'attach only this volume, given by label or UUID', text),
+  readWrite: flag('--read-write', 'make unprotected volumes writable'),
 }
 
 /** Of verbs that read the files of an image. */
@@ -82,7 +82,7 @@ export const treeOptions = {
 
 /** Of verbs that mount an image. */
 export const mountOptions = {
-  readWrite: flag('--read-write', 'mount writable what nothing protects, and without permission to execute'),
+  readWrite: flag('--read-write', 'mount unprotected volumes writable, without permission to execute'),
   mountOptions: repeatable(
     '--mount-options <designator:options>',
     'mount(8) options for a volume, such as home:noatime',
@@ -90,19 +90,19 @@ export const mountOptions = {
   ),
   discard: option(
     '--discard <where>',
-    'give freed blocks back to the device below',
+    'where freed blocks are discarded: nowhere, on loop devices, or on all devices',
     choice('disabled', 'loop', 'all'),
     'loop',
   ),
   noCheck: flag('--no-check', 'do not check writable file systems first'),
-  noGrow: flag('--no-grow', 'do not grow file systems to fill volumes that have the flag for it'),
-  inMemoryOverlay: flag('--in-memory-overlay', 'keep what is written in memory, and drop it when unmounted'),
+  noGrow: flag('--no-grow', 'do not grow file systems on volumes whose flag asks for it'),
+  inMemoryOverlay: flag('--in-memory-overlay', 'write to memory only; changes are lost when it is unmounted'),
   owners: option(
     '--owners <inside:outside:count>',
     'show COUNT owners from INSIDE on, as the image has them, as those from OUTSIDE on',
     ownerRange,
   ),
-  policy: option('--policy <policy>', 'wx refuses what would be writable and executable', choice('wx')),
+  policy: option('--policy <policy>', 'wx: refuse what would be both writable and executable', choice('wx')),
   ...treeOptions,
 }
 

@@ -190,7 +190,7 @@ export function longName(flags: string): string {
 function valueFacts(flags: string, text: string, parse: Parser<unknown>, fallback?: string): OptionFacts {
   const choices = parse.choices ?? []
   const range = [
-    ...(choices.length > 0 ? [`one of ${choices.join(', ')}`] : []),
+    ...(choices.length > 1 ? [`one of ${choices.join(', ')}`] : []),
     ...(fallback === undefined ? [] : [`default: ${fallback}`]),
   ]
   const description = range.length > 0 ? `${text} (${range.join('; ')})` : text

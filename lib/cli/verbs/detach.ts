@@ -9,7 +9,7 @@ export default verb({
   arguments: [argument('[what]', 'image, name or device')],
   options: {
     all: flag('--all', 'detach everything that ddi-attach attached'),
-    lazy: flag('--lazy', 'remove devices that are in use as soon as they no longer are'),
+    lazy: flag('--lazy', 'remove devices in use once they are no longer used'),
     ...json,
   },
   examples: ['ddi-attach detach image.raw', 'ddi-attach detach --all'],

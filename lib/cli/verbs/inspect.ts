@@ -16,10 +16,7 @@ export default verb({
   summary: 'show what an image holds, without attaching it',
   arguments: [imageArgument],
   options: {
-    contents: flag(
-      '--contents',
-      'read its files too: os-release, hostname, what it can be used as; mounts it for that if permitted',
-    ),
+    contents: flag('--contents', 'also read its files: os-release, hostname, possible uses; mounts it if permitted'),
     ...imageOptions,
   },
   examples: ['ddi-attach inspect image.raw', 'ddi-attach inspect image.raw --json=short | jq .volumes[].label'],

@@ -30,7 +30,7 @@ const targetOptions = {
     'new file or directory; - is standard output (default: where systemd looks for the class)',
     text,
   ),
-  disk: option('--disk <disk>', 'make it a volume of this disk; needs --volume', text),
+  disk: option('--disk <disk>', 'write it to a new volume of this disk; needs --volume', text),
   volume: option('--volume <label>', 'label of the new volume', label),
   volumeType: option(
     '--volume-type <type>',
@@ -44,10 +44,10 @@ const targetOptions = {
     choice('machine', 'portable', 'sysext', 'confext'),
     'machine',
   ),
-  rootHash: option('--root-hash <hex>', 'root hash that the image has to have', rootHash),
+  rootHash: option('--root-hash <hex>', 'root hash that the image must have', rootHash),
   readOnly: flag('--read-only', 'protect the result against writing'),
   force: flag('--force', 'replace what exists'),
-  progress: option('--progress <how>', 'print events on standard error, one a line', choice('json')),
+  progress: option('--progress <how>', 'json: print events on standard error, one a line', choice('json')),
   ...json,
 }
 
@@ -66,7 +66,7 @@ export default verb({
       '--from-cmdline',
       'pull what systemd.pull= on the kernel command line and the credential import.pull request',
     ),
-    initrd: flag('--initrd', 'with --from-cmdline: do as in an initrd (default: if there is /etc/initrd-release)'),
+    initrd: flag('--initrd', 'with --from-cmdline: act as in an initrd (default: if /etc/initrd-release exists)'),
     sysroot: option('--sysroot <directory>', 'with --from-cmdline: bind the tree of class machine here', text),
   },
   examples: [

@@ -7,7 +7,7 @@ import { printJson } from '../output.js'
 import { verb } from '../verb.js'
 
 export default verb({
-  summary: 'tell by the exit status whether an image is acceptable, under a policy too',
+  summary: 'tell by the exit status whether an image is acceptable, also under a policy',
   arguments: [imageArgument],
   options: imageOptions,
   examples: ['ddi-attach validate image.raw --image-policy=root=signed'],

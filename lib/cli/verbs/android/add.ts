@@ -14,7 +14,7 @@ export default verb({
   arguments: [superArgument, logicalArgument],
   options: {
     size: option('--size <size>', 'such as 512M; 0 for none yet (default: the size of --from)', sizeOrZero),
-    from: option('--from <file>', 'contents of the start of the partition, sparse or not', text),
+    from: option('--from <file>', 'initial contents of the partition, sparse or not', text),
     group: option('--group <name>', 'group of the partition (default: default)', text),
     attributes: option('--attributes <list>', 'none, readonly, updated, disabled', attributes, 'none'),
     ...superOptions,

@@ -21,7 +21,7 @@ export default verb({
       'name of the attachment, part of its device names (default: from the file name)',
       text,
     ),
-    readWrite: flag('--read-write', 'let partitions be written that are not read-only'),
+    readWrite: flag('--read-write', 'make partitions writable that are not read-only'),
     ...logicalOptions,
   },
   examples: ['ddi-attach android attach super.img --slot a', 'ddi-attach android attach super.img system_a'],

@@ -34,7 +34,7 @@ const contentOptions = {
     'a partition as NAME:ATTRIBUTES:SIZE[:GROUP]; attributes none, readonly, …; size 0 for that of its image',
     superPartition,
   ),
-  image: repeatable('--image <name=file>', 'contents of the start of a partition', pair('NAME=FILE')),
+  image: repeatable('--image <name=file>', 'initial contents of a partition', pair('NAME=FILE')),
 }
 
 export default verb({

@@ -18,7 +18,7 @@ export default verb({
     size: option('--size <size>', 'such as 512M or 2G (default: the size of --from)', size),
     label: option('--label <label>', 'at most 36 characters', label, ''),
     uuid: option('--uuid <uuid>', 'partition UUID (default: a random one)', uuid),
-    from: option('--from <file>', 'contents of the start of the volume', text),
+    from: option('--from <file>', 'initial contents of the volume', text),
     ...json,
   },
   examples: ['ddi-attach volume create disk.raw --type root --size 2G --label acme_1.4 --from root.erofs'],

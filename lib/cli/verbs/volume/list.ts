@@ -10,7 +10,7 @@ import { printTable } from '../../table.js'
 import { verb } from '../../verb.js'
 
 export default verb({
-  summary: 'list the volumes, with a picture of the disk',
+  summary: 'list the volumes, with a map of the disk',
   arguments: [diskArgument],
   options: json,
   examples: ['ddi-attach volume list disk.raw'],
