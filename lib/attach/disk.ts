@@ -50,12 +50,14 @@ export async function openForChange<Table>(
 
 /**
  * The device that offers a volume of a disk, if the volume is attached as it is now.
- * @returns `/dev/mapper/…`, or undefined
+ * @returns its path, or undefined
  */
 export async function attachedDevice(volume: WholeVolume<LinearExtent>, path: string): Promise<string | undefined> {
   const real = await realpath(path)
-  const devices = (await findAttachments()).filter(({ image }) => image === real).flatMap(({ mapped }) => mapped)
-  const same = (await linearDevices(devices)).find(
+  const offered = (await findAttachments())
+    .filter(({ image }) => image === real)
+    .flatMap(({ mapped }) => mapped.filter(({ role }) => role === 'volume'))
+  const same = (await linearDevices(offered)).find(
     ({ extents }) => extents.length === volume.extents.length && isBeginning(extents, volume.extents),
   )
   return same && mapperPath(same.device.name)

@@ -4,7 +4,7 @@ import { DdiError } from '../errors.js'
 import { mountPoints } from '../kernel/mounts.js'
 import { runTool, type Tool } from '../tool.js'
 
-/** The tools that let a file system fill its device: what each needs, and the package that has it. */
+/** The tools that grow a file system to fill its device, and the packages that have them. */
 const tools: Readonly<Record<string, (device: string, mountPoint: string | undefined) => ResizeTool>> = {
   ext2: (device) => ({ command: ['resize2fs', device], package: 'e2fsprogs', mounted: false }),
   ext3: (device) => ({ command: ['resize2fs', device], package: 'e2fsprogs', mounted: false }),
@@ -18,17 +18,18 @@ const tools: Readonly<Record<string, (device: string, mountPoint: string | undef
 }
 
 interface ResizeTool extends Tool {
-  /** Works on the mounted file system only. */
+  /** Grows mounted file systems only. */
   readonly mounted: boolean
 }
 
 /**
- * Prepares to let the file system on a device fill it, by its own tool: mounted or not for ext2 to ext4, mounted for xfs
- * and btrfs. What can be known to be wrong is so before the device grows.
- * @param type as blkid names it
- * @returns does it; rejects with ERR_DDI_LIBRARY_MISSING where the tool is not installed, and with ERR_DDI_TOOL where it
- *   fails, with what it said
- * @throws ERR_DDI_USAGE where it has to be mounted, or cannot grow
+ * Prepares to grow the file system on a device with its own tool: ext2 to ext4 mounted or not, xfs and btrfs only while
+ * mounted. Call it before the device grows, so that it can refuse.
+ * @param device path of the device
+ * @param type of the file system, as blkid names it; null if it knows none
+ * @returns grows the file system; rejects with ERR_DDI_LIBRARY_MISSING if the tool is not installed, and with ERR_DDI_TOOL
+ *   and the output of the tool if it fails
+ * @throws ERR_DDI_USAGE if the file system cannot grow, or has to be mounted first
  */
 export async function prepareResize(device: string, type: string | null): Promise<() => Promise<void>> {
   const mountPoint = (await mountPoints()).get(deviceNumber((await stat(device)).rdev))

@@ -24,38 +24,44 @@ export interface NewDevice {
   readonly uuid: string
   readonly targets: readonly TableTarget[]
   readonly readOnly: boolean
-  /** Only there to stand under another device. */
+  /** Only other devices use it. */
   readonly inner: boolean
-  /** A key that the kernel looks for while it takes the table. */
+  /** A key that the kernel looks up while it loads the table. */
   readonly key?: { readonly description: string; readonly bytes: Uint8Array }
 }
 
-/** Device-mapper, open. */
+/** Device-mapper’s control node, open. Devices are found by their names. */
 export interface DeviceMapper extends AsyncDisposable {
-  /** Names and versions of the targets that are loaded now. */
+  /** Versions of the targets that are loaded now, by their names. */
   targetVersions(): Promise<Readonly<Record<string, string>>>
   /**
-   * Makes a device with a live table; leaves nothing where it fails. Its node is there after `ensureNode`.
+   * Makes a device with a live table; if that fails, leaves none. The device has a node after `ensureNode`.
    * @throws ERR_DDI_NAME_IN_USE, ERR_DDI_MISSING_TARGET, ERR_DDI_PERMISSION, ERR_DDI_KERNEL
    */
   create(device: NewDevice, udev: UdevTransaction): Promise<DmDevice>
-  /** Replaces the live table of a device, with input and output held back meanwhile. @throws ERR_DDI_KERNEL */
+  /** Replaces the live table of a device; I/O waits meanwhile. @throws ERR_DDI_KERNEL */
   reload(name: string, targets: readonly TableTarget[], readOnly: boolean, udev: UdevTransaction): Promise<void>
-  /** Removes a device. @throws ERR_DDI_BUSY, ERR_DDI_KERNEL; a device that is gone is no error. */
+  /**
+   * Removes a device, if there is one.
+   * @param deferred remove a device in use as soon as its last user is gone
+   * @throws ERR_DDI_BUSY, ERR_DDI_KERNEL
+   */
   remove(name: string, udev: UdevTransaction, deferred?: boolean): Promise<void>
-  /** Makes the node in /dev/mapper where udev did not. */
+  /** Makes the node of a device if udev did not. */
   ensureNode(device: DmDevice): Promise<void>
-  /** Removes a node that udev left. */
+  /** Removes the node of a device if udev did not. */
   dropNode(device: DmDevice): Promise<void>
-  /** All devices whose UUID begins so. */
+  /** All devices whose UUID starts with `uuidPrefix`. */
   list(uuidPrefix: string): Promise<readonly DmDevice[]>
+  /** The live table of a device. */
   table(name: string): Promise<readonly TableTarget[]>
+  /** The devices directly under a device; none if there is no such device. */
   dependencies(name: string): Promise<readonly DmDeviceNumber[]>
 }
 
 /**
  * Opens device-mapper’s control node.
- * @returns undefined where the kernel has no device-mapper
+ * @returns undefined if the kernel has no device-mapper
  * @throws ERR_DDI_PERMISSION
  */
 export async function openDeviceMapper(): Promise<DeviceMapper | undefined> {
@@ -69,7 +75,7 @@ export async function openDeviceMapper(): Promise<DeviceMapper | undefined> {
   return new OpenDeviceMapper(handle)
 }
 
-/** What the kernel says of a root hash signature (drivers/md/dm-verity-verify-sig.c, crypto/asymmetric_keys). */
+/** How the kernel refuses a root hash signature (drivers/md/dm-verity-verify-sig.c, crypto/asymmetric_keys). */
 const refusedSignature = {
   ENOKEY: 'ERR_DDI_SIGNATURE_KERNEL',
   EKEYREJECTED: 'ERR_DDI_SIGNATURE_KERNEL',
@@ -107,7 +113,7 @@ class OpenDeviceMapper implements DeviceMapper {
       await addon()
         .dmRemove(this.#fd, name, false, 0)
         .catch(() => {
-          // The first error is the one to tell; `list` shows what is left of the device, and `detach` removes it.
+          // The first error is the one to report; `list` shows what is left of the device, and `detach` removes it.
         })
       throw systemError(error, `cannot activate device ${name}`)
     }
@@ -121,15 +127,13 @@ class OpenDeviceMapper implements DeviceMapper {
       const known = await this.targetVersions()
       const missing = table.find(({ type }) => !(type in known))?.type
       if (missing)
-        throw new DdiError(
-          'ERR_DDI_MISSING_TARGET',
-          `device-mapper has no ${missing} target: load the module dm-${missing} (modprobe dm-${missing})`,
-          { cause: error },
-        )
+        throw new DdiError('ERR_DDI_MISSING_TARGET', `device-mapper has no ${missing} target: modprobe dm-${missing}`, {
+          cause: error,
+        })
       const lines = table.map((one) => `${one.startSector} ${one.sectorCount} ${one.type} ${one.parameters}`)
       throw systemError(
         error,
-        `the kernel refused the table of ${name} (${lines.join('; ')}; the kernel log has more)`,
+        `the kernel refused the table of ${name} (${lines.join('; ')}); its log may say why`,
         key ? refusedSignature : {},
       )
     }
@@ -150,7 +154,7 @@ class OpenDeviceMapper implements DeviceMapper {
   }
 
   async remove(name: string, udev: UdevTransaction, deferred = false): Promise<void> {
-    // udev and what follows its events open devices for moments: such a user goes away by itself.
+    // udev and programs that follow its events open devices for a moment.
     const attempts = udev.active ? 40 : 5
     for (let attempt = 1; ; attempt++) {
       try {
@@ -186,8 +190,8 @@ class OpenDeviceMapper implements DeviceMapper {
         const device = await addon().dmInfo(this.#fd, name)
         if (device.uuid.startsWith(uuidPrefix)) devices.push(device)
       } catch (error) {
-        // Gone since it was listed.
-        if (systemCode(error) !== 'ENXIO') throw systemError(error, `cannot look at device ${name}`)
+        // Removed since it was listed.
+        if (systemCode(error) !== 'ENXIO') throw systemError(error, `cannot query device ${name}`)
       }
     }
     return devices
@@ -199,12 +203,12 @@ class OpenDeviceMapper implements DeviceMapper {
 
   async dependencies(name: string): Promise<readonly DmDeviceNumber[]> {
     try {
-      // A table that was loaded and never made live holds its devices as well.
+      // A table that was loaded but never made live holds its devices too.
       const live = await addon().dmDependencies(this.#fd, name, 'live')
       return [...live, ...(await addon().dmDependencies(this.#fd, name, 'inactive'))]
     } catch (error) {
       if (systemCode(error) === 'ENXIO') return []
-      throw systemError(error, `cannot look under device ${name}`)
+      throw systemError(error, `cannot query the devices under ${name}`)
     }
   }
 
@@ -213,13 +217,13 @@ class OpenDeviceMapper implements DeviceMapper {
   }
 }
 
-/** A path is a node, or a link to one, of just this device. */
+/** Whether a path is a node of a device, or a link to one. */
 async function names(path: string, device: DmDeviceNumber): Promise<boolean> {
   try {
     const stats = await stat(path)
     return stats.isBlockDevice() && deviceNumber(stats.rdev) === formatDevice(device)
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return false
-    throw systemError(error, `cannot look at ${path}`)
+    throw systemError(error, `cannot query ${path}`)
   }
 }

@@ -5,9 +5,9 @@ import { DdiError, errorCodes, systemCode, systemError } from '../errors.js'
 
 /**
  * Makes the partition nodes of a block device (`/dev/loop0p1`, …) from its GPT, for kernels built without GPT support.
- * The table is read by the addon straight off the device.
+ * The addon reads the table from the device.
  * @param device path of a whole block device that allows partitions (a loop device needs its partition-scan flag)
- * @returns the partitions’ numbers, those that were there already included
+ * @returns the numbers of the table’s partitions, including those that had nodes
  * @throws ERR_DDI_NO_TABLE and the `ERR_DDI_GPT_…` codes, ERR_DDI_BUSY, ERR_DDI_PERMISSION, ERR_DDI_KERNEL
  */
 export async function addPartitionNodes(device: string): Promise<readonly number[]> {
@@ -17,7 +17,7 @@ export async function addPartitionNodes(device: string): Promise<readonly number
       try {
         await addon().blockAddPartition(fd, device, number, start, length)
       } catch (error) {
-        // The kernel refuses a number that exists, or a range that overlaps another’s, with the same error.
+        // EBUSY: the number exists, or the range overlaps another partition.
         if (systemCode(error) !== 'EBUSY') throw systemError(error, `cannot add partition ${number}`)
       }
     }
@@ -26,7 +26,9 @@ export async function addPartitionNodes(device: string): Promise<readonly number
 }
 
 /**
- * Removes partition nodes; those that are gone are no error.
+ * Removes partition nodes, as far as they exist.
+ * @param device path of a whole block device
+ * @param numbers of partitions
  * @throws ERR_DDI_BUSY, ERR_DDI_PERMISSION, ERR_DDI_KERNEL
  */
 export async function removePartitionNodes(device: string, numbers: readonly number[]): Promise<void> {
@@ -43,21 +45,21 @@ export async function removePartitionNodes(device: string, numbers: readonly num
 }
 
 /**
- * Makes the kernel's view of a block device's partitions that of its GPT: gone ones go, new ones come, and what only
- * changed its end is resized, in use or not. A device that allows no partitions is left alone.
+ * Makes the kernel's partitions of a block device those of its GPT: removes, adds, and resizes, in use or not, those of
+ * which only the end differs. A device that allows no partitions is left alone.
  * @throws ERR_DDI_BUSY, ERR_DDI_PERMISSION, ERR_DDI_KERNEL, and the `ERR_DDI_GPT_…` codes
  */
 export async function syncPartitionNodes(device: string): Promise<void> {
-  const folder = `/sys/class/block/${basename(await realpath(device))}`
-  // One minor means that the driver, or its caller, wants no partitions.
-  if ((await readNumber(`${folder}/ext_range`)) <= 1) return
+  const directory = `/sys/class/block/${basename(await realpath(device))}`
+  // A device with one minor number allows no partitions.
+  if ((await readNumber(`${directory}/ext_range`)) <= 1) return
   const kernel = new Map<number, { start: number; length: number }>()
-  for (const name of await readdir(folder)) {
-    const number = await readNumber(`${folder}/${name}/partition`)
+  for (const name of await readdir(directory)) {
+    const number = await readNumber(`${directory}/${name}/partition`)
     if (number > 0)
       kernel.set(number, {
-        start: (await readNumber(`${folder}/${name}/start`)) * 512,
-        length: (await readNumber(`${folder}/${name}/size`)) * 512,
+        start: (await readNumber(`${directory}/${name}/start`)) * 512,
+        length: (await readNumber(`${directory}/${name}/size`)) * 512,
       })
   }
   await withDevice(device, async (fd) => {

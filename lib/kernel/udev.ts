@@ -10,20 +10,20 @@ const disableOtherRules = 0x08
 
 const secondsToWait = 10
 
-/** A stretch of device-mapper changes, at whose end udev has dealt with every event that they made. */
+/** A series of device-mapper changes. After `settle`, udev has handled every event of theirs. */
 export interface UdevTransaction {
-  /** udevd runs, and makes the nodes. */
+  /** udevd runs and makes the nodes. */
   readonly active: boolean
   /**
    * Runs an ioctl that may send an event.
-   * @param inner of a device that nobody but us looks into: udev makes its node and probes nothing
+   * @param inner the device is only used by others of ours: udev makes its node and does not probe it
    */
   run(inner: boolean, ioctl: (event: number) => Promise<DmDevice>): Promise<DmDevice>
-  /** Waits for udev. To be called exactly once, also after a failure. */
+  /** Waits for udev. Call it exactly once, after a failure too. */
   settle(): Promise<void>
 }
 
-/** As libudev tells whether udevd runs. */
+/** Tells whether udevd runs as libudev does. */
 async function udevRuns(): Promise<boolean> {
   try {
     await access('/run/udev/control')
@@ -33,7 +33,7 @@ async function udevRuns(): Promise<boolean> {
   }
 }
 
-/** Begins a stretch of changes, with a cookie where udevd runs. */
+/** Begins a series of changes, with a cookie if udevd runs. */
 export async function beginUdevTransaction(): Promise<UdevTransaction> {
   if (!(await udevRuns())) return { active: false, run: (_inner, ioctl) => ioctl(0), settle: async () => {} }
   const cookie = await addon().udevCookieCreate()
@@ -49,7 +49,7 @@ export async function beginUdevTransaction(): Promise<UdevTransaction> {
         sent = device.eventSent
         return device
       } finally {
-        // No event, no answer: then it is ours to give.
+        // udev answers events only; without one, the count is ours to lower.
         if (!sent) await addon().udevCookieAdjust(cookie, -1)
       }
     },
@@ -57,7 +57,7 @@ export async function beginUdevTransaction(): Promise<UdevTransaction> {
       try {
         await addon().udevCookieWait(cookie, secondsToWait)
       } catch (error) {
-        // A udevd without device-mapper’s rules never answers; the nodes are made by us then, as without udevd.
+        // A udevd without device-mapper’s rules never answers. The nodes are made as if there were no udevd.
         if (systemCode(error) !== 'EAGAIN') throw systemError(error, 'cannot wait for udev')
       }
     },
