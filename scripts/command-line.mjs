@@ -33,7 +33,16 @@ async function makeIndex(root) {
  * What most verbs load. They import all of it, so that it is one file: otherwise esbuild makes a file of what each
  * combination of verbs has in common, and looking for forty files takes longer than reading a few that are larger.
  */
-const shared = ['image/dissect', 'image/open', 'cli/options', 'cli/output']
+const shared = [
+  'image/dissect',
+  'image/open',
+  'cli/exit',
+  'cli/extents',
+  'cli/notes',
+  'cli/options',
+  'cli/table',
+  'cli/verb-index',
+]
 
 function importShared(root) {
   const imports = shared.map((path) => `import ${JSON.stringify(join(root, `dist/lib/${path}.js`))}\n`).join('')

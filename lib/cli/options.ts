@@ -1,3 +1,4 @@
+import { trustedCertificates } from '../image/certificates.js'
 import type { DissectOptions } from '../image/dissect.js'
 import { parseImagePolicy } from '../image/policy.js'
 import type { MountOptions } from '../mount/options.js'
@@ -50,10 +51,7 @@ export type ImageValues = ValuesOf<typeof imageOptions>
 
 export async function dissectOptions(options: ImageValues): Promise<DissectOptions> {
   const { rootHash, usrHash, architecture, imagePolicy, certificate, signature } = options
-  const certificates =
-    certificate.length > 0
-      ? await (await import('../image/certificates.js')).trustedCertificates(certificate)
-      : undefined
+  const certificates = certificate.length > 0 ? await trustedCertificates(certificate) : undefined
   return given({
     signature,
     rootHash,
