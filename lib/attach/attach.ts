@@ -5,7 +5,7 @@ import { checkOptions, type OptionNames, pickOptions } from '../options.js'
 import { type ActivateOptions, type Attachment, activate, activateOptionNames } from './activate.js'
 
 export type AttachOptions = OpenOptions & DissectOptions & PlanOptions & ActivateOptions
-export const attachOptionNames: OptionNames<AttachOptions> = {
+const attachOptionNames: OptionNames<AttachOptions> = {
   ...openOptionNames,
   ...dissectOptionNames,
   ...planOptionNames,

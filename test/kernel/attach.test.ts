@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { closeSync, mkdirSync, openSync, readFileSync, readSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, test } from 'node:test'
-import { activate, attach, detach, dissect, type ErrorCode, list, openImage, plan } from '../../lib/index.js'
+import { extentSource } from '../../lib/bytes/extents.js'
+import { activate, attach, detach, dissect, type ErrorCode, imageOn, list, openImage, plan } from '../../lib/index.js'
 import { attachLoop, configureInSteps } from '../../lib/kernel/loop.js'
 import {
   copyOf,
@@ -11,6 +12,7 @@ import {
   formatVerity,
   MiB,
   makeFileSystem,
+  makeGptImage,
   makeVerityImage,
   typeUuids,
 } from '../support/images.js'
@@ -207,6 +209,23 @@ test('a block device is an image too, without a loop device over it', async () =
   } finally {
     run('losetup', '--detach', device)
   }
+})
+
+test('an image within a volume of a disk is attached straight onto the disk', async () => {
+  using folder = temporaryFolder()
+  const { path: inner, rootHash } = makeVerityImage(folder.path)
+  const disk = join(folder.path, 'disk.raw')
+  makeGptImage(disk, 64 * MiB, [{ type: typeUuids.linuxGeneric, size: 32 * MiB, label: 'images', from: inner }])
+  await using outer = await openImage(disk)
+  const [volume] = outer.volumes
+  assert.ok(volume?.state === 'whole')
+  await using image = await imageOn(extentSource(outer.source, volume.extents), { name: 'within' })
+  await using attachment = await activate(plan(await dissect(image, { rootHash })))
+  using mount = mounted(folder.path, attachment.volumes[0]!.device)
+  assert.equal(readFileSync(join(mount.path, 'etc/os-release'), 'utf8'), 'ID=ddi-test\n')
+  assert.equal(run('losetup', '--list', '--noheadings').trim().split('\n').length, 1)
+  const [listed] = await list()
+  assert.deepEqual([listed?.name, listed?.image, listed?.state], ['within', disk, 'active'])
 })
 
 test('4096-byte sectors are found, and given to the loop device', async () => {
