@@ -122,11 +122,15 @@ export interface TableFormat<Read, Head extends object, E extends Extent> {
 
 /** What the tables of all formats have in common. */
 export class OpenTable<Read, Head extends object, E extends Extent> implements VolumeTable<Head, E> {
+  #volumes: readonly Volume<E>[]
+
   constructor(
     protected readonly rules: TableFormat<Read, Head, E>,
     protected readonly place: TablePlace,
     protected read: Read,
-  ) {}
+  ) {
+    this.#volumes = rules.volumes(read)
+  }
 
   get path(): string {
     return this.place.path
@@ -137,7 +141,7 @@ export class OpenTable<Read, Head extends object, E extends Extent> implements V
   }
 
   get volumes(): readonly Volume<E>[] {
-    return this.rules.volumes(this.read)
+    return this.#volumes
   }
 
   get free(): readonly Run[] {
@@ -237,6 +241,7 @@ export class OpenTable<Read, Head extends object, E extends Extent> implements V
     const { target, users } = this.place
     await this.rules.commit(target, this.read, next)
     this.read = await this.rules.read(target)
+    this.#volumes = this.rules.volumes(this.read)
     await users.changed()
   }
 }
