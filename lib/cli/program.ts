@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander'
-import type { ArgumentFacts, Given, OptionFacts } from './verb.js'
+import type { ArgumentFacts, OptionFacts, Words } from './verb.js'
 import type { IndexedVerb, VerbIndex } from './verb-index.js'
 
 /** The verb of a command line that begins with an image. */
@@ -9,7 +9,7 @@ const defaultVerb = 'attach'
  * The whole command line, as commander takes it. It only splits text into words: values are parsed by the verb itself.
  * @param run gets the verb, and what was given to it
  */
-export function program(index: VerbIndex, run: (verb: IndexedVerb, given: Given) => Promise<void>): Command {
+export function program(index: VerbIndex, run: (verb: IndexedVerb, given: Words) => Promise<void>): Command {
   const ddi = new Command('ddi-attach')
     .enablePositionalOptions()
     .description('Attach, inspect and verify Discoverable Disk Images.')
@@ -49,7 +49,7 @@ function addVerb(
   parent: Command,
   name: string,
   verb: IndexedVerb,
-  run: (verb: IndexedVerb, given: Given) => Promise<void>,
+  run: (verb: IndexedVerb, given: Words) => Promise<void>,
 ): void {
   const options = verb.options.map(optionOf)
   const command = parent

@@ -46,15 +46,15 @@ export interface VerbFacts {
   readonly passThroughOptions: boolean
 }
 
-/** The command line as text: a list for each argument and each option of the verb, in their order. */
-export interface Given {
+/** What is given to a verb, as text: a list for each of its arguments and each of its options, in their order. */
+export interface Words {
   readonly arguments: readonly (readonly string[])[]
   readonly options: readonly (readonly string[])[]
 }
 
 export interface Verb {
   readonly facts: VerbFacts
-  readonly run: (given: Given) => Promise<void>
+  readonly run: (given: Words) => Promise<void>
 }
 
 /** A group of verbs, such as `volume`; the file `verbs/GROUP/group.ts` exports it as its default. */

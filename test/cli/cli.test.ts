@@ -31,6 +31,32 @@ test('what commander cannot know is wrong usage with a code', () => {
   assert.match(cli('detach').stderr, /ERR_DDI_USAGE/)
 })
 
+test('numbers out of their range are refused by the name of their option, before anything happens', () => {
+  using folder = temporaryFolder()
+  const output = join(folder.path, 'new')
+  const build = ['build', '--definitions', folder.path, '-o', output]
+  const make = ['android', 'make', output, '--device-size=4M']
+  const wrong: [string, ...string[]][] = [
+    ['--sector-size', ...build, '--sector-size=256'],
+    ['--sector-size', ...build, '--sector-size', '8192'],
+    ['--size', ...build, '--size=-1'],
+    ['--metadata-slots', ...make, '--metadata-slots', 'abc'],
+    ['--metadata-slots', ...make, '--metadata-slots=0'],
+    ['--connections', 'pull', 'http://localhost/x.raw', '--output', output, '--connections', '0'],
+    ['--connections', 'pull', 'http://localhost/x.raw', '--output', output, '--connections=1e1'],
+    ['--data-block-size', 'verity', 'format', '/dev/null', output, '--data-block-size=1000'],
+    ['--data-blocks', 'verity', 'format', '/dev/null', output, '--data-blocks=none'],
+    ['--slot', 'android', 'dump', output, '--slot=ab'],
+    ['--owners', 'mount', output, output, '--owners=1:2'],
+  ]
+  for (const [option, ...args] of wrong) {
+    const { status, stderr } = cli(...args)
+    assert.equal(status, 2, args.join(' '))
+    assert.match(stderr, new RegExp(`^ddi-attach: ${option}: .*\\(ERR_DDI_USAGE\\)\n$`))
+    assert.ok(!existsSync(output))
+  }
+})
+
 test('every verb explains itself, with examples', () => {
   const volumeVerbs = ['list', 'create', 'grow', 'shrink', 'remove', 'rename', 'check', 'defragment']
   const verbs = ['attach', 'inspect', 'plan', 'list', 'detach', 'verify', 'completion']

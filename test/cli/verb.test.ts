@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { program } from '../../lib/cli/program.js'
 import { choice, pair, size, wholeNumber } from '../../lib/cli/values.js'
 import { argument, flag, option, repeatable, requiredOption, verb } from '../../lib/cli/verb.js'
 
@@ -71,4 +72,37 @@ test('what is wrong with a value is said with the name of its option or argument
   await run('1', '9')
   await assert.rejects(run('1', '10'), { code: 'ERR_DDI_USAGE', message: /^--output: invalid number "10": .* 1 to 9$/ })
   await assert.rejects(run('x', '1'), { code: 'ERR_DDI_USAGE', message: /^ROOT-HASH: invalid number "x"/ })
+})
+
+test('the command line hands each verb its words', async () => {
+  const { facts } = verb({
+    summary: 'try it',
+    arguments: [argument('<image>', ''), argument('[names...]', '')],
+    options: {
+      check: flag('--check', ''),
+      noCheck: flag('--no-check', ''),
+      device: repeatable('-d, --device <name>', '', size),
+      size: option('--size <size>', '', size, '1K'),
+    },
+    examples: [],
+    run: async () => {},
+  })
+  const words = async (...argv: string[]) => {
+    const got: unknown[] = []
+    const verbs = ['attach', 'one', 'group two'].map((name) => ({ ...facts, name }))
+    const index = { version: '1', verbs, groups: { group: 'hold one' } }
+    const ddi = program(index, async ({ name }, given) => void got.push(name, given.arguments, given.options))
+    await ddi.parseAsync(argv, { from: 'user' })
+    return got
+  }
+  const none = [[], [], [], []]
+  assert.deepEqual(await words('a.raw'), ['attach', [['a.raw'], []], none])
+  assert.deepEqual(await words('one', 'a', 'b', 'c'), ['one', [['a'], ['b', 'c']], none])
+  const options = ['--no-check', '-d', 'x', '--device=y', '--size=1', '--size', '2']
+  assert.deepEqual(await words('group', 'two', ...options, 'a'), [
+    'group two',
+    [['a'], []],
+    [[], [''], ['x', 'y'], ['1', '2']],
+  ])
+  assert.deepEqual(await words('one', '--check', '--check', 'a'), ['one', [['a'], []], [['', ''], [], [], []]])
 })
