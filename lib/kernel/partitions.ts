@@ -1,6 +1,7 @@
 import { open, readdir, readFile, realpath } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { addon, type ScannedTable } from '../../bindings/addon.js'
+import type { Run } from '../bytes/source.js'
 import { DdiError, errorCodes, systemCode, systemError } from '../errors.js'
 
 /**
@@ -44,6 +45,16 @@ export async function removePartitionNodes(device: string, numbers: readonly num
   })
 }
 
+/** A partition as the kernel or a table has it: both in bytes, from the beginning of the device. */
+export interface NumberedRun extends Run {
+  readonly number: number
+}
+
+/** A step from the kernel's partitions to those of a table. */
+export interface PartitionChange extends NumberedRun {
+  readonly kind: 'remove' | 'resize' | 'add'
+}
+
 /**
  * Makes the kernel's partitions of a block device those of its GPT: removes, adds, and resizes, in use or not, those of
  * which only the end differs. A device that allows no partitions is left alone.
@@ -53,37 +64,55 @@ export async function syncPartitionNodes(device: string): Promise<void> {
   const directory = `/sys/class/block/${basename(await realpath(device))}`
   // A device with one minor number allows no partitions.
   if ((await readNumber(`${directory}/ext_range`)) <= 1) return
-  const kernel = new Map<number, { start: number; length: number }>()
-  for (const name of await readdir(directory)) {
-    const number = await readNumber(`${directory}/${name}/partition`)
-    if (number > 0)
-      kernel.set(number, {
-        start: (await readNumber(`${directory}/${name}/start`)) * 512,
-        length: (await readNumber(`${directory}/${name}/size`)) * 512,
-      })
-  }
+  const present = await readPartitions(directory)
   await withDevice(device, async (fd) => {
-    const table = await scanDevice(fd, device)
-    const wanted = new Map(table.partitions.map((partition) => [partition.number, partition]))
-    const step = async (number: number, what: string, change: () => Promise<void>) => {
+    const { partitions } = await scanDevice(fd, device)
+    for (const { kind, number, start, length } of partitionChanges(present, partitions)) {
       try {
-        await change()
+        if (kind === 'remove') await addon().blockDeletePartition(fd, device, number)
+        else if (kind === 'resize') await addon().blockResizePartition(fd, device, number, start, length)
+        else await addon().blockAddPartition(fd, device, number, start, length)
       } catch (error) {
-        throw systemError(error, `cannot ${what} partition ${number}`, { EBUSY: 'ERR_DDI_BUSY' })
+        throw systemError(error, `cannot ${kind} partition ${number}`, { EBUSY: 'ERR_DDI_BUSY' })
       }
     }
-    for (const [number, { start }] of kernel) {
-      if (wanted.get(number)?.start === start) continue
-      await step(number, 'remove', () => addon().blockDeletePartition(fd, device, number))
-      kernel.delete(number)
-    }
-    for (const [number, { start, length }] of [...wanted].sort(([, a], [, b]) => a.length - b.length)) {
-      const known = kernel.get(number)
-      if (!known) await step(number, 'add', () => addon().blockAddPartition(fd, device, number, start, length))
-      else if (known.length !== length)
-        await step(number, 'resize', () => addon().blockResizePartition(fd, device, number, start, length))
-    }
   })
+}
+
+/** What to change, in an order in which no two partitions ever overlap: what gives space up comes first. */
+export function partitionChanges(
+  present: readonly NumberedRun[],
+  wanted: readonly NumberedRun[],
+): readonly PartitionChange[] {
+  const targets = new Map(wanted.map((one) => [one.number, one]))
+  const kept = present.filter(({ number, start }) => targets.get(number)?.start === start)
+  const removed = present.filter((one) => !kept.includes(one))
+  const numbers = new Set(kept.map(({ number }) => number))
+  const resized = kept.flatMap(({ number, length }) => {
+    const target = targets.get(number)!
+    return target.length === length ? [] : [{ target, shrinks: target.length < length }]
+  })
+  const change = (kind: PartitionChange['kind'], { number, start, length }: NumberedRun): PartitionChange => {
+    return { kind, number, start, length }
+  }
+  return [
+    ...removed.map((one) => change('remove', one)),
+    ...resized.filter(({ shrinks }) => shrinks).map(({ target }) => change('resize', target)),
+    ...resized.filter(({ shrinks }) => !shrinks).map(({ target }) => change('resize', target)),
+    ...wanted.filter(({ number }) => !numbers.has(number)).map((one) => change('add', one)),
+  ]
+}
+
+/** The kernel's partitions of a device. @param directory of the device in /sys; it counts in 512-byte sectors */
+async function readPartitions(directory: string): Promise<readonly NumberedRun[]> {
+  const partitions: NumberedRun[] = []
+  for (const name of await readdir(directory)) {
+    const number = await readNumber(`${directory}/${name}/partition`)
+    if (number === 0) continue
+    const start = (await readNumber(`${directory}/${name}/start`)) * 512
+    partitions.push({ number, start, length: (await readNumber(`${directory}/${name}/size`)) * 512 })
+  }
+  return partitions
 }
 
 async function readNumber(path: string): Promise<number> {
