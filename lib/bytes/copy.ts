@@ -28,7 +28,7 @@ export async function copy(
 }
 
 /** The runs of pages that are not all zeroes. @param bytes at most 4 MiB */
-export function* nonzeroRuns(bytes: Uint8Array): Generator<{ start: number; end: number }> {
+function* nonzeroRuns(bytes: Uint8Array): Generator<{ start: number; end: number }> {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   let start: number | undefined
   for (let at = 0; at < bytes.length; at += page) {

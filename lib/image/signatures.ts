@@ -41,7 +41,7 @@ async function readRecord({ source }: Image, volume: WholeVolume): Promise<Signa
 }
 
 /** @throws as `verifyRootHashSignature` */
-export async function checkSignature(
+async function checkSignature(
   rootHash: Uint8Array,
   bytes: Uint8Array,
   trust: SignatureTrust,

@@ -86,7 +86,7 @@ export async function writeTree(
       done += run.count * blocks.blockSize
       onProgress?.({ done, total })
     }
-    await inRuns(count, blocks.blockSize, digestsPerBlock, work, write, signal)
+    await inRuns({ count, blockSize: blocks.blockSize, unit: digestsPerBlock }, work, write, signal)
   }
   await hash.flush()
   const top = levels.at(-1)

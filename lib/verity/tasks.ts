@@ -11,24 +11,30 @@ export interface BlockRun {
   readonly count: number
 }
 
+/** What is divided into runs. */
+export interface DividedBlocks {
+  readonly count: number
+  /** In bytes. */
+  readonly blockSize: number
+  /** Runs start on multiples of this many blocks. */
+  readonly unit: number
+}
+
 /**
  * Works on blocks in runs, as many at once as there are cores; results are taken in order.
- * @param unit what runs start on multiples of, in blocks
  * @throws the first error, when nothing is under way any more: nobody may close a descriptor before that
  */
 export async function inRuns<Result>(
-  blocks: number,
-  blockSize: number,
-  unit: number,
+  { count, blockSize, unit }: DividedBlocks,
   work: (run: BlockRun) => Promise<Result>,
   take: (result: Result, run: BlockRun) => Promise<void> | void,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const step = Math.max(1, Math.floor(bytesPerTask / blockSize / unit)) * unit
   await using queue = new BoundedQueue(availableParallelism())
-  for (let first = 0; first < blocks; first += step) {
+  for (let first = 0; first < count; first += step) {
     throwIfAborted(signal)
-    const run = { first, count: Math.min(step, blocks - first) }
+    const run = { first, count: Math.min(step, count - first) }
     await queue.add(
       () => work(run),
       (result) => take(result, run),

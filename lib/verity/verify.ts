@@ -54,7 +54,7 @@ export async function verifyTree(
       for (const { first, count } of runs(numbers))
         options.onBadBlocks?.({ level, first: first + blocks.offset / blocks.blockSize, count })
     }
-    await inRuns(count, blocks.blockSize, 1, check, report, options.signal)
+    await inRuns({ count, blockSize: blocks.blockSize, unit: 1 }, check, report, options.signal)
   }
   return bad
 }
