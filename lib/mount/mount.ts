@@ -49,7 +49,8 @@ async function mountOpen(image: Image, directory: string, options: MountOptions)
   const name = options.name ?? mountName(image.name, target)
   const dissection = await dissect(image, { probe: 'used', ...pickOptions(options, dissectOptionNames) })
   const planned = plan(dissection, { ...pickOptions(options, mountPlanOptionNames), name })
-  const onLoop = planned.nodes.some((node) => node.kind === 'base' && node.backing === 'file')
+  // The image's bases come before those of hash trees beside it.
+  const onLoop = planned.nodes.find((node) => node.kind === 'base')?.backing === 'file'
   const mounting: Mounting = { name, image: image.name, onLoop, options }
   const found = placed(planned.volumes, options)
   if (found.length === 0) throw new DdiError('ERR_DDI_NOTHING_TO_ATTACH', `${image.name} has nothing to mount here`)

@@ -1,7 +1,16 @@
 // Images that are read without a mount: what a root hash covers is verified, and nothing is written elsewhere.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { memorySource } from '../../lib/bytes/memory.js'
@@ -126,4 +135,26 @@ test('an EROFS with a path for a name, or twins, writes nowhere but where it is 
   }
   copyFileSync(path, `${path}.copy`)
   assert.equal(cliAsNobody('copy-from', path, '..xvi').stdout, 'evil')
+})
+
+test('misspelt options are refused, and an aborted call leaves nothing', async () => {
+  using folder = temporaryFolder()
+  const misspelt = { roothash: 'ab' } as object
+  await assert.rejects(mountImage('none.raw', folder.path, misspelt), { code: 'ERR_DDI_USAGE', message: /rootHash/ })
+  const none = async () => assert.fail('there is no tree')
+  await assert.rejects(withTree('none.raw', misspelt, none), { code: 'ERR_DDI_USAGE', message: /rootHash/ })
+  const path = join(folder.path, 'image')
+  run('mksquashfs', folder.path, path, '-quiet', '-no-progress')
+  await using image = await imageOn(memorySource(readFileSync(path)), { name: 'memory' })
+  const scratch = join(folder.path, 'scratch')
+  mkdirSync(scratch)
+  const { TMPDIR } = process.env
+  process.env['TMPDIR'] = scratch
+  try {
+    await assert.rejects(withTree(image, { signal: AbortSignal.abort() }, none), { code: 'ERR_DDI_ABORTED' })
+    assert.deepEqual(readdirSync(scratch), [])
+  } finally {
+    if (TMPDIR === undefined) delete process.env['TMPDIR']
+    else process.env['TMPDIR'] = TMPDIR
+  }
 })
