@@ -44,7 +44,7 @@ async function runSigner(command: string, rootHash: string, signal: AbortSignal 
   const [answer, said, [status]] = await Promise.all([
     buffer(child.stdout),
     text(child.stderr),
-    once(child, 'exit'),
+    once(child, 'exit') as Promise<[number | null]>,
   ]).catch((error: unknown) => {
     throwIfAborted(signal)
     throw systemError(error, `cannot run ${command}`)

@@ -63,7 +63,7 @@ function addVerb(
   command.action(() =>
     run(verb, {
       arguments: verb.arguments.map((one, index) => textsOf(one, command.processedArgs[index])),
-      options: options.map((one) => command.getOptionValue(one.attributeName()) ?? []),
+      options: options.map((one) => (command.getOptionValue(one.attributeName()) ?? []) as readonly string[]),
     }),
   )
 }
@@ -78,7 +78,8 @@ function optionOf({ flags, description, required }: OptionFacts): Option {
     .argParser((text: string | undefined, earlier: readonly string[] = []) => [...earlier, text ?? ''])
 }
 
-function textsOf({ spec }: ArgumentFacts, value: string | readonly string[] | undefined): readonly string[] {
+/** @param value as commander leaves it: a text, a list of them, or undefined */
+function textsOf({ spec }: ArgumentFacts, value: unknown): readonly string[] {
   if (value === undefined) return []
   return spec.includes('...') ? (value as readonly string[]) : [value as string]
 }

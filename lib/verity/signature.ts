@@ -173,7 +173,7 @@ export async function verifyRootHashSignature(
   if (!signer || signed.signerInfos.length !== 1)
     throw refuseFormat(`${signed.signerInfos.length} signers instead of one`)
   if (signed.encapContentInfo.eContent) throw refuseFormat('it has content of its own, and must be detached')
-  const { sid } = signer
+  const sid: unknown = signer.sid
   const certificate = trusted.find((one) => isSigner(pkijs, sid, one))
   if (!certificate)
     throw new DdiError(
