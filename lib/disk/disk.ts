@@ -213,7 +213,8 @@ async function moveExtents(
   for (const extent of from) {
     const shift = extent.start - offset
     for (const { start, length } of sliceExtents(to, offset, extent.length)) {
-      const [before, source]: [number, Run] = [offset, { start: offset + shift, length }]
+      const before = offset
+      const source: Run = { start: before + shift, length }
       const onProgress = ({ done }: Progress) => work.onProgress?.({ done: before + done, total, part })
       if (start !== source.start)
         await copy(extentSource(target, linear([source])), extentTarget(target, linear([{ start, length }])), {

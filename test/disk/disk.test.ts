@@ -8,7 +8,7 @@ import { linear } from '../../lib/bytes/extents.js'
 import { memorySource } from '../../lib/bytes/memory.js'
 import { diskOn } from '../../lib/disk/disk.js'
 import { readGpt, scanGpt } from '../../lib/gpt/index.js'
-import { DdiError, type Disk, extensionTypeUuid, openDisk, requireWhole } from '../../lib/index.js'
+import { DdiError, type Disk, extensionTypeUuid, openDisk, type Progress, requireWhole } from '../../lib/index.js'
 import { emptyDisk, volumeHead as head } from '../support/gpt.js'
 import { MiB, makeFileSystem, makeGptImage, typeUuids } from '../support/images.js'
 import { cutEverywhere, recordingTarget } from '../support/power-cut.js'
@@ -199,8 +199,13 @@ test('defragmenting closes gaps, one segment at a time, where no run holds the w
   data.copy(target.bytes, extents[1]!.start, 4 * MiB, 8 * MiB)
   await disk.create(head('last'), 4 * MiB)
   await disk.remove(disk.find('wall'))
-  const [moved] = await disk.defragment()
+  await assert.rejects(disk.defragment({ signal: AbortSignal.abort() }), { code: 'ERR_DDI_ABORTED' })
+  assert.equal(disk.find('wide').extents.length, 2)
+  const told: Progress[] = []
+  const [moved] = await disk.defragment({ onProgress: (progress) => told.push(progress) })
   assert.deepEqual(moved?.extents, linear([{ start: MiB, length: 8 * MiB }]))
+  assert.deepEqual(told.at(-1), { done: 8 * MiB, total: 8 * MiB, part: 'wide' })
+  assert.ok(told.every(({ done }, n) => n === 0 || done > told[n - 1]!.done))
   assert.ok(contents(disk, target.bytes, uuid!).equals(data.subarray(0, 8 * MiB)))
 })
 

@@ -178,7 +178,7 @@ test('random sequences of changes do the same to both formats: sizes and bytes a
   )
 })
 
-test('who uses the disk is asked before a change, told of it after, and keeps it from being written', async () => {
+test('the users of a disk are asked before a change and told of it after; what they hold is not written', async () => {
   for (const [format, subject] of Object.entries(subjects(8))) {
     const told: string[] = []
     const users: TableUsers = {
@@ -233,7 +233,7 @@ test('what goes into a new volume is there before the table names it; stopped, i
   }
 })
 
-test('both refuse what is no size, and volumes that are not theirs', async () => {
+test('both refuse invalid sizes, and volumes of other tables', async () => {
   for (const subject of Object.values(subjects(8))) {
     const { table, create } = await subject.open()
     const one = await create('one', MiB)
@@ -255,7 +255,7 @@ test('both refuse what is no size, and volumes that are not theirs', async () =>
   }
 })
 
-test('what has no types is refused too: names in place of volumes, misspelt options and fields', async () => {
+test('names in place of volumes, and misspelt options and fields, are refused', async () => {
   for (const subject of Object.values(subjects(8))) {
     const { table, create } = await subject.open()
     const one = await create('one', MiB)
