@@ -1,4 +1,4 @@
-// What ddi-attach inspect costs beyond starting Node.
+// What ddi-attach costs beyond starting Node: without the code of a verb, and with that of inspect.
 import { join } from 'node:path'
 import { MiB, makeGptImage, typeUuids } from '../test/support/images.js'
 import { cliPath, run, temporaryFolder } from '../test/support/run.js'
@@ -9,13 +9,16 @@ const path = join(folder.path, 'image.raw')
 makeGptImage(path, 16 * MiB, [{ type: typeUuids.root, size: MiB }])
 
 const node: number[] = []
+const version: number[] = []
 const inspect: number[] = []
 for (let round = 0; round < 25; round++) {
   node.push(await time(async () => void run(process.execPath, '-e', '0')))
+  version.push(await time(async () => void run(process.execPath, cliPath, '--version')))
   inspect.push(await time(async () => void run(process.execPath, cliPath, 'inspect', path)))
 }
 const over = median(inspect) - median(node)
 console.log('ddi-attach inspect (median of 25)')
 console.log(`  ${median(inspect).toFixed(1).padStart(9)} ms  ddi-attach inspect`)
+console.log(`  ${median(version).toFixed(1).padStart(9)} ms  ddi-attach --version`)
 console.log(`  ${median(node).toFixed(1).padStart(9)} ms  node -e 0`)
 report(`${over.toFixed(1)} ms over Node's own start`, over <= 60, 'at most 60')

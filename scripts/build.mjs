@@ -28,7 +28,7 @@ run(join(dirname(require.resolve('@typescript/native/package.json')), 'bin/tsc')
 await buildCommandLine(root)
 
 if (process.argv.includes('--prebuild')) {
-  const folder = join(root, 'prebuilds', `${process.platform}-${process.arch}`)
-  mkdirSync(folder, { recursive: true })
-  copyFileSync(join(root, 'build/Release/ddi.node'), join(folder, 'ddi.glibc.node'))
+  const directory = join(root, 'prebuilds', `${process.platform}-${process.arch}`)
+  mkdirSync(directory, { recursive: true })
+  copyFileSync(join(root, 'build/Release/ddi.node'), join(directory, 'ddi.glibc.node'))
 }

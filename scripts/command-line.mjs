@@ -9,8 +9,8 @@ import { manPage } from './man-page.mjs'
 const first = 'attach'
 
 /** @returns `volume/create` for each file of `verbs/`, without `group` files, and apart from them the names of groups */
-function findVerbs(folder) {
-  const paths = readdirSync(folder, { recursive: true })
+function findVerbs(directory) {
+  const paths = readdirSync(directory, { recursive: true })
     .filter((path) => path.endsWith('.js'))
     .map((path) => path.slice(0, -'.js'.length))
     .sort((a, b) => Number(b === first) - Number(a === first) || (a < b ? -1 : 1))
@@ -20,9 +20,9 @@ function findVerbs(folder) {
 
 /** What help, completion and manuals need of all verbs, so that they need no verb's code. */
 async function makeIndex(root) {
-  const verbsFolder = join(root, 'dist/cli/verbs')
-  const { verbs, groups } = findVerbs(verbsFolder)
-  const load = async (path) => (await import(pathToFileURL(join(verbsFolder, `${path}.js`)).href)).default
+  const verbsDirectory = join(root, 'dist/cli/verbs')
+  const { verbs, groups } = findVerbs(verbsDirectory)
+  const load = async (path) => (await import(pathToFileURL(join(verbsDirectory, `${path}.js`)).href)).default
   const index = { version: JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version, verbs: [], groups: {} }
   for (const path of verbs) index.verbs.push({ name: path.replace('/', ' '), ...(await load(path)).facts })
   for (const group of groups) index.groups[group] = (await load(`${group}/group`)).summary

@@ -1,6 +1,6 @@
 import { DdiError, type ErrorKind } from '../errors.js'
 
-/** Exit statuses; the man page lists them, and they stay. */
+/** Exit statuses, as the manual lists them: scripts rely on them. */
 export const exitStatus = {
   done: 0,
   system: 1,

@@ -1,12 +1,12 @@
 import { createReadStream } from 'node:fs'
 import { DdiError, systemError } from '../errors.js'
 
-/** Keys, certificates, passphrases and root hashes are small; cryptsetup takes key files of so much. */
+/** Keys, certificates, passphrases and root hashes are small; this is the limit of cryptsetup for key files. */
 const most = 8 * 1024 * 1024
 
 /**
- * All of a file that an option names; `-` is standard input, and a pipe will do.
- * @throws ERR_DDI_NOT_FOUND, ERR_DDI_PERMISSION, ERR_DDI_USAGE where it has more than 8 MiB
+ * Reads all of a file that an option names, which may be a pipe; `-` is standard input.
+ * @throws ERR_DDI_NOT_FOUND, ERR_DDI_PERMISSION, ERR_DDI_USAGE if it has more than 8 MiB
  */
 export async function readGiven(path: string): Promise<Buffer> {
   const chunks: Buffer[] = []

@@ -15,7 +15,8 @@ export function program(index: VerbIndex, run: (verb: IndexedVerb, given: Words)
     .description('Attach, inspect and verify Discoverable Disk Images.')
     .usage('[attach] IMAGE | VERB …')
     .version(index.version, '--version', 'print the version')
-    .helpCommand('help [verb]', 'explain a verb')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [verb]', 'print help for a verb')
     .showHelpAfterError('(see ddi-attach --help)')
     .addHelpText(
       'after',

@@ -16,7 +16,7 @@ export default verb({
     type: requiredOption('--type <type>', 'root, usr, home, srv, var, linux-generic, …, or a type UUID', text),
     arch: option('--arch <name>', 'processor of the type (default: that of this machine)', text),
     size: option('--size <size>', 'such as 512M or 2G (default: the size of --from)', size),
-    label: option('--label <label>', 'at most 36 characters', label, ''),
+    label: option('--label <label>', 'at most 36 characters (default: none)', label),
     uuid: option('--uuid <uuid>', 'partition UUID (default: a random one)', uuid),
     from: option('--from <file>', 'initial contents of the volume', text),
     ...json,
@@ -30,7 +30,7 @@ export default verb({
       const head = {
         typeUuid: typeUuidOf(options.type, options.arch),
         uuid: options.uuid ?? randomUUID(),
-        label: options.label,
+        label: options.label ?? '',
         attributes: 0n,
       }
       const work = { signal: untilInterrupted(), ...given({ from }) }
