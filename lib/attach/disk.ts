@@ -1,6 +1,6 @@
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { type FileTarget, openFileForWriting } from '../bytes/file.js'
+import { deviceNumber, type FileTarget, openFileForWriting } from '../bytes/file.js'
 import type { LinearExtent, Run } from '../bytes/source.js'
 import { type Disk, diskOn } from '../disk/disk.js'
 import { noUsers, type TableUsers } from '../disk/table.js'
@@ -63,7 +63,8 @@ export async function attachedDevice(volume: WholeVolume<LinearExtent>, path: st
   return same && mapperPath(same.device.name)
 }
 
-type IsOver = (attachment: FoundAttachment) => boolean
+/** `major:minor` of the devices through which an attachment uses a disk; none if it does not use it. */
+type BasesOf = (attachment: FoundAttachment) => readonly string[]
 
 /** Who uses an image file. */
 async function usersOfFile(path: string): Promise<TableUsers> {
@@ -80,13 +81,19 @@ async function usersOfFile(path: string): Promise<TableUsers> {
         path: foreign.device,
       },
     )
-  return { ...attachedUsers(path, (attachment) => attachment.loops.some(isOver)), changed: async () => {} }
+  const basesOf: BasesOf = (attachment) => attachment.loops.filter(isOver).map(({ deviceNumber }) => deviceNumber)
+  return { ...attachedUsers(path, basesOf), changed: async () => {} }
 }
 
 /** Who uses a block device, the kernel's own view of its partitions included. */
 async function usersOfDevice(path: string): Promise<TableUsers> {
   const device = await realpath(path)
-  return { ...attachedUsers(path, ({ image }) => image === device), changed: () => syncPartitionNodes(device) }
+  const number = deviceNumber((await stat(device)).rdev)
+  const basesOf: BasesOf = ({ mapped, loops }) => [
+    ...(mapped.some(({ under }) => under.includes(number)) ? [number] : []),
+    ...loops.filter(({ backing }) => backing === device).map((loop) => loop.deviceNumber),
+  ]
+  return { ...attachedUsers(path, basesOf), changed: () => syncPartitionNodes(device) }
 }
 
 /** Whether only device-mapper devices of ours hold a block device, and neither it nor a partition of it is mounted. */
@@ -104,14 +111,17 @@ async function isHeldByUsOnly(path: string): Promise<boolean> {
   return !numbers.some((number) => mounts.has(number.trim()))
 }
 
-function attachedUsers(path: string, isOver: IsOver): Required<Omit<TableUsers, 'changed'>> {
-  const attachments = async () => (await findAttachments()).filter(isOver)
+function attachedUsers(path: string, basesOf: BasesOf): Required<Omit<TableUsers, 'changed'>> {
   return {
-    async refuseUsed(extents) {
-      for (const attachment of await attachments()) await refuseOverlap(path, attachment, extents)
+    async refuseUsed(runs) {
+      for (const attachment of await findAttachments()) {
+        const used = await findUsed(attachment, basesOf(attachment), runs)
+        if (used !== undefined)
+          throw new DdiError('ERR_DDI_BUSY', `${used} offers this volume of ${path}: detach it first`, { path: used })
+      }
     },
     async grown(volume) {
-      for (const attachment of await attachments()) await growAttached(attachment, volume)
+      for (const attachment of await findAttachments()) await growAttached(attachment, basesOf(attachment), volume)
     },
   }
 }
@@ -129,14 +139,21 @@ function overlap(a: readonly Run[], b: readonly Run[]): boolean {
   return a.some((one) => b.some((two) => one.start < two.start + two.length && two.start < one.start + one.length))
 }
 
-async function refuseOverlap(path: string, { mapped, loops }: FoundAttachment, extents: readonly Run[]): Promise<void> {
-  const busy = (device: string) =>
-    new DdiError('ERR_DDI_BUSY', `${device} offers this volume of ${path}: detach it first`, { path: device })
-  for (const { device, extents: used } of await linearDevices(mapped))
-    if (overlap(used, extents)) throw busy(mapperPath(device.name))
+/** The path of a device that uses any of these runs of a disk. @param bases the devices of the disk under the attachment */
+async function findUsed(
+  { mapped, loops }: FoundAttachment,
+  bases: readonly string[],
+  runs: readonly Run[],
+): Promise<string | undefined> {
+  for (const { device, extents } of await linearDevices(mapped)) {
+    const ofDisk = extents.filter((extent) => bases.includes(extent.device))
+    if (overlap(ofDisk, runs)) return mapperPath(device.name)
+  }
   // Without device-mapper each volume is a loop device at an offset.
-  for (const { device, offset, sizeLimit } of loops)
-    if (sizeLimit > 0 && overlap([{ start: offset, length: sizeLimit }], extents)) throw busy(device)
+  return loops.find(
+    ({ deviceNumber, offset, sizeLimit }) =>
+      bases.includes(deviceNumber) && sizeLimit > 0 && overlap([{ start: offset, length: sizeLimit }], runs),
+  )?.device
 }
 
 async function linearDevices(devices: readonly FoundDevice[]) {
@@ -155,16 +172,20 @@ async function linearDevices(devices: readonly FoundDevice[]) {
 }
 
 /** Gives the device that offers a volume the volume's new end. */
-async function growAttached({ mapped }: FoundAttachment, volume: WholeVolume<LinearExtent>): Promise<void> {
+async function growAttached(
+  { mapped }: FoundAttachment,
+  bases: readonly string[],
+  volume: WholeVolume<LinearExtent>,
+): Promise<void> {
   const offered = mapped.filter(({ kind, role }) => kind === 'linear' && role === 'volume')
   for (const { device, extents } of await linearDevices(offered)) {
-    const [first] = extents
-    if (!first || !isBeginning(extents, volume.extents)) continue
+    const base = extents[0]?.device
+    if (base === undefined || !bases.includes(base) || !isBeginning(extents, volume.extents)) continue
     const mapper = await openDeviceMapper()
     if (!mapper) return
     const udev = await beginUdevTransaction()
     try {
-      const grown = volume.extents.map((extent): LinearTarget => ({ ...extent, device: first.device }))
+      const grown = volume.extents.map((extent): LinearTarget => ({ ...extent, device: base }))
       await mapper.reload(device.name, grown, device.readOnly, udev)
     } finally {
       await udev.settle()

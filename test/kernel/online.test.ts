@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, test } from 'node:test'
 import { attach, openDisk } from '../../lib/index.js'
-import { MiB, makeGptImage, typeUuids } from '../support/images.js'
+import { formatVerity, MiB, makeFileSystem, makeGptImage, typeUuids, uuidsOf } from '../support/images.js'
 import { attempt, cli, run, temporaryFolder } from '../support/run.js'
 import { assertNothingLeft, dmTable } from './state.js'
 
@@ -148,4 +148,22 @@ test('a disk under someone else’s loop device is not changed', async () => {
   } finally {
     run('losetup', '--detach', loop)
   }
+})
+
+test('a volume is not in use for where a hash tree beside the disk lies in its own file', async () => {
+  using folder = temporaryFolder()
+  const data = makeFileSystem(folder.path, 'erofs')
+  const path = join(folder.path, 'disk.raw')
+  const { rootHash, hashPath } = formatVerity(data, join(folder.path, 'disk.verity'))
+  const { size } = statSync(data)
+  makeGptImage(path, 32 * MiB, [
+    { type: typeUuids.root, size, uuid: uuidsOf(rootHash).data, label: 'root', from: data },
+    { type: typeUuids.home, size: MiB, label: 'home' },
+  ])
+  // As long as the disk: it has bytes wherever the disk has volumes.
+  truncateSync(hashPath, 32 * MiB)
+  await using _attachment = await attach(path, { rootHash, name: 'beside', volumes: ['root'] })
+  await using disk = await openDisk(path)
+  await assert.rejects(disk.remove(disk.find('root')), { code: 'ERR_DDI_BUSY' })
+  await disk.remove(disk.find('home'))
 })
