@@ -5,7 +5,7 @@ import { systemCode, systemError } from '../errors.js'
 import { parseCertificates } from '../verity/signature.js'
 
 /** Directories of certificates that may sign root hashes, as systemd has them: a name in one hides the same name in later ones. */
-export const certificateDirectories = [
+const certificateDirectories = [
   '/etc/verity.d',
   '/run/verity.d',
   '/usr/local/lib/verity.d',
