@@ -1,5 +1,6 @@
 import { DdiError } from '../errors.js'
 import type { BaseNode, NodeRole } from '../image/plan.js'
+import { plainCharacters } from '../text.js'
 
 // How an attachment is found again without a state file: the kernel keeps these marks as long as the devices.
 
@@ -20,9 +21,11 @@ export function deviceUuid({ kind, role, node, attachment }: DeviceMark): string
   return `${uuidPrefix}${kind}:${role}:${node}:${attachment}`
 }
 
+const deviceMark = new RegExp(`^DDI-(linear|verity):(volume|inner):(${plainCharacters}+):(.+)$`)
+
 /** What a UUID of ours says; undefined for any other. */
 export function parseDeviceUuid(uuid: string): DeviceMark | undefined {
-  const match = /^DDI-(linear|verity):(volume|inner):([A-Za-z0-9._+@=-]+):(.+)$/.exec(uuid)
+  const match = deviceMark.exec(uuid)
   if (!match) return undefined
   const [, kind, role, node, attachment] = match as unknown as [string, 'linear' | 'verity', NodeRole, string, string]
   return { kind, role, node, attachment }
@@ -52,9 +55,11 @@ export function loopReference(mark: LoopMark): string {
 /** LO_NAME_SIZE less its NUL. */
 const longestReference = 63
 
+const loopMark = new RegExp(`^ddi:([^:/]+)(?:(/beside)|:(${plainCharacters}+))?$`)
+
 /** What the reference of a loop device says; undefined for one that is not ours. */
 export function parseLoopReference(reference: string): LoopMark | undefined {
-  const match = /^ddi:([^:/]+)(?:(\/beside)|:([A-Za-z0-9._+@=-]+))?$/.exec(reference)
+  const match = loopMark.exec(reference)
   if (!match) return undefined
   const [, attachment = '', beside, node] = match
   if (node !== undefined) return { role: 'volume', attachment, node }

@@ -3,9 +3,12 @@ import { join, posix } from 'node:path'
 import { DdiError, systemError } from '../errors.js'
 import { partitionTypeUuid } from '../gpt/dps-types.js'
 import { parseSize } from '../size.js'
+import { plainCharacters } from '../text.js'
 import { parseUuid } from '../uuid.js'
 
 // The files and their options are those of repart.d(5), plus two of our own: Dynamic= and MaxSegmentBytes=.
+
+const splitName = new RegExp(`^${plainCharacters}*$`)
 
 export const buildFormats = ['ext4', 'btrfs', 'xfs', 'vfat', 'erofs', 'squashfs', 'swap'] as const
 export type BuildFormat = (typeof buildFormats)[number]
@@ -161,7 +164,7 @@ const options: Readonly<Record<string, Option>> = {
   GrowFileSystem: (value, place) => ({ growFileSystem: boolean(value, place) }),
   SplitName(value, place) {
     const name = expand(value, place)
-    if (!/^[A-Za-z0-9._+@=-]*$/.test(name)) throw place.refuse(`${JSON.stringify(name)} cannot be part of a file name`)
+    if (!splitName.test(name)) throw place.refuse(`${JSON.stringify(name)} cannot be part of a file name`)
     return { splitName: name === '' || name === '-' ? null : name }
   },
   Dynamic: (value, place) => ({ dynamic: boolean(value, place) }),

@@ -5,6 +5,7 @@ import { foundExtents } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
 import { checkOptions, type OptionNames } from '../options.js'
+import { isPlainName, toPlainName } from '../text.js'
 import { layoutTree } from '../verity/tree.js'
 import type { Dissection } from './dissection.js'
 import { type Offer, type OfferOptions, offersOf, requiresKernel } from './offers.js'
@@ -102,7 +103,7 @@ const longestName = 40
  */
 export function attachmentName(imagePath: string, given?: string): string {
   if (given !== undefined) {
-    if (!/^[A-Za-z0-9][A-Za-z0-9._+@=-]*$/.test(given) || given.length > longestName)
+    if (!isPlainName(given) || given.length > longestName)
       throw new DdiError(
         'ERR_DDI_NAME',
         `invalid attachment name ${JSON.stringify(given)}: use up to ${longestName} of A-Z a-z 0-9 . _ + @ = -, a letter or digit first`,
@@ -110,8 +111,7 @@ export function attachmentName(imagePath: string, given?: string): string {
     return given
   }
   const stem = basename(imagePath).replace(/\.(raw|img)$/, '')
-  const name = stem.replace(/[^A-Za-z0-9._+@=-]/g, '_').replace(/^[^A-Za-z0-9]+/, '')
-  return name.slice(0, longestName) || 'image'
+  return toPlainName(stem).slice(0, longestName) || 'image'
 }
 
 /** The stable name of the device-mapper device of a node. */
