@@ -135,7 +135,7 @@ class Reader {
   }
 
  private:
-  // A header as the table's own checksum vouches for it, or the code of the first thing wrong with it.
+  // A header that its own checksum covers, or the code of its first defect.
   const char* ReadHeader(uint32_t sector, uint64_t lba, Header& header) {
     if (lba >= source_.size / sector) return kNoHeader;
     ByteVector bytes = ReadBytes(lba * sector, sector);
