@@ -2,15 +2,13 @@ import { DdiError } from '../errors.js'
 import type { Batch } from './batches.js'
 import type { FileState, Validator } from './transport.js'
 
-/** A request for a file, or for a part of it. */
-export interface PartRequest {
+/** A request for a file, or for a part of it; its size and validator are of what is here already. */
+export interface PartRequest extends FileState {
   readonly url: URL
   /** The first byte. Not 0 only if the file is still that of `validator`, or `until` is given. */
   readonly from: number
   /** The byte after the last one; null for the end of the file. */
   readonly until: number | null
-  /** What bytes that are already here belong to. */
-  readonly validator: Validator | null
 }
 
 /** What a server sends of a file. */
@@ -50,8 +48,27 @@ export function rangeFields(request: PartRequest): Record<string, string> {
 }
 
 /**
+ * Servers may ignore If-Range, so whatever an answer says of its file counts.
+ * @param known what the bytes that are here belong to
+ * @throws ERR_DDI_PULL_CHANGED unless the answer is of the same file
+ */
+export function requireSameFile(url: URL, known: FileState, answer: FileState): void {
+  const sameSize = known.size === answer.size
+  const isSame =
+    known.validator === null
+      ? sameSize && known.size !== null
+      : known.validator === answer.validator && (sameSize || known.size === null || answer.size === null)
+  if (!isSame) throw changed(url)
+}
+
+function changed(url: URL): DdiError {
+  return new DdiError('ERR_DDI_PULL_CHANGED', `${url} changed while it was downloaded: pull it again`)
+}
+
+/**
  * What an answer says that its body is.
- * @throws ERR_DDI_PULL_NOT_FOUND, ERR_DDI_PULL_BROKEN if the server may have it later, ERR_DDI_PULL_RESPONSE
+ * @throws ERR_DDI_PULL_NOT_FOUND, ERR_DDI_PULL_BROKEN if the server may have it later, ERR_DDI_PULL_RESPONSE,
+ *   ERR_DDI_PULL_CHANGED if bytes that are here cannot be continued
  */
 export function parseAnswer(request: PartRequest, status: number, fields: HeaderFields): Answer {
   const { url, from, validator } = request
@@ -60,19 +77,17 @@ export function parseAnswer(request: PartRequest, status: number, fields: Header
   if (status === 404 || status === 410)
     throw refusal('ERR_DDI_PULL_NOT_FOUND', `the server has no such file (${status})`)
   if (status === 429 || status >= 500) throw refusal('ERR_DDI_PULL_BROKEN', `the server answers ${status}`)
-  // Nothing lies after the last byte: it was all here.
-  if (status === 416 && isContinuing(request)) return { start: from, end: from, size: from, validator }
+  // A byte that exists was requested: the file has become shorter.
+  if (status === 416 && isContinuing(request)) throw changed(url)
   if (status === 206) {
     const range = String(fields['content-range'])
-    const [, start, last, size] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(range) ?? []
-    if (Number(start) !== from)
+    const [, start, last, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/i.exec(range) ?? []
+    const size = total === '*' ? null : Number(total)
+    if (Number(start) !== from || Number(last) < from || (size !== null && Number(last) >= size))
       throw refusal('ERR_DDI_PULL_RESPONSE', `bytes from ${from} were requested, and the server sends ${range}`)
-    return {
-      start: from,
-      end: Number(last) + 1,
-      size: size === '*' ? null : Number(size),
-      validator: validatorOf(fields) ?? validator,
-    }
+    const answer = { start: from, end: Number(last) + 1, size, validator: validatorOf(fields) ?? impliedBy(validator) }
+    if (isContinuing(request)) requireSameFile(url, request, answer)
+    return answer
   }
   if (status !== 200) throw refusal('ERR_DDI_PULL_RESPONSE', `the server answers ${status}`)
   if (/^text\/html\b/.test(String(fields['content-type'] ?? '')))
@@ -80,6 +95,11 @@ export function parseAnswer(request: PartRequest, status: number, fields: Header
   const length = fields['content-length']
   const size = typeof length === 'string' ? Number(length) : null
   return { start: 0, end: size, size, validator: validatorOf(fields) }
+}
+
+/** The validator of an answer that names none: a time of change may be left out of one to If-Range, a tag may not. RFC 9110, 15.3.7. */
+function impliedBy(validator: Validator | null): Validator | null {
+  return validator?.startsWith('"') ? null : validator
 }
 
 /** A strong entity tag, or the time of the last change. Files with the same weak tag may differ. */

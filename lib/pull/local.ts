@@ -4,18 +4,13 @@ import { fileURLToPath } from 'node:url'
 import { DdiError, systemError } from '../errors.js'
 import { throwIfAborted } from '../work.js'
 import { type Batch, batchesOf } from './batches.js'
-import type { Download, Validator } from './transport.js'
+import type { Beginning, Download } from './transport.js'
 
 /**
  * Begins to read a local file, which counts as the same one as long as its size and time of change are.
  * @throws ERR_DDI_PULL_NOT_FOUND, ERR_DDI_PERMISSION, ERR_DDI_USAGE for a URL that names no local path
  */
-export async function openLocal(
-  url: URL,
-  from: number,
-  validator: Validator | null,
-  signal: AbortSignal,
-): Promise<Download> {
+export async function openLocal(url: URL, { from, validator }: Beginning, signal: AbortSignal): Promise<Download> {
   const path = localPath(url)
   const stats = await stat(path).catch((error: unknown) => {
     throw systemError(error, `cannot read ${path}`, { ENOENT: 'ERR_DDI_PULL_NOT_FOUND' })

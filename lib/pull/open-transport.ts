@@ -6,7 +6,7 @@ import type { Settings } from './options.js'
 import { atRate, systemClock } from './pace.js'
 import type { Server } from './resume.js'
 import { downloadFrom } from './segments.js'
-import type { Download, Transport, Validator } from './transport.js'
+import type { Beginning, Download, Transport } from './transport.js'
 
 /** Opens a transport for http, https and file. */
 export async function openTransport(settings: Settings): Promise<Transport> {
@@ -15,22 +15,22 @@ export async function openTransport(settings: Settings): Promise<Transport> {
   const signal = settings.signal ? AbortSignal.any([settings.signal, closing.signal]) : closing.signal
   const clock = systemClock(signal)
   const http = await openHttp(settings, signal)
-  const server: Server = { get: http.get, retries, clock, signal }
+  const server: Server = { get: http.get, retries, bySize: settings.verify !== 'no', clock, signal }
 
-  async function begin(url: URL, from: number, validator: Validator | null): Promise<Download> {
+  async function begin(url: URL, after: Beginning): Promise<Download> {
     switch (url.protocol) {
       case 'file:':
-        return await openLocal(url, from, validator, signal)
+        return await openLocal(url, after, signal)
       case 'http:':
       case 'https:':
-        return await downloadFrom(server, { url, from, until: null, validator }, connections)
+        return await downloadFrom(server, { url, until: null, ...after }, connections)
       default:
         throw new DdiError('ERR_DDI_USAGE', `${url.protocol.slice(0, -1)} is not supported: use http, https or file`)
     }
   }
 
-  async function download(url: URL, from = 0, validator: Validator | null = null): Promise<Download> {
-    const found = await begin(url, from, validator)
+  async function download(url: URL, after: Beginning = { from: 0, size: null, validator: null }): Promise<Download> {
+    const found = await begin(url, after)
     return { ...found, bytes: atRate(found.bytes, rateLimit, clock) }
   }
 

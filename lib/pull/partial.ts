@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
-import { type FileHandle, open, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { type FileHandle, lstat, readFile, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { addon } from '../../bindings/addon.js'
 import { writeErrors } from '../bytes/file.js'
-import { systemError } from '../errors.js'
+import { DdiError, systemError } from '../errors.js'
 import { type Batch, lengthOf } from './batches.js'
+import { createOwn, isOwn, openCarefully, readOwn, writeOwn } from './own-file.js'
 import { orWriteError, SparseWriter } from './sparse-writer.js'
-import type { Validator } from './transport.js'
+import type { FileState } from './transport.js'
 
 const readSize = 1024 * 1024
 
@@ -16,8 +17,8 @@ export interface PartialDownload extends AsyncDisposable {
   readonly path: string
   readonly file: FileHandle
   readonly received: number
-  /** What the received bytes belong to; null if that cannot be trusted, and `received` is 0 then. */
-  readonly validator: Validator | null
+  /** What the received bytes belong to; without a validator that cannot be trusted, and `received` is 0. */
+  readonly state: FileState
   /** The path of something else that belongs to this download, and that only it uses. */
   beside(ending: string): string
   /** The bytes that were here when it was opened. */
@@ -29,7 +30,7 @@ export interface PartialDownload extends AsyncDisposable {
   /** Drops all bytes. */
   restart(): Promise<void>
   /** Stores what the bytes that come from now on belong to. */
-  remember(validator: Validator | null): Promise<void>
+  remember(state: FileState): Promise<void>
   /** Removes the file. */
   discard(): Promise<void>
 }
@@ -48,8 +49,9 @@ export async function openPartial(path: string, url: URL, verified: boolean): Pr
     const { size } = await file.stat()
     const remembered = size > 0 ? await readState(`${base}.state`) : null
     const usable = remembered !== null && (verified || remembered.boot === boot) ? remembered : null
-    // Bytes of an unknown file are useless.
-    const received = usable === null ? 0 : size
+    // Bytes of an unknown file are useless. The last one is requested again: the answer says whether the file is still the same.
+    const most = usable?.size ?? size + 1
+    const received = usable === null || size > most ? 0 : Math.min(size, most - 1)
     await file.truncate(received)
     return new LockedPartial({ base, url, file, received, boot, earlier: usable })
   } catch (error) {
@@ -59,8 +61,7 @@ export async function openPartial(path: string, url: URL, verified: boolean): Pr
 }
 
 /** What the bytes of a partial download belong to, and the boot that wrote them. */
-interface State {
-  readonly validator: Validator
+interface State extends FileState {
   readonly boot: unknown
 }
 
@@ -76,7 +77,7 @@ interface Opened {
 class LockedPartial implements PartialDownload {
   readonly #opened: Opened
   readonly path: string
-  readonly validator: Validator | null
+  readonly state: FileState
   #received: number
   #stored: number
   #writer: SparseWriter
@@ -84,7 +85,8 @@ class LockedPartial implements PartialDownload {
   constructor(opened: Opened) {
     this.#opened = opened
     this.path = this.beside('partial')
-    this.validator = opened.earlier?.validator ?? null
+    const { size = null, validator = null } = opened.earlier ?? {}
+    this.state = { size, validator }
     this.#received = opened.received
     this.#stored = opened.received
     this.#writer = new SparseWriter(opened.file.fd, this.path, opened.received)
@@ -130,12 +132,12 @@ class LockedPartial implements PartialDownload {
     this.#stored = 0
   }
 
-  async remember(validator: Validator | null): Promise<void> {
+  async remember({ size, validator }: FileState): Promise<void> {
     const { url, boot, earlier } = this.#opened
     const path = this.beside('state')
     if (validator === null) return await orWriteError(this.path, rm(path, { force: true }))
     const since = this.#received > 0 && earlier !== null ? earlier.boot : boot
-    await orWriteError(this.path, writeFile(path, JSON.stringify({ url: url.href, validator, boot: since })))
+    await orWriteError(path, writeOwn(path, JSON.stringify({ url: url.href, size, validator, boot: since })))
   }
 
   async discard(): Promise<void> {
@@ -155,30 +157,56 @@ class LockedPartial implements PartialDownload {
   }
 }
 
-/** Opens and locks the file. The process that had it before may have given it its final name, and then it is another file. */
+/** How often a name is tried that others give to something else all the time. */
+const mostAttempts = 100
+
+/**
+ * Opens and locks the file. The process that had it before may have given it its final name, and then it is another file. What is not
+ * ours makes room: only its name is removed.
+ */
 async function lockPartial(path: string): Promise<FileHandle> {
-  for (;;) {
-    const file = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o644).catch(
-      (error: unknown) => {
-        throw systemError(error, `cannot write ${path}`, writeErrors)
-      },
-    )
-    try {
-      await addon().lockExclusively(file.fd, path)
-      const [own, there] = [await file.stat(), await stat(path).catch(() => undefined)]
-      if (there?.ino === own.ino && there.dev === own.dev) return file
+  try {
+    for (let attempt = 0; attempt < mostAttempts; attempt++) {
+      const made = await createOwn(path)
+      const file = made ?? (await openCarefully(path, constants.O_RDWR))
+      if (!file) {
+        await rm(path, { force: true })
+        continue
+      }
+      if (await isTaken(file, path, made !== undefined)) return file
       await file.close()
-    } catch (error) {
-      await file.close()
-      throw systemError(error, `another process pulls to ${path}`, { EAGAIN: 'ERR_DDI_BUSY' })
     }
+  } catch (error) {
+    throw systemError(error, `cannot write ${path}`, writeErrors)
+  }
+  throw new DdiError('ERR_DDI_BUSY', `${path} is replaced all the time`)
+}
+
+/** Locks an open file. @returns whether it is the one of that name, and ours; closes it if an error is thrown */
+async function isTaken(file: FileHandle, path: string, isNew: boolean): Promise<boolean> {
+  try {
+    await addon()
+      .lockExclusively(file.fd, path)
+      .catch((error: unknown) => {
+        throw systemError(error, `another process pulls to ${path}`, { EAGAIN: 'ERR_DDI_BUSY' })
+      })
+    const [own, there] = [await file.stat(), await lstat(path).catch(() => undefined)]
+    if (there?.ino !== own.ino || there.dev !== own.dev) return false
+    // A new file is ours, even where a file system gives all files one owner and one mode.
+    if (isNew || isOwn(own)) return true
+    await rm(path)
+    return false
+  } catch (error) {
+    await file.close()
+    throw error
   }
 }
 
 async function readState(path: string): Promise<State | null> {
   try {
-    const { validator, boot } = JSON.parse(await readFile(path, 'utf8')) as { validator?: unknown; boot?: unknown }
-    return typeof validator === 'string' ? { validator, boot } : null
+    const { size, validator, boot } = JSON.parse((await readOwn(path)) ?? '') as Readonly<Record<string, unknown>>
+    if (typeof validator !== 'string' || (size !== null && !Number.isSafeInteger(size))) return null
+    return { size: size as number | null, validator, boot }
   } catch {
     // Missing, or torn by a power cut: the download begins again.
     return null

@@ -78,9 +78,14 @@ export async function receive(
 }
 
 async function beginOrResume(transport: Transport, url: URL, partial: PartialDownload | undefined): Promise<Download> {
-  const download = await transport.download(url, partial?.received, partial?.validator)
-  if (partial && download.start !== partial.received) await partial.restart()
-  await partial?.remember(download.validator)
+  if (!partial) return await transport.download(url)
+  const { received: from, state } = partial
+  const download = await transport.download(url, { from, ...state }).catch(async (error: unknown) => {
+    if (!(error instanceof DdiError && error.code === 'ERR_DDI_PULL_CHANGED')) throw error
+    return await transport.download(url)
+  })
+  if (download.start !== from) await partial.restart()
+  await partial.remember(download)
   return download
 }
 

@@ -1,25 +1,18 @@
 import { DdiError } from '../errors.js'
 import { throwIfAborted } from '../work.js'
-import type { Answer, OpenAnswer, PartRequest } from './answer.js'
+import { type OpenAnswer, type PartRequest, requireSameFile } from './answer.js'
 import { type Batch, lengthOf, slice } from './batches.js'
 import type { HttpClient } from './http.js'
 import { type Clock, retryDelay } from './pace.js'
-import type { FileState } from './transport.js'
 
 /** A server whose connections may break, and how patient we are with it. */
 export interface Server extends Pick<HttpClient, 'get'> {
   /** How often in a row a transfer without progress is tried again. */
   readonly retries: number
+  /** Whether a size is enough for files to count as the same, because all bytes are verified. */
+  readonly bySize: boolean
   readonly clock: Clock
   readonly signal: AbortSignal
-}
-
-/** A part of a file, or all of it. */
-export interface Part extends FileState {
-  readonly url: URL
-  readonly from: number
-  /** The byte after the last one; null if the end of the file is not known. */
-  readonly until: number | null
 }
 
 /** In bytes: after less of it, the server may be in trouble, and is given time. */
@@ -38,21 +31,21 @@ export async function getPatiently({ get, retries, clock }: Server, request: Par
 }
 
 /**
- * The bytes of a part; if a connection breaks, another one continues where it broke.
+ * The bytes of a part, without an end if that of the file is not known; if a connection breaks, another one continues where it broke.
  * @param first an answer that begins with them, if there is one already
  * @throws ERR_DDI_PULL_CHANGED, ERR_DDI_PULL_BROKEN after too many attempts without progress, and as {@link HttpClient.get}
  */
-export async function* withoutBreaks(server: Server, part: Part, first?: OpenAnswer): AsyncGenerator<Batch> {
+export async function* withoutBreaks(server: Server, part: PartRequest, first?: OpenAnswer): AsyncGenerator<Batch> {
   const { url, until, size, validator } = part
   // The rest of the file needs no end, which a server might not take.
-  const request = { url, validator, until: until === size ? null : until }
+  const request = { url, size, validator, until: until === size ? null : until }
   let at = part.from
   let answer = first
   for (let failures = 0; ; ) {
     const from = at
     try {
       answer ??= await getPatiently(server, { ...request, from })
-      requireSameFile(part, answer)
+      if (answer !== first && isRecognizable(server, part)) requireSameFile(url, part, answer)
       for await (const batch of cut(answer, from, request.until ?? Number.POSITIVE_INFINITY)) {
         throwIfAborted(server.signal)
         failures = 0
@@ -67,7 +60,9 @@ export async function* withoutBreaks(server: Server, part: Part, first?: OpenAns
       if (until === null || at === until) return
       throw new DdiError('ERR_DDI_PULL_BROKEN', `${url}: the server sent ${at} of ${until} bytes`)
     } catch (error) {
-      if (!isBroken(error) || !isRecognizable(part) || failures++ >= server.retries) throw error
+      // All of it came before the connection broke.
+      if (isBroken(error) && at === until) return
+      if (!isBroken(error) || !isRecognizable(server, part) || failures++ >= server.retries) throw error
       if (at - from < muchProgress) await server.clock.sleep(retryDelay(failures))
     } finally {
       // Bytes beyond those that were requested are not waited for.
@@ -83,14 +78,8 @@ function isBroken(error: unknown): boolean {
 }
 
 /** Whether another answer can be recognized as one of the same file. */
-function isRecognizable({ size, validator }: FileState): boolean {
-  return validator !== null || size !== null
-}
-
-/** @throws ERR_DDI_PULL_CHANGED */
-function requireSameFile(part: Part, answer: Answer): void {
-  const isSame = part.validator !== null ? answer.validator === part.validator : answer.size === part.size
-  if (!isSame) throw new DdiError('ERR_DDI_PULL_CHANGED', `${part.url} changed while it was downloaded: pull it again`)
+function isRecognizable({ bySize }: Server, { size, validator }: PartRequest): boolean {
+  return validator !== null || (size !== null && bySize)
 }
 
 /** Bytes `from` to `until` of an answer, which has all of the file if the server has no ranges. */

@@ -18,15 +18,21 @@ export interface Download extends FileState {
   readonly bytes: AsyncIterable<Batch>
 }
 
+/** What is here of a file. */
+export interface Beginning extends FileState {
+  /** The first byte that is missing. */
+  readonly from: number
+}
+
 /** Where bytes come from: local files and HTTP servers. */
 export interface Transport extends AsyncDisposable {
   /**
    * Begins a download.
-   * @param from the first byte that is missing here, if the file is still that of `validator`
+   * @param after what is here of the file, if it is still the same. Default: nothing
    * @throws ERR_DDI_PULL_NOT_FOUND, ERR_DDI_PULL_RESPONSE, ERR_DDI_PULL_REDIRECT, ERR_DDI_PULL_BROKEN, ERR_DDI_ABORTED,
-   *   ERR_DDI_USAGE for other schemes
+   *   ERR_DDI_PULL_CHANGED if the server cannot continue, ERR_DDI_USAGE for other schemes
    */
-  download(url: URL, from?: number, validator?: Validator | null): Promise<Download>
+  download(url: URL, after?: Beginning): Promise<Download>
   /** Whether there is such a file. @throws as `download` */
   has(url: URL): Promise<boolean>
   /** A small file, whole; undefined if there is none. @throws as `download`; ERR_DDI_PULL_RESPONSE if it has more than `most` bytes */

@@ -5,8 +5,10 @@ import { DdiError } from '../../lib/index.js'
 import { type HeaderFields, type PartRequest, parseAnswer, rangeFields } from '../../lib/pull/answer.js'
 
 const url = new URL('http://h/image.raw')
-const whole: PartRequest = { url, from: 0, until: null, validator: null }
-const rest: PartRequest = { url, from: 100, until: null, validator: '"tag"' }
+const whole: PartRequest = { url, from: 0, until: null, size: null, validator: null }
+const rest: PartRequest = { url, from: 100, until: null, size: 500, validator: '"tag"' }
+const date = 'Thu, 01 Jan 2026 00:00:00 GMT'
+const dated = { ...rest, validator: date }
 const identity = { 'accept-encoding': 'identity' }
 
 test('a range is requested only of a file that can be recognized, or of a part', () => {
@@ -30,9 +32,14 @@ test('answers say which bytes they have', () => {
       { 'content-range': 'bytes 100-499/500', etag: '"tag"' },
       { start: 100, end: 500, size: 500, validator: '"tag"' },
     ],
-    [rest, 206, { 'content-range': 'bytes 100-149/*' }, { start: 100, end: 150, size: null, validator: '"tag"' }],
-    // All of it was here.
-    [rest, 416, { 'content-type': 'text/html' }, { start: 100, end: 100, size: 100, validator: '"tag"' }],
+    [
+      rest,
+      206,
+      { 'content-range': 'Bytes 100-149/*', etag: '"tag"' },
+      { start: 100, end: 150, size: null, validator: '"tag"' },
+    ],
+    // A time of change may be left out of an answer to If-Range.
+    [dated, 206, { 'content-range': 'bytes 100-499/500' }, { start: 100, end: 500, size: 500, validator: date }],
     // A weak tag is none; the time of change is one.
     [
       whole,
@@ -59,6 +66,16 @@ test('answers that are none of the file are refused, those that may be better la
     [rest, 206, { 'content-range': 'bytes 0-499/500' }, 'ERR_DDI_PULL_RESPONSE'],
     [rest, 206, { 'content-range': 'bytes 99-499/500' }, 'ERR_DDI_PULL_RESPONSE'],
     [rest, 206, { 'content-range': 'bytes 100-' }, 'ERR_DDI_PULL_RESPONSE'],
+    [rest, 206, { 'content-range': 'bytes 100-99/500' }, 'ERR_DDI_PULL_RESPONSE'],
+    [rest, 206, { 'content-range': 'bytes 100-500/500' }, 'ERR_DDI_PULL_RESPONSE'],
+    // Servers that ignore If-Range, and a file that is another one.
+    [rest, 206, { 'content-range': 'bytes 100-499/500', etag: '"other"' }, 'ERR_DDI_PULL_CHANGED'],
+    [rest, 206, { 'content-range': 'bytes 100-499/500' }, 'ERR_DDI_PULL_CHANGED'],
+    [rest, 206, { 'content-range': 'bytes 100-599/600', etag: '"tag"' }, 'ERR_DDI_PULL_CHANGED'],
+    [dated, 206, { 'content-range': 'bytes 100-599/600' }, 'ERR_DDI_PULL_CHANGED'],
+    [dated, 206, { 'content-range': 'bytes 100-499/500', 'last-modified': 'later' }, 'ERR_DDI_PULL_CHANGED'],
+    [rest, 416, { 'content-range': 'bytes */100' }, 'ERR_DDI_PULL_CHANGED'],
+    [rest, 416, { 'content-range': 'bytes */50' }, 'ERR_DDI_PULL_CHANGED'],
   ]
   for (const [request, status, fields, code] of answers)
     assert.throws(() => parseAnswer(request, status, fields), { code }, `${status} ${JSON.stringify(fields)}`)

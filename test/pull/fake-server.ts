@@ -41,6 +41,7 @@ export function fakeServer(behaviour: Behaviour, retries = 3): FakeServer {
     open: 0,
     sent: 0,
     retries,
+    bySize: true,
     signal: new AbortController().signal,
     clock: { now: () => 0, sleep: async (duration) => void sleeps.push(duration) },
     async get(request): Promise<OpenAnswer> {

@@ -14,15 +14,15 @@ test('a local file is resumed as long as it is the same', async () => {
   const path = join(folder.path, 'image #1.raw')
   const url = pathToFileURL(path)
   writeFileSync(path, '0123456789')
-  const whole = await openLocal(url, 0, null, signal)
+  const whole = await openLocal(url, { from: 0, size: null, validator: null }, signal)
   assert.deepEqual([whole.start, whole.size], [0, 10])
   assert.equal(String(await collect(whole.bytes)), '0123456789')
-  const rest = await openLocal(url, 7, whole.validator, signal)
+  const rest = await openLocal(url, { from: 7, size: null, validator: whole.validator }, signal)
   assert.equal(rest.start, 7)
   assert.equal(String(await collect(rest.bytes)), '789')
-  assert.equal((await openLocal(url, 7, 'another', signal)).start, 0)
+  assert.equal((await openLocal(url, { from: 7, size: null, validator: 'another' }, signal)).start, 0)
   appendFileSync(path, 'x')
-  assert.equal((await openLocal(url, 7, whole.validator, signal)).start, 0)
+  assert.equal((await openLocal(url, { from: 7, size: null, validator: whole.validator }, signal)).start, 0)
 })
 
 test('what is not a regular file, or not local, is an error with its code', async () => {
@@ -32,15 +32,23 @@ test('what is not a regular file, or not local, is an error with its code', asyn
     ['none', 'ERR_DDI_PULL_NOT_FOUND'],
     ['directory', 'ERR_DDI_PULL_NOT_FOUND'],
   ] as const)
-    await assert.rejects(openLocal(pathToFileURL(join(folder.path, name)), 0, null, signal), { code }, name)
+    await assert.rejects(
+      openLocal(pathToFileURL(join(folder.path, name)), { from: 0, size: null, validator: null }, signal),
+      { code },
+      name,
+    )
   for (const url of ['file://elsewhere/x', 'file:///a%2fb'])
-    await assert.rejects(openLocal(new URL(url), 0, null, signal), { code: 'ERR_DDI_USAGE' }, url)
+    await assert.rejects(
+      openLocal(new URL(url), { from: 0, size: null, validator: null }, signal),
+      { code: 'ERR_DDI_USAGE' },
+      url,
+    )
 })
 
 test('an aborted read is an error with its code', async () => {
   using folder = temporaryFolder()
   const path = join(folder.path, 'image.raw')
   writeFileSync(path, 'image')
-  const { bytes } = await openLocal(pathToFileURL(path), 0, null, AbortSignal.abort())
+  const { bytes } = await openLocal(pathToFileURL(path), { from: 0, size: null, validator: null }, AbortSignal.abort())
   await assert.rejects(collect(bytes), { code: 'ERR_DDI_ABORTED' })
 })

@@ -86,17 +86,28 @@ test('a file that changes, or that cannot be recognized, is not continued', asyn
   const unknown = { until: null, size: null, validator: null }
   await assert.rejects(collect(withoutBreaks(nameless, part(content, unknown))), { code: 'ERR_DDI_PULL_BROKEN' })
   assert.equal(nameless.requests.length, 1)
-  // By its size at least.
+  // By its size at least, if what comes is verified.
   const sized = fakeServer({ content, ranges: false, breaks, validator: () => null })
   assert.ok((await collect(withoutBreaks(sized, part(content, { validator: null })))).equals(content))
+  const unverified = { ...fakeServer({ content, ranges: false, breaks, validator: () => null }), bySize: false }
+  const unsafe = withoutBreaks(unverified, part(content, { validator: null }))
+  await assert.rejects(collect(unsafe), { code: 'ERR_DDI_PULL_BROKEN' })
 })
 
 test('a server that sends more than it announced is refused', async () => {
   const content = randomBytes(10_000)
-  const server = fakeServer({ content, ranges: true })
+  const server = fakeServer({ content, ranges: true, sizeKnown: false })
   const short = { size: 9000, until: 9000 }
   await assert.rejects(collect(withoutBreaks(server, part(content, short))), { code: 'ERR_DDI_PULL_RESPONSE' })
   assert.equal(server.open, 0)
+})
+
+test('what has come whole before a connection breaks is not requested again', async () => {
+  const content = randomBytes(4000)
+  const server = fakeServer({ content: Buffer.concat([content, Buffer.alloc(1000)]), ranges: true, breaks: () => 4000 })
+  const bytes = withoutBreaks(server, part(content, { until: 4000, size: 5000 }))
+  assert.ok((await collect(bytes)).equals(content))
+  assert.equal(server.requests.length, 1)
 })
 
 test('whoever stops reading ends the request', async () => {
