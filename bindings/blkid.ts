@@ -37,7 +37,7 @@ export function probeFileSystem(fd: number, path: string, offset: number, size: 
   const onProbe = (name: string, types: number[] = [], values: unknown[] = []) =>
     call(name, DataType.I32, [DataType.External, ...types], [probe, ...values]) as number
   const value = (name: string): string | null => {
-    // Two out-parameters: where the text lies in the probe's memory, and its length with the NUL.
+    // Two out-parameters: the address of the text in the probe's memory, and its length with the NUL.
     const pointer = Buffer.alloc(8)
     const length = Buffer.alloc(8)
     const { String: text, U8Array: buffer } = DataType

@@ -88,8 +88,8 @@ inline bool IsZero(const uint8_t* bytes, size_t size) {
   return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
 }
 
-// Bytes that a task uses where they lie, and keeps from being collected meanwhile. Whoever passes them leaves them
-// alone.
+// Bytes that a task uses in place, and keeps from being collected until it ends. The caller must not change them
+// before.
 struct Pinned {
   explicit Pinned(const Napi::Value& value)
       : reference(std::make_shared<Napi::Reference<Napi::Uint8Array>>(Napi::Persistent(value.As<Napi::Uint8Array>()))),

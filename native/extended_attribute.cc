@@ -9,7 +9,7 @@ namespace {
 // Longer values are refused with E2BIG: what we read (root hashes) is at most a few hundred bytes.
 constexpr size_t kMaximum = 4096;
 
-// getxattr(path, name) -> string; ENODATA where the attribute is absent
+// getxattr(path, name) -> string; ENODATA if the attribute is absent
 Napi::Value Get(const Napi::CallbackInfo& info) {
   return Task<std::string>::Run(info.Env(), [path = Text(info, 0), name = Text(info, 1)]() -> Outcome<std::string> {
     std::string value(kMaximum, '\0');

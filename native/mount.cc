@@ -35,7 +35,7 @@ Napi::Value Unmount(const Napi::CallbackInfo& info) {
   });
 }
 
-// (root fd, path, flags, mode) -> fd; symbolic links and `..` lead nowhere but within the root
+// (root fd, path, flags, mode) -> fd; symbolic links and `..` do not lead out of the root
 Napi::Value OpenInRoot(const Napi::CallbackInfo& info) {
   return Task<double>::Run(
       info.Env(),

@@ -115,7 +115,7 @@ struct Entry {
 };
 
 struct Scan {
-  const char* code = nullptr;  // why there is no table; null where there is one
+  const char* code = nullptr;  // why there is no table; null if there is one
   const char* copy = nullptr;  // "primary" | "backup": where `code` was found, or which copy was read
   uint32_t partition = 0;
   uint32_t sectorSize = 0;
@@ -253,7 +253,7 @@ class Reader {
            memcmp(a.diskUuid, b.diskUuid, 16) == 0;
   }
 
-  // The array verified: whatever is wrong with its entries now was meant so, and the other copy says the same.
+  // The checksum of the array is right: its entries are as they were written, and the other copy has the same.
   Scan Finish(Scan scan, const ByteVector& array) {
     static constexpr uint8_t unused[16] = {};
     const Header& h = scan.header;

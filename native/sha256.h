@@ -23,7 +23,7 @@ struct Sha256Implementation {
 // The implementations that this processor runs, fastest first; "portable" is always the last.
 const std::vector<const Sha256Implementation*>& Sha256Implementations();
 
-// null where the processor lacks the instructions (or the build is for another architecture)
+// null if the processor lacks the instructions (or the build is for another architecture)
 const Sha256Implementation* Sha256X86();
 const Sha256Implementation* Sha256Arm();
 

@@ -1,5 +1,5 @@
 // SHA-256 by the cryptographic extension of ARMv8. Chosen at run time: binding.gyp lets the compiler know the
-// instructions, and it uses them nowhere but for these intrinsics.
+// instructions, and uses them for these intrinsics only.
 #include "sha256.h"
 
 #if defined(__aarch64__)

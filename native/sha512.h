@@ -1,4 +1,4 @@
-// SHA-512 compression (FIPS 180-4), portable: 64-bit processors run it well without instructions of its own.
+// SHA-512 compression (FIPS 180-4), portable: 64-bit processors run it well without special instructions.
 #pragma once
 
 #include <cstddef>

@@ -50,7 +50,7 @@ Napi::Value Create(const Napi::CallbackInfo& info) {
   });
 }
 
-// (cookie, +1 before an ioctl that sends an event | -1 where it sent none or failed)
+// (cookie, +1 before an ioctl that sends an event | -1 if it sent none or failed)
 Napi::Value Adjust(const Napi::CallbackInfo& info) {
   uint32_t cookie = info[0].ToNumber().Uint32Value();
   return Task<Nothing>::Run(info.Env(), [cookie, amount = Int(info, 1)] {

@@ -55,7 +55,7 @@ class SaltedHash {
 };
 
 // All messages have one layout, so the salt's whole blocks are folded in once, and of every message only the seam
-// between salt and data and the padded tail are copied: the middle is hashed where it lies.
+// between salt and data and the padded tail are copied: the middle is hashed in place.
 template <typename Algorithm>
 class SaltedHashOf final : public SaltedHash {
  public:
@@ -130,7 +130,7 @@ class SaltedHashOf final : public SaltedHash {
   uint64_t bits_;
 };
 
-// `implementation` names one of Sha256Implementations(), or is empty for the fastest. null where there is none.
+// `implementation` names one of Sha256Implementations(), or is empty for the fastest; null if there is no such one.
 std::shared_ptr<const SaltedHash> MakeHash(const std::string& algorithm, const std::string& salt, size_t blockSize,
                                            const std::string& implementation) {
   if (blockSize < Sha512::kBlock) return nullptr;
@@ -152,7 +152,7 @@ std::shared_ptr<const SaltedHash> MakeHash(const Napi::Object& options, size_t b
 // Bytes that lie in open files: runs of them, or zeroes, one after the other.
 struct Located {
   struct Extent {
-    int fd;  // kZeroes for zeroes, which lie nowhere
+    int fd;  // kZeroes for zeroes, which no file stores
     uint64_t start, length;
     std::string path;
   };
@@ -360,7 +360,7 @@ struct Digest {
     return digests;
   }
 
-  // Two streams at a time, whatever blocks of zeroes lie between them.
+  // Two streams at a time, also if blocks of zeroes are between them.
   void HashNonzero(const uint8_t* data, uint64_t blocks, const uint8_t* ofZeroes, uint8_t* to) const {
     const size_t size = hash->digestSize();
     uint64_t waiting = UINT64_MAX;

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Measures ddi against its peers, each pair in one run, and fails where a target is missed.
+# Measures ddi against its peers, each pair in one run, and fails if a target is missed.
 . "$(dirname "$0")/setup.sh"
 needs sgdisk=gdisk veritysetup=cryptsetup-bin mkfs.erofs=erofs-utils nginx=nginx-light curl=curl zstd=zstd \
   xz=xz-utils /lib/systemd/systemd-pull=systemd-container /usr/bin/time=time openssl=openssl taskset=util-linux

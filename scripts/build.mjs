@@ -1,5 +1,5 @@
 // Builds the package: TypeScript into dist/, the addon into build/Release/, and with --prebuild
-// a copy of the addon where an installed package looks for it (node-gyp-build's naming).
+// a copy of the addon in the place that an installed package loads it from (node-gyp-build's naming).
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'

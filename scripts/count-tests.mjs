@@ -1,4 +1,4 @@
-// Adds up what count-reporter.mjs wrote: KERNEL HOST-FILE KERNEL-FILE. Fails where no test ran in the kernel.
+// Adds up what count-reporter.mjs wrote: KERNEL HOST-FILE KERNEL-FILE. Fails if no test ran in the kernel.
 import { readFileSync } from 'node:fs'
 
 const [, , kernel, ...files] = process.argv

@@ -16,7 +16,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
-# A file system of a real tree, its hash tree, and both in a GPT under the UUIDs that the root hash asks for.
+# A file system of a real tree, its hash tree, and both in a GPT, with the UUIDs that follow from the root hash.
 mkfs.erofs data.erofs /etc/apt >/dev/null
 truncate -s %4096 data.erofs
 : >data.verity

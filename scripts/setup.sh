@@ -31,7 +31,7 @@ build() {
   node scripts/build.mjs "$@"
 }
 
-# True where kernel work can run right here; else it goes to user-mode-linux.
+# True if this kernel can do the work; else user-mode-linux does it.
 has_device_mapper() {
   [ "$(id -u)" -eq 0 ] && [ -e /dev/mapper/control ] && dmsetup targets 2>/dev/null | grep -q '^verity'
 }
@@ -41,7 +41,7 @@ needs_kernel() {
   has_device_mapper || needs linux.uml=user-mode-linux modprobe=kmod
 }
 
-# in_kernel COMMAND…: where there is a device-mapper
+# in_kernel COMMAND…: in a kernel that has device-mapper
 in_kernel() {
   if has_device_mapper; then
     "$@"

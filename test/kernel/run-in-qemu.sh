@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs a command in Debian's cloud kernel under qemu, as the only process of a machine of its own: for what user-mode-linux cannot do.
-# The package is at /ddi there, the folder at /data, and CERTIFICATE (DER) stands in the kernel in the place of its own built-in one.
-#   run-in-qemu.sh FOLDER CERTIFICATE COMMAND
+# The package is at /ddi there, the directory at /data, and CERTIFICATE (DER) replaces the one that is built into the kernel.
+#   run-in-qemu.sh DIRECTORY CERTIFICATE COMMAND
 # With --certificate-length instead, says how long that certificate has to be.
 set -euo pipefail
 PATH="$PATH:/usr/sbin:/sbin"
@@ -28,7 +28,7 @@ EXTRACT
 fi
 kernel=$cache/$package
 
-# The one certificate in the kernel's trusted keys: where it is, and how long.
+# The one certificate in the kernel's trusted keys: its place and its length.
 read -r at length < <(python3 - "$kernel/vmlinux" <<'FIND'
 import re, sys
 kernel = open(sys.argv[1], 'rb').read()
