@@ -99,6 +99,7 @@ export const errorCodes = {
   ERR_DDI_SUPER_GROUP: ['system', 'a group of logical partitions exceeds, or would exceed, its maximum size'],
   ERR_DDI_TOOL: ['system', 'a tool that makes, fills, checks or resizes a file system failed'],
   ERR_DDI_NOT_FOUND: ['system', 'a file or directory does not exist'],
+  ERR_DDI_FILE_KIND: ['system', 'a key, certificate, definition or side file is not a regular file, or is too large'],
   ERR_DDI_IO: ['system', 'reading failed'],
   ERR_DDI_ABORTED: ['system', 'the caller aborted the operation'],
   ERR_DDI_ADDON_MISSING: ['system', 'the native addon is missing, or not built for this platform'],

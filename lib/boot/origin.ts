@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readIfThere } from '../bytes/read-if-there.js'
+import { readIfThere } from '../bytes/small-file.js'
 import { DdiError } from '../errors.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { loadOptionPath, uriOf } from './device-path.js'

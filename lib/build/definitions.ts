@@ -1,5 +1,6 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join, posix } from 'node:path'
+import { readSmallFile } from '../bytes/small-file.js'
 import { DdiError, systemError } from '../errors.js'
 import { partitionTypeUuid } from '../gpt/dps-types.js'
 import { parseSize } from '../size.js'
@@ -346,7 +347,7 @@ export async function readDefinitions(
   const definitions: PartitionDefinition[] = []
   for (const name of names) {
     const path = join(directory, name)
-    definitions.push(parseDefinition(await attempt(path, readFile(path, 'utf8')), path, specifiers))
+    definitions.push(parseDefinition((await readSmallFile(path)).toString(), path, specifiers))
   }
   checkVerity(definitions)
   return definitions

@@ -1,8 +1,9 @@
-import { readdir, readFile, rm, stat } from 'node:fs/promises'
+import { readdir, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { refuseExisting } from '../bytes/new-file.js'
+import { readSmallFile } from '../bytes/small-file.js'
 import type { Run } from '../bytes/source.js'
-import { DdiError, systemCode, systemError } from '../errors.js'
+import { DdiError, systemCode } from '../errors.js'
 import { parseOsRelease } from '../image/os-release.js'
 import { aborted } from '../work.js'
 import { assemble, splitOff, splitPath } from './assemble.js'
@@ -75,10 +76,9 @@ export async function buildImage(directory: string, output: string, options: Bui
 async function readOsRelease(root: string): Promise<ReadonlyMap<string, string>> {
   for (const path of ['etc/os-release', 'usr/lib/os-release']) {
     try {
-      return parseOsRelease(await readFile(join(root, path), 'utf8'))
+      return parseOsRelease((await readSmallFile(join(root, path))).toString())
     } catch (error) {
-      if (!['ENOENT', 'ENOTDIR', 'ELOOP', 'EISDIR'].includes(systemCode(error) ?? ''))
-        throw systemError(error, `cannot read ${path} of ${root}`)
+      if (!['ENOENT', 'ENOTDIR', 'ELOOP', 'EISDIR'].includes(systemCode((error as DdiError).cause) ?? '')) throw error
     }
   }
   return new Map()

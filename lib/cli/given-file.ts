@@ -1,26 +1,49 @@
-import { createReadStream } from 'node:fs'
-import { DdiError, systemError } from '../errors.js'
+import { constants, open, readSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { Socket } from 'node:net'
+import { promisify } from 'node:util'
+import { readBounded, readSmallFile } from '../bytes/small-file.js'
+import { systemCode, systemError } from '../errors.js'
 
-/** Keys, certificates, passphrases and root hashes are small; this is the limit of cryptsetup for key files. */
-const most = 8 * 1024 * 1024
+const openDescriptor = promisify(open)
 
 /**
- * Reads all of a file that an option names, which may be a pipe; `-` is standard input.
- * @throws ERR_DDI_NOT_FOUND, ERR_DDI_PERMISSION, ERR_DDI_USAGE if it has more than 8 MiB
+ * Reads all of a small file that an option names, which may be a pipe that somebody writes; `-` is standard input.
+ * @throws as {@link readSmallFile}
  */
 export async function readGiven(path: string): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let length = 0
   try {
-    for await (const chunk of createReadStream(path === '-' ? '/dev/stdin' : path)) {
-      chunks.push(chunk as Buffer)
-      length += (chunk as Buffer).length
-      if (length > most)
-        throw new DdiError('ERR_DDI_USAGE', `${path} has more than ${most} bytes: is it the right file?`)
-    }
+    if (path === '-') return await readBounded('standard input', process.stdin)
+    if (await isPipe(path)) return await readBounded(path, readPipe(path))
   } catch (error) {
-    const missing = 'ERR_DDI_NOT_FOUND'
-    throw systemError(error, `cannot read ${path}`, { ENOENT: missing, ENOTDIR: missing, EISDIR: missing })
+    throw systemError(error, `cannot read ${path}`)
   }
-  return Buffer.concat(chunks)
+  return await readSmallFile(path)
+}
+
+async function isPipe(path: string): Promise<boolean> {
+  // What is wrong with the path, reading it says.
+  const stats = await stat(path).catch(() => undefined)
+  return stats?.isFIFO() ?? false
+}
+
+/** Without a writer, a pipe is at its end at once: nobody is waited for. */
+async function* readPipe(path: string): AsyncGenerator<Buffer> {
+  const fd = await openDescriptor(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  const socket = new Socket({ fd, readable: true, writable: false })
+  try {
+    const first = Buffer.alloc(65536)
+    let length: number | undefined
+    try {
+      length = readSync(fd, first)
+    } catch (error) {
+      // There is a writer, who has written nothing yet.
+      if (systemCode(error) !== 'EAGAIN') throw error
+    }
+    if (length === 0) return
+    if (length !== undefined) yield first.subarray(0, length)
+    yield* socket as AsyncIterable<Buffer>
+  } finally {
+    socket.destroy()
+  }
 }

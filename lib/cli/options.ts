@@ -1,7 +1,9 @@
+import type { X509Certificate } from 'node:crypto'
 import { trustedCertificates } from '../image/certificates.js'
 import type { DissectOptions } from '../image/dissect.js'
 import { parseImagePolicy } from '../image/policy.js'
 import type { MountOptions } from '../mount/options.js'
+import { parseCertificates } from '../verity/signature.js'
 import { given } from './given.js'
 import { readGiven } from './given-file.js'
 import { untilInterrupted } from './interrupt.js'
@@ -51,7 +53,7 @@ export type ImageValues = ValuesOf<typeof imageOptions>
 
 export async function dissectOptions(options: ImageValues): Promise<DissectOptions> {
   const { rootHash, usrHash, architecture, imagePolicy, certificate, signature } = options
-  const certificates = certificate.length > 0 ? await trustedCertificates(certificate) : undefined
+  const certificates = certificate.length > 0 ? await certificatesOf(certificate) : undefined
   return given({
     signature,
     rootHash,
@@ -129,6 +131,12 @@ export async function mountWork(options: ValuesOf<typeof mountOptions>): Promise
     inMemoryOverlay,
     writeXorExecute: policy === 'wx',
   }
+}
+
+/** Those that options name, and those of verity.d. */
+async function certificatesOf(paths: readonly string[]): Promise<readonly X509Certificate[]> {
+  const named = paths.map(async (path) => parseCertificates(await readGiven(path), path))
+  return [...(await Promise.all(named)).flat(), ...(await trustedCertificates())]
 }
 
 /** A passphrase ends with its line; a key is all of its file. */

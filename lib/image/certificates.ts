@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { readSmallFile } from '../bytes/small-file.js'
 import { systemCode, systemError } from '../errors.js'
 import { parseCertificates } from '../verity/signature.js'
 
@@ -15,7 +16,7 @@ const certificateDirectories = [
 /**
  * Reads the certificates that may sign root hashes: those in directories (`NAME.crt`), and in further files.
  * @param files paths of PEM or DER files
- * @throws ERR_DDI_NOT_FOUND, ERR_DDI_CERTIFICATE
+ * @throws ERR_DDI_NOT_FOUND, ERR_DDI_FILE_KIND, ERR_DDI_CERTIFICATE
  */
 export async function trustedCertificates(
   files: readonly string[] = [],
@@ -26,14 +27,7 @@ export async function trustedCertificates(
     for (const name of (await namesIn(directory)).sort())
       if (name.endsWith('.crt') && !found.has(name)) found.set(name, join(directory, name))
   const paths = [...files, ...found.values()]
-  const read = async (path: string) => {
-    try {
-      return parseCertificates(await readFile(path), path)
-    } catch (error) {
-      throw systemError(error, `cannot read certificate ${path}`, { ENOENT: 'ERR_DDI_NOT_FOUND' })
-    }
-  }
-  return (await Promise.all(paths.map(read))).flat()
+  return (await Promise.all(paths.map(async (path) => parseCertificates(await readSmallFile(path), path)))).flat()
 }
 
 async function namesIn(directory: string): Promise<string[]> {

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { addon } from '../../bindings/addon.js'
-import { readIfThere } from '../bytes/read-if-there.js'
+import { readIfThere } from '../bytes/small-file.js'
 import { systemCode, systemError } from '../errors.js'
 import { parseRootHash } from '../verity/root-hash.js'
 

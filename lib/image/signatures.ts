@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto'
 import { extentSource } from '../bytes/extents.js'
-import { readIfThere } from '../bytes/read-if-there.js'
+import { readIfThere } from '../bytes/small-file.js'
 import type { WholeVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import {

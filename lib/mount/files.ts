@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
-import { type FileHandle, lstat, open } from 'node:fs/promises'
+import { type FileHandle, lstat } from 'node:fs/promises'
 import { basename, join, relative } from 'node:path'
 import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -8,7 +8,7 @@ import { exists } from '../bytes/new-file.js'
 import { DdiError, systemError } from '../errors.js'
 import { runTool } from '../tool.js'
 import { isWithin, type Tree, type TreeEntry } from './entries.js'
-import { isMissing, type OpenedInRoot, type Root } from './root.js'
+import { handleOf, isMissing, type OpenedInRoot, type Root } from './root.js'
 
 /**
  * Hashes a file of a tree.
@@ -21,8 +21,21 @@ export async function digestFile({ root }: Tree, { path, size }: TreeEntry): Pro
   if (!stats.isFile() || stats.size !== size)
     throw new DdiError('ERR_DDI_FILE_SYSTEM', `${JSON.stringify(path)} cannot be read as the file system lists it`)
   const hash = createHash('sha256')
-  await pipeline(opened.handle.createReadStream({ autoClose: false, highWaterMark: 1024 * 1024 }), hash)
+  await pipeline(opened.handle.createReadStream({ autoClose: false, highWaterMark: 1024 * 1024 }), hash).catch(
+    unreadable(path),
+  )
   return hash.digest('hex')
+}
+
+/** Turns what a stream throws into an error about the file that it is of, or what it goes to. */
+function unreadable(path: string): (error: unknown) => never {
+  return (error) => {
+    throw systemError(error, `cannot copy ${path}`, {
+      EIO: 'ERR_DDI_IO',
+      EUCLEAN: 'ERR_DDI_FILE_SYSTEM',
+      ENOSPC: 'ERR_DDI_NO_SPACE',
+    })
+  }
 }
 
 interface OpenedFile extends AsyncDisposable {
@@ -40,7 +53,7 @@ async function openFile(root: Root, path: string): Promise<OpenedFile> {
     })
   })
   try {
-    const handle = await open(place.path, 'r')
+    const handle = await handleOf(place)
     return {
       place,
       handle,
@@ -71,7 +84,7 @@ export async function copyFrom({ root, unread }: Tree, path: string, target: str
   if (typeof target !== 'string') {
     if (!(await handle.stat()).isFile())
       throw new DdiError('ERR_DDI_USAGE', `${path} is not a file: name a directory to copy it to`)
-    await pipeline(handle.createReadStream({ autoClose: false }), target, { end: false })
+    await pipeline(handle.createReadStream({ autoClose: false }), target, { end: false }).catch(unreadable(path))
     return
   }
   const from = await place.realPath()

@@ -48,6 +48,11 @@ export async function openRoot(path: string): Promise<Root> {
 
 const closeDescriptor = promisify(closeFile)
 
+/** Opens again what a descriptor has open for reading, as a handle of its own; a FIFO does not keep us waiting. */
+export async function handleOf({ path }: OpenedInRoot): Promise<FileHandle> {
+  return await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
+}
+
 /** Nothing is there, or nothing that may be opened in this way. */
 export function isMissing(error: unknown): boolean {
   return ['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV'].includes(systemCode(error) ?? '')
@@ -63,7 +68,7 @@ const largestText = 256 * 1024
 export async function readTextInRoot(root: Root, path: string): Promise<string | undefined> {
   try {
     await using opened = await root.open(path, constants.O_RDONLY)
-    const handle = await open(opened.path, 'r')
+    const handle = await handleOf(opened)
     try {
       const stats = await handle.stat()
       if (!stats.isFile() || stats.size > largestText) return undefined

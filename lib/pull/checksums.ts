@@ -1,5 +1,5 @@
 import { posix } from 'node:path'
-import { readIfThere } from '../bytes/read-if-there.js'
+import { readIfThere } from '../bytes/small-file.js'
 import { DdiError } from '../errors.js'
 import { fileNameOf } from './address.js'
 import type { Transport } from './transport.js'
