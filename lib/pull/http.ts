@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream'
-import { rootCertificates } from 'node:tls'
 import type { Dispatcher } from 'undici'
 import { DdiError } from '../errors.js'
 import { throwIfAborted } from '../work.js'
 import { type HeaderFields, type OpenAnswer, type PartRequest, parseAnswer, rangeFields } from './answer.js'
 import { type Batch, batchesOf } from './batches.js'
+import { type Dispatchers, openDispatchers } from './dispatchers.js'
 import type { Credentials } from './netrc.js'
 import type { Settings } from './options.js'
 
@@ -21,16 +21,20 @@ const mostRedirects = 10
 
 /** A client for http and https, through the proxies of the environment. @param signal ends all its requests */
 export async function openHttp(settings: Settings, signal: AbortSignal): Promise<HttpClient> {
-  const dispatcher = await openDispatcher(settings)
+  let opened: Promise<Dispatchers> | undefined
   const { request } = (await import('undici')).default
-  const ownFields = { ...(settings.credentials && authorization(settings.credentials)), ...settings.headers }
+  const ownFields = { ...(settings.credentials && authorization(settings.credentials)), ...lowerCase(settings.headers) }
 
   async function follow(url: URL, fields: HeaderFields): Promise<Dispatcher.ResponseData> {
     let at = url
+    // Files need no proxy, and nothing that is wrong with one.
+    opened ??= openDispatchers(settings)
+    const dispatchers = await opened
     for (let redirects = 0; redirects <= mostRedirects; redirects++) {
       // What is meant for one host is not sent to another.
-      const headers = { 'user-agent': 'ddi', ...(at.host === url.host && ownFields), ...fields }
-      const response = await request(at, { dispatcher, headers, signal })
+      const isOwn = at.host === url.host
+      const headers = { 'user-agent': 'ddi', ...(isOwn && ownFields), ...fields }
+      const response = await request(at, { dispatcher: isOwn ? dispatchers.own : dispatchers.others, headers, signal })
       // Whoever reads the body gets its error; without a reader it is not an unhandled one.
       response.body.on('error', () => {})
       if (![301, 302, 303, 307, 308].includes(response.statusCode)) return response
@@ -71,8 +75,9 @@ export async function openHttp(settings: Settings, signal: AbortSignal): Promise
         throw failed(part.url, error)
       }
     },
-    // Bodies that nobody reads any more would keep it waiting.
-    [Symbol.asyncDispose]: () => dispatcher.destroy(),
+    async [Symbol.asyncDispose]() {
+      await (await opened?.catch(() => undefined))?.[Symbol.asyncDispose]()
+    },
   }
 }
 
@@ -92,32 +97,23 @@ export function redirectTarget(from: URL, location: string | string[] | undefine
   return target
 }
 
+/** So that a field that is given replaces one of ours. */
+function lowerCase(fields: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name.toLowerCase(), value]))
+}
+
 /** RFC 7617 */
 function authorization({ login, password }: Credentials): { readonly authorization: string } {
   return { authorization: `Basic ${Buffer.from(`${login}:${password}`).toString('base64')}` }
 }
 
-async function openDispatcher({ authorities, client, timeouts }: Settings): Promise<Dispatcher> {
-  const { Agent, EnvHttpProxyAgent } = (await import('undici')).default
-  const proxied = ['http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'].some((name) => process.env[name])
-  const tls = {
-    ...(authorities !== undefined && { ca: [...rootCertificates, authorities] }),
-    ...(client && { cert: client.certificate, key: client.key }),
-  }
-  const settings = {
-    headersTimeout: timeouts.headers,
-    bodyTimeout: timeouts.stall,
-    connect: { timeout: timeouts.connect, ...tls },
-    // For servers behind a proxy.
-    requestTls: tls,
-  }
-  // Only if it is needed: undici warns on stderr that it is experimental.
-  return proxied ? new EnvHttpProxyAgent(settings) : new Agent(settings)
-}
+/** Errors of undici for requests that it does not make. */
+const refusals = ['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED']
 
 function brokenError(url: URL, error: unknown): DdiError {
   const { code, message } = error as { code?: string; message?: string }
-  return new DdiError('ERR_DDI_PULL_BROKEN', `${url}: ${code === undefined ? message : `${code}: ${message}`}`, {
+  const kind = refusals.includes(code ?? '') ? 'ERR_DDI_USAGE' : 'ERR_DDI_PULL_BROKEN'
+  return new DdiError(kind, `${url}: ${code === undefined ? message : `${code}: ${message}`}`, {
     cause: error,
   })
 }

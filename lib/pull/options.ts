@@ -1,6 +1,8 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { DdiError } from '../errors.js'
 import type { OptionNames } from '../options.js'
 import { type Work, workNames } from '../work.js'
+import { type ClientIdentity, checkCertificates } from './certificates.js'
 import type { VerifyMode } from './checksums.js'
 import type { Credentials } from './netrc.js'
 
@@ -17,8 +19,8 @@ export interface PullOptions extends Work {
   readonly credentials?: Credentials
   /** Certificates to trust besides the usual ones, PEM. */
   readonly authorities?: string
-  /** A client certificate with its key, both PEM, for servers that request one. */
-  readonly client?: { readonly certificate: string; readonly key: string }
+  /** For the server of the address, if it requests one, and no other. */
+  readonly client?: ClientIdentity
   /** In milliseconds, 0 for none: for connecting (default: 30 s), for the headers of an answer, and for each next byte (60 s). */
   readonly timeouts?: { readonly connect?: number; readonly headers?: number; readonly stall?: number }
   /** How often in a row a transfer without progress is tried again. Default: 5. */
@@ -57,7 +59,7 @@ export const pullOptionNames: OptionNames<PullOptions> = {
 
 /**
  * Checks the values of options, and adds the defaults.
- * @throws ERR_DDI_USAGE
+ * @throws ERR_DDI_USAGE, ERR_DDI_CERTIFICATE, ERR_DDI_KEY
  */
 export function settingsOf(options: PullOptions): Settings {
   const { verify = 'signature', maxSize = 64 * 1024 ** 3, headers = {}, timeouts = {} } = options
@@ -68,7 +70,14 @@ export function settingsOf(options: PullOptions): Settings {
   requireNumber('retries', retries, Number.isSafeInteger(retries) && retries >= 0, 'an integer from 0')
   requireNumber('connections', connections, Number.isSafeInteger(connections) && connections >= 1, 'an integer from 1')
   for (const [name, value] of Object.entries({ connect, headers: answer, stall }))
-    requireNumber(`timeouts.${name}`, value, value >= 0 && value < 2 ** 31, 'milliseconds from 0 to 2³¹')
+    requireNumber(
+      `timeouts.${name}`,
+      value,
+      Number.isInteger(value) && value >= 0 && value < 2 ** 31,
+      'whole milliseconds from 0 to 2³¹',
+    )
+  for (const [name, value] of Object.entries(headers)) requireHeader(name, value)
+  checkCertificates(options.authorities, options.client)
   return {
     ...options,
     verify: checkedMode(verify),
@@ -84,6 +93,15 @@ export function settingsOf(options: PullOptions): Settings {
 function requireNumber(name: string, value: number, isValid: boolean, expected: string): void {
   if (typeof value !== 'number' || !isValid)
     throw new DdiError('ERR_DDI_USAGE', `invalid ${name} ${String(value)}: expected ${expected}`)
+}
+
+function requireHeader(name: string, value: string): void {
+  try {
+    validateHeaderName(name)
+    validateHeaderValue(name, value)
+  } catch (error) {
+    throw new DdiError('ERR_DDI_USAGE', `invalid headers: ${(error as Error).message}`, { cause: error })
+  }
 }
 
 function checkedMode(mode: VerifyMode): VerifyMode {

@@ -88,6 +88,22 @@ function toArrayBuffer(bytes: Uint8Array): ArrayBuffer {
 }
 
 /**
+ * Parses a private key.
+ * @param key PEM
+ * @throws ERR_DDI_KEY if it is malformed, encrypted, or not the certificate’s
+ */
+export function parsePrivateKey(key: string | Uint8Array, certificate: X509Certificate): KeyObject {
+  let parsed: KeyObject
+  try {
+    parsed = createPrivateKey(typeof key === 'string' ? key : Buffer.from(key))
+  } catch (error) {
+    throw new DdiError('ERR_DDI_KEY', `the private key cannot be read: ${(error as Error).message}`, { cause: error })
+  }
+  if (certificate.checkPrivateKey(parsed)) return parsed
+  throw new DdiError('ERR_DDI_KEY', 'the private key does not belong to the certificate')
+}
+
+/**
  * Signs a root hash, as systemd-repart does: detached, over SHA-256, without signed attributes and certificates.
  * @param key RSA or EC, PEM
  * @param certificate of the key
@@ -100,14 +116,7 @@ export async function signRootHash(
   certificate: X509Certificate,
 ): Promise<Uint8Array> {
   const pkijs = await import('pkijs')
-  let privateKey: KeyObject
-  try {
-    privateKey = createPrivateKey(typeof key === 'string' ? key : Buffer.from(key))
-  } catch (error) {
-    throw new DdiError('ERR_DDI_KEY', `the private key cannot be read: ${(error as Error).message}`, { cause: error })
-  }
-  if (!certificate.checkPrivateKey(privateKey))
-    throw new DdiError('ERR_DDI_KEY', 'the private key does not belong to the certificate')
+  const privateKey = parsePrivateKey(key, certificate)
   const issued = pkijs.Certificate.fromBER(toArrayBuffer(certificate.raw))
   const content = toArrayBuffer(signedBytes(rootHash))
   const signed = new pkijs.SignedData({
