@@ -66,6 +66,24 @@ export async function* chunksOf(batches: AsyncIterable<Batch>): AsyncGenerator<U
   for await (const batch of batches) yield* batch
 }
 
+/** The first bytes of a stream, at least `length` unless it is shorter, and all of it. */
+export async function peek(
+  batches: AsyncGenerator<Batch>,
+  length: number,
+): Promise<{ head: Uint8Array; all: AsyncGenerator<Batch> }> {
+  const first: Uint8Array[] = []
+  while (lengthOf(first) < length) {
+    const next = await batches.next()
+    if (next.done) break
+    first.push(...next.value)
+  }
+  const all = async function* () {
+    yield first
+    yield* batches
+  }
+  return { head: Buffer.concat(first), all: all() }
+}
+
 export function lengthOf(batch: Batch): number {
   let length = 0
   for (const chunk of batch) length += chunk.length

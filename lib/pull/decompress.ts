@@ -5,23 +5,8 @@ import { addon } from '../../bindings/addon.js'
 import { DdiError } from '../errors.js'
 import type { Tool } from '../tool.js'
 import { type Batch, batchesOf, chunksOf } from './batches.js'
+import type { Compression } from './formats.js'
 import { throughProcess } from './process.js'
-
-export type Compression = 'none' | 'gzip' | 'bzip2' | 'xz' | 'zstd'
-
-/** How many bytes `detectCompression` looks at. */
-export const magicLength = 6
-const magics: readonly (readonly [Exclude<Compression, 'none'>, readonly number[]])[] = [
-  ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
-  ['gzip', [0x1f, 0x8b]],
-  ['bzip2', [0x42, 0x5a, 0x68]],
-  ['zstd', [0x28, 0xb5, 0x2f, 0xfd]],
-]
-
-/** How bytes are compressed, by how they begin: file names may be wrong. */
-export function detectCompression(head: Uint8Array): Compression {
-  return magics.find(([, magic]) => magic.every((byte, index) => head[index] === byte))?.[0] ?? 'none'
-}
 
 const outputSize = 1024 * 1024
 const mostFree = 8

@@ -1,9 +1,11 @@
 import { DdiError } from '../errors.js'
 import { throwIfAborted, type Work } from '../work.js'
 import type { Address } from './address.js'
-import { type Batch, lengthOf } from './batches.js'
+import { type Batch, lengthOf, peek } from './batches.js'
 import { expectedChecksum } from './checksums.js'
-import { type Compression, decompress, detectCompression, magicLength, ReusedMemory } from './decompress.js'
+import { decompress, ReusedMemory } from './decompress.js'
+import { type Compression, detectCompression, headLength, refuseForeign, requireImage } from './formats.js'
+import type { ImageKind } from './names.js'
 import { openTransport } from './open-transport.js'
 import type { Settings } from './options.js'
 import { openPartial, type PartialDownload } from './partial.js'
@@ -32,6 +34,8 @@ export interface Arrival {
 
 /** Where unpacked bytes go. */
 export interface Destination extends AsyncDisposable {
+  /** What the bytes have to be. */
+  readonly kind: ImageKind
   /** Whether `finish` reads all bytes again: then they are kept in the page cache. */
   readonly readsAgain: boolean
   /**
@@ -126,29 +130,14 @@ async function takeAll({ url, download, partial, destination, settings }: Recept
       yield batch
     }
   }
-  const { head, all } = await peek(incoming(), magicLength)
+  const { head, all } = await peek(incoming(), headLength)
+  refuseForeign(url, head)
   compression = detectCompression(head)
   const memory = new ReusedMemory()
   const known = compression === 'none' ? (download.size ?? undefined) : undefined
-  await destination.take(limited(decompress(all, compression, memory)), { compression, size: known, partial }, memory)
+  const unpacked = limited(decompress(all, compression, memory))
+  const bytes = destination.kind === 'raw' ? requireImage(url, unpacked) : unpacked
+  await destination.take(bytes, { compression, size: known, partial }, memory)
   await partial?.settle()
   return { size, downloaded, resumed, sha256: await hash.digest(), compression }
-}
-
-/** The first bytes of a stream, at least `length` unless it is shorter, and all of it. */
-async function peek(
-  batches: AsyncGenerator<Batch>,
-  length: number,
-): Promise<{ head: Uint8Array; all: AsyncGenerator<Batch> }> {
-  const first: Uint8Array[] = []
-  while (lengthOf(first) < length) {
-    const next = await batches.next()
-    if (next.done) break
-    first.push(...next.value)
-  }
-  const all = async function* () {
-    yield first
-    yield* batches
-  }
-  return { head: Buffer.concat(first), all: all() }
 }

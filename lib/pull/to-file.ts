@@ -32,6 +32,7 @@ export const fileTargetNames: OptionNames<FileTarget> = {
 
 /** A file under a temporary name until it is verified: that of the partial download, unless the download is compressed. */
 export class FileDestination implements Destination {
+  readonly kind = 'raw'
   readonly #target: FileTarget
   #file: { readonly handle: FileHandle; readonly path: string; readonly own: boolean } | undefined
 

@@ -1,10 +1,10 @@
-import { mkdir, rename, rm, statfs } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { exists, flushDirectory, refuseExisting } from '../bytes/new-file.js'
 import { DdiError, systemError } from '../errors.js'
 import type { OptionNames } from '../options.js'
 import { runTool, type Tool } from '../tool.js'
-import { type Batch, lengthOf } from './batches.js'
+import type { Batch } from './batches.js'
 import { throughProcess } from './process.js'
 import type { Arrival, Destination } from './receive.js'
 
@@ -25,6 +25,7 @@ const btrfs = (...rest: string[]): Tool => ({ command: ['btrfs', ...rest], packa
 
 /** A directory under a temporary name until everything is verified. */
 export class TreeDestination implements Destination {
+  readonly kind = 'tar'
   readonly readsAgain = false
   readonly #target: TreeTarget
   #tree: string | undefined
@@ -42,15 +43,8 @@ export class TreeDestination implements Destination {
     // What a killed pull left is not needed: the archive is still here, and is unpacked again.
     await removeTree(tree)
     await this.#make(tree)
-    let size = 0
-    const counted = async function* () {
-      for await (const batch of batches) {
-        size += lengthOf(batch)
-        yield batch
-      }
-    }
-    for await (const _ of throughProcess(counted(), extraction(tree), refusal));
-    if (size === 0) throw new DdiError('ERR_DDI_PULL_ARCHIVE', 'the archive is empty')
+    for await (const _ of throughProcess(batches, extraction(tree), refusal));
+    if ((await readdir(tree)).length === 0) throw new DdiError('ERR_DDI_PULL_ARCHIVE', 'the archive is empty')
   }
 
   async #make(tree: string): Promise<void> {

@@ -37,12 +37,9 @@ export const volumeTargetNames: OptionNames<VolumeTarget> = {
   rootHash: true,
 }
 
-function empty(): DdiError {
-  return new DdiError('ERR_DDI_IMAGE_EMPTY', 'the image is empty')
-}
-
 /** Free space of a disk, which becomes a volume of its table when everything is verified and flushed. */
 export class VolumeDestination implements Destination {
+  readonly kind = 'raw'
   readonly #target: VolumeTarget
   readonly #disk: Disk
   readonly #head: VolumeHead
@@ -81,7 +78,7 @@ export class VolumeDestination implements Destination {
   }
 
   async take(batches: AsyncIterable<Batch>, { size }: Arrival): Promise<void> {
-    if (size === 0) throw empty()
+    if (size === 0) throw new DdiError('ERR_DDI_IMAGE_EMPTY', 'the image is empty')
     const space = this.#disk.unnamed(size)
     this.#space = space
     // Whatever goes wrong, the disk is not closed under a write.
@@ -103,7 +100,6 @@ export class VolumeDestination implements Destination {
       })
     }
     await writing.end()
-    if (this.#size === 0) throw empty()
     // What was there before must not be part of the volume.
     const volume = space.preview(this.#head, this.#size)
     if (volume.size > this.#size) await space.write(this.#size, new Uint8Array(volume.size - this.#size))

@@ -501,7 +501,10 @@ test('existing files are kept, of two pulls at once one is refused, root hashes 
 test('targets that cannot be written are errors, and left as they are', async () => {
   using folder = temporaryFolder()
   const at = (name: string) => join(folder.path, name)
-  await using server = await serve({ '/image.raw': { bytes: mixed(MiB) }, '/t.tar': { bytes: Buffer.alloc(10240) } })
+  writeFileSync(at('member'), 'x')
+  run('tar', '-C', folder.path, '-cf', at('t.tar'), 'member')
+  const tar = readFileSync(at('t.tar'))
+  await using server = await serve({ '/image.raw': { bytes: mixed(MiB) }, '/t.tar': { bytes: tar } })
   mkdirSync(at('folder/within'), { recursive: true })
   writeFileSync(at('file'), 'x')
   mkdirSync(at('read-only'))
@@ -539,12 +542,21 @@ test('names are those of systemd', () => {
     'http://h/d%2e1.raw': 'd.1',
     'http://h/tools_2.tar.xz': 'tools_2',
     'http://h/tools.tgz': 'tools',
+    'http://h/TOOLS.TAR.GZ': 'TOOLS',
+    'http://h/tools.tzst': 'tools',
   }
   for (const [url, name] of Object.entries(names)) assert.equal(imageName(new URL(url)), name)
   for (const url of ['http://h/', 'http://h/..%2fetc', 'http://h/.raw', 'http://h/%zz.raw'])
     assert.throws(() => imageName(new URL(url)), { code: 'ERR_DDI_NAME' }, url)
-  for (const [url, kind] of Object.entries({ '/a.tar.zst': 'tar', '/a.tgz': 'tar', '/a.raw.xz': 'raw', '/tar': 'raw' }))
-    assert.equal(imageKind(new URL(url, 'http://h')), kind, url)
+  const kinds = {
+    '/a.tar.zst': 'tar',
+    '/a.tgz': 'tar',
+    '/a.tbz2': 'tar',
+    '/a.TAR.GZ': 'tar',
+    '/a.raw.xz': 'raw',
+    '/tar': 'raw',
+  }
+  for (const [url, kind] of Object.entries(kinds)) assert.equal(imageKind(new URL(url, 'http://h')), kind, url)
   assert.equal(imagePath('machine', 'a', 'raw'), '/var/lib/machines/a.raw')
   assert.equal(imagePath('sysext', 'a', 'tar', true), '/run/extensions/a')
   assert.equal(parseAddress('http://%zz:b%40@h/x').credentials?.login, '%zz')
