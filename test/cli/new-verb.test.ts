@@ -41,7 +41,7 @@ test('a new verb is one new file: it runs, and is in help, completion, manual an
   mkdirSync(at('lib/cli/verbs/group-of-one'))
   writeFileSync(at('lib/cli/verbs/group-of-one/group.ts'), "export default { summary: 'hold one verb' }\n")
   writeFileSync(at('lib/cli/verbs/group-of-one/hello.ts'), verb.replaceAll("'../", "'../../"))
-  run(process.execPath, join(packageRoot, 'node_modules/typescript/bin/tsc'), '--project', folder.path)
+  run(process.execPath, join(packageRoot, 'node_modules/@typescript/native/bin/tsc'), '--project', folder.path)
   const script = pathToFileURL(at('scripts/command-line.mjs')).href
   run(process.execPath, '-e', `import('${script}').then((made) => made.buildCommandLine('${folder.path}'))`)
 
