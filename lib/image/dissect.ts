@@ -6,14 +6,14 @@ import type { Designator } from '../gpt/dps-types.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { machineArchitectures } from './architecture.js'
 import { trustedCertificates } from './certificates.js'
-import type { DissectedVolume, Dissection, UsableVolume, Verity } from './dissection.js'
+import { type DissectedVolume, type Dissection, isCovered, type UsableVolume, type Verity } from './dissection.js'
 import type { Image, TableProblem } from './open.js'
 import { type ImagePolicy, judge, type PolicySubject, policyDesignators } from './policy.js'
 import { probe } from './probe.js'
 import { findProtected } from './protection.js'
-import type { ProtectedDesignator } from './root-hash-sources.js'
+import type { KnownRootHash, ProtectedDesignator } from './root-hash-sources.js'
 import { isOffered, newest, preferred } from './selection.js'
-import type { SignatureMode, SignatureTrust } from './signatures.js'
+import { type SignatureMode, type SignatureTrust, signatureModes } from './signatures.js'
 
 export interface DissectOptions {
   /** The trusted root hash of the root volume, in hexadecimal. Default: from beside the image. */
@@ -58,34 +58,65 @@ interface Probing {
  */
 export async function dissect(image: Image, options: DissectOptions = {}): Promise<Dissection> {
   checkOptions(options, dissectOptionNames, 'dissect')
+  refuseEmptyTrust(options)
   const volumes: (Volume & Probing)[] = image.volumes.map((volume) => ({ ...volume }))
   const architectures = options.architectures ?? machineArchitectures()
   const roles = new Map<Designator, WholeVolume & Probing>()
   const verity = new Map<ProtectedDesignator, Verity>()
   const problems: TableProblem[] = []
+  const rootHashes = new Map<ProtectedDesignator, KnownRootHash['source']>()
   const trust: SignatureTrust = {
-    mode: options.signature ?? 'auto',
+    mode: signatureMode(options),
     certificates: async () => options.certificates ?? (await trustedCertificates()),
     now: new Date(),
   }
-  const given = { root: options.rootHash, usr: options.usrHash }
+  const givenHashes = { root: options.rootHash, usr: options.usrHash }
   for (const designator of ['root', 'usr'] as const) {
     const report = (problem: TableProblem) => void problems.push(problem)
-    const candidates = { image, volumes, architectures }
-    const found = await findProtected(candidates, designator, given[designator], trust, report)
+    const candidates = { image, volumes, architectures, policy: options.policy }
+    const found = await findProtected(candidates, designator, givenHashes[designator], trust, report)
     if (!found) continue
     roles.set(designator, found.data)
     if (found.verity) verity.set(designator, found.verity)
+    if (found.given) rootHashes.set(designator, found.given)
   }
   assignPlainRoles(volumes, roles)
   for (const volume of options.probe === 'used' ? roles.values() : volumes)
     volume.fileSystem = await probe(image, volume)
   if (options.policy) applyPolicy(options.policy, { name: image.name, volumes, roles, verity, architectures })
   // Bytes that a root hash covers need not be a file system that libblkid knows.
-  const known = verity.get('root')?.trusted || volumes.some(({ fileSystem }) => fileSystem)
+  const known = isCovered(verity.get('root')) || volumes.some(({ fileSystem }) => fileSystem)
   if (image.table.type === 'none' && !known)
     throw new DdiError('ERR_DDI_NO_TABLE', `${image.name} has neither a GPT nor a file system that libblkid knows`)
-  return { image, volumes, roles, verity, signature: trust.mode, problems }
+  const given = { rootHashes, signatures: trust.mode !== 'auto' || (options.certificates ?? []).length > 0 }
+  return { image, volumes, roles, verity, signature: trust.mode, given, problems }
+}
+
+/** What is missing, such as a named policy that does not exist, is not the same as what was not given. @throws ERR_DDI_USAGE */
+function refuseEmptyTrust(options: DissectOptions): void {
+  for (const name of ['rootHash', 'usrHash', 'policy', 'certificates', 'signature'] as const)
+    if (Object.hasOwn(options, name) && (options[name] ?? undefined) === undefined)
+      throw new DdiError('ERR_DDI_USAGE', `dissect(): ${name} is ${String(options[name])}: leave it out, or give one`)
+  if (options.policy && !(options.policy.partitions instanceof Map))
+    throw new DdiError(
+      'ERR_DDI_USAGE',
+      'dissect(): policy is not an image policy; parseImagePolicy() makes one of text',
+    )
+  if (options.signature && !signatureModes.includes(options.signature))
+    throw new DdiError(
+      'ERR_DDI_USAGE',
+      `dissect(): signature is ${JSON.stringify(options.signature)}, not one of ${signatureModes.join(', ')}`,
+    )
+}
+
+/** @throws ERR_DDI_USAGE for certificates that nobody would use */
+function signatureMode({ signature = 'auto', certificates = [] }: DissectOptions): SignatureMode {
+  if (signature === 'kernel' && certificates.length > 0)
+    throw new DdiError(
+      'ERR_DDI_USAGE',
+      'certificates are of no use where the kernel alone verifies signatures, by its own',
+    )
+  return signature
 }
 
 /** The roles that no verity protects; a single generic Linux partition is the root if there is none. */
@@ -109,13 +140,14 @@ interface Assignment {
 }
 
 /** Removes from the roles what the policy says is not to be used. @throws ERR_DDI_POLICY */
-function applyPolicy(policy: ImagePolicy, { name, volumes, roles, verity, architectures }: Assignment): void {
+function applyPolicy(policy: ImagePolicy, assignment: Assignment): void {
+  const { name, roles, verity } = assignment
   for (const designator of policyDesignators) {
-    // What protects root and usr may lie beside the image: unless a rule is for its partition, `signed` and `verity` say enough.
     const isProtection = /-verity(-sig)?$/.test(designator)
+    // See `mayProtect`.
     if (isProtection && !policy.partitions.has(designator)) continue
     const used = roles.get(designator)
-    const protection = isProtection ? preferred(volumes, designator, architectures) : undefined
+    const protection = isProtection ? protectionVolume(assignment, designator) : undefined
     const volume = used ?? protection
     const pair = designator === 'root' || designator === 'usr' ? verity.get(designator) : undefined
     const subject = volume && {
@@ -130,7 +162,18 @@ function applyPolicy(policy: ImagePolicy, { name, volumes, roles, verity, archit
   }
 }
 
+/** The hash volume in use, whatever its flags, else the one that would be. */
+function protectionVolume(
+  { volumes, verity, architectures }: Assignment,
+  designator: Designator,
+): DissectedVolume | undefined {
+  const hash = verity.get(designator === 'root-verity' ? 'root' : 'usr')?.hash
+  const used = hash?.kind === 'volume' && hash.volume.designator === designator ? hash.volume : undefined
+  return used ?? preferred(volumes, designator, architectures)
+}
+
+/** A signature that the kernel is to verify counts: `plan` hands it on, and nobody else takes it for valid. */
 function protectionsOf({ fileSystem }: DissectedVolume, pair: Verity | undefined): PolicySubject['protections'] {
-  if (pair?.trusted) return pair.signature ? ['signed', 'verity', 'unprotected'] : ['verity', 'unprotected']
+  if (isCovered(pair)) return pair.signature ? ['signed', 'verity', 'unprotected'] : ['verity', 'unprotected']
   return fileSystem?.type === 'crypto_LUKS' ? ['encrypted'] : ['unprotected']
 }

@@ -5,7 +5,7 @@ import type { Designator } from '../gpt/dps-types.js'
 import type { Superblock } from '../verity/superblock.js'
 import type { Image, TableProblem } from './open.js'
 import type { KnownRootHash, ProtectedDesignator } from './root-hash-sources.js'
-import type { RootHashSignature, SignatureMode } from './signatures.js'
+import type { KernelSignature, RootHashSignature, SignatureMode } from './signatures.js'
 
 export type DissectedVolume = Volume & Probed
 /** One that is whole. */
@@ -22,23 +22,43 @@ export type HashTree =
   | { readonly kind: 'file'; readonly path: string; readonly source: Source }
 
 /** A data volume with its hash tree. `trusted` if a trusted root hash covers it, and matches the top of the tree. */
-export type Verity = UntrustedVerity | TrustedVerity
+export type Verity = UntrustedVerity | KernelVerity | TrustedVerity
 
 export interface UntrustedVerity {
   readonly trusted: false
+  readonly forKernel: false
   readonly data: UsableVolume
   readonly hash: { readonly kind: 'volume'; readonly volume: DissectedVolume }
 }
 
-export interface TrustedVerity {
-  readonly trusted: true
+/** A data volume under a root hash that matches the top of its tree. */
+export interface Coverage {
   readonly data: UsableVolume
   readonly hash: HashTree
   readonly rootHash: Uint8Array
   readonly rootHashSource: KnownRootHash['source']
+  readonly superblock: Superblock
+}
+
+/** Nobody has verified the signature: the kernel is to, as it makes the device. Nothing else may take it for trusted. */
+export interface KernelVerity extends Coverage {
+  readonly trusted: false
+  readonly forKernel: true
+  readonly signature: KernelSignature
+}
+
+export interface TrustedVerity extends Coverage {
+  readonly trusted: true
   /** Who signed the root hash; null if no trusted certificate did. */
   readonly signature: RootHashSignature | null
-  readonly superblock: Superblock
+}
+
+/** What the caller of `dissect` gave to trust: what is used of the image has to be vouched for by it. */
+export interface GivenTrust {
+  /** Where the root hashes that were given come from: from the caller, or from beside the image. */
+  readonly rootHashes: ReadonlyMap<ProtectedDesignator, KnownRootHash['source']>
+  /** The caller named the certificates that may sign, or who verifies signatures. */
+  readonly signatures: boolean
 }
 
 /** What an image is made of, and what each part is for on this machine. */
@@ -50,6 +70,12 @@ export interface Dissection {
   readonly verity: ReadonlyMap<ProtectedDesignator, Verity>
   /** Who verifies signatures of root hashes: as requested from `dissect`, and kept to by `plan`. */
   readonly signature: SignatureMode
+  readonly given: GivenTrust
   /** Signatures that are not valid; they grant no trust. */
   readonly problems: readonly TableProblem[]
+}
+
+/** Whether a known root hash covers a volume: one that is trusted, or that the kernel is to judge. */
+export function isCovered(pair: Verity | undefined): pair is TrustedVerity | KernelVerity {
+  return pair !== undefined && (pair.trusted || pair.forKernel)
 }

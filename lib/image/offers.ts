@@ -3,7 +3,7 @@ import type { Source } from '../bytes/source.js'
 import { findByName, requireWhole } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
-import type { Dissection, UsableVolume, Verity } from './dissection.js'
+import { type Dissection, isCovered, type KernelVerity, type TrustedVerity, type UsableVolume } from './dissection.js'
 import type { SignatureMode } from './signatures.js'
 
 export interface OfferOptions {
@@ -20,7 +20,7 @@ export interface Offer {
   readonly volume: UsableVolume
   readonly source: Source
   /** The root hash and tree that cover it. */
-  readonly protection: (Verity & { readonly trusted: true }) | undefined
+  readonly protection: TrustedVerity | KernelVerity | undefined
   readonly readOnly: boolean
 }
 
@@ -30,7 +30,6 @@ export interface Offer {
  *   ERR_DDI_SIGNATURE_UNTRUSTED, and the defect of a requested volume
  */
 export function offersOf(dissection: Dissection, options: OfferOptions): readonly [Offer, ...Offer[]] {
-  if (!options.volumes) refuseUncovered(dissection)
   const [first, ...others] = options.volumes
     ? chosen(dissection, options.volumes, options)
     : [...dissection.roles].map(([designator, volume]) => offer(dissection, designator, designator, volume, options))
@@ -40,7 +39,10 @@ export function offersOf(dissection: Dissection, options: OfferOptions): readonl
       `${dissection.image.name} has nothing to attach here${reason(dissection)}`,
     )
   const offers = [first, ...others] as const
-  if (requiresKernel(dissection.signature)) for (const one of offers) refuseUnsigned(dissection, one)
+  refuseUnvouched(
+    dissection,
+    offers.map(({ volume }) => volume),
+  )
   return offers
 }
 
@@ -56,8 +58,7 @@ function offer(
   volume: UsableVolume,
   { writable = false }: OfferOptions,
 ): Offer {
-  const pair = [...verity.values()].find(({ data }) => data === volume)
-  const protection = pair?.trusted ? pair : undefined
+  const protection = [...verity.values()].filter(isCovered).find(({ data }) => data === volume)
   return {
     id,
     designator,
@@ -82,25 +83,76 @@ function chosen(dissection: Dissection, names: readonly string[], options: Offer
   return offers
 }
 
-/** @throws ERR_DDI_NOT_COVERED if a root hash is known, and a root or usr volume would be used that none covers */
-export function refuseUncovered({ image, roles, verity }: Dissection): void {
-  if (![...verity.values()].some((one) => one.trusted)) return
-  for (const designator of ['root', 'usr'] as const) {
-    if (roles.has(designator) && !verity.get(designator)?.trusted)
+/**
+ * What was given to trust is used or refused, never ignored: each root hash covers one of the volumes that are used, and no root
+ * or usr volume is used that none covers; where signatures were asked for, each of these is signed.
+ * @throws ERR_DDI_NOT_COVERED, ERR_DDI_SIGNATURE_UNTRUSTED
+ */
+export function refuseUnvouched(dissection: Dissection, offered: readonly UsableVolume[]): void {
+  // Hash trees and signatures vouch for others.
+  const used = offered.filter(({ designator }) => !/-verity(-sig)?$/.test(designator ?? ''))
+  if (used.length === 0) return
+  refuseUnusedHash(dissection, used)
+  const systems = used.filter((volume) => isSystem(dissection, volume))
+  const pairs = [...dissection.verity.values()].filter(isCovered)
+  const bare = systems.find((volume) => pairs.length > 0 && !pairs.some(({ data }) => data === volume))
+  if (bare)
+    throw new DdiError(
+      'ERR_DDI_NOT_COVERED',
+      `no root hash covers ${describe(bare)} of ${dissection.image.name}, while one covers another volume of it`,
+    )
+  const signed = pairs.filter(({ signature }) => signature).map(({ data }) => data)
+  if (dissection.given.signatures) refuseUnsigned(dissection, used, signed)
+}
+
+/** @throws ERR_DDI_NOT_COVERED for a root hash that covers nothing of what is used, though it was given for that */
+function refuseUnusedHash({ image, roles, verity, given }: Dissection, used: readonly UsableVolume[]): void {
+  for (const [designator, source] of given.rootHashes) {
+    const pair = verity.get(designator)
+    const data = pair?.data ?? roles.get(designator)
+    const isUsed = data !== undefined && used.includes(data)
+    if (isUsed ? !isCovered(pair) : source === 'option')
       throw new DdiError(
         'ERR_DDI_NOT_COVERED',
-        `no root hash covers the ${designator} volume of ${image.name}, while one covers its ${designator === 'root' ? 'usr' : 'root'} volume`,
+        `the root hash for the ${designator} volume of ${image.name} covers nothing of what would be used`,
       )
   }
 }
 
-/** The kernel can only verify a signature that is there. */
-function refuseUnsigned({ image }: Dissection, { id, volume, protection }: Offer): void {
-  const needsOne = protection || volume.designator === 'root' || volume.designator === 'usr'
-  if (needsOne && !protection?.signature)
+/** @param signed the volumes under a signed root hash */
+function refuseUnsigned(dissection: Dissection, used: readonly UsableVolume[], signed: readonly UsableVolume[]): void {
+  const { image, signature } = dissection
+  const unsigned =
+    used.find((volume) => isSystem(dissection, volume) && !signed.includes(volume)) ??
+    (used.some((volume) => signed.includes(volume)) ? undefined : used[0])
+  if (!unsigned) return
+  const of = `${describe(unsigned)} of ${image.name}`
+  throw new DdiError(
+    'ERR_DDI_SIGNATURE_UNTRUSTED',
+    requiresKernel(signature)
+      ? `${of} has no trusted signature of a root hash for the kernel to verify`
+      : `no trusted certificate signed a root hash for ${of}`,
+  )
+}
+
+function describe({ designator, label, uuid }: UsableVolume): string {
+  return `the ${designator ?? 'unknown'} volume${label || uuid ? ` ${JSON.stringify(label || uuid)}` : ''}`
+}
+
+/** Holds the system, or what would be used as such. */
+function isSystem({ roles }: Dissection, volume: UsableVolume): boolean {
+  return (['root', 'usr'] as const).some((one) => volume.designator === one || roles.get(one) === volume)
+}
+
+/**
+ * The kernel is asked to verify a signature as a device is made, and never else.
+ * @throws ERR_DDI_SIGNATURE_KERNEL if it was to verify signatures
+ */
+export function refuseKernelTrust({ image, signature }: Dissection): void {
+  if (requiresKernel(signature))
     throw new DdiError(
-      'ERR_DDI_SIGNATURE_UNTRUSTED',
-      `${id} of ${image.name} has no trusted signature of a root hash for the kernel to verify`,
+      'ERR_DDI_SIGNATURE_KERNEL',
+      `the kernel verifies the signatures of ${image.name} only when it is attached or mounted, which it is not for this`,
     )
 }
 

@@ -220,7 +220,7 @@ async function openDevices(first: Source, { devices }: Metadata, context: Contex
 }
 
 async function openDevice(name: string, { path, devices, keepOpen }: Context) {
-  const given = devices[name]
+  const given = Object.hasOwn(devices, name) ? devices[name] : undefined
   const beside = path === null ? [] : ['.img', ''].map((ending) => join(dirname(path), name + ending))
   const candidates = given === undefined ? beside : [given]
   for (const candidate of candidates) {

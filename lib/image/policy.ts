@@ -54,10 +54,13 @@ export interface ImagePolicy {
 }
 
 const ignore: readonly PolicyUse[] = ['unused', 'absent']
-const aliases: Readonly<Record<string, readonly PolicyUse[]>> = { open: policyUses, ignore }
+const aliases: ReadonlyMap<string, readonly PolicyUse[]> = new Map([
+  ['open', policyUses],
+  ['ignore', ignore],
+])
 const knownFlags: readonly string[] = [
   ...policyUses,
-  ...Object.keys(aliases),
+  ...aliases.keys(),
   'read-only-on',
   'read-only-off',
   'growfs-on',
@@ -147,10 +150,10 @@ function parseFlags(text: string, start: number, refuse: (at: number, what: stri
   let at = start
   for (const part of text.split('+')) {
     const flag = part.trim()
-    const use = aliases[flag] ?? policyUses.filter((one) => one === flag)
+    const use = aliases.get(flag) ?? policyUses.filter((one) => one === flag)
     const state = /^(read-only|growfs)-(on|off)$/.exec(flag)
     const fileSystem = policyFileSystems.find((one) => one === flag)
-    if (Object.hasOwn(aliases, flag) || use.length > 0) for (const one of use) found.use.add(one)
+    if (use.length > 0) for (const one of use) found.use.add(one)
     else if (state) found[state[1] === 'growfs' ? 'growFileSystem' : 'readOnly'].add(state[2] as Switch)
     else if (fileSystem) found.fileSystems.add(fileSystem)
     else
@@ -215,6 +218,14 @@ function explicitPolicy(policy: ImagePolicy, designator: PolicyDesignator): Part
   const isNeeded = ofData.use.includes('signed') || (kind === undefined && ofData.use.includes('verity'))
   if (!isNeeded) return undefined
   return normalize({ ...ofData, use: ['unprotected', ...ofData.use.filter((one) => ignore.includes(one))] }, designator)
+}
+
+/**
+ * Whether volumes of a kind may protect others. They also may lie beside the image: unless a rule is for their partition,
+ * what `signed` and `verity` say of the data is enough.
+ */
+export function mayProtect(policy: ImagePolicy | undefined, designator: PolicyDesignator): boolean {
+  return !policy?.partitions.has(designator) || policyFor(policy, designator).use.includes('unprotected')
 }
 
 /**

@@ -1,16 +1,24 @@
 import { extentSource } from '../bytes/extents.js'
 import { openFile } from '../bytes/file.js'
 import type { Source } from '../bytes/source.js'
+import { claimedSize } from '../disk/claimed-size.js'
 import { requireWhole, type WholeVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import { rootHashUuids } from '../verity/root-hash.js'
 import { readSuperblock, type Superblock } from '../verity/superblock.js'
 import { checkRootHash, checkTreeFits } from '../verity/tree.js'
-import type { DissectedVolume, HashTree, TrustedVerity, UntrustedVerity, UsableVolume, Verity } from './dissection.js'
+import type { Coverage, DissectedVolume, HashTree, UntrustedVerity, UsableVolume, Verity } from './dissection.js'
 import type { Image, TableProblem } from './open.js'
+import { type ImagePolicy, mayProtect } from './policy.js'
 import { findRootHash, findVeritySideFile, type KnownRootHash, type ProtectedDesignator } from './root-hash-sources.js'
 import { isOffered, newest, onlyOne, preferred } from './selection.js'
-import { type RootHashSignature, type SignatureTrust, signatureOf, signedRootHash } from './signatures.js'
+import {
+  type KernelSignature,
+  type RootHashSignature,
+  type SignatureTrust,
+  signatureOf,
+  signedRootHash,
+} from './signatures.js'
 
 /** What a volume and its protection are chosen from. */
 export interface Candidates {
@@ -18,12 +26,16 @@ export interface Candidates {
   readonly volumes: readonly DissectedVolume[]
   /** The preferred first. */
   readonly architectures: readonly string[]
+  /** Which hash and signature volumes may be used. Default: all. */
+  readonly policy: ImagePolicy | undefined
 }
 
 /** The volume for a purpose that verity may protect. */
 export interface Protected {
   readonly data: UsableVolume
   readonly verity: Verity | undefined
+  /** Where its root hash comes from, unless a signature of the image brought it. */
+  readonly given: KnownRootHash['source'] | undefined
 }
 
 /**
@@ -44,7 +56,7 @@ export async function findProtected(
   const sealed = signatureVolume(candidates, designator)
   const refused = ({ code, message }: DdiError) => report({ code, message: `${designator}: ${message}` })
   const known = await findRootHash(image.path, designator, given)
-  const rootHash: (KnownRootHash & { signature?: RootHashSignature }) | undefined =
+  const rootHash: (KnownRootHash & { signature?: RootHashSignature | KernelSignature }) | undefined =
     known ?? (await ifValid(signedRootHash(image, sealed, trust), refused))
   const named = rootHash
     ? namedByRootHash(candidates, designator, rootHash)
@@ -52,18 +64,25 @@ export async function findProtected(
   if (!named) return undefined
   const data = requireWhole(named)
   const pair = await pairVerity(candidates, designator, data, rootHash)
-  if (!pair?.trusted) return { data, verity: pair }
+  if (!pair || 'trusted' in pair) return { data, verity: pair, given: known?.source }
   const signature =
-    rootHash?.signature ?? (await ifValid(signatureOf(image, designator, pair.rootHash, sealed, trust), refused))
-  return { data, verity: { ...pair, signature: signature ?? null } }
+    rootHash?.signature ??
+    (await ifValid(signatureOf(image, designator, pair.rootHash, sealed, trust), refused)) ??
+    null
+  const verity: Verity =
+    signature?.signer === null
+      ? { ...pair, trusted: false, forKernel: true, signature }
+      : { ...pair, trusted: true, signature }
+  return { data, verity, given: known?.source }
 }
 
 /** The signature volume that counts, if it is whole. */
 function signatureVolume(
-  { volumes, architectures }: Candidates,
+  { volumes, architectures, policy }: Candidates,
   designator: ProtectedDesignator,
 ): WholeVolume | undefined {
-  const found = preferred(volumes, `${designator}-verity-sig`, architectures)
+  const kind = `${designator}-verity-sig` as const
+  const found = mayProtect(policy, kind) ? preferred(volumes, kind, architectures) : undefined
   return found?.state === 'whole' ? found : undefined
 }
 
@@ -94,7 +113,13 @@ function namedByRootHash(
   designator: ProtectedDesignator,
   rootHash: KnownRootHash,
 ): DissectedVolume | undefined {
-  if (image.table.type === 'none') return designator === 'root' ? volumes[0] : undefined
+  if (image.table.type === 'none') {
+    if (designator === 'root') return volumes[0]
+    throw new DdiError(
+      'ERR_DDI_ROOT_HASH_MISMATCH',
+      `${image.name} has no partition table, and so no ${designator} volume for the ${designator} root hash${origins[rootHash.source]}`,
+    )
+  }
   const { data } = rootHashUuids(rootHash.bytes)
   const found = onlyOne(
     volumes.filter((one) => one.designator === designator && one.uuid === data),
@@ -109,29 +134,27 @@ function namedByRootHash(
   return found
 }
 
-/** A pair whose signature is still to be looked for. */
-type Paired = UntrustedVerity | Omit<TrustedVerity, 'signature'>
-
 async function pairVerity(
-  { image, volumes }: Candidates,
+  { image, volumes, policy }: Candidates,
   designator: ProtectedDesignator,
   data: UsableVolume,
   rootHash: KnownRootHash | undefined,
-): Promise<Paired | undefined> {
+): Promise<UntrustedVerity | Coverage | undefined> {
   const candidates = volumes.filter(
     (one) => one.designator === `${designator}-verity` && one.architecture === data.architecture,
   )
   if (!rootHash) {
     const volume = newest(candidates.filter(isOffered))
-    return volume && { trusted: false, data, hash: { kind: 'volume', volume } }
+    return volume && untrusted(data, volume)
   }
   const { hash: hashUuid } = rootHashUuids(rootHash.bytes)
   const named = onlyOne(
     candidates.filter((one) => one.uuid === hashUuid),
     `${designator} hash volume`,
   )
-  const volume = named && requireWhole(named)
+  const volume = named && mayProtect(policy, `${designator}-verity`) ? requireWhole(named) : undefined
   const hash = volume ? inVolume(image, volume) : await besideImage(image)
+  if (!hash && named) return untrusted(data, named)
   if (!hash)
     throw new DdiError(
       'ERR_DDI_VERITY_MISSING',
@@ -139,7 +162,11 @@ async function pairVerity(
         ' (its second half) and no .verity file beside it',
     )
   const superblock = await checkTree(image, data, hash.source, rootHash.bytes)
-  return { trusted: true, data, hash, rootHash: rootHash.bytes, rootHashSource: rootHash.source, superblock }
+  return { data, hash, rootHash: rootHash.bytes, rootHashSource: rootHash.source, superblock }
+}
+
+function untrusted(data: UsableVolume, volume: DissectedVolume): UntrustedVerity {
+  return { trusted: false, forKernel: false, data, hash: { kind: 'volume', volume } }
 }
 
 function inVolume({ source }: Image, volume: UsableVolume): HashTree {
@@ -159,5 +186,17 @@ async function checkTree(image: Image, data: UsableVolume, hash: Source, rootHas
   const superblock = await readSuperblock(hash)
   checkTreeFits(superblock, source.size, hash.size)
   await checkRootHash(superblock, source, hash, rootHash)
+  await checkFileSystemFits(image, superblock, source)
   return superblock
+}
+
+/** No root hash vouches for how much a superblock covers. @throws ERR_DDI_VERITY_SUPERBLOCK if a file system would be cut off */
+async function checkFileSystemFits({ name }: Image, superblock: Superblock, data: Source): Promise<void> {
+  const covered = superblock.dataBlocks * superblock.dataBlockSize
+  const claimed = covered < data.size ? await claimedSize(data) : 0
+  if (claimed > covered)
+    throw new DdiError(
+      'ERR_DDI_VERITY_SUPERBLOCK',
+      `${name}: verity superblock: it covers ${covered} bytes of ${data.size}, and the file system in them has ${claimed}: it was changed`,
+    )
 }

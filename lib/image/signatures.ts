@@ -7,6 +7,7 @@ import {
   certificateFingerprint,
   largestRecord,
   parseSignatureRecord,
+  refuseWeakSignature,
   type SignatureRecord,
   verifyRootHashSignature,
 } from '../verity/signature.js'
@@ -14,14 +15,22 @@ import type { Image } from './open.js'
 import { type KnownRootHash, type ProtectedDesignator, rootHashEndings, sideFiles } from './root-hash-sources.js'
 
 /** Who verifies the signature of a root hash: this library, the kernel as the device is made, both, or whichever can. */
-export type SignatureMode = 'auto' | 'userspace' | 'kernel' | 'both'
+export const signatureModes = ['auto', 'userspace', 'kernel', 'both'] as const
+export type SignatureMode = (typeof signatureModes)[number]
 
-/** A signature of a root hash that is valid, or that the kernel is to verify. */
+/** A signature of a root hash that the kernel alone is to verify: nobody knows yet whose it is. */
+export interface KernelSignature {
+  /** PKCS#7, DER. */
+  readonly bytes: Uint8Array
+  readonly signer: null
+}
+
+/** A signature of a root hash that is valid. */
 export interface RootHashSignature {
   /** PKCS#7, DER. */
   readonly bytes: Uint8Array
-  /** SHA-256 of the signer’s certificate; null if only the kernel verifies it. */
-  readonly signer: string | null
+  /** SHA-256 of the signer’s certificate. */
+  readonly signer: string
 }
 
 export interface SignatureTrust {
@@ -45,8 +54,11 @@ async function checkSignature(
   rootHash: Uint8Array,
   bytes: Uint8Array,
   trust: SignatureTrust,
-): Promise<RootHashSignature> {
-  if (trust.mode === 'kernel') return { bytes, signer: null }
+): Promise<RootHashSignature | KernelSignature> {
+  if (trust.mode === 'kernel') {
+    await refuseWeakSignature(bytes)
+    return { bytes, signer: null }
+  }
   const signer = await verifyRootHashSignature(rootHash, bytes, await trust.certificates(), trust.now)
   return { bytes, signer: certificateFingerprint(signer) }
 }
@@ -60,7 +72,7 @@ export async function signedRootHash(
   image: Image,
   volume: WholeVolume | undefined,
   trust: SignatureTrust,
-): Promise<(KnownRootHash & { readonly signature: RootHashSignature }) | undefined> {
+): Promise<(KnownRootHash & { readonly signature: RootHashSignature | KernelSignature }) | undefined> {
   if (!volume) return undefined
   const { rootHash, signature } = await readRecord(image, volume)
   return { bytes: rootHash, source: 'signature', signature: await checkSignature(rootHash, signature, trust) }
@@ -76,7 +88,7 @@ export async function signatureOf(
   rootHash: Uint8Array,
   volume: WholeVolume | undefined,
   trust: SignatureTrust,
-): Promise<RootHashSignature | undefined> {
+): Promise<RootHashSignature | KernelSignature | undefined> {
   const files = image.path === null ? [] : sideFiles(image.path, `${rootHashEndings[designator]}.p7s`)
   for (const path of files) {
     const signature = await readIfThere(path)

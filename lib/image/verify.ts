@@ -5,6 +5,7 @@ import { type BadBlocks, verifyTree } from '../verity/verify.js'
 import { type Work, workNames } from '../work.js'
 import { dissect } from './dissect.js'
 import type { Dissection } from './dissection.js'
+import { refuseKernelTrust } from './offers.js'
 import type { Image } from './open.js'
 import type { ProtectedDesignator } from './root-hash-sources.js'
 
@@ -21,6 +22,8 @@ export interface VerifiedVolume {
   readonly dataBlockSize: number
   readonly hashBlockSize: number
   readonly dataBlocks: number
+  /** Of the volume, in bytes: the blocks may cover less of it. */
+  readonly volumeSize: number
   readonly badDataBlocks: number
   readonly badHashBlocks: number
 }
@@ -28,10 +31,12 @@ export interface VerifiedVolume {
 /**
  * Reads all of every volume that a root hash covers, on all cores, and compares it with its hash tree.
  * @returns how many blocks of each volume are bad; bad blocks do not make it throw
- * @throws ERR_DDI_NO_ROOT_HASH if no root hash is known, ERR_DDI_SHORT_READ, ERR_DDI_IO, ERR_DDI_ABORTED
+ * @throws ERR_DDI_NO_ROOT_HASH if no root hash is known, ERR_DDI_SIGNATURE_KERNEL if the kernel was to verify signatures,
+ *   ERR_DDI_SHORT_READ, ERR_DDI_IO, ERR_DDI_ABORTED
  */
 export async function verify(dissection: Dissection, options: VerifyOptions = {}): Promise<readonly VerifiedVolume[]> {
   checkOptions(options, verifyOptionNames, 'verify')
+  refuseKernelTrust(dissection)
   const { image } = dissection
   const results: VerifiedVolume[] = []
   for (const [designator, verity] of dissection.verity) {
@@ -44,7 +49,7 @@ export async function verify(dissection: Dissection, options: VerifyOptions = {}
       signal: options.signal,
     })
     const rootHash = Buffer.from(verity.rootHash).toString('hex')
-    results.push({ designator, rootHash, dataBlockSize, hashBlockSize, dataBlocks, ...counts })
+    results.push({ designator, rootHash, dataBlockSize, hashBlockSize, dataBlocks, volumeSize: data.size, ...counts })
   }
   if (results.length === 0)
     throw new DdiError('ERR_DDI_NO_ROOT_HASH', `no root hash is known for ${image.name}${suggestion(dissection)}`)

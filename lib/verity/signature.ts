@@ -161,13 +161,57 @@ async function importKey(key: KeyObject): Promise<webcrypto.CryptoKey> {
   ])
 }
 
+// RFC 5754, RFC 5758, RFC 4055.
+const digests: ReadonlySet<string> = new Set([1, 2, 3].map((n) => `2.16.840.1.101.3.4.2.${n}`))
+const pss = '1.2.840.113549.1.1.10'
+const signatureAlgorithms: ReadonlySet<string> = new Set([
+  // RSA, by itself and with SHA-256, SHA-384 and SHA-512
+  ...[1, 11, 12, 13].map((n) => `1.2.840.113549.1.1.${n}`),
+  // the same of ECDSA; some write the type of the key alone
+  ...[2, 3, 4].map((n) => `1.2.840.10045.4.3.${n}`),
+  '1.2.840.10045.2.1',
+])
+
+/**
+ * Refuses a signature over a digest that others can find collisions of, whoever made it: SHA-1, MD5.
+ * @param signature PKCS#7 in DER
+ * @throws ERR_DDI_SIGNATURE_FORMAT, ERR_DDI_SIGNATURE_UNTRUSTED
+ */
+export async function refuseWeakSignature(signature: Uint8Array): Promise<void> {
+  const pkijs = await import('pkijs')
+  refuseWeak(pkijs, parseSigned(pkijs, signature))
+}
+
+function refuseWeak(pkijs: Pkijs, { signerInfos }: InstanceType<Pkijs['SignedData']>): void {
+  for (const { digestAlgorithm, signatureAlgorithm } of signerInfos) {
+    const { algorithmId } = signatureAlgorithm
+    const used = [digestAlgorithm.algorithmId]
+    if (algorithmId === pss) used.push(pssDigest(pkijs, signatureAlgorithm.algorithmParams))
+    const weak = used.find((one) => !digests.has(one))
+    if (weak !== undefined || (algorithmId !== pss && !signatureAlgorithms.has(algorithmId)))
+      throw new DdiError(
+        'ERR_DDI_SIGNATURE_UNTRUSTED',
+        `the root hash is signed by the algorithm ${weak ?? algorithmId}: only SHA-256, SHA-384 and SHA-512 under RSA or ECDSA are trusted`,
+      )
+  }
+}
+
+/** Without parameters it is SHA-1. */
+function pssDigest(pkijs: Pkijs, schema: unknown): string {
+  try {
+    return new pkijs.RSASSAPSSParams(schema === undefined ? {} : { schema }).hashAlgorithm.algorithmId
+  } catch (error) {
+    throw refuseFormat(`the parameters of its algorithm are malformed (${(error as Error).message})`, error)
+  }
+}
+
 /**
  * Verifies a signature of a root hash.
  * @param signature PKCS#7 in DER; certificates in it are ignored
  * @param trusted the certificates that may sign
  * @param now the time at which the certificate has to be valid
  * @returns the certificate that signed
- * @throws ERR_DDI_SIGNATURE_FORMAT, ERR_DDI_SIGNATURE_UNTRUSTED if no trusted certificate signed, ERR_DDI_SIGNATURE_EXPIRED if
+ * @throws ERR_DDI_SIGNATURE_FORMAT, ERR_DDI_SIGNATURE_UNTRUSTED if no trusted certificate signed, or over a weak digest, ERR_DDI_SIGNATURE_EXPIRED if
  *   the certificate is not valid now, ERR_DDI_SIGNATURE_WRONG if it is not a signature of this root hash
  */
 export async function verifyRootHashSignature(
@@ -182,6 +226,7 @@ export async function verifyRootHashSignature(
   if (!signer || signed.signerInfos.length !== 1)
     throw refuseFormat(`${signed.signerInfos.length} signers instead of one`)
   if (signed.encapContentInfo.eContent) throw refuseFormat('it has content of its own, and must be detached')
+  refuseWeak(pkijs, signed)
   const sid: unknown = signer.sid
   const certificate = trusted.find((one) => isSigner(pkijs, sid, one))
   if (!certificate)

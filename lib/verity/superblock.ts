@@ -51,7 +51,7 @@ export function parseSuperblock(bytes: Uint8Array): Superblock {
   const saltLength = view.getUint16(80, true)
   if (saltLength > largestSalt) refuse(`a salt of ${saltLength} bytes`)
   const name = String.fromCharCode(...bytes.subarray(32, 64)).replace(/\0.*$/s, '')
-  if (!(name in digestLengths))
+  if (!Object.hasOwn(digestLengths, name))
     throw new DdiError(
       'ERR_DDI_VERITY_ALGORITHM',
       `verity superblock: hash algorithm ${JSON.stringify(name)}, of which only sha256 and sha512 are supported`,

@@ -69,7 +69,8 @@ export function checkTreeFits(superblock: Superblock, dataSize: number, hashSize
  * Checks that the top of a hash tree hashes to a root hash. What lies below is checked by dm-verity as it is read, or
  * by `verifyTree` at once.
  * @param rootHash as bytes
- * @throws ERR_DDI_ROOT_HASH_FORMAT if it has another length than the algorithm’s, ERR_DDI_ROOT_HASH_WRONG
+ * @throws ERR_DDI_ROOT_HASH_FORMAT if it has another length than the algorithm’s, ERR_DDI_ROOT_HASH_WRONG,
+ *   ERR_DDI_VERITY_SUPERBLOCK if the tree has hashes of more blocks than its superblock claims
  */
 export async function checkRootHash(
   superblock: Superblock,
@@ -93,4 +94,24 @@ export async function checkRootHash(
       `the hash tree hashes to ${actual.toString('hex')}, not to the root hash ${Buffer.from(rootHash).toString('hex')}: ` +
         'this is another image, or it was changed',
     )
+  await refuseSurplus(superblock, hash)
+}
+
+/**
+ * No root hash vouches for the superblock: one that claims too few blocks would cut the volume off. Then there are hashes of more
+ * blocks in the tree, where zeroes have to be.
+ */
+async function refuseSurplus(superblock: Superblock, hash: Source): Promise<void> {
+  const { levels, digestsPerBlock } = layoutTree(superblock)
+  const { algorithm, hashBlockSize } = superblock
+  for (const [index, { offset, blocks }] of levels.entries()) {
+    const hashed = index === 0 ? superblock.dataBlocks : levels[index - 1]!.blocks
+    const last = await hash.read(offset + (blocks - 1) * hashBlockSize, hashBlockSize)
+    const used = (hashed - (blocks - 1) * digestsPerBlock) * digestLengths[algorithm]
+    if (last.subarray(used).some((byte) => byte !== 0))
+      throw new DdiError(
+        'ERR_DDI_VERITY_SUPERBLOCK',
+        `verity superblock: it covers ${superblock.dataBlocks} data blocks, and the hash tree has hashes of more: it was changed`,
+      )
+  }
 }

@@ -186,3 +186,42 @@ test('verify without a root hash says what the UUIDs claim, and that it is a cla
   })
   assert.ok(readFileSync(path).length > 0)
 })
+
+test('a superblock that covers less than was hashed, or than the file system has, is refused', async () => {
+  using folder = temporaryFolder()
+  const { path, rootHash, hashStart, dataSize } = makeVerityImage(folder.path)
+  const refused = { code: 'ERR_DDI_VERITY_SUPERBLOCK' }
+  const blocks = dataSize / 4096
+  const claim = (count: number) =>
+    writeAt(path, hashStart + 72, new Uint8Array(BigUint64Array.of(BigInt(count)).buffer))
+  for (const count of [2, 3, blocks - 1]) {
+    claim(count)
+    await assert.rejects(dissected(path, { rootHash }), refused)
+    assert.match(cli('verify', path, `--root-hash=${rootHash}`).stderr, /ERR_DDI_VERITY_SUPERBLOCK/)
+  }
+  claim(blocks)
+  await dissected(path, { rootHash })
+
+  // Hashed honestly, but for fewer blocks than the file system in them says it has.
+  const data = join(folder.path, 'data.erofs')
+  const { rootHash: short, hashPath } = formatVerity(data, join(folder.path, 'short'), '--data-blocks=8')
+  const { data: uuid, hash } = uuidsOf(short)
+  const parts = (size: number) => [
+    { type: typeUuids.root, size, uuid, from: data },
+    { type: typeUuids.rootVerity, size: MiB, uuid: hash, from: hashPath },
+  ]
+  makeGptImage(path, 32 * MiB, parts(dataSize))
+  await assert.rejects(dissected(path, { rootHash: short }), refused)
+
+  // A volume may be larger than what its file system takes of it: verify says how much is covered.
+  const whole = formatVerity(data, join(folder.path, 'whole'))
+  const uuids = uuidsOf(whole.rootHash)
+  makeGptImage(path, 32 * MiB, [
+    { type: typeUuids.root, size: 8 * MiB, uuid: uuids.data, from: data },
+    { type: typeUuids.rootVerity, size: MiB, uuid: uuids.hash, from: whole.hashPath },
+  ])
+  assert.match(
+    cli('verify', path, `--root-hash=${whole.rootHash}`).stdout,
+    new RegExp(`root: ${blocks} blocks \\(1\\.0M of 8M\\) match`),
+  )
+})

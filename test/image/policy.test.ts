@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -16,7 +17,7 @@ import {
   policyFor,
 } from '../../lib/index.js'
 import { MiB, makeGptImage, makeVerityImage, typeUuids } from '../support/images.js'
-import { cli, temporaryFolder } from '../support/run.js'
+import { cli, run, temporaryFolder } from '../support/run.js'
 
 const use = (policy: string, designator: Parameters<typeof policyFor>[1]) =>
   policyFor(parseImagePolicy(policy), designator).use
@@ -194,4 +195,44 @@ test('an image is used as its policy says, or refused', async () => {
   const inspected = cli('inspect', plain, '--image-policy=root=signed', '--architecture=x86-64')
   assert.deepEqual([inspected.status, /ERR_DDI_POLICY/.test(inspected.stderr)], [3, true])
   assert.equal(cli('inspect', plain, '--image-policy=root=nothing').status, 2)
+})
+
+test('hash and signature volumes that a policy forbids protect nothing', async () => {
+  using folder = temporaryFolder()
+  const { path, rootHash } = makeVerityImage(folder.path)
+  const judged = async (policy: string, given: { rootHash?: string } = { rootHash }) => {
+    await using image = await openImage(path)
+    const { verity, roles } = await dissect(image, {
+      architectures: ['x86-64'],
+      policy: parseImagePolicy(policy),
+      ...given,
+    })
+    return [verity.get('root')?.trusted, roles.has('root')]
+  }
+  const refused = { code: 'ERR_DDI_POLICY' }
+  assert.deepEqual(await judged('root=verity'), [true, true])
+  assert.deepEqual(await judged('root=verity:root-verity=unprotected'), [true, true])
+  for (const forbidden of ['unused+absent', 'unused', 'absent', 'ignore'])
+    await assert.rejects(judged(`root=verity:root-verity=${forbidden}`), refused, forbidden)
+  // The root may be used without, but not as if it were covered.
+  assert.deepEqual(await judged('root=verity+unprotected:root-verity=unused'), [false, true])
+  assert.match(
+    cli('plan', path, `--root-hash=${rootHash}`, '--image-policy=root=unprotected:root-verity=unused').stderr,
+    /ERR_DDI_NOT_COVERED/,
+  )
+  // Flags do not hide the volume that the root hash names from the policy.
+  run('sgdisk', '--attributes=2:set:63', path)
+  assert.deepEqual(await judged('root=verity'), [true, true])
+  for (const forbidden of ['unused+absent', 'absent'])
+    await assert.rejects(judged(`root=verity:root-verity=${forbidden}`), refused, forbidden)
+  // A tree beside the image is not the partition that the policy is about.
+  const bytes = readFileSync(join(folder.path, 'hash'))
+  writeFileSync(join(folder.path, 'image.verity'), bytes)
+  assert.deepEqual(await judged('root=verity:root-verity=unused+absent'), [true, true])
+})
+
+test('names that every object has are none of a policy', () => {
+  for (const name of ['constructor', 'toString', '__proto__', 'hasOwnProperty', 'nosuch'])
+    for (const text of [name, `root=${name}`, `root=verity+${name}`, `${name}=verity`, `=${name}`])
+      assert.throws(() => parseImagePolicy(text), { code: 'ERR_DDI_POLICY_SYNTAX' }, text)
 })

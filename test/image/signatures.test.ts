@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import {
@@ -11,11 +11,12 @@ import {
   requireWhole,
   sign,
   trustedCertificates,
+  verify,
 } from '../../lib/index.js'
 import { encodeSignatureRecord, parseCertificates } from '../../lib/verity/index.js'
 import { makeSignedImage, makeVerityImage } from '../support/images.js'
 import { type Identity, makeIdentity } from '../support/keys.js'
-import { cli, temporaryFolder } from '../support/run.js'
+import { cli, cliAsNobody, temporaryFolder } from '../support/run.js'
 
 const signerOf = ({ key, certificate }: Identity) =>
   ({
@@ -131,4 +132,32 @@ test('a certificate in an earlier folder hides one of its name in a later one', 
   await assert.rejects(trustedCertificates([join(folder.path, 'none.crt')], []), { code: 'ERR_DDI_NOT_FOUND' })
   writeFileSync(join(folder.path, 'first/z.crt'), 'nothing')
   await assert.rejects(trustedCertificates([], folders), { code: 'ERR_DDI_CERTIFICATE' })
+})
+
+test('a signature that only the kernel may judge counts for nothing where no kernel is asked', async () => {
+  using folder = temporaryFolder()
+  const { path } = await signedImage(folder.path, makeIdentity(folder.path, 'anybody'))
+  chmodSync(folder.path, 0o755)
+  chmodSync(path, 0o644)
+  const { pair, dissection } = await dissected(path, { signature: 'kernel' })
+  assert.deepEqual([pair?.trusted, pair && 'signature' in pair && pair.signature?.signer], [false, null])
+  await assert.rejects(verify(dissection), { code: 'ERR_DDI_SIGNATURE_KERNEL' })
+  for (const mode of ['kernel', 'both'])
+    for (const [verb, ...more] of [
+      ['validate'],
+      ['validate', '--image-policy=root=signed'],
+      ['list-files'],
+      ['digest'],
+    ])
+      assert.match(
+        cliAsNobody(verb!, path, `--signature=${mode}`, ...more).stderr,
+        mode === 'kernel' ? /ERR_DDI_SIGNATURE_KERNEL/ : /ERR_DDI_(SIGNATURE_KERNEL|POLICY)/,
+      )
+  const copied = cliAsNobody('copy-from', path, 'etc/os-release', '--signature=kernel')
+  assert.deepEqual([copied.stdout, copied.status], ['', 1])
+  assert.match(cli('inspect', path, '--architecture=x86-64', '--signature=kernel').stdout, /root +/)
+  assert.doesNotMatch(
+    cli('inspect', path, '--architecture=x86-64', '--signature=kernel').stdout,
+    /\((signed|verified)\)/,
+  )
 })

@@ -13,6 +13,7 @@ import {
   signRootHash,
   verifyRootHashSignature,
 } from '../../lib/verity/index.js'
+import { refuseWeakSignature } from '../../lib/verity/signature.js'
 import { makeIdentity, makeIdentityBetween } from '../support/keys.js'
 import { attempt, cli, cliPath, run, temporaryFolder } from '../support/run.js'
 
@@ -184,4 +185,31 @@ test('verity sign: by a key, by a command, and what these do wrong', () => {
   for (const missing of [at('none'), folder.path])
     assert.match(sign(rootHash, at('d.p7s'), `--key=${missing}`).stderr, /ERR_DDI_NOT_FOUND/)
   assert.equal(attempt('test', '-e', at('d.p7s')).status, 1)
+})
+
+test('signatures over SHA-1 and MD5 are refused, by whomever, and those over longer digests are not', async () => {
+  using folder = temporaryFolder()
+  const at = (name: string) => join(folder.path, name)
+  const rootHash = randomBytes(32)
+  writeFileSync(at('content'), rootHash.toString('hex'))
+  for (const kind of ['rsa:2048', 'ec:prime256v1']) {
+    const { key, certificate } = makeIdentity(folder.path, 'signer', { kind })
+    const [trusted] = load(certificate)
+    const signed = (digest: string, ...more: string[]) => {
+      const source = ['-binary', '-in', at('content'), '-inkey', key, '-signer', certificate]
+      run('openssl', 'cms', '-sign', ...source, '-md', digest, '-outform', 'DER', '-out', at('p7s'), ...more)
+      return readFileSync(at('p7s'))
+    }
+    const padding = ['-keyopt', 'rsa_padding_mode:pss']
+    for (const more of [[], ['-noattr', '-nocerts'], ...(kind === 'rsa:2048' ? [padding] : [])]) {
+      for (const digest of ['sha256', 'sha384', 'sha512'])
+        await verifyRootHashSignature(rootHash, signed(digest, ...more), [trusted!])
+      for (const digest of kind === 'rsa:2048' && more !== padding ? ['sha1', 'md5', 'sha224'] : ['sha1']) {
+        const signature = signed(digest, ...more)
+        const refused = { code: 'ERR_DDI_SIGNATURE_UNTRUSTED', message: /only SHA-256/ }
+        await assert.rejects(verifyRootHashSignature(rootHash, signature, [trusted!]), refused, `${kind} ${digest}`)
+        await assert.rejects(refuseWeakSignature(signature), refused)
+      }
+    }
+  }
 })

@@ -1,4 +1,5 @@
 import { dissect } from '../../image/dissect.js'
+import { refuseKernelTrust } from '../../image/offers.js'
 import { openImage } from '../../image/open.js'
 import { plan } from '../../image/plan.js'
 import { noteProblems } from '../notes.js'
@@ -16,6 +17,7 @@ export default verb({
     await using image = await openImage(path, { nested })
     const dissection = await dissect(image, await dissectOptions(options))
     noteProblems([...image.table.problems, ...dissection.problems])
+    refuseKernelTrust(dissection)
     const { volumes } = plan(dissection)
     const shown = volumes.map(({ node, verified }) => ({ volume: node, verified }))
     if (json !== 'off') printJson({ image: path, valid: true, volumes: shown }, json)

@@ -37,9 +37,11 @@ export default verb({
           `${volume.designator} of ${path}: ${volume.badDataBlocks} of ${volume.dataBlocks} data blocks and ` +
             `${volume.badHashBlocks} hash blocks are bad: get the image again`,
         )
-      const size = formatSize(volume.dataBlocks * volume.dataBlockSize)
+      const covered = volume.dataBlocks * volume.dataBlockSize
+      const size = formatSize(covered)
+      const ofVolume = covered < volume.volumeSize ? `${size} of ${formatSize(volume.volumeSize)}` : `all ${size}`
       if (json === 'off')
-        print(`${volume.designator}: ${volume.dataBlocks} blocks (${size}) match root hash ${volume.rootHash}`)
+        print(`${volume.designator}: ${volume.dataBlocks} blocks (${ofVolume}) match root hash ${volume.rootHash}`)
     }
   },
 })
