@@ -111,7 +111,7 @@ async function openChecked(path: string, flags: number): Promise<OpenFile> {
     if (kind === undefined)
       throw new DdiError(
         'ERR_DDI_IMAGE_KIND',
-        `${path} is ${describe(stats)}: an image is a regular file or a block device`,
+        `${path} is ${describeKind(stats)}: an image is a regular file or a block device`,
       )
     const size = kind === 'file' ? stats.size : await blockDeviceSize(stats.rdev, path)
     if (size === 0) throw new DdiError('ERR_DDI_IMAGE_EMPTY', `${path} is empty: was it ever written?`)
@@ -194,8 +194,10 @@ function kindOf(stats: Stats): FileSource['kind'] | undefined {
   return stats.isBlockDevice() ? 'block-device' : undefined
 }
 
-function describe(stats: Stats): string {
+/** What something is that is no regular file. */
+export function describeKind(stats: Stats): string {
   if (stats.isDirectory()) return 'a directory'
+  if (stats.isBlockDevice()) return 'a block device'
   if (stats.isFIFO()) return 'a FIFO'
   if (stats.isCharacterDevice()) return 'a character device'
   return stats.isSocket() ? 'a socket' : 'neither a file nor a device'

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { link, lstat, open, rename, rm } from 'node:fs/promises'
+import { link, lstat, mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { DdiError, systemCode, systemError } from '../errors.js'
-import { createFile, type FileTarget, growAround } from './file.js'
+import { createFile, describeKind, type FileTarget, growAround } from './file.js'
 
 export interface NewFileOptions {
   /** Replaces a file that exists. Default: false. */
@@ -24,6 +24,7 @@ export async function writeNewFile<Result>(
   write: (target: FileTarget, hasBytes: boolean) => Promise<Result>,
   { replace = false, around }: NewFileOptions = {},
 ): Promise<Result> {
+  await refuseSpecial(path)
   if (!replace) await refuseExisting(path)
   const directory = dirname(path)
   const temporary = join(directory, `.${basename(path)}.${randomBytes(6).toString('hex')}.new`)
@@ -62,9 +63,56 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
+/**
+ * Makes a directory, and those above it. That of Node.js tries for ever where a file system, such as /proc, takes none.
+ * @throws ERR_DDI_NOT_FOUND if something else is in the way, ERR_DDI_PERMISSION, ERR_DDI_NO_SPACE
+ */
+export async function makeDirectories(path: string): Promise<void> {
+  try {
+    await makeDirectory(path, true)
+  } catch (error) {
+    const [missing, full] = ['ERR_DDI_NOT_FOUND', 'ERR_DDI_NO_SPACE'] as const
+    const codes = { ENOENT: missing, ENOTDIR: missing, EEXIST: missing, ELOOP: missing, ENOSPC: full, EDQUOT: full }
+    throw systemError(error, `cannot make the directory ${path}`, codes)
+  }
+}
+
+async function makeDirectory(path: string, withParents: boolean): Promise<void> {
+  try {
+    await mkdir(path)
+  } catch (error) {
+    const isThere = await stat(path).then(
+      (stats) => stats.isDirectory(),
+      () => false,
+    )
+    if (isThere) return
+    if (!withParents || systemCode(error) !== 'ENOENT' || dirname(path) === path) throw error
+    await makeDirectory(dirname(path), true)
+    await makeDirectory(path, false)
+  }
+}
+
 /** @throws ERR_DDI_EXISTS */
 export async function refuseExisting(path: string): Promise<void> {
   if (await exists(path)) throw taken(path)
+}
+
+/**
+ * Refuses to put something new in the place of something that is no file: what was meant is to write to it. Links are followed.
+ * @throws ERR_DDI_EXISTS, ERR_DDI_PERMISSION
+ */
+export async function refuseSpecial(path: string, mayBeDirectory = false): Promise<void> {
+  // A device that is not there (any more) would become a file in memory.
+  const directory = await realpath(dirname(path)).catch(() => dirname(path))
+  if (/^\/dev(\/|$)/.test(directory) && !/^\/dev\/shm(\/|$)/.test(directory))
+    throw new DdiError('ERR_DDI_EXISTS', `${path} lies in /dev, which has devices, not files`)
+  const stats = await stat(path).catch((error: unknown) => {
+    // Whether its directory can be made is found out later.
+    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return undefined
+    throw systemError(error, `cannot stat ${path}`)
+  })
+  if (!stats || stats.isFile() || (stats.isDirectory() && mayBeDirectory)) return
+  throw new DdiError('ERR_DDI_EXISTS', `${path} is ${describeKind(stats)}, which a new file cannot take the place of`)
 }
 
 /**

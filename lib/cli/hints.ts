@@ -65,7 +65,15 @@ const hints: Readonly<Partial<Record<ErrorCode, readonly Hint[]>>> = {
     { option: '--lazy', text: 'or remove the devices as soon as their last user is gone, with --lazy' },
     { message: /detach it first/, text: '`ddi-attach list` shows what is attached' },
   ],
-  ERR_DDI_EXISTS: [{ option: '--force', message: /exist/, text: 'replace it with --force' }],
+  ERR_DDI_EXISTS: [
+    { option: '--force', message: /exist/, text: 'replace it with --force' },
+    {
+      option: '--disk',
+      message: /is a block device|lies in \/dev/,
+      text: 'write an image to a new volume of a disk with --disk and --volume',
+    },
+    { option: '--output', message: /is a (FIFO|character device)/, text: 'write to standard output with --output=-' },
+  ],
   ERR_DDI_SHRINK_REFUSED: [
     { option: '--force', text: 'shrink it all the same with --force, which destroys what is in it' },
   ],
@@ -101,6 +109,9 @@ const hints: Readonly<Partial<Record<ErrorCode, readonly Hint[]>>> = {
   ],
   ERR_DDI_PULL_KEYRING: [
     { option: '--keyring', text: 'give the keys with --keyring, or verify checksums alone with --verify=checksum' },
+  ],
+  ERR_DDI_PULL_ARCHIVE: [
+    { option: '--lossy', message: /Cannot set|Ignoring/, text: 'unpack it without what cannot be kept with --lossy' },
   ],
   ERR_DDI_PULL_TOO_LARGE: [{ option: '--max-size', text: 'raise the limit with --max-size' }],
 }

@@ -1,8 +1,9 @@
-import { type FileHandle, mkdir, open, rm, stat } from 'node:fs/promises'
+import { type FileHandle, open, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { addon, type DmDevice, type DmDeviceNumber } from '../../bindings/addon.js'
 import { deviceNumber } from '../bytes/file.js'
+import { makeDirectories } from '../bytes/new-file.js'
 import { DdiError, systemCode, systemError } from '../errors.js'
 import { formatTable, parseTable, type TableTarget } from './targets.js'
 import type { UdevTransaction } from './udev.js'
@@ -173,7 +174,7 @@ class OpenDeviceMapper implements DeviceMapper {
   async ensureNode(device: DmDevice): Promise<void> {
     const path = mapperPath(device.name)
     if (await names(path, device)) return
-    await mkdir(dirname(path), { recursive: true })
+    await makeDirectories(dirname(path))
     await rm(path, { force: true })
     await addon().makeBlockNode(path, device.major, device.minor)
   }

@@ -54,7 +54,7 @@ export async function* decompress(
       yield* throughDecoder(joined(bytes), xzDecoder(), memory, compression)
       return
     case 'bzip2':
-      yield* throughProcess(bytes, bzip2, (said) => corrupt('bzip2', new Error(said)))
+      yield* throughProcess(bytes, bzip2, { failed: (said) => corrupt('bzip2', new Error(said)) })
   }
 }
 

@@ -1,25 +1,37 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { DdiError, systemCode } from '../errors.js'
 import type { Tool } from '../tool.js'
 import { type Batch, batchesOf, chunksOf } from './batches.js'
 
+/** What becomes of what a program writes to stderr. */
+export interface Complaints {
+  /** Makes an error of it, or of its beginning. */
+  readonly failed: (said: string) => DdiError
+  /** Whether a line is a failure although the program goes on. Default: none is */
+  readonly isFailure?: (line: string) => boolean
+}
+
+/** How much of that is kept, in characters. */
+const mostSaid = 1000
+
 /**
  * Pipes bytes through a program.
- * @param failed makes an error of what a failed program wrote to stderr
  * @throws ERR_DDI_LIBRARY_MISSING, the error of `failed`, and what `bytes` throws
  */
 export async function* throughProcess(
   bytes: AsyncIterable<Batch>,
   { command: [program, ...rest], package: name, env }: Tool,
-  failed: (said: string) => DdiError,
+  { failed, isFailure = () => false }: Complaints,
 ): AsyncGenerator<Batch> {
   const child = spawn(program, rest, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } })
   const ended = once(child, 'close').catch((error: unknown) => error)
-  let said = ''
-  child.stderr.on('data', (text: Buffer) => {
-    said = `${said}${text.toString()}`.slice(0, 1000)
+  let [said, failures] = ['', '']
+  createInterface(child.stderr).on('line', (line) => {
+    said = `${said}${line}\n`.slice(0, mostSaid)
+    if (isFailure(line)) failures = `${failures}${line}\n`.slice(0, mostSaid)
   })
   const input = Readable.from(chunksOf(bytes), { objectMode: false })
   let inputError: unknown
@@ -37,6 +49,7 @@ export async function* throughProcess(
     if (systemCode(result) === 'ENOENT')
       throw new DdiError('ERR_DDI_LIBRARY_MISSING', `${program} is not installed: install ${name}`, { cause: result })
     if ((result as [number | null])[0] !== 0) throw failed(said.trim() || 'it stopped without a message')
+    if (failures !== '') throw failed(failures.trim())
   } finally {
     input.destroy()
     child.kill('SIGKILL')

@@ -1,8 +1,6 @@
-import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { refuseExisting } from '../bytes/new-file.js'
+import { makeDirectories, refuseExisting, refuseSpecial } from '../bytes/new-file.js'
 import type { WholeVolume } from '../disk/volume.js'
-import { systemError } from '../errors.js'
 import { checkOptions } from '../options.js'
 import { parseAddress } from './address.js'
 import { type PullOptions, pullOptionNames, settingsOf } from './options.js'
@@ -40,13 +38,9 @@ export async function pull(address: string | URL, target: PullTarget, options: P
     return { path: target.disk, volume: volume.made, ...received }
   }
   const { path } = target
+  await refuseSpecial(path, target.kind === 'tar')
   if (!target.replace) await refuseExisting(path)
-  await mkdir(dirname(path), { recursive: true }).catch((error: unknown) => {
-    throw systemError(error, `cannot make ${dirname(path)}`, {
-      ENOTDIR: 'ERR_DDI_NOT_FOUND',
-      EEXIST: 'ERR_DDI_NOT_FOUND',
-    })
-  })
+  await makeDirectories(dirname(path))
   await using destination: Destination =
     target.kind === 'raw' ? new FileDestination(target) : new TreeDestination(target)
   return { path, volume: null, ...(await receive(parsed, destination, settings, path)) }

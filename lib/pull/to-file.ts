@@ -1,7 +1,7 @@
 import { type FileHandle, open, rm } from 'node:fs/promises'
 import { openFile, writeErrors } from '../bytes/file.js'
 import { giveName } from '../bytes/new-file.js'
-import { systemError } from '../errors.js'
+import { DdiError, systemError } from '../errors.js'
 import { imageOn } from '../image/open.js'
 import { requireRootHash } from '../image/verify.js'
 import type { OptionNames } from '../options.js'
@@ -77,7 +77,7 @@ export class FileDestination implements Destination {
       await using image = await imageOn(file, { name: this.#target.path })
       await requireRootHash(image, rootHash, work)
     }
-    if (readOnly) await orWriteError(path, handle.chmod(0o444))
+    if (readOnly) await makeReadOnly(handle, path)
     await orWriteError(path, handle.sync())
     await giveName(path, this.#target.path, replace).catch((error: unknown) => {
       throw systemError(error, `cannot rename ${path} to ${this.#target.path}`, { EISDIR: 'ERR_DDI_EXISTS' })
@@ -89,6 +89,13 @@ export class FileDestination implements Destination {
     await this.#file.handle.close()
     await removeFile(this.#file.path)
   }
+}
+
+/** @throws ERR_DDI_KERNEL where the file system keeps no modes, ERR_DDI_PERMISSION */
+async function makeReadOnly(handle: FileHandle, path: string): Promise<void> {
+  await orWriteError(path, handle.chmod(0o444))
+  if (((await handle.stat()).mode & 0o222) !== 0)
+    throw new DdiError('ERR_DDI_KERNEL', `${path} cannot be made read-only: its file system keeps no such mode`)
 }
 
 async function removeFile(path: string): Promise<void> {

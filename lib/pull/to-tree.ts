@@ -16,8 +16,16 @@ export interface TreeTarget {
   readonly readOnly?: boolean
   /** Replaces an existing directory. Default: false. */
   readonly replace?: boolean
+  /** Takes a tree without the attributes, access lists and capabilities that cannot be kept here. Default: false. */
+  readonly lossy?: boolean
 }
-export const treeTargetNames: OptionNames<TreeTarget> = { kind: true, path: true, readOnly: true, replace: true }
+export const treeTargetNames: OptionNames<TreeTarget> = {
+  kind: true,
+  path: true,
+  readOnly: true,
+  replace: true,
+  lossy: true,
+}
 
 /** BTRFS_SUPER_MAGIC of <linux/magic.h>. */
 const btrfsMagic = 0x9123683e
@@ -43,7 +51,9 @@ export class TreeDestination implements Destination {
     // What a killed pull left is not needed: the archive is still here, and is unpacked again.
     await removeTree(tree)
     await this.#make(tree)
-    for await (const _ of throughProcess(batches, extraction(tree), refusal));
+    const { seen, passed } = watchKeywords(batches)
+    const isFailure = (line: string) => !this.#target.lossy && losesData(line, seen)
+    for await (const _ of throughProcess(passed, extraction(tree), { failed: refusal, isFailure }));
     if ((await readdir(tree)).length === 0) throw new DdiError('ERR_DDI_PULL_ARCHIVE', 'the archive is empty')
   }
 
@@ -57,8 +67,9 @@ export class TreeDestination implements Destination {
   }
 
   async finish(): Promise<void> {
-    const { path, replace = false } = this.#target
+    const { path, replace = false, readOnly = false } = this.#target
     const tree = this.#tree!
+    if (readOnly) await this.#tryReadOnly(tree)
     await runTool({ command: ['sync', '--file-system', tree], package: 'coreutils' })
     // A name that only this download uses: nothing of others is removed.
     const former = this.#former!
@@ -74,10 +85,23 @@ export class TreeDestination implements Destination {
       if (replaces) await restore(former, path)
       throw systemError(error, `cannot rename ${tree} to ${path}`)
     })
+    if (readOnly)
+      await runTool(this.#readOnly(true, path)).catch(async (error: unknown) => {
+        await rename(path, tree)
+        if (replaces) await restore(former, path)
+        throw error
+      })
     await flushDirectory(dirname(path))
     await removeTree(former)
-    if (!this.#target.readOnly) return
-    await runTool(this.#isSubvolume ? readOnly(true, path) : immutable('+', path))
+  }
+
+  /** Fails where a tree cannot be made read-only: before it has its final name, which a read-only one cannot get any more. */
+  async #tryReadOnly(tree: string): Promise<void> {
+    for (const value of [true, false]) await runTool(this.#readOnly(value, tree))
+  }
+
+  #readOnly(value: boolean, path: string): Tool {
+    return this.#isSubvolume ? readOnly(value, path) : immutable(value ? '+' : '-', path)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -143,6 +167,60 @@ function extraction(tree: string): Tool {
     package: 'tar',
     env: { LC_ALL: 'C.UTF-8', TAR_OPTIONS: '' },
   }
+}
+
+/** The beginnings of the keywords of extended headers for what a file system may be unable to keep. */
+const keywords = { accessList: 'SCHILY.acl.', attribute: 'SCHILY.xattr.' } as const
+type Keyword = keyof typeof keywords
+
+/** The same bytes; which keywords they have had so far. Content of a file may be taken for one. */
+function watchKeywords(batches: AsyncIterable<Batch>): {
+  readonly seen: ReadonlySet<Keyword>
+  readonly passed: AsyncIterable<Batch>
+} {
+  const seen = new Set<Keyword>()
+  const longest = Math.max(...Object.values(keywords).map((text) => text.length)) - 1
+  const look = (bytes: Buffer) => {
+    for (const name of ['accessList', 'attribute'] as const) if (bytes.includes(keywords[name])) seen.add(name)
+  }
+  const passed = async function* () {
+    // A keyword may be cut in two.
+    let before = Buffer.alloc(0)
+    for await (const batch of batches) {
+      for (const chunk of batch) {
+        const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
+        look(bytes)
+        const joint = Buffer.concat([before, bytes.subarray(0, longest)])
+        look(joint)
+        before = Buffer.from((bytes.length < longest ? joint : bytes).subarray(-longest))
+      }
+      yield batch
+    }
+  }
+  return { seen, passed: passed() }
+}
+
+/** What GNU tar says, and goes on, of things that change nothing of a tree. */
+const harmless = [
+  'in the future',
+  'implausibly old time stamp',
+  'Removing leading',
+  'A lone zero block',
+  "Substituting `.' for empty",
+]
+
+/**
+ * Whether a line of GNU tar’s, which goes on then, says that something of the archive is lost.
+ * @param seen the keywords that the archive has had so far
+ */
+function losesData(line: string, seen: ReadonlySet<Keyword>): boolean {
+  if (harmless.some((text) => line.includes(text))) return false
+  // Where a file system has none, tar says so for each file.
+  if (line.includes('POSIX ACLs')) return seen.has('accessList')
+  const [, unknown] = /keyword '([^']*)'/.exec(line) ?? []
+  // bsdtar writes attributes under two names, of which tar knows one.
+  if (unknown !== undefined) return unknown.startsWith('LIBARCHIVE.xattr.') && !seen.has('attribute')
+  return true
 }
 
 function refusal(said: string): DdiError {

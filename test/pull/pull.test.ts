@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -508,6 +508,9 @@ test('targets that cannot be written are errors, and left as they are', async ()
   mkdirSync(at('folder/within'), { recursive: true })
   writeFileSync(at('file'), 'x')
   mkdirSync(at('read-only'))
+  run('mkfifo', at('fifo'))
+  run('mknod', at('block'), 'b', '7', '99')
+  symlinkSync('/nonexistent/x', at('dangling'))
   run('mount', '-t', 'tmpfs', '-o', 'ro', 'read-only', at('read-only'))
   try {
     for (const [path, replace, code] of [
@@ -516,15 +519,39 @@ test('targets that cannot be written are errors, and left as they are', async ()
       ['file/image.raw', false, 'ERR_DDI_NOT_FOUND'],
       ['read-only/image.raw', false, 'ERR_DDI_KERNEL'],
       ['read-only/new/image.raw', false, 'ERR_DDI_KERNEL'],
+      ['fifo', true, 'ERR_DDI_EXISTS'],
+      ['block', true, 'ERR_DDI_EXISTS'],
+      ['block', false, 'ERR_DDI_EXISTS'],
+      ['dangling/image.raw', true, 'ERR_DDI_NOT_FOUND'],
     ] as const)
       await assert.rejects(
         pull(`${server.url}/image.raw`, { kind: 'raw', path: at(path), replace }, no),
         { code },
         path,
       )
-    await assert.rejects(pull(`${server.url}/t.tar`, { kind: 'tar', path: at('read-only/t') }, no), {
-      code: 'ERR_DDI_KERNEL',
-    })
+    for (const [path, code] of [
+      [at('read-only/t'), 'ERR_DDI_KERNEL'],
+      [at('fifo'), 'ERR_DDI_EXISTS'],
+      [at('block'), 'ERR_DDI_EXISTS'],
+      ['/proc/x/y/t', 'ERR_DDI_NOT_FOUND'],
+    ] as const)
+      await assert.rejects(pull(`${server.url}/t.tar`, { kind: 'tar', path, replace: true }, no), { code }, path)
+    for (const [name, hint] of [
+      ['block', /hint: .*--disk and --volume/],
+      ['fifo', /hint: .*--output=-/],
+    ] as const) {
+      // This process is the server: what does not ask it can be waited for.
+      const { status, stderr } = cli(
+        'pull',
+        `${server.url}/image.raw`,
+        '--verify=no',
+        '--force',
+        `--output=${at(name)}`,
+      )
+      assert.match(stderr, hint)
+      assert.equal(status, 2)
+    }
+    assert.ok(statSync(at('fifo')).isFIFO() && statSync(at('block')).isBlockDevice())
   } finally {
     run('umount', at('read-only'))
   }

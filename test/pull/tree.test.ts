@@ -1,9 +1,19 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { lstatSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pull } from '../../lib/index.js'
+import type { TreeTarget } from '../../lib/pull/to-tree.js'
 import { emptyFile, MiB } from '../support/images.js'
 import { signByGpg } from '../support/keyring.js'
 import { serveByNginx } from '../support/nginx.js'
@@ -353,4 +363,59 @@ test('what is no archive, cut off, empty or too large for its place leaves nothi
   await pull(`${server.url}/good.tar`, { kind: 'tar', path: at('tree') }, no)
   assert.deepEqual(readdirSync(at('tree')), ['d'])
   assert.deepEqual(readdirSync(folder.path).sort(), ['small', 'tree'])
+})
+
+test('what cannot be kept or made read-only where a tree goes is an error before the tree is there', async () => {
+  using folder = temporaryFolder()
+  const at = (name: string) => join(folder.path, name)
+  const [xattr, acl, capability] = ['user.note', 'acl', 'security.capability'] as const
+  const tar = (name: string, ...options: string[]) =>
+    run('tar', '-C', at(name), '--format=pax', ...options, '-cf', at(`${name}.tar`), '.')
+  for (const name of ['plain', xattr, acl, capability]) {
+    mkdirSync(at(name))
+    writeFileSync(at(`${name}/file`), name)
+  }
+  run('setfattr', '-n', xattr, '-v', 'x', at(`${xattr}/file`))
+  run('setfacl', '-m', 'u:1000:r', at(`${acl}/file`))
+  run('setfattr', '-n', capability, '-v', '0x0100000200200000000000000000000000000000', at(`${capability}/file`))
+  for (const name of ['plain', xattr, acl, capability]) tar(name, '--xattrs', '--xattrs-include=*', '--acls')
+  const archive = (name: string) => readFileSync(at(`${name}.tar`))
+  const renamed = (pax: Readonly<Record<string, string>>) =>
+    Buffer.concat([member({ ...file('f'), pax }), Buffer.alloc(1024)])
+  await using server = await serve({
+    ...Object.fromEntries(['plain', xattr, acl, capability].map((name) => [`/${name}.tar`, { bytes: archive(name) }])),
+    // As bsdtar writes an attribute, and as it can be told to.
+    '/both.tar': { bytes: renamed({ 'LIBARCHIVE.xattr.user.a': 'Yg', 'SCHILY.xattr.user.a': 'b' }) },
+    '/unknown.tar': { bytes: renamed({ 'LIBARCHIVE.xattr.user.a': 'Yg' }) },
+    '/harmless.tar': { bytes: renamed({ 'LIBARCHIVE.creationtime': '1.5', mtime: '9000000000' }) },
+  })
+  mkdirSync(at('ramfs'))
+  run('mount', '-t', 'ramfs', 'ramfs', at('ramfs'))
+  const path = at('ramfs/tree')
+  const pullIt = (name: string, more: Partial<TreeTarget> = {}, to = path) =>
+    pull(`${server.url}/${name}.tar`, { kind: 'tar', path: to, replace: true, ...more }, no)
+  const lost = { code: 'ERR_DDI_PULL_ARCHIVE', message: /Cannot set|Ignoring/ }
+  try {
+    // ramfs has neither attributes nor access lists nor the immutable flag.
+    await pullIt('plain')
+    for (const name of [xattr, acl, capability]) await assert.rejects(pullIt(name), lost, name)
+    await assert.rejects(pullIt('plain', { readOnly: true }), { code: 'ERR_DDI_TOOL' })
+    assert.equal(readFileSync(join(path, 'file'), 'utf8'), 'plain')
+    assert.deepEqual(
+      readdirSync(at('ramfs')).filter((name) => !/\.(partial|state)$/.test(name)),
+      ['tree'],
+    )
+    for (const name of [xattr, acl, capability]) {
+      await pullIt(name, { lossy: true })
+      assert.equal(readFileSync(join(path, 'file'), 'utf8'), name)
+    }
+  } finally {
+    run('umount', at('ramfs'))
+  }
+  await assert.rejects(pullIt('unknown', {}, at('here')), lost)
+  assert.ok(!existsSync(at('here')))
+  for (const name of ['both', 'harmless', xattr, acl, capability]) {
+    await pullIt(name, {}, at('here'))
+    run('rm', '-r', at('here'))
+  }
 })

@@ -47,6 +47,7 @@ const targetOptions = {
   rootHash: option('--root-hash <hex>', 'root hash that the image must have', rootHash),
   readOnly: flag('--read-only', 'protect the result against writing'),
   force: flag('--force', 'replace what exists'),
+  lossy: flag('--lossy', 'unpack a tree without the attributes and access lists that its file system cannot keep'),
   progress: option('--progress <how>', 'json: print events on standard error, one a line', choice('json')),
   ...json,
 }
@@ -114,9 +115,12 @@ function targetOf(url: URL, name: string | undefined, options: TargetValues): Pu
   const kind = options.type ?? imageKind(url)
   if (kind === 'tar' && rootHash !== undefined)
     throw new DdiError('ERR_DDI_USAGE', '--root-hash is for images, and this is a tree: see --type')
+  if (kind === 'raw' && options.lossy) throw new DdiError('ERR_DDI_USAGE', '--lossy is for trees, and this is an image')
   if (disk === undefined || label === undefined) {
     const path = output ?? imagePath(options.class, imageName(url, name), kind)
-    return { kind, path, readOnly, replace, ...(kind === 'raw' && given({ rootHash })) }
+    return kind === 'raw'
+      ? { kind, path, readOnly, replace, ...given({ rootHash }) }
+      : { kind, path, readOnly, replace, lossy: options.lossy }
   }
   if (kind === 'tar') throw new DdiError('ERR_DDI_USAGE', 'a tree of files cannot be a volume: see --type')
   if (readOnly || replace)

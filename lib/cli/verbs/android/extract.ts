@@ -1,6 +1,6 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { extentSource } from '../../../bytes/extents.js'
+import { makeDirectories } from '../../../bytes/new-file.js'
 import { untilInterrupted } from '../../interrupt.js'
 import { chosenLogical, logicalOptions, openLogical } from '../../logical.js'
 import { formatSize, print, printJson } from '../../output.js'
@@ -23,7 +23,7 @@ export default verb({
     const { json, output, sparse, force } = options
     await using image = await openLogical(path, options)
     const signal = untilInterrupted()
-    await mkdir(output, { recursive: true })
+    await makeDirectories(output)
     const written: { name: string; path: string; size: number }[] = []
     for (const { label, size, extents } of chosenLogical(image.volumes, names, path)) {
       const name = label!

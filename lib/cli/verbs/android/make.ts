@@ -1,7 +1,7 @@
-import { mkdir } from 'node:fs/promises'
 import { expand } from '../../../android/sparse.js'
 import { makeSuper, type SuperPartition } from '../../../build/super.js'
 import { type FileSource, openFile } from '../../../bytes/file.js'
+import { makeDirectories } from '../../../bytes/new-file.js'
 import { DdiError } from '../../../errors.js'
 import { given } from '../../given.js'
 import { untilInterrupted } from '../../interrupt.js'
@@ -60,7 +60,7 @@ export default verb({
     const images = await openImages(options)
     try {
       const partitions = await partitionsOf(options, images, slotSuffixed)
-      if (devices.length > 1) await mkdir(output, { recursive: true })
+      if (devices.length > 1) await makeDirectories(output)
       const geometry = { metadataSize, slotCount: metadataSlots, blockSize }
       const metadata = await makeSuper(
         output,
