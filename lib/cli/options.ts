@@ -96,7 +96,10 @@ export const mountOptions = {
   ),
   noCheck: flag('--no-check', 'do not check writable file systems first'),
   noGrow: flag('--no-grow', 'do not grow file systems on volumes whose flag asks for it'),
-  inMemoryOverlay: flag('--in-memory-overlay', 'write to memory only; changes are lost when it is unmounted'),
+  inMemoryOverlay: flag(
+    '--in-memory-overlay',
+    'write to memory only, without permission to execute; changes are lost when it is unmounted',
+  ),
   owners: option(
     '--owners <inside:outside:count>',
     'show COUNT owners from INSIDE on, as the image has them, as those from OUTSIDE on',

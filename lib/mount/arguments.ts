@@ -53,27 +53,37 @@ const discardable = new Set(['btrfs', 'ext4', 'f2fs', 'vfat', 'xfs'])
 /** These hold the system itself; the rest is data. */
 const systems: readonly (Designator | null)[] = ['root', 'usr']
 
+export interface ArgumentOptions {
+  readonly readOnly: boolean
+  readonly discard: boolean
+  /** Options of mount(8), separated by commas, which override the rest. */
+  readonly given?: string
+}
+
 /**
  * How to mount a volume: never both writable and executable unless `given` says so, without devices, and with set-user-ID
  * programs only if it holds the system.
  * @param type of its file system, as libblkid names it
- * @param options `given`: options of mount(8), separated by commas, which override the rest
  */
 export function mountArguments(
   designator: Designator | null,
   type: string,
-  { readOnly, discard, given = '' }: { readonly readOnly: boolean; readonly discard: boolean; readonly given?: string },
+  { readOnly, discard, given = '' }: ArgumentOptions,
 ): MountArguments {
   const isSystem = systems.includes(designator)
+  const asked = given.split(',').filter((word) => word !== '')
+  // What `given` makes writable is so from the start: it says by itself whether that is executable too.
+  const isWritable = !readOnly || asked.includes('rw')
   let flags = mountFlags.noDev | mountFlags.silent
-  flags |= readOnly ? mountFlags.readOnly : mountFlags.noExec | mountFlags.noSuid
+  if (readOnly) flags |= mountFlags.readOnly
+  if (isWritable) flags |= mountFlags.noExec | mountFlags.noSuid
   if (!isSystem) flags |= mountFlags.noSuid
   if (designator === 'esp' || designator === 'xbootldr') flags |= mountFlags.noExec | mountFlags.noSymbolicLinks
   const data: string[] = []
   if (readOnly && withoutRecovery[type]) data.push(withoutRecovery[type])
   if (!readOnly && discard && discardable.has(type)) data.push('discard')
   if (type === 'vfat') data.push('umask=0077')
-  for (const word of given.split(',').filter((word) => word !== '')) {
+  for (const word of asked) {
     const [set, clear] = Object.hasOwn(words, word) ? words[word]! : [0, 0]
     flags = (flags | set) & ~clear
     if (!Object.hasOwn(words, word)) data.push(word)
@@ -81,7 +91,30 @@ export function mountArguments(
   return { flags, data: data.join(',') }
 }
 
+/** How a volume is mounted, and how what covers it, if writes go to memory. */
+export interface MountSteps {
+  readonly volume: MountArguments
+  readonly overlay: MountArguments | undefined
+}
+
+/**
+ * All mounts of a volume, each by the rules of {@link mountArguments}: a layer in memory is writable, whatever is below it.
+ * @param options `inMemoryOverlay`: covers it with such a layer
+ */
+export function mountSteps(
+  designator: Designator | null,
+  type: string,
+  { inMemoryOverlay, ...options }: ArgumentOptions & { readonly inMemoryOverlay: boolean },
+): MountSteps {
+  const volume = mountArguments(designator, type, options)
+  if (!inMemoryOverlay) return { volume, overlay: undefined }
+  // Words that are no flags are for the file system of the volume.
+  const { flags } = mountArguments(designator, '', { ...options, readOnly: false })
+  return { volume, overlay: { flags, data: '' } }
+}
+
 /** Whether what is mounted so could change the programs that it runs. */
-export function isWritableAndExecutable({ flags }: MountArguments): boolean {
+export function isWritableAndExecutable({ volume, overlay }: MountSteps): boolean {
+  const { flags } = overlay ?? volume
   return (flags & (mountFlags.readOnly | mountFlags.noExec)) === 0
 }

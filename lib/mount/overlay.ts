@@ -2,15 +2,19 @@ import { mkdir, mkdtemp, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { addon, mountFlags, unmountFlags } from '../../bindings/addon.js'
 import { systemCode, systemError } from '../errors.js'
+import type { MountArguments } from './arguments.js'
 
 /**
  * Mounts on exactly this place, which has no links in it.
  * @param type of the file system
- * @param flags an OR of `mountFlags`
- * @param data options of the file system
  * @throws ERR_DDI_FILE_SYSTEM if the kernel does not have it, or finds it damaged
  */
-export async function mountAt(source: string, place: string, type: string, flags: number, data: string): Promise<void> {
+export async function mountAt(
+  source: string,
+  place: string,
+  type: string,
+  { flags, data }: MountArguments,
+): Promise<void> {
   try {
     await addon().mount(source, place, type, flags, data)
   } catch (error) {
@@ -22,13 +26,14 @@ export async function mountAt(source: string, place: string, type: string, flags
   }
 }
 
-/** Mounts an empty file system in memory. @param name that it has among mounts */
+/** Mounts an empty file system in memory, which nothing in it is run from. @param name that it has among mounts */
 export async function mountMemory(name: string, place: string): Promise<void> {
-  await mountAt(name, place, 'tmpfs', mountFlags.noSuid | mountFlags.noDev, 'mode=0755')
+  const flags = mountFlags.noSuid | mountFlags.noDev | mountFlags.noExec
+  await mountAt(name, place, 'tmpfs', { flags, data: 'mode=0755' })
 }
 
 /** Covers a mount with itself and a layer in memory that takes what is written. */
-export async function overlay(place: string): Promise<void> {
+export async function overlay(place: string, { flags }: MountArguments): Promise<void> {
   await mkdir('/run/ddi', { recursive: true, mode: 0o755 })
   const layer = await mkdtemp('/run/ddi/overlay-')
   try {
@@ -37,7 +42,7 @@ export async function overlay(place: string): Promise<void> {
       for (const name of ['upper', 'work']) await mkdir(join(layer, name), { mode: 0o755 })
       const quoted = (path: string) => path.replace(/[\\:,]/g, '\\$&')
       const data = `lowerdir=${quoted(place)},upperdir=${layer}/upper,workdir=${layer}/work`
-      await mountAt('overlay', place, 'overlay', mountFlags.noDev, data)
+      await mountAt('overlay', place, 'overlay', { flags, data })
     } finally {
       // The overlay keeps what it needs.
       await addon().unmount(layer, unmountFlags.detach)

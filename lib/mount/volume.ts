@@ -8,9 +8,9 @@ import {
   isImmutable,
   isMountable,
   isWritableAndExecutable,
-  type MountArguments,
-  mountArguments,
+  type MountSteps,
   mountable,
+  mountSteps,
 } from './arguments.js'
 import type { MountOptions } from './options.js'
 import { mountAt, overlay } from './overlay.js'
@@ -58,33 +58,39 @@ export function refuseUnfit(mounting: Mounting, designator: Designator, volume: 
       'ERR_DDI_FILE_SYSTEM',
       `${designator} of ${image} holds ${type || 'no known file system'}; images may have ${mountable.join(', ')}`,
     )
-  const { writeXorExecute = false } = options
-  if (writeXorExecute && isWritableAndExecutable(argumentsFor(mounting, designator, type, volume.readOnly)))
+  stepsFor(mounting, designator, type, volume.readOnly)
+}
+
+/**
+ * How a volume is mounted: of whatever type, opened or not, in place or covered.
+ * @throws ERR_DDI_WRITABLE_EXECUTABLE if nothing may be both, and it would be
+ */
+function stepsFor(
+  { image, options, onLoop }: Mounting,
+  designator: Designator,
+  type: string,
+  readOnly: boolean,
+): MountSteps {
+  const { mountOptions, discard = 'loop', inMemoryOverlay = false, writeXorExecute = false } = options
+  const given = mountOptions?.[designator]
+  const steps = mountSteps(designator, type, {
+    readOnly: readOnly || isImmutable(type),
+    discard: discard === 'all' || (discard === 'loop' && onLoop),
+    inMemoryOverlay,
+    ...(given !== undefined && { given }),
+  })
+  if (writeXorExecute && isWritableAndExecutable(steps))
     throw new DdiError(
       'ERR_DDI_WRITABLE_EXECUTABLE',
       `${designator} of ${image} would be writable and executable: drop the mount option exec, or mount it read-only`,
     )
-}
-
-function argumentsFor(
-  { options, onLoop }: Mounting,
-  designator: Designator,
-  type: string,
-  readOnly: boolean,
-): MountArguments {
-  const { mountOptions, discard = 'loop' } = options
-  const given = mountOptions?.[designator]
-  return mountArguments(designator, type, {
-    readOnly: readOnly || isImmutable(type),
-    discard: discard === 'all' || (discard === 'loop' && onLoop),
-    ...(given !== undefined && { given }),
-  })
+  return steps
 }
 
 /**
  * Mounts a volume of an attachment: opened if it is locked, checked if it is writable.
  * @param place an absolute path without links
- * @throws ERR_DDI_FILE_SYSTEM, ERR_DDI_PASSPHRASE, ERR_DDI_TOOL, ERR_DDI_LIBRARY_MISSING, ERR_DDI_KERNEL
+ * @throws ERR_DDI_FILE_SYSTEM, ERR_DDI_PASSPHRASE, ERR_DDI_WRITABLE_EXECUTABLE, ERR_DDI_TOOL, ERR_DDI_LIBRARY_MISSING, ERR_DDI_KERNEL
  */
 export async function mountVolume(
   mounting: Mounting,
@@ -92,26 +98,26 @@ export async function mountVolume(
   volume: AttachedVolume,
   place: string,
 ): Promise<MountedVolume> {
-  const { check = true, grow = true, inMemoryOverlay = false, owners, signal } = mounting.options
+  const { check = true, grow = true, owners, signal } = mounting.options
   const { device, type } = await openedDevice(mounting, volume)
   if (!isMountable(type))
     throw new DdiError(
       'ERR_DDI_FILE_SYSTEM',
       `${designator} of ${mounting.image} holds ${type || 'no known file system'} inside LUKS`,
     )
+  const steps = stepsFor(mounting, designator, type, volume.readOnly)
   const readOnly = volume.readOnly || isImmutable(type)
   if (check && !readOnly) await checkFileSystem(device, type, signal)
-  const { flags, data } = argumentsFor(mounting, designator, type, volume.readOnly)
-  await mountAt(device, place, type, flags, data)
+  await mountAt(device, place, type, steps.volume)
   if (grow && !readOnly && volume.growFileSystem && growable.includes(type)) await (await prepareResize(device, type))()
-  if (inMemoryOverlay) await overlay(place)
+  if (steps.overlay) await overlay(place, steps.overlay)
   if (owners) await mapOwners(place, owners)
   return {
     designator,
     device,
     path: place,
     fileSystem: type,
-    readOnly: readOnly && !inMemoryOverlay,
+    readOnly: readOnly && !steps.overlay,
     verified: volume.verified,
   }
 }

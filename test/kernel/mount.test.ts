@@ -171,6 +171,8 @@ test('writes to memory, owners, policies of writing and executing', async () => 
     await using _ = await mountImage(path, at, { inMemoryOverlay: true })
     writeFileSync(join(at, 'etc/new'), 'in memory')
     assert.equal(readFileSync(join(at, 'etc/new'), 'utf8'), 'in memory')
+    for (const option of ['rw', 'noexec', 'nosuid', 'nodev']) assert.ok(optionsAt(at).includes(option), option)
+    assert.equal(attempt('sh', '-c', '"$1"', 'sh', join(at, 'usr/bin/hello')).status, 126)
   }
   assert.ok(readFileSync(path).equals(before))
   {
@@ -179,6 +181,8 @@ test('writes to memory, owners, policies of writing and executing', async () => 
   }
   const wx = { writable: true, writeXorExecute: true, mountOptions: { root: 'exec' } } as const
   await assert.rejects(mountImage(path, at, wx), { code: 'ERR_DDI_WRITABLE_EXECUTABLE' })
+  const covered = { ...wx, writable: false, inMemoryOverlay: true }
+  await assert.rejects(mountImage(path, at, covered), { code: 'ERR_DDI_WRITABLE_EXECUTABLE' })
   {
     await using _ = await mountImage(path, at, {
       writable: true,
@@ -301,6 +305,9 @@ test('a LUKS volume opens by passphrase and key file, and closes with its image'
     assert.match(cli('list').stdout, /home-luks/)
     assert.equal(cli('umount', at).status, 0)
   }
+  const unlocked = [`--key-file=${passphrase}`, '--read-write', '--mount-options=home:exec']
+  assert.match(cli('mount', path, at, ...unlocked, '--policy=wx').stderr, /ERR_DDI_WRITABLE_EXECUTABLE/)
+  assertNothingLeft()
 })
 
 test('killed at any time, a mount leaves nothing that umount does not undo', async () => {

@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { mountFlags } from '../../bindings/addon.js'
 import type { Designator } from '../../lib/gpt/dps-types.js'
-import { isWritableAndExecutable, mountArguments } from '../../lib/mount/arguments.js'
+import {
+  isWritableAndExecutable,
+  type MountSteps,
+  mountArguments,
+  mountable,
+  mountSteps,
+} from '../../lib/mount/arguments.js'
 
 /** As mount(8) would spell it, apart from what every mount has. */
 function spelled(
@@ -42,11 +49,44 @@ test('given options come last, and what is no flag goes to the file system', () 
   assert.equal(spelled('root', 'ext4', { given: 'constructor' }), 'ro,nodev,noload,constructor')
 })
 
-test('what could change the programs that it runs is told', () => {
-  const told = (readOnly: boolean, given: string) =>
-    isWritableAndExecutable(mountArguments('root', 'ext4', { readOnly, discard: false, given }))
-  assert.deepEqual(
-    [told(true, ''), told(false, ''), told(false, 'exec'), told(true, 'rw,exec')],
-    [false, false, true, true],
+const options = fc.record({
+  readOnly: fc.boolean(),
+  discard: fc.boolean(),
+  inMemoryOverlay: fc.boolean(),
+  given: fc
+    .array(fc.constantFrom('rw', 'ro', 'suid', 'nosuid', 'dev', 'noexec', 'noatime', 'defaults', 'commit=5'))
+    .map((words) => words.join(',')),
+})
+const designators = fc.constantFrom(null, ...(['root', 'usr', 'home', 'var', 'tmp', 'esp', 'xbootldr'] as const))
+const types = fc.constantFrom('', 'crypto_LUKS', ...mountable)
+/** All mounts that are reachable when a volume is in its place. */
+const visible = ({ volume, overlay }: MountSteps) => (overlay ?? volume).flags
+
+test('of no combination of options comes a mount that is writable and executable, unless they say exec', () => {
+  const writable = (flags: number) => (flags & mountFlags.readOnly) === 0
+  const executable = (flags: number) => (flags & mountFlags.noExec) === 0
+  fc.assert(
+    fc.property(designators, types, options, (designator, type, one) => {
+      const steps = mountSteps(designator, type, one)
+      for (const { flags } of [steps.volume, ...(steps.overlay ? [steps.overlay] : [])])
+        assert.ok(!(writable(flags) && executable(flags)))
+      assert.ok(!isWritableAndExecutable(steps))
+      // Whoever says exec gets it, and is told what it is.
+      const executed = mountSteps(designator, type, { ...one, given: `${one.given},exec` })
+      const flags = visible(executed)
+      assert.equal(isWritableAndExecutable(executed), writable(flags) && executable(flags))
+      assert.ok(executable(flags))
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('what covers a volume in memory is no more permissive than a writable volume', () => {
+  fc.assert(
+    fc.property(designators, types, options, (designator, type, one) => {
+      const covered = mountSteps(designator, type, { ...one, inMemoryOverlay: true })
+      const written = mountSteps(designator, type, { ...one, inMemoryOverlay: false, readOnly: false })
+      assert.equal(visible(covered), visible(written))
+    }),
   )
 })
