@@ -37,8 +37,9 @@ export function parseDevicePath(bytes: Uint8Array): DevicePathNode[] {
 /** The URI of a device path, section 10.3.4.24; undefined if there is none. */
 export function uriOf(nodes: readonly DevicePathNode[]): string | undefined {
   const node = nodes.findLast(({ type, subType }) => type === messagingType && subType === uriSubType)
-  const text = node && Buffer.from(node.data).toString('latin1').replace(/\0+$/, '')
-  return text === '' ? undefined : text
+  if (!node) return undefined
+  const end = node.data.findLastIndex((byte) => byte !== 0) + 1
+  return end === 0 ? undefined : Buffer.from(node.data.subarray(0, end)).toString('latin1')
 }
 
 /**

@@ -74,16 +74,16 @@ const leases = [
   { directory: 'run/systemd/netif/leases', name: /^\d+$/ },
 ]
 const bootFile =
-  /^\s*(?:option\s+)?(?:filename|bootfile-name|BOOTFILE|BOOT_FILENAME|boot_file)[ =]+["']?([^"'\s;]+)["']?;?\s*$/gim
+  /^(?:option\s+)?(?:filename|bootfile-name|BOOTFILE|BOOT_FILENAME|boot_file)[ =]+["']?([^"'\s;]+)["']?;?$/i
 
 async function leasedUrl(root: string): Promise<string | undefined> {
   for (const { directory, name } of leases) {
     const entries = await readdir(join(root, directory), { withFileTypes: true }).catch(() => [])
     const files = entries.filter((entry) => !entry.isDirectory() && name.test(entry.name))
     for (const file of files.map((entry) => entry.name).sort()) {
-      const text = (await readIfThere(join(root, directory, file)))?.toString('utf8') ?? ''
+      const lines = ((await readIfThere(join(root, directory, file)))?.toString('utf8') ?? '').split('\n')
       // The last lease is the current one.
-      const url = [...text.matchAll(bootFile)].flatMap(([, found]) => httpUrl(found) ?? []).at(-1)
+      const url = lines.flatMap((line) => httpUrl(bootFile.exec(line.trim())?.[1]) ?? []).at(-1)
       if (url !== undefined) return url
     }
   }

@@ -286,11 +286,11 @@ function* assignments(text: string, refuse: (line: number) => Refuse): Generator
       if (section !== 'Partition') throw refuse(line)(`unknown section [${section}]: only [Partition] is supported`)
       continue
     }
-    const [, name, value] = /^\s*([A-Za-z0-9]+)\s*=\s*(.*?)\s*$/.exec(whole) ?? []
+    const [, name, value] = /^([A-Za-z0-9]+)\s*=(.*)$/.exec(whole.trim()) ?? []
     if (name === undefined || value === undefined)
       throw refuse(line)(`${JSON.stringify(whole.slice(0, 100))} is not NAME=VALUE`)
     if (section === undefined) throw refuse(line)(`${name}= comes before [Partition]`)
-    yield { name, value, line }
+    yield { name, value: value.trim(), line }
   }
 }
 

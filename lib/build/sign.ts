@@ -50,6 +50,6 @@ async function runSigner(command: string, rootHash: string, signal: AbortSignal 
     throw systemError(error, `cannot run ${command}`)
   })
   if (status !== 0) throw new DdiError('ERR_DDI_SIGNER', `${command} failed with status ${status}: ${said.trim()}`)
-  const pem = /-----BEGIN (?:PKCS7|CMS)-----([\s\S]+?)-----END/.exec(answer.toString('latin1'))
+  const pem = /-----BEGIN (?:PKCS7|CMS)-----([^-]+)-----END/.exec(answer.toString('latin1'))
   return pem ? Buffer.from(pem[1]!, 'base64') : answer
 }

@@ -106,9 +106,9 @@ function fields(form: string, fewest: number): Parser<readonly string[]> {
 
 /** A request header, `NAME: VALUE`. */
 export const header: Parser<readonly [string, string]> = (given) => {
-  const [, name, value] = /^([A-Za-z0-9!#$%&'*+.^_`|~-]+):\s*([^\r\n]*)$/.exec(given) ?? []
+  const [, name, value] = /^([A-Za-z0-9!#$%&'*+.^_`|~-]+):([^\r\n]*)$/.exec(given) ?? []
   if (name === undefined || value === undefined) throw invalid(`${JSON.stringify(given)}: write it as NAME: VALUE`)
-  return [name, value]
+  return [name, value.trimStart()]
 }
 
 /** Mount options of a volume, `DESIGNATOR:OPTIONS`; those of the root volume need no designator. */

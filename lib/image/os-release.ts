@@ -5,7 +5,7 @@
 export function parseOsRelease(text: string): ReadonlyMap<string, string> {
   const fields = new Map<string, string>()
   for (const line of text.split('\n')) {
-    const [, name, value] = /^\s*([A-Za-z_][A-Za-z0-9_]*)=(.*?)\s*$/.exec(line) ?? []
+    const [, name, value] = /^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/.exec(line.trim()) ?? []
     if (name !== undefined && value !== undefined) fields.set(name, unquote(value))
   }
   return fields

@@ -7,7 +7,7 @@ import { isMissing, readTextInRoot } from './root.js'
 // systemd's rules: dissect-image.c, dissected_image_new(); os-util.c, open_extension_release().
 
 /** The endings that systemd strips from the file name of an image, all of them. */
-const suffixes = /(?:\.(?:bin|bz2|gz|img|qcow2|raw|xz|zst))+$/
+const suffixes = ['bin', 'bz2', 'gz', 'img', 'qcow2', 'raw', 'xz', 'zst']
 
 /**
  * The name that the release file of an extension image has to have.
@@ -15,7 +15,9 @@ const suffixes = /(?:\.(?:bin|bz2|gz|img|qcow2|raw|xz|zst))+$/
  * @returns undefined if it cannot have one
  */
 export function extensionName(image: string): string | undefined {
-  const name = basename(image).replace(suffixes, '')
+  const parts = basename(image).split('.')
+  while (parts.length > 1 && suffixes.includes(parts.at(-1)!)) parts.pop()
+  const name = parts.join('.')
   return isImageName(name) ? name : undefined
 }
 

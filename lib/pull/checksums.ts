@@ -22,9 +22,10 @@ const largestSignature = 256 * 1024
  * @returns in lower case; undefined if it is not in the list
  */
 export function findChecksum(text: string, name: string): string | undefined {
-  const rows = text.split(/\r?\n/).flatMap((line) => {
-    const [, hash, own] = /^([0-9a-f]{64})[ \t]+\*?(.+?)\s*$/i.exec(line) ?? []
-    const [, bsdName, bsdHash] = /^SHA256 \((.+)\) = ([0-9a-f]{64})\s*$/i.exec(line) ?? []
+  const rows = text.split('\n').flatMap((untrimmed) => {
+    const line = untrimmed.trimEnd()
+    const [, hash, own] = /^([0-9a-f]{64})[ \t]+\*?(.+)$/is.exec(line) ?? []
+    const [, bsdName, bsdHash] = /^SHA256 \((.+)\) = ([0-9a-f]{64})$/i.exec(line) ?? []
     const found = hash ?? bsdHash
     return found === undefined ? [] : [{ hash: found.toLowerCase(), name: own ?? bsdName! }]
   })

@@ -9,7 +9,7 @@ export interface Credentials {
  * @param text of the file; macros are skipped
  */
 export function credentialsIn(text: string, machine: string): Credentials | undefined {
-  const lines = text.replace(/^\s*#.*$/gm, '').replace(/\bmacdef\s[\s\S]*?(\n\n|$)/g, '\n')
+  const lines = text.replace(/^[ \t]*#.*$/gm, '').replace(/\bmacdef\s[\s\S]*?(\n\n|$)/g, '\n')
   const words = lines.match(/"(?:[^"\\]|\\.)*"|\S+/g) ?? []
   const plain = (word: string) => (word.startsWith('"') ? word.slice(1, -1).replace(/\\(.)/g, '$1') : word)
   let matches = false

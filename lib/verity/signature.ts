@@ -38,7 +38,7 @@ export function parseSignatureRecord(bytes: Uint8Array): SignatureRecord {
   const { rootHash, signature, certificateFingerprint = null } = fields
   if (typeof rootHash !== 'string' || !/^([0-9a-f]{64}|[0-9a-f]{128})$/i.test(rootHash))
     throw refuseFormat('its rootHash is not a root hash in hexadecimal')
-  if (typeof signature !== 'string' || !/^[A-Za-z0-9+/\s]+={0,2}\s*$/.test(signature))
+  if (typeof signature !== 'string' || !/^[A-Za-z0-9+/\s]+={0,2}$/.test(signature.trimEnd()))
     throw refuseFormat('its signature is not base64')
   if (certificateFingerprint !== null && typeof certificateFingerprint !== 'string')
     throw refuseFormat('its certificateFingerprint is not text')
@@ -64,7 +64,7 @@ export function certificateFingerprint(certificate: X509Certificate): string {
 /** Parses certificates in PEM, or one in DER. @param where they come from, for the error @throws ERR_DDI_CERTIFICATE */
 export function parseCertificates(bytes: Uint8Array, where: string): readonly X509Certificate[] {
   const text = Buffer.from(bytes).toString('latin1')
-  const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [bytes]
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [bytes]
   try {
     return blocks.map((block) => new X509Certificate(block))
   } catch (error) {
