@@ -1,5 +1,6 @@
-import { chmod, mkdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { readSmallFile } from '../bytes/small-file.js'
 import { DdiError } from '../errors.js'
 import { runTool } from '../tool.js'
 import { type ExtractedFiles, fileKind, nameText, type TreeEntry } from './entries.js'
@@ -98,21 +99,33 @@ async function extractFiles(ask: Debugfs, directory: string, found: readonly Ent
   await ask(files.map(({ inode }, index) => `dump <${inode}> "${dumped(index)}"`))
   const links = files.filter((entry) => kindOf(entry) === kinds.link)
   const facts = await ask(links.map(({ inode }) => `stat <${inode}>`))
+  const factsOf = new Map(links.map((link, index) => [link, facts[index]!]))
   for (const [index, file] of files.entries()) {
     const target = within(directory, file.path)
     if (kindOf(file) === kinds.file) {
       await chmod(dumped(index), (file.mode & 0o777) | 0o400)
       await rename(dumped(index), target)
-    } else await symlink(await linkTarget(facts[links.indexOf(file)]!, dumped(index)), target)
+    } else await symlink(await linkTarget(factsOf.get(file)!, dumped(index), file.path), target)
   }
   await rm(scratch, { recursive: true })
 }
 
 /** Short targets are in the inode, others in blocks like the contents of a file. */
-async function linkTarget(stat: string, dumped: string): Promise<Buffer> {
-  const short = /^Fast link dest: "([\s\S]*)"\s*$/m.exec(stat)?.[1]
-  return short === undefined ? await readFile(dumped) : Buffer.from(short, 'latin1')
+async function linkTarget(stat: string, dumped: string, path: string): Promise<Buffer> {
+  const begins = stat.indexOf(shortLink)
+  const target =
+    begins < 0
+      ? await readSmallFile(dumped).catch(() => Buffer.alloc(0))
+      : Buffer.from(stat.slice(begins + shortLink.length, stat.lastIndexOf('"')), 'latin1')
+  if (target.length === 0 || target.length > longestTarget || target.includes(0))
+    throw new DdiError('ERR_DDI_FILE_SYSTEM', `the target of the link ${JSON.stringify(path)} is damaged`)
+  return target
 }
+
+/** What `stat` prints last of a link whose target is in its inode; a quote follows it. */
+const shortLink = '\nFast link dest: "'
+/** PATH_MAX without its NUL. */
+const longestTarget = 4095
 
 function entriesOf(directory: string, listing: string): Entry[] {
   return parseListing(listing)

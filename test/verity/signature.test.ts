@@ -181,9 +181,9 @@ test('verity sign: by a key, by a command, and what these do wrong', () => {
   const piped = `cat '${key}' | '${process.execPath}' '${cliPath}' verity sign ${rootHash} '${at('e.p7s')}' --key=- --certificate=<(cat '${certificate}')`
   assert.equal(attempt('bash', '-c', piped).status, 0)
   assert.ok(readFileSync(at('e.p7s')).length > 0)
-  assert.match(sign(rootHash, at('d.p7s'), '--key=/dev/zero').stderr, /ERR_DDI_USAGE/)
-  for (const missing of [at('none'), folder.path])
-    assert.match(sign(rootHash, at('d.p7s'), `--key=${missing}`).stderr, /ERR_DDI_NOT_FOUND/)
+  assert.match(sign(rootHash, at('d.p7s'), '--key=/dev/zero').stderr, /ERR_DDI_FILE_KIND/)
+  assert.match(sign(rootHash, at('d.p7s'), `--key=${folder.path}`).stderr, /ERR_DDI_FILE_KIND/)
+  assert.match(sign(rootHash, at('d.p7s'), `--key=${at('none')}`).stderr, /ERR_DDI_NOT_FOUND/)
   assert.equal(attempt('test', '-e', at('d.p7s')).status, 1)
 })
 
