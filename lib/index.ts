@@ -28,12 +28,11 @@ export type {
   Target,
   ZeroExtent,
 } from './bytes/source.js'
-export { extensionTypeUuid, extensionUuid, type VolumeHead } from './disk/chain.js'
+export { extensionTypeUuid, extensionUuid, nestedTypeUuid, type VolumeHead } from './disk/chain.js'
 export type { Disk, DiskContents, DiskCreateOptions, UnnamedVolume } from './disk/disk.js'
-export { nestedTypeUuid } from './disk/nested.js'
 export type { Orphan } from './disk/partition.js'
 export type { LogicalHead, Super } from './disk/super.js'
-export type { CheckOptions, CreateOptions, ResizeOptions, TableContents, VolumeTable } from './disk/table.js'
+export type { CheckOptions, CheckResult, CreateOptions, NameOptions, ResizeOptions, TableContents, VolumeTable } from './disk/table.js'
 export {
   type BrokenVolume,
   type ChainOrigin,

@@ -44,6 +44,7 @@ constexpr char kOverlap[] = "ERR_DDI_GPT_OVERLAP";
 constexpr char kDuplicateUuid[] = "ERR_DDI_GPT_DUPLICATE_UUID";
 constexpr char kCopiesDiffer[] = "ERR_DDI_GPT_COPIES_DIFFER";
 constexpr char kBackupNotAtEnd[] = "ERR_DDI_GPT_BACKUP_NOT_AT_END";
+constexpr char kLeftover[] = "ERR_DDI_GPT_LEFTOVER";
 constexpr char kNoProtectiveMbr[] = "ERR_DDI_GPT_NO_PROTECTIVE_MBR";
 
 using ByteVector = std::vector<uint8_t>;
@@ -212,7 +213,7 @@ class Reader {
     if (found.size() == 1) {
       Header unused;
       const char* code = ReadHeader(found[0], 1, unused);
-      return FromBackup(found[0], code, source_.size / found[0] - 1);
+      return FromBackup(found[0], code, 0);
     }
     return seen ? Failed(seen->copy, seen->code) : Failed("primary", kNoTable);
   }
@@ -223,7 +224,7 @@ class Reader {
     const char* code = ReadCopy(sector, 1, scan.header, array);
     uint64_t sectors = source_.size / sector;
     uint64_t alternate = scan.header.alternate;
-    if (code) return FromBackup(sector, code, alternate >= 2 && alternate < sectors ? alternate : sectors - 1);
+    if (code) return FromBackup(sector, code, alternate);
     scan.copy = "primary";
     scan.sectorSize = sector;
     Header backup;
@@ -235,16 +236,47 @@ class Reader {
     return Finish(std::move(scan), array);
   }
 
-  Scan FromBackup(uint32_t sector, const char* primaryCode, uint64_t lba) {
+  // `alternate` is where the primary says that its backup is, or 0; where it is not, it may be at the end.
+  Scan FromBackup(uint32_t sector, const char* primaryCode, uint64_t alternate) {
     Scan scan;
     scan.copy = "backup";
     scan.sectorSize = sector;
     scan.problems.push_back({"primary", primaryCode, 0});
     ByteVector array;
-    const char* code = ReadCopy(sector, lba, scan.header, array);
+    uint64_t last = source_.size / sector - 1;
+    bool found = alternate >= 2 && alternate < last && !ReadCopy(sector, alternate, scan.header, array);
+    const char* code = found ? nullptr : ReadCopy(sector, last, scan.header, array);
     // What ails the primary is what to tell, unless there is no primary at all.
     if (code) return primaryCode == kNoHeader ? Failed("backup", code) : Failed("primary", primaryCode);
+    if (!HasProtectiveMbr() || HasSuperblock()) return Failed("backup", kLeftover);
     return Finish(std::move(scan), array);
+  }
+
+  // What file systems and the like leave on a disk without overwriting its protective MBR: lib/gpt/superblock.ts.
+  bool HasSuperblock() {
+    static constexpr struct {
+      uint64_t at;
+      std::string_view magic;
+    } kinds[] = {
+        {512, "LABELONE"},
+        {1024, "\xe2\xe1\xf5\xe0"},
+        {1024, "\x10\x20\xf5\xf2"},
+        {1080, "\x53\xef"},
+        {4086, "SWAPSPACE2"},
+        {4096, "\xfc\x4e\x2b\xa9"},
+        {4120, "\xc6\x85\x73\xf6\x4e\x1a\x45\xca\x82\x65\xf5\x7f\x48\xba\x6d\x81"},
+        {4120, "\xc6\x85\x73\xf6\x66\xce\x90\xa9\xd9\x6a\x60\xcf\x80\x3d\xf7\xef"},
+        {32768, "JFS1"},
+        {32769, "CD001"},
+        {65588, "ReIsEr"},
+        {65600, "_BHRfS_M"},
+    };
+    for (const auto& [at, magic] : kinds) {
+      if (at + magic.size() > source_.size) continue;
+      ByteVector bytes = ReadBytes(at, magic.size());
+      if (!failure_ && memcmp(bytes.data(), magic.data(), magic.size()) == 0) return true;
+    }
+    return false;
   }
 
   static bool Same(const Header& a, const Header& b) {

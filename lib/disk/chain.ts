@@ -1,12 +1,16 @@
 import { createHmac } from 'node:crypto'
 import type { Run } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
+import { dpsTypes } from '../gpt/dps-types.js'
 import { type Gpt, type Partition, partitionAttributes } from '../gpt/table.js'
 import { formatUuid, parseUuid } from '../uuid.js'
 import { segmentUnit } from './allocation.js'
 
 /** The partition type of extensions (docs/extension-partitions.md). */
 export const extensionTypeUuid = '793963ad-38e6-48e4-a713-d842eeed84ee'
+
+/** The partition type of a partition that holds a GPT of its own (docs/nested-tables.md). */
+export const nestedTypeUuid = '546aa983-5c4a-4c3f-9f80-ecf5ed9983d9'
 
 const typeBytes = parseUuid(extensionTypeUuid)!
 
@@ -40,8 +44,13 @@ export interface FoundChain {
   readonly defect?: DdiError
 }
 
-function isContinued({ attributes }: Partition): boolean {
-  return (attributes & partitionAttributes.continued) !== 0n
+/** Whether volumes of a type may continue in extensions: attribute bit 58 of others is theirs. */
+export function mayContinue(typeUuid: string): boolean {
+  return dpsTypes.has(typeUuid) || typeUuid === nestedTypeUuid || typeUuid === extensionTypeUuid
+}
+
+function isContinued({ attributes, typeUuid }: Partition): boolean {
+  return (attributes & partitionAttributes.continued) !== 0n && mayContinue(typeUuid)
 }
 
 /** The chains of a table, in the order of their heads, and the extensions that none reaches. */
@@ -49,9 +58,12 @@ export function findChains(table: Gpt): {
   readonly chains: readonly FoundChain[]
   readonly orphans: readonly Partition[]
 } {
-  const byUuid = new Map<string, Partition[]>()
-  for (const partition of table.partitions)
-    byUuid.set(partition.uuid, [...(byUuid.get(partition.uuid) ?? []), partition])
+  const byUuid = new Map<string, [Partition, ...Partition[]]>()
+  for (const partition of table.partitions) {
+    const same = byUuid.get(partition.uuid)
+    if (same) same.push(partition)
+    else byUuid.set(partition.uuid, [partition])
+  }
   const heads = table.partitions.filter(({ typeUuid }) => typeUuid !== extensionTypeUuid)
   const chains = heads.map((head) => followChain(head, byUuid, table.entryCount))
   const reached = new Set(chains.flatMap(({ segments }) => segments))
@@ -66,6 +78,11 @@ function followChain(head: Partition, byUuid: ReadonlyMap<string, readonly Parti
     segments,
     defect: new DdiError('ERR_DDI_CHAIN_BROKEN', `${name} is broken: ${what}. It cannot be used`),
   })
+  const isTwin = (one: Partition) => one !== head && one.typeUuid !== extensionTypeUuid && isContinued(one)
+  const twin = isContinued(head) ? byUuid.get(head.uuid)!.find(isTwin) : undefined
+  // Both would go on in the same extensions: no block is in two volumes.
+  if (twin)
+    return broken(`partitions ${head.number} and ${twin.number} have one UUID, and both continue in its extensions`)
   while (isContinued(segments.at(-1)!)) {
     const n = segments.length
     if (n >= most) return broken(`it continues after ${n} segments, as many as the table has entries`)
@@ -110,7 +127,8 @@ export function chainPartitions(
   runs: readonly Run[],
   numbers: readonly number[],
 ): readonly Partition[] {
-  const ofHead = head.attributes & ~partitionAttributes.continued
+  // Of types that do not continue, the bit is theirs.
+  const ofHead = mayContinue(head.typeUuid) ? head.attributes & ~partitionAttributes.continued : head.attributes
   return runs.map(({ start, length }, n): Partition => {
     const more = n < runs.length - 1 ? partitionAttributes.continued : 0n
     const place = { number: numbers[n]!, start, length }

@@ -5,7 +5,7 @@ import type { Run } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import type { Gpt, Partition } from '../gpt/table.js'
 import { freeRuns, segmentUnit } from './allocation.js'
-import { type Chain, chainPartitions, findChains, type VolumeHead } from './chain.js'
+import { type Chain, chainPartitions, findChains, mayContinue, type VolumeHead } from './chain.js'
 
 /** A table with a change, and the chain that was changed. */
 export interface ChainChange {
@@ -31,11 +31,17 @@ function withSegments(
   pieces: readonly [Run, ...Run[]],
 ): ChainChange {
   const runs = mergeRuns(pieces)
-  const others = table.partitions.filter((partition) => !old.includes(partition))
-  const taken = new Set(others.map(({ number }) => number))
+  if (runs.length > 1 && !mayContinue(head.typeUuid))
+    throw new DdiError(
+      'ERR_DDI_NO_SPACE',
+      `${totalLength(runs)} bytes are not free in one run, and volumes of type ${head.typeUuid} do not continue in extensions`,
+    )
+  const replaced = new Set(old)
+  const others = table.partitions.filter((partition) => !replaced.has(partition))
+  const taken = new Set(table.partitions.map(({ number }) => number))
   const numbers = old.map(({ number }) => number)
   for (let number = 1; number <= table.entryCount && numbers.length < runs.length; number++)
-    if (!taken.has(number) && !numbers.includes(number)) numbers.push(number)
+    if (!taken.has(number)) numbers.push(number)
   if (numbers.length < runs.length)
     throw new DdiError(
       'ERR_DDI_TABLE_FULL',
@@ -92,15 +98,20 @@ function grow(table: Gpt, chain: Chain, by: number): ChainChange {
     table.usableEnd,
     ...table.partitions.map(({ start }) => start).filter((start) => start >= end),
   )
-  const crooked = end % segmentUnit !== 0
-  const inPlace = crooked ? 0 : Math.min(wanted, Math.floor((following - end) / segmentUnit) * segmentUnit)
+  const whole = Math.floor(following / segmentUnit) * segmentUnit - end
+  if (wanted > following - end && (last.start % segmentUnit !== 0 || whole < 0))
+    throw new DdiError(
+      'ERR_DDI_NO_SPACE',
+      `only ${following - end} free bytes follow the volume, and it cannot continue elsewhere: partition ${last.number} has ${last.length} bytes from ${last.start}, not multiples of ${segmentUnit}`,
+    )
+  const inPlace = wanted > following - end ? whole : wanted
   const grown: Run = { start: last.start, length: last.length + inPlace }
   const occupied = {
     ...table,
     partitions: table.partitions.map((one) => (one === last ? { ...one, ...grown } : one)),
   }
   const left = wanted - inPlace
-  const more = left > 0 ? allocateLargest(freeRuns(occupied), left) : []
+  const more = left > 0 ? allocateLargest(freeRuns(occupied), wholeUnits(left)) : []
   return withSegments(table, chain, chain[0], [...chain.slice(0, -1), grown, ...more] as [Run, ...Run[]])
 }
 
@@ -122,7 +133,8 @@ function shrink(table: Gpt, chain: Chain, size: number): ChainChange {
 
 /** Removes a volume with all its extensions. */
 export function removeChain(table: Gpt, chain: Chain): Gpt {
-  return { ...table, partitions: table.partitions.filter((one) => !chain.includes(one)) }
+  const gone = new Set(chain)
+  return { ...table, partitions: table.partitions.filter((one) => !gone.has(one)) }
 }
 
 /** Gives a volume another label, UUID, type or attributes; its extensions follow in the same table. @throws ERR_DDI_VOLUME_EXISTS */
@@ -158,10 +170,10 @@ export function compactChain(table: Gpt, chain: Chain): ChainChange | undefined 
 
 const smallestStep = 1024 * 1024
 
-/** Frees the extensions that no chain reaches. @throws the defect of a broken chain: they may be what it misses */
+/** Frees the extensions that no chain reaches, unless they may be what a broken chain misses. */
 export function reclaimOrphans(table: Gpt): Gpt {
   const { chains, orphans } = findChains(table)
-  const broken = chains.find(({ defect }) => defect)?.defect
-  if (broken) throw broken
-  return { ...table, partitions: table.partitions.filter((one) => !orphans.includes(one)) }
+  if (chains.some(({ defect }) => defect)) return table
+  const gone = new Set(orphans)
+  return { ...table, partitions: table.partitions.filter((one) => !gone.has(one)) }
 }

@@ -2,13 +2,13 @@ import { copy } from '../bytes/copy.js'
 import { extentSource, extentTarget, linear, sliceExtents, totalLength } from '../bytes/extents.js'
 import type { LinearExtent, Run, Source, Target } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
-import { commitGpt } from '../gpt/commit.js'
-import { describeProblem, readGpt } from '../gpt/read.js'
-import type { Copy, Gpt, GptProblem } from '../gpt/table.js'
+import { commitGpt, fitToDisk, movesBackup, repairedMbr } from '../gpt/commit.js'
+import { describeProblem, readStoredGpt } from '../gpt/read.js'
+import type { Gpt, Partition, StoredGpt } from '../gpt/table.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { type Progress, type Work, workNames } from '../work.js'
 import { freeRuns } from './allocation.js'
-import { type Chain, findChains, type VolumeHead } from './chain.js'
+import { type Chain, extensionTypeUuid, findChains, type VolumeHead } from './chain.js'
 import {
   type ChainChange,
   compactChain,
@@ -25,6 +25,7 @@ import {
   type Change,
   type CreateOptions,
   createOptionNames,
+  type NameOptions,
   noUsers,
   OpenTable,
   type TableContents,
@@ -78,7 +79,7 @@ export interface DiskContents extends TableContents<LinearExtent> {
  * @throws ERR_DDI_NO_TABLE and the `ERR_DDI_GPT_…` codes
  */
 export async function readDisk(source: Source): Promise<DiskContents> {
-  const { table } = await readGpt(source)
+  const { table } = await readTable(source)
   return { ...tableVolumes(table), free: freeRuns(table) }
 }
 
@@ -96,29 +97,34 @@ export async function diskOn(
   path: string,
   { users = noUsers, close = async () => {} }: DiskOptions = {},
 ): Promise<Disk> {
-  return new OpenDisk(gpt, { target, path, users, close }, await readGpt(target))
+  return new OpenDisk(gpt, { target, path, users, close }, await readTable(target))
 }
 
-interface ReadGpt {
-  readonly table: Gpt
-  readonly copy: Copy
-  readonly problems: readonly GptProblem[]
+/** A table with all the space that a change of it can use. @throws as `readGpt` */
+async function readTable(source: Source): Promise<StoredGpt> {
+  const stored = await readStoredGpt(source)
+  return { ...stored, table: fitToDisk(stored, source.size) }
 }
 
-type DiskChange = Change<ReadGpt, LinearExtent>
+type DiskChange = Change<StoredGpt, LinearExtent>
 
-const gpt: TableFormat<ReadGpt, VolumeHead, LinearExtent> = {
+const gpt: TableFormat<StoredGpt, VolumeHead, LinearExtent> = {
   where: 'the disk',
   headNames: { typeUuid: true, uuid: true, label: true, attributes: true },
   createOptionNames: diskCreateOptionNames,
-  read: readGpt,
-  commit: (target, current, next) => commitGpt(target, current, next.table),
+  read: readTable,
+  commit: commitGpt,
   volumes: ({ table }) => tableVolumes(table).volumes,
   free: ({ table }) => freeRuns(table),
-  create: (read, head, size, { alignment }: DiskCreateOptions) =>
-    changed(read, createChain(read.table, head, size, alignment)),
+  create: (read, head, size, { alignment, ...options }: DiskCreateOptions) =>
+    changed(read, createChain(read.table, nameable(read.table, head, options), size, alignment)),
   resize: (read, volume, size) => changed(read, resizeChain(read.table, chainOf(read, volume), size)),
-  rename: (read, volume, head) => changed(read, renameChain(read.table, chainOf(read, volume), head)),
+  rename: (read, volume, head, options) => {
+    const chain = chainOf(read, volume)
+    const { typeUuid, uuid, label, attributes } = chain[0]
+    const next = nameable(read.table, { typeUuid, uuid, label, attributes, ...head }, options, chain[0])
+    return changed(read, renameChain(read.table, chain, next))
+  },
   remove: (read, volume) => ({ ...read, table: removeChain(read.table, chainOf(read, volume)) }),
   findings: ({ table, problems }) => {
     const { chains, orphans } = findChains(table)
@@ -128,29 +134,55 @@ const gpt: TableFormat<ReadGpt, VolumeHead, LinearExtent> = {
       ...orphans.map(({ number, uuid }) => `partition ${number}: extension ${uuid} belongs to no volume`),
     ]
   },
-  repaired: (read) => ({ ...read, table: reclaimOrphans(read.table) }),
+  repaired: (read, size) => ({ ...read, table: reclaimOrphans(read.table), mbr: repairedMbr(read, size) }),
+}
+
+const nilUuid = '00000000-0000-0000-0000-000000000000'
+
+/**
+ * What may name a volume, as it will be read back.
+ * @param own the head of the volume, if it exists
+ * @throws ERR_DDI_USAGE for types that no volume has, ERR_DDI_VOLUME_EXISTS for the label of another unless forced
+ */
+function nameable(table: Gpt, head: VolumeHead, { force = false }: NameOptions, own?: VolumeHead): VolumeHead {
+  const typeUuid = head.typeUuid.toLowerCase()
+  if (typeUuid === nilUuid || typeUuid === extensionTypeUuid)
+    throw new DdiError('ERR_DDI_USAGE', `no volume can have the type ${typeUuid}: ${reservedFor(typeUuid)}`)
+  const isTaken = ({ label, typeUuid }: Partition) => label === head.label && typeUuid !== extensionTypeUuid
+  const taken = head.label && head.label !== own?.label ? table.partitions.find(isTaken) : undefined
+  if (taken && !force)
+    throw new DdiError(
+      'ERR_DDI_VOLUME_EXISTS',
+      `partition ${taken.number}, UUID ${taken.uuid}, has the label ${JSON.stringify(head.label)} already: one label for two volumes would name neither`,
+    )
+  return { ...head, typeUuid, uuid: head.uuid.toLowerCase() }
+}
+
+function reservedFor(typeUuid: string): string {
+  return typeUuid === nilUuid ? 'it marks entries that are not used' : 'it marks the extensions of other volumes'
 }
 
 /** @throws the defect that the chain would have: a partition that another tool made may be misaligned as a segment */
-function changed(read: ReadGpt, { table, chain }: ChainChange): DiskChange {
+function changed(read: StoredGpt, { table, chain }: ChainChange): DiskChange {
   const found = findChains(table).chains.find(({ segments }) => segments[0].number === chain[0].number)!
   return { next: { ...read, table }, volume: requireWhole(chainVolume(found)) }
 }
 
 /** The partitions of a volume of this table. */
-function chainOf({ table }: ReadGpt, { origin }: WholeVolume): Chain {
+function chainOf({ table }: StoredGpt, { origin }: WholeVolume): Chain {
   const numbers =
     origin.kind === 'chain'
       ? origin.segments.map(({ number }) => number)
       : origin.kind === 'partition'
         ? [origin.number]
         : []
-  const [head, ...extensions] = numbers.map((number) => table.partitions.find((one) => one.number === number)!)
+  const byNumber = new Map(table.partitions.map((one) => [one.number, one]))
+  const [head, ...extensions] = numbers.map((number) => byNumber.get(number)!)
   if (!head) throw new DdiError('ERR_DDI_NO_VOLUME', `the disk does not have this volume: it is ${origin.kind}`)
   return [head, ...extensions]
 }
 
-class OpenDisk extends OpenTable<ReadGpt, VolumeHead, LinearExtent> implements Disk {
+class OpenDisk extends OpenTable<StoredGpt, VolumeHead, LinearExtent> implements Disk {
   readonly format = 'gpt'
 
   get orphans(): readonly Orphan[] {
@@ -161,9 +193,16 @@ class OpenDisk extends OpenTable<ReadGpt, VolumeHead, LinearExtent> implements D
     const { read } = this
     const space = spaceForVolume(read.table, size)
     const target = extentTarget(this.place.target, linear(space))
-    const named = (head: VolumeHead, length: number) => changed(read, nameSpace(read.table, head, space, length))
+    const named = (head: VolumeHead, length: number) =>
+      changed(read, nameSpace(read.table, nameable(read.table, head, {}), space, length))
+    let room: Promise<void> | undefined
     return {
       ...target,
+      write: async (offset, bytes) => {
+        room ??= this.makeRoom()
+        await room
+        await target.write(offset, bytes)
+      },
       preview: (head, length) => named(head, length).volume,
       name: async (head, length) => {
         const change = named(head, length)
@@ -171,6 +210,11 @@ class OpenDisk extends OpenTable<ReadGpt, VolumeHead, LinearExtent> implements D
         return await this.commit(change)
       },
     }
+  }
+
+  /** On a disk that has grown, the backup lies where there may be data soon. */
+  protected override async makeRoom(): Promise<void> {
+    if (movesBackup(this.read, this.size)) await this.replace(this.read)
   }
 
   async defragment(work: Work = {}): Promise<readonly WholeVolume<LinearExtent>[]> {
@@ -191,6 +235,7 @@ class OpenDisk extends OpenTable<ReadGpt, VolumeHead, LinearExtent> implements D
       if (!next) return current
       const change = changed(this.read, next)
       await this.place.users.refuseUsed(current.extents)
+      await this.makeRoom()
       // The new place is free until the commit: after a power cut the volume is where it was.
       await moveExtents(this.place.target, current.extents, change.volume.extents, {
         ...work,

@@ -4,12 +4,10 @@ import { composeExtents, extentSource } from '../bytes/extents.js'
 import type { Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { readGpt } from '../gpt/read.js'
+import { nestedTypeUuid } from './chain.js'
 import { logicalVolumes } from './logical.js'
 import { tableVolumes } from './partition.js'
 import { ownOrigin, type Volume, type WholeVolume } from './volume.js'
-
-/** The partition type of a partition that holds a GPT of its own (docs/nested-tables.md). */
-export const nestedTypeUuid = '546aa983-5c4a-4c3f-9f80-ecf5ed9983d9'
 
 /** What Android labels the partition that its logical partitions lie in. */
 const superLabel = 'super'

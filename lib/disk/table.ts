@@ -45,13 +45,18 @@ export interface VolumeTable<Head, E extends Extent = Extent> extends TableConte
   /** @throws ERR_DDI_BUSY */
   remove(volume: WholeVolume): Promise<void>
   /** Changes what names a volume. @throws ERR_DDI_VOLUME_EXISTS, ERR_DDI_USAGE */
-  rename(volume: WholeVolume, head: Partial<Head>): Promise<WholeVolume<E>>
-  /** What is wrong with the table, for people. */
-  check(options?: CheckOptions): Promise<readonly string[]>
+  rename(volume: WholeVolume, head: Partial<Head>, options?: NameOptions): Promise<WholeVolume<E>>
+  /** Says what is wrong with the table, and repairs what can be repaired. @throws what keeps it from being written */
+  check(options?: CheckOptions): Promise<CheckResult>
   close(): Promise<void>
 }
 
-export interface CreateOptions extends Work {
+export interface NameOptions {
+  /** Lets two volumes have one label, which then names neither. Default: false. */
+  readonly force?: boolean
+}
+
+export interface CreateOptions extends Work, NameOptions {
   /** What the volume begins with; flushed before the table names the volume. At most `size` bytes. */
   readonly from?: Source
 }
@@ -66,7 +71,16 @@ export interface CheckOptions {
   readonly repair?: boolean
 }
 
-export const createOptionNames: OptionNames<CreateOptions> = { ...workNames, from: true }
+/** What is wrong with a table, for people. */
+export interface CheckResult {
+  /** What was wrong, and is not any more. */
+  readonly mended: readonly string[]
+  /** What is wrong still. */
+  readonly left: readonly string[]
+}
+
+export const createOptionNames: OptionNames<CreateOptions> = { ...workNames, from: true, force: true }
+const nameOptionNames: OptionNames<NameOptions> = { force: true }
 const resizeOptionNames: OptionNames<ResizeOptions> = { force: true }
 const checkOptionNames: OptionNames<CheckOptions> = { repair: true }
 
@@ -113,11 +127,12 @@ export interface TableFormat<Read, Head extends object, E extends Extent> {
   free(read: Read): readonly Run[]
   create(read: Read, head: Head, size: number, options: CreateOptions): Change<Read, E>
   resize(read: Read, volume: WholeVolume<E>, size: number): Change<Read, E>
-  rename(read: Read, volume: WholeVolume<E>, head: Partial<Head>): Change<Read, E>
+  rename(read: Read, volume: WholeVolume<E>, head: Partial<Head>, options: NameOptions): Change<Read, E>
   remove(read: Read, volume: WholeVolume<E>): Read
   /** What is wrong with the table, for people. */
   findings(read: Read): readonly string[]
-  repaired(read: Read): Read
+  /** @param size of the place of the table, in bytes */
+  repaired(read: Read, size: number): Read
 }
 
 /** What the tables of all formats have in common. */
@@ -159,7 +174,10 @@ export class OpenTable<Read, Head extends object, E extends Extent> implements V
     if (from && from.size > size)
       throw new DdiError('ERR_DDI_USAGE', `the volume would have ${size} bytes, and what goes into it has ${from.size}`)
     const change = this.rules.create(this.read, head, size, options)
-    if (from) await copy(from, extentTarget(this.place.target, stored(change.volume.extents)), { signal, onProgress })
+    if (from) {
+      await this.makeRoom()
+      await copy(from, extentTarget(this.place.target, stored(change.volume.extents)), { signal, onProgress })
+    }
     return await this.commit(change)
   }
 
@@ -200,16 +218,19 @@ export class OpenTable<Read, Head extends object, E extends Extent> implements V
     await this.replace(this.rules.remove(this.read, current))
   }
 
-  async rename(volume: WholeVolume, head: Partial<Head>): Promise<WholeVolume<E>> {
+  async rename(volume: WholeVolume, head: Partial<Head>, options: NameOptions = {}): Promise<WholeVolume<E>> {
     checkOptions<Partial<Head>>(head, this.rules.headNames, 'rename')
-    return await this.commit(this.rules.rename(this.read, this.current(volume), head))
+    checkOptions(options, nameOptionNames, 'rename')
+    return await this.commit(this.rules.rename(this.read, this.current(volume), head, options))
   }
 
-  async check(options: CheckOptions = {}): Promise<readonly string[]> {
+  async check(options: CheckOptions = {}): Promise<CheckResult> {
     checkOptions(options, checkOptionNames, 'check')
-    const findings = this.rules.findings(this.read)
-    if (options.repair && findings.length > 0) await this.replace(this.rules.repaired(this.read))
-    return findings
+    const before = this.rules.findings(this.read)
+    if (!options.repair || before.length === 0) return { mended: [], left: before }
+    await this.replace(this.rules.repaired(this.read, this.size))
+    const left = this.rules.findings(this.read)
+    return { mended: before.filter((one) => !left.includes(one)), left }
   }
 
   async close(): Promise<void> {
@@ -236,6 +257,9 @@ export class OpenTable<Read, Head extends object, E extends Extent> implements V
     await this.replace(next)
     return this.current(volume)
   }
+
+  /** Called before free space is written that the table is still to name. */
+  protected async makeRoom(): Promise<void> {}
 
   protected async replace(next: Read): Promise<void> {
     const { target, users } = this.place

@@ -25,6 +25,13 @@ export interface Header {
   readonly diskUuid: string
 }
 
+/** The header of one copy, as it was read. */
+export interface StoredCopy {
+  /** All of the sector in which the header lies. */
+  readonly sector: Uint8Array
+  readonly header: Header
+}
+
 /** Parses the header in the sector at `lba`, up to the first thing that is wrong. */
 export function parseHeader(sector: Uint8Array, lba: bigint): Checked<Header> {
   const view = new DataView(sector.buffer, sector.byteOffset, sector.byteLength)
@@ -89,11 +96,6 @@ export function parseEntries(
     if (next.start < previous.start + previous.length) return { code: 'ERR_DDI_GPT_OVERLAP', partition: next.number }
   }
   return { value: partitions }
-}
-
-/** Whether the first sector of a disk keeps tools that know no GPT off it (section 5.2.3). */
-export function isProtectiveMbr(sector: Uint8Array): boolean {
-  return sector[510] === 0x55 && sector[511] === 0xaa && [446, 462, 478, 494].some((at) => sector[at + 4] === 0xee)
 }
 
 /** Whether two headers are the two copies of one table. */

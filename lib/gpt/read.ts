@@ -1,7 +1,7 @@
 import type { Source } from '../bytes/source.js'
 import { DdiError, errorCodes } from '../errors.js'
-import { scanGpt } from './scan.js'
-import type { Copy, Gpt, GptProblem } from './table.js'
+import { scanGpt, scanStoredGpt } from './scan.js'
+import type { Copy, Gpt, GptProblem, StoredGpt } from './table.js'
 
 /** Describes a problem for people: what is wrong, and where. */
 export function describeProblem(problem: GptProblem): string {
@@ -22,6 +22,13 @@ export function problemError(problem: GptProblem): DdiError {
  */
 export async function readGpt(source: Source): Promise<{ table: Gpt; copy: Copy; problems: readonly GptProblem[] }> {
   const scan = await scanGpt(source)
+  if ('code' in scan) throw problemError(scan)
+  return scan
+}
+
+/** The same, with the bytes that a change of the table keeps. @throws as {@link readGpt} */
+export async function readStoredGpt(source: Source): Promise<StoredGpt> {
+  const scan = await scanStoredGpt(source)
   if ('code' in scan) throw problemError(scan)
   return scan
 }

@@ -1,9 +1,19 @@
 import { crc32 } from 'node:zlib'
 import { withEndsInMemory } from '../bytes/memory.js'
 import type { Source } from '../bytes/source.js'
-import { checkGeometry, sectorSizes } from './check.js'
-import { type Checked, type Code, type Header, isProtectiveMbr, parseEntries, parseHeader, sameTable } from './parse.js'
-import type { Copy, Gpt, GptProblem, GptScan, Partition } from './table.js'
+import { arraySectors, checkGeometry, sectorSizes } from './check.js'
+import { isProtectiveMbr } from './mbr.js'
+import {
+  type Checked,
+  type Code,
+  type Header,
+  parseEntries,
+  parseHeader,
+  sameTable,
+  type StoredCopy,
+} from './parse.js'
+import { hasSuperblock } from './superblock.js'
+import type { Copy, Gpt, GptProblem, GptScan, Partition, StoredGpt } from './table.js'
 
 /** Header and array of a usual table, of any sector size, at either end of the disk. */
 const usualTable = 32 * 1024
@@ -30,6 +40,14 @@ function inSectors(source: Source, size: number): Sectors {
  * @throws what `disk.read` throws
  */
 export async function scanGpt(disk: Source): Promise<GptScan> {
+  const scan = await scanStoredGpt(disk)
+  if ('code' in scan) return scan
+  const { copy, table, problems } = scan
+  return { copy, table, problems }
+}
+
+/** The same, with the bytes that a change of the table keeps. @throws what `disk.read` throws */
+export async function scanStoredGpt(disk: Source): Promise<StoredGpt | GptProblem> {
   const source = withEndsInMemory(disk, usualTable)
   const primaries = await headersAt(source, () => 1n)
   if (primaries.found.length > 1) return { copy: 'primary', code: 'ERR_DDI_GPT_AMBIGUOUS' }
@@ -39,7 +57,7 @@ export async function scanGpt(disk: Source): Promise<GptScan> {
   const [sectors] = backups.found
   if (sectors) {
     const { code } = await readHeader(sectors, 1n)
-    return await fromBackup(sectors, code ?? 'ERR_DDI_GPT_NO_HEADER', sectors.count - 1n)
+    return await fromBackup(sectors, { code: code ?? 'ERR_DDI_GPT_NO_HEADER' })
   }
   if (primaries.damage) return { copy: 'primary', code: primaries.damage }
   if (backups.damage) return { copy: 'backup', code: backups.damage }
@@ -64,60 +82,81 @@ async function headersAt(
   return { found, damage }
 }
 
-async function readHeader({ source, size, count }: Sectors, lba: bigint): Promise<Checked<Header>> {
+async function readHeader({ source, size, count }: Sectors, lba: bigint): Promise<Checked<StoredCopy>> {
   if (lba >= count) return { code: 'ERR_DDI_GPT_NO_HEADER' }
-  return parseHeader(await source.read(Number(lba) * size, size), lba)
+  const sector = await source.read(Number(lba) * size, size)
+  const { code, value: header } = parseHeader(sector, lba)
+  return code ? { code } : { value: { sector: Uint8Array.from(sector), header } }
 }
 
-interface ReadCopy {
-  readonly header: Header
+interface ReadCopy extends StoredCopy {
   readonly array: Uint8Array
 }
 
-async function readCopy(
-  sectors: Sectors,
-  lba: bigint,
-): Promise<Checked<ReadCopy> & { readonly alternate?: bigint | undefined }> {
-  const { code, value: header } = await readHeader(sectors, lba)
+/** A copy, or what is wrong with it; of one whose array does not verify, the header nevertheless. */
+type CheckedCopy = Checked<ReadCopy> & { readonly alternate?: bigint; readonly stored?: StoredCopy }
+
+async function readCopy(sectors: Sectors, lba: bigint): Promise<CheckedCopy> {
+  const { code, value: stored } = await readHeader(sectors, lba)
   if (code) return { code }
+  const { header } = stored
   const { alternate } = header
   const wrong = checkGeometry(header, sectors.size, sectors.count)
   if (wrong) return { code: wrong, alternate }
-  const array = await sectors.source.read(Number(header.array) * sectors.size, header.entryCount * header.entrySize)
-  if (crc32(array) !== header.arrayCrc) return { code: 'ERR_DDI_GPT_ARRAY_CRC', alternate }
-  return { value: { header, array } }
+  const array = await readArray(sectors, header, header.array)
+  if (crc32(array) !== header.arrayCrc) return { code: 'ERR_DDI_GPT_ARRAY_CRC', alternate, stored }
+  return { value: { ...stored, array } }
 }
 
-async function fromPrimary(sectors: Sectors): Promise<GptScan> {
-  const { code, value: primary, alternate } = await readCopy(sectors, 1n)
-  const last = sectors.count - 1n
-  if (code) {
-    const isKnown = alternate !== undefined && alternate >= 2n && alternate < sectors.count
-    return await fromBackup(sectors, code, isKnown ? alternate : last)
-  }
-  const { header } = primary
+async function readArray({ source, size }: Sectors, { entryCount, entrySize }: Header, lba: bigint) {
+  return Uint8Array.from(await source.read(Number(lba) * size, entryCount * entrySize))
+}
+
+async function fromPrimary(sectors: Sectors): Promise<StoredGpt | GptProblem> {
+  const primary = await readCopy(sectors, 1n)
+  if (primary.code) return await fromBackup(sectors, primary)
+  const { header } = primary.value
   const problems: GptProblem[] = []
   const backup = await readCopy(sectors, header.alternate)
-  const wrong = backup.code ?? (sameTable(header, backup.value.header) ? undefined : 'ERR_DDI_GPT_COPIES_DIFFER')
-  if (wrong) problems.push({ copy: 'backup', code: wrong })
-  if (header.alternate !== last) problems.push({ copy: 'backup', code: 'ERR_DDI_GPT_BACKUP_NOT_AT_END' })
-  return await tableOf(sectors, 'primary', primary, problems)
+  const other = backup.value ?? backup.stored
+  const isSame = other !== undefined && sameTable(header, other.header)
+  if (backup.code || !isSame) problems.push({ copy: 'backup', code: backup.code ?? 'ERR_DDI_GPT_COPIES_DIFFER' })
+  if (header.alternate !== sectors.count - 1n) problems.push({ copy: 'backup', code: 'ERR_DDI_GPT_BACKUP_NOT_AT_END' })
+  return await tableOf(sectors, 'primary', { primary: primary.value, ...(isSame && { backup: other }) }, problems)
 }
 
-async function fromBackup(sectors: Sectors, primaryCode: Code, lba: bigint): Promise<GptScan> {
-  const { code, value: backup } = await readCopy(sectors, lba)
+/** @param primary what is wrong with it, and what can be told of it nevertheless */
+async function fromBackup(
+  sectors: Sectors,
+  primary: { readonly code: Code; readonly alternate?: bigint; readonly stored?: StoredCopy },
+): Promise<StoredGpt | GptProblem> {
+  const last = sectors.count - 1n
+  const { alternate = last } = primary
+  const isKnown = alternate >= 2n && alternate < last
+  // Where a change of a grown disk was cut short, the backup is at the end already.
+  const first = isKnown ? await readCopy(sectors, alternate) : undefined
+  const { code, value: backup } = first?.value ? first : await readCopy(sectors, last)
   // What is wrong with the primary is what to report, unless there is no primary at all.
   if (code)
-    return primaryCode === 'ERR_DDI_GPT_NO_HEADER' ? { copy: 'backup', code } : { copy: 'primary', code: primaryCode }
-  return await tableOf(sectors, 'backup', backup, [{ copy: 'primary', code: primaryCode }])
+    return primary.code === 'ERR_DDI_GPT_NO_HEADER' ? { copy: 'backup', code } : { copy: 'primary', code: primary.code }
+  if (await isLeftover(sectors.source)) return { copy: 'backup', code: 'ERR_DDI_GPT_LEFTOVER' }
+  const problem: GptProblem = { copy: 'primary', code: primary.code }
+  return await tableOf(sectors, 'backup', { ...(primary.stored && { primary: primary.stored }), backup }, [problem])
+}
+
+/** Whether the disk was put to another use since its backup was written: as `blkid -p` counts, and more careful. */
+async function isLeftover(source: Source): Promise<boolean> {
+  return !isProtectiveMbr(await source.read(0, 512)) || (await hasSuperblock(source))
 }
 
 async function tableOf(
-  { source, size }: Sectors,
+  sectors: Sectors,
   copy: Copy,
-  { header, array }: ReadCopy,
+  copies: { readonly primary?: StoredCopy; readonly backup?: StoredCopy },
   problems: readonly GptProblem[],
-): Promise<GptScan> {
+): Promise<StoredGpt | GptProblem> {
+  const { header, array } = copies[copy] as ReadCopy
+  const { size } = sectors
   const { code, partition, value: partitions } = parseEntries(array, header, size)
   if (code) return { copy, code, ...(partition !== undefined && { partition }) }
   const table: Gpt = {
@@ -129,10 +168,41 @@ async function tableOf(
     usableEnd: Number(header.lastUsable + 1n) * size,
     partitions,
   }
-  const mbr: GptProblem[] = isProtectiveMbr(await source.read(0, 512))
+  const mbr = Uint8Array.from(await sectors.source.read(0, 512))
+  const unprotected: GptProblem[] = isProtectiveMbr(mbr)
     ? []
     : [{ copy: 'primary', code: 'ERR_DDI_GPT_NO_PROTECTIVE_MBR' }]
-  return { copy, table, problems: [...problems, ...duplicates(partitions, copy), ...mbr] }
+  const { primary = copies.backup!, backup = copies.primary! } = copies
+  return {
+    copy,
+    table,
+    problems: [...problems, ...duplicates(partitions, copy), ...unprotected],
+    array,
+    mbr,
+    headers: { primary: primary.sector, backup: backup.sector },
+    arrays: await arrayPlaces(sectors, table, header, copies),
+    backupLba: Number(copy === 'backup' ? header.lba : header.alternate),
+  }
+}
+
+/** The LBAs where the array of each copy lies, or of a lost copy belongs. */
+async function arrayPlaces(
+  sectors: Sectors,
+  table: Gpt,
+  { firstUsable, arrayCrc, ...header }: Header,
+  { primary, backup }: { readonly primary?: StoredCopy; readonly backup?: StoredCopy },
+): Promise<Readonly<Record<Copy, number>>> {
+  const length = BigInt(arraySectors(table))
+  const last = sectors.count - 1n
+  const isOurs = (copy: StoredCopy | undefined): copy is StoredCopy =>
+    copy?.header.entryCount === table.entryCount && copy.header.entrySize === table.entrySize
+  const behind = isOurs(backup) && backup.header.lba === last ? backup.header.array : last - length
+  if (isOurs(primary)) return { primary: Number(primary.header.array), backup: Number(behind) }
+  // Boot code may lie behind the header, and the array before the partitions.
+  const moved = firstUsable - length
+  const isMoved =
+    moved > 2n && crc32(await readArray(sectors, { ...header, firstUsable, arrayCrc }, moved)) === arrayCrc
+  return { primary: isMoved ? Number(moved) : 2, backup: Number(behind) }
 }
 
 function duplicates(partitions: readonly Partition[], copy: Copy): GptProblem[] {

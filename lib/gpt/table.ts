@@ -30,7 +30,7 @@ export interface Gpt {
   readonly partitions: readonly Partition[]
 }
 
-/** The size in bytes of the fields that the specification defines; no entry is smaller, and we write no other size. */
+/** The size in bytes of the fields that the specification defines; no entry is smaller. */
 export const smallestEntry = 128
 
 export type Copy = 'primary' | 'backup'
@@ -47,6 +47,23 @@ export interface GptProblem {
 export type GptScan =
   | { readonly copy: Copy; readonly table: Gpt; readonly problems: readonly GptProblem[] }
   | GptProblem
+
+/** A table with the bytes that a change of it keeps. */
+export interface StoredGpt {
+  readonly copy: Copy
+  readonly table: Gpt
+  readonly problems: readonly GptProblem[]
+  /** The entries of the copy that was read. */
+  readonly array: Uint8Array
+  /** The sectors of the headers; for a copy that does not verify, the other one's. */
+  readonly headers: Readonly<Record<Copy, Uint8Array>>
+  /** The LBAs of the entry arrays; for a copy that is lost or moves, where its array belongs. */
+  readonly arrays: Readonly<Record<Copy, number>>
+  /** Where the table says that its backup header lies; on a disk that has grown, not at the end. */
+  readonly backupLba: number
+  /** The first 512 bytes of the disk. */
+  readonly mbr: Uint8Array
+}
 
 /** The attribute bits of the Discoverable Partitions Specification, and of docs/extension-partitions.md. */
 export const partitionAttributes = {

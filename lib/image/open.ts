@@ -22,7 +22,7 @@ export type ImageTable =
   | { readonly type: 'gpt'; readonly uuid: string; readonly source: Copy; readonly problems: readonly TableProblem[] }
   /** An Android super partition: `source` is the copy of the metadata that was read. */
   | { readonly type: 'super'; readonly uuid: null; readonly source: Copy; readonly problems: readonly TableProblem[] }
-  | { readonly type: 'none'; readonly uuid: null; readonly source: null; readonly problems: readonly [] }
+  | { readonly type: 'none'; readonly uuid: null; readonly source: null; readonly problems: readonly TableProblem[] }
 
 export interface TableProblem {
   readonly code: ErrorCode
@@ -139,12 +139,13 @@ interface Context extends Required<OpenOptions> {
 async function readContents(source: Source, context: Context): Promise<Contents> {
   const scan = await scanGpt(source)
   if ('table' in scan) return await gptContents(source, scan, context)
-  if (scan.code !== 'ERR_DDI_NO_TABLE') throw problemError(scan)
+  const isLeftover = scan.code === 'ERR_DDI_GPT_LEFTOVER'
+  if (scan.code !== 'ERR_DDI_NO_TABLE' && !isLeftover) throw problemError(scan)
   if (await isSuper(source)) return await superContents(source, context)
   return {
     size: source.size,
     sectorSize: 512,
-    table: { type: 'none', uuid: null, source: null, problems: [] },
+    table: { type: 'none', uuid: null, source: null, problems: isLeftover ? [describe(problemError(scan))] : [] },
     volumes: [wholeImageVolume(source.size)],
     orphans: [],
     free: [],

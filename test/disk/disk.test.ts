@@ -56,7 +56,7 @@ test('50 random sequences of changes: tables that sgdisk and sfdisk accept, data
         try {
           if (step.verb === 'create') {
             const from = randomBytes(step.size)
-            const volume = await disk.create(head('volume'), step.size, { from: memorySource(from) })
+            const volume = await disk.create(head(''), step.size, { from: memorySource(from) })
             model.set(volume.uuid!, from)
           } else if (step.verb === 'defragment') {
             const before = disk.volumes.map(requireWhole).map(({ extents }) => extents.length)
@@ -186,7 +186,7 @@ test('a real file: created, filled, grown, renamed, removed; the peers see it', 
   await disk.remove(disk.find('wall'))
   const [moved] = await disk.defragment()
   assert.equal(moved?.extents.length, 1)
-  assert.deepEqual(await disk.check(), [])
+  assert.deepEqual(await disk.check(), { mended: [], left: [] })
 })
 
 test('defragmenting closes gaps, one segment at a time, where no run holds the whole volume', async () => {
@@ -214,7 +214,7 @@ test('what cannot be done says why, and writes nothing', async () => {
   const disk = await diskOn(target, 'memory')
   const one = await disk.create(head('one'), MiB)
   await disk.create(head('twin'), MiB)
-  await disk.create(head('twin'), MiB)
+  await disk.create(head('twin'), MiB, { force: true })
   const writes = target.writes.length
   await assert.rejects(disk.create(head('large'), 64 * MiB), {
     code: 'ERR_DDI_NO_SPACE',
@@ -244,9 +244,9 @@ test('check finds a lost copy and orphans, and repairs both; a broken chain keep
   await disk.grow(disk.find('wide'), MiB)
   target.bytes.fill(0, 512, 1024)
   const damaged = await diskOn(target, 'memory')
-  assert.equal((await damaged.check()).length, 1)
-  await damaged.check({ repair: true })
-  assert.deepEqual(await damaged.check(), [])
+  assert.equal((await damaged.check()).left.length, 1)
+  assert.deepEqual((await damaged.check({ repair: true })).left, [])
+  assert.deepEqual(await damaged.check(), { mended: [], left: [] })
   assert.equal((await readGpt(target)).copy, 'primary')
   assert.equal(requireWhole(damaged.volumes.find(({ uuid }) => uuid === wide.uuid)!).extents.length, 2)
 })

@@ -1,6 +1,6 @@
 // What holds for the tables of both formats.
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { memorySource } from '../../lib/bytes/memory.js'
@@ -13,14 +13,15 @@ import {
   type CreateOptions,
   DdiError,
   type Disk,
+  extensionTypeUuid,
   type Progress,
   requireWhole,
   type Volume,
   type VolumeTable,
   type WholeVolume,
 } from '../../lib/index.js'
-import { emptyDisk, makeDisk, volumeHead } from '../support/gpt.js'
-import { MiB } from '../support/images.js'
+import { emptyDisk, makeDisk, rawEntry, volumeHead } from '../support/gpt.js'
+import { MiB, typeUuids } from '../support/images.js'
 import { recordingTarget } from '../support/power-cut.js'
 import { superDisk } from '../support/super.js'
 
@@ -167,7 +168,7 @@ test('random sequences of changes do the same to both formats: sizes and bytes a
             assert.ok(contents(subject, extents).equals(model.get(label!)!), `${label}`)
           assertApart([...volumes.flatMap(({ extents }) => extents as readonly Run[]), ...table.free])
           for (const volume of gone) await assert.rejects(table.grow(volume, 4096), { code: 'ERR_DDI_NO_VOLUME' })
-          assert.deepEqual(await table.check(), [])
+          assert.deepEqual(await table.check(), { mended: [], left: [] })
           summary.push([...model].map(([label, data]) => [label, data.length]).sort())
         }
         summaries.add(JSON.stringify(summary))
@@ -282,13 +283,7 @@ async function refusedByTypes(disk: Disk, volume: Volume, broken: BrokenVolume):
 }
 
 test('a broken volume cannot be changed, by types and without them', async () => {
-  const entry = {
-    type: Buffer.alloc(16, 1),
-    uuid: Buffer.alloc(16, 2),
-    first: 2048n,
-    last: 4095n,
-    attributes: 1n << 58n,
-  }
+  const entry = { ...rawEntry(typeUuids.home), last: 4095n, attributes: 1n << 58n }
   const target = recordingTarget(makeDisk({ sectorSize: 512, sectors: 8 * 2048, entries: [entry] }))
   const disk = await diskOn(target, 'memory')
   const [volume] = disk.volumes
@@ -308,18 +303,81 @@ test('a lost copy is found, and repaired', async () => {
     await (await subject.open()).create('one', MiB)
     lose(subject.target.bytes)
     const { table } = await subject.open()
-    assert.equal((await table.check()).length, 1)
-    assert.equal((await table.check({ repair: true })).length, 1)
-    assert.deepEqual(await table.check(), [])
+    assert.equal((await table.check()).left.length, 1)
+    assert.equal((await table.check({ repair: true })).mended.length, 1)
+    assert.deepEqual(await table.check(), { mended: [], left: [] })
     assert.equal((await subject.open()).table.find('one').size, MiB)
   }
 })
 
-test('a chain that would be misaligned is refused before anything is written', async () => {
-  // As other tools make partitions: not a multiple of 4096 bytes.
-  const entry = { type: Buffer.alloc(16, 1), uuid: Buffer.alloc(16, 2), first: 2048n, last: 4094n }
-  const target = recordingTarget(makeDisk({ sectorSize: 512, sectors: 8 * 2048, entries: [entry] }))
+test('a volume that is not of whole units grows in place, and is refused with the reason where it cannot', async () => {
+  // As other tools make partitions: not a multiple of 4096 bytes, or not from one.
+  const grown = async (first: bigint, last: bigint, behind: bigint, by: number) => {
+    const entries = [
+      { ...rawEntry(typeUuids.home), first, last },
+      { ...rawEntry(typeUuids.home, 3), first: behind, last: behind + 2047n },
+    ]
+    const target = recordingTarget(makeDisk({ sectorSize: 512, sectors: 8 * 2048, entries }))
+    const disk = await diskOn(target, 'memory')
+    const attempt = disk.grow(requireWhole(disk.volumes[0]!), by)
+    return { attempt, target }
+  }
+  const extents = async ({ attempt }: Awaited<ReturnType<typeof grown>>) =>
+    (await attempt).extents.map(({ start, length }) => [start / 512, length / 512])
+  assert.deepEqual(await extents(await grown(2048n, 4094n, 8192n, MiB)), [[2048, 2047 + 2048]])
+  assert.deepEqual(await extents(await grown(63n, 4094n, 8192n, MiB)), [[63, 4032 + 2048]])
+  // To the end of the unit, and then elsewhere.
+  assert.deepEqual(await extents(await grown(2048n, 4094n, 4096n, MiB)), [
+    [2048, 2048],
+    [6144, 2048],
+  ])
+  for (const [first, last, behind] of [
+    [2048n, 4094n, 4095n],
+    [63n, 4094n, 6144n],
+  ] as const) {
+    const { attempt, target } = await grown(first, last, behind, 2 * MiB)
+    await assert.rejects(attempt, { code: 'ERR_DDI_NO_SPACE', message: /not multiples of 4096/ })
+    assert.equal(target.writes.length, 0)
+  }
+})
+
+test('volumes of types that do not continue stay in one run, and keep attribute bit 58', async () => {
+  const freebsd = '516e7cb5-6ecf-11d6-8ff8-00022d09712b'
+  const entries = [
+    { ...rawEntry(freebsd), last: 4095n, attributes: 1n << 58n },
+    { ...rawEntry(typeUuids.home, 3), first: 6144n, last: 8191n },
+  ]
+  const target = recordingTarget(makeDisk({ sectorSize: 512, sectors: 8 * 2048, entries }))
   const disk = await diskOn(target, 'memory')
-  await assert.rejects(disk.grow(requireWhole(disk.volumes[0]!), MiB), { code: 'ERR_DDI_CHAIN_MISALIGNED' })
+  const volume = requireWhole(disk.volumes[0]!)
+  await assert.rejects(disk.grow(volume, 2 * MiB), { code: 'ERR_DDI_NO_SPACE', message: /do not continue/ })
   assert.equal(target.writes.length, 0)
+  const { origin, extents } = await disk.grow(volume, MiB)
+  assert.equal(extents.length, 1)
+  assert.equal(origin.kind === 'partition' && origin.attributes, 1n << 58n)
+})
+
+test('types that no volume can have, and labels that another has, are refused before anything is written', async () => {
+  const target = recordingTarget(emptyDisk(8))
+  const disk = await diskOn(target, 'memory')
+  const one = await disk.create(volumeHead('one'), MiB)
+  await disk.create(volumeHead(''), MiB)
+  const { length } = target.writes
+  for (const typeUuid of [extensionTypeUuid, extensionTypeUuid.toUpperCase(), '00000000-0000-0000-0000-000000000000']) {
+    await assert.rejects(disk.create(volumeHead('two', { typeUuid }), MiB), { code: 'ERR_DDI_USAGE', message: /no volume can/ })
+    await assert.rejects(disk.rename(one, { typeUuid }), { code: 'ERR_DDI_USAGE', message: /no volume can have/ })
+  }
+  await assert.rejects(disk.create(volumeHead('one'), MiB), { code: 'ERR_DDI_VOLUME_EXISTS', message: /has the label "one"/ })
+  await assert.rejects(disk.create(volumeHead('a'.repeat(37)), MiB), { code: 'ERR_DDI_USAGE', message: /label/ })
+  await assert.rejects(disk.create(volumeHead('a\0b'), MiB), { code: 'ERR_DDI_USAGE', message: /NUL/ })
+  assert.throws(() => disk.unnamed().preview(volumeHead('one'), MiB), { code: 'ERR_DDI_VOLUME_EXISTS' })
+  assert.equal(target.writes.length, length)
+  const two = await disk.create(volumeHead('one'), MiB, { force: true })
+  await disk.rename(two, { label: 'one' })
+  await disk.rename(two, { label: '' })
+  await assert.rejects(disk.rename(two, { label: 'one' }), { code: 'ERR_DDI_VOLUME_EXISTS' })
+  assert.equal((await disk.rename(two, { label: 'one' }, { force: true })).label, 'one')
+  await disk.create(volumeHead(''), MiB)
+  const upper = randomUUID().toUpperCase()
+  assert.equal((await disk.create(volumeHead('upper', { uuid: upper }), MiB)).uuid, upper.toLowerCase())
 })

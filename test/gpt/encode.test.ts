@@ -46,7 +46,7 @@ test('other sector sizes are wrong usage', () => {
 
 test('what no table can say is refused before anything is encoded', () => {
   const refused: [Partial<Gpt>, string][] = [
-    [{ entrySize: 256 }, 'ERR_DDI_GPT_ENTRY_SIZE'],
+    [{ entrySize: 192 }, 'ERR_DDI_USAGE'],
     [{ entryCount: 0 }, 'ERR_DDI_USAGE'],
     [{ entryCount: 2.5 }, 'ERR_DDI_USAGE'],
     [{ entryCount: 2 ** 30 }, 'ERR_DDI_USAGE'],
@@ -64,6 +64,8 @@ test('what no table can say is refused before anything is encoded', () => {
     [{ partitions: [partition({ length: size })] }, 'ERR_DDI_GPT_ENTRY_RANGE'],
     [{ partitions: [partition({ attributes: 2n ** 64n })] }, 'ERR_DDI_USAGE'],
     [{ partitions: [partition({ uuid: 'none' })] }, 'ERR_DDI_USAGE'],
+    [{ partitions: [partition({ label: 'a'.repeat(37) })] }, 'ERR_DDI_USAGE'],
+    [{ partitions: [partition({ label: 'a\0b' })] }, 'ERR_DDI_USAGE'],
   ]
   for (const [more, code] of refused)
     assert.throws(

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import type { VolumeHead } from '../../lib/index.js'
+import { parseUuid, swapUuidEndianness } from '../../lib/uuid.js'
 import { typeUuids } from './images.js'
 
 export interface RawEntry {
@@ -11,6 +12,12 @@ export interface RawEntry {
   readonly last: bigint
   readonly attributes?: bigint
   readonly label?: string
+}
+
+/** A partition of the second MiB, by default. */
+export function rawEntry(typeUuid: string, uuid = 2): RawEntry {
+  const type = swapUuidEndianness(parseUuid(typeUuid)!)
+  return { type, uuid: Buffer.alloc(16, uuid), first: 2048n, last: 4095n }
 }
 
 export interface DiskOptions {

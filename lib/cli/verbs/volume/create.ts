@@ -7,7 +7,7 @@ import { untilInterrupted } from '../../interrupt.js'
 import { json } from '../../options.js'
 import { typeUuidOf } from '../../partition-type.js'
 import { label, size, text, uuid } from '../../values.js'
-import { option, requiredOption, verb } from '../../verb.js'
+import { flag, option, requiredOption, verb } from '../../verb.js'
 
 export default verb({
   summary: 'make a volume: in one run of free space if one is large enough, else as a chain of segments',
@@ -18,6 +18,7 @@ export default verb({
     size: option('--size <size>', 'such as 512M or 2G (default: the size of --from)', size),
     label: option('--label <label>', 'at most 36 characters (default: none)', label),
     uuid: option('--uuid <uuid>', 'partition UUID (default: a random one)', uuid),
+    force: flag('--force', 'even if another volume has the label'),
     from: option('--from <file>', 'initial contents of the volume', text),
     ...json,
   },
@@ -33,7 +34,7 @@ export default verb({
         label: options.label ?? '',
         attributes: 0n,
       }
-      const work = { signal: untilInterrupted(), ...given({ from }) }
+      const work = { signal: untilInterrupted(), force: options.force, ...given({ from }) }
       await changeDisk(path, options, (disk) => disk.create(head, size, work))
     } finally {
       await from?.close()

@@ -3,7 +3,7 @@ import { changeDisk, diskArgument, volumeArgument } from '../../disk-change.js'
 import { given } from '../../given.js'
 import { json } from '../../options.js'
 import { label, uuid } from '../../values.js'
-import { option, verb } from '../../verb.js'
+import { flag, option, verb } from '../../verb.js'
 
 export default verb({
   summary: 'give a volume another label or UUID',
@@ -11,13 +11,14 @@ export default verb({
   options: {
     label: option('--label <label>', 'the new label', label),
     uuid: option('--uuid <uuid>', 'the new UUID; the UUIDs of its segments follow', uuid),
+    force: flag('--force', 'even if another volume has the label'),
     ...json,
   },
   examples: ['ddi-attach volume rename disk.raw acme_1.4 --label acme_1.5'],
   async run([path, name], options) {
-    const { label, uuid } = options
+    const { label, uuid, force } = options
     if (label === undefined && uuid === undefined)
       throw new DdiError('ERR_DDI_USAGE', 'give --label or --uuid, or both')
-    await changeDisk(path, options, (disk) => disk.rename(disk.find(name), given({ label, uuid })))
+    await changeDisk(path, options, (disk) => disk.rename(disk.find(name), given({ label, uuid }), { force }))
   },
 })
