@@ -32,7 +32,15 @@ export { extensionTypeUuid, extensionUuid, nestedTypeUuid, type VolumeHead } fro
 export type { Disk, DiskContents, DiskCreateOptions, UnnamedVolume } from './disk/disk.js'
 export type { Orphan } from './disk/partition.js'
 export type { LogicalHead, Super } from './disk/super.js'
-export type { CheckOptions, CheckResult, CreateOptions, NameOptions, ResizeOptions, TableContents, VolumeTable } from './disk/table.js'
+export type {
+  CheckOptions,
+  CheckResult,
+  CreateOptions,
+  NameOptions,
+  ResizeOptions,
+  TableContents,
+  VolumeTable,
+} from './disk/table.js'
 export {
   type BrokenVolume,
   type ChainOrigin,

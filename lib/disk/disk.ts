@@ -106,14 +106,21 @@ async function readTable(source: Source): Promise<StoredGpt> {
   return { ...stored, table: fitToDisk(stored, source.size) }
 }
 
-type DiskChange = Change<StoredGpt, LinearExtent>
+/** A table as it was read, or as it is to be. */
+interface DiskTable extends StoredGpt {
+  /** Whether a change of it restores the protective MBR too. */
+  readonly repairsMbr?: boolean
+}
 
-const gpt: TableFormat<StoredGpt, VolumeHead, LinearExtent> = {
+type DiskChange = Change<DiskTable, LinearExtent>
+
+const gpt: TableFormat<DiskTable, VolumeHead, LinearExtent> = {
   where: 'the disk',
   headNames: { typeUuid: true, uuid: true, label: true, attributes: true },
   createOptionNames: diskCreateOptionNames,
   read: readTable,
-  commit: commitGpt,
+  commit: (target, current, { table, repairsMbr }) =>
+    commitGpt(target, current, { table, mbr: repairsMbr ? repairedMbr(current, target.size) : current.mbr }),
   volumes: ({ table }) => tableVolumes(table).volumes,
   free: ({ table }) => freeRuns(table),
   create: (read, head, size, { alignment, ...options }: DiskCreateOptions) =>
@@ -134,7 +141,7 @@ const gpt: TableFormat<StoredGpt, VolumeHead, LinearExtent> = {
       ...orphans.map(({ number, uuid }) => `partition ${number}: extension ${uuid} belongs to no volume`),
     ]
   },
-  repaired: (read, size) => ({ ...read, table: reclaimOrphans(read.table), mbr: repairedMbr(read, size) }),
+  repaired: (read) => ({ ...read, table: reclaimOrphans(read.table), repairsMbr: true }),
 }
 
 const nilUuid = '00000000-0000-0000-0000-000000000000'
@@ -182,7 +189,7 @@ function chainOf({ table }: StoredGpt, { origin }: WholeVolume): Chain {
   return [head, ...extensions]
 }
 
-class OpenDisk extends OpenTable<StoredGpt, VolumeHead, LinearExtent> implements Disk {
+class OpenDisk extends OpenTable<DiskTable, VolumeHead, LinearExtent> implements Disk {
   readonly format = 'gpt'
 
   get orphans(): readonly Orphan[] {

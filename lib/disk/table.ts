@@ -131,8 +131,7 @@ export interface TableFormat<Read, Head extends object, E extends Extent> {
   remove(read: Read, volume: WholeVolume<E>): Read
   /** What is wrong with the table, for people. */
   findings(read: Read): readonly string[]
-  /** @param size of the place of the table, in bytes */
-  repaired(read: Read, size: number): Read
+  repaired(read: Read): Read
 }
 
 /** What the tables of all formats have in common. */
@@ -228,7 +227,7 @@ export class OpenTable<Read, Head extends object, E extends Extent> implements V
     checkOptions(options, checkOptionNames, 'check')
     const before = this.rules.findings(this.read)
     if (!options.repair || before.length === 0) return { mended: [], left: before }
-    await this.replace(this.rules.repaired(this.read, this.size))
+    await this.replace(this.rules.repaired(this.read))
     const left = this.rules.findings(this.read)
     return { mended: before.filter((one) => !left.includes(one)), left }
   }

@@ -69,11 +69,7 @@ export async function commitGpt(
   }
 }
 
-function encodeChange(
-  current: StoredGpt,
-  next: Pick<StoredGpt, 'table' | 'mbr'>,
-  size: number,
-): readonly Write[] {
+function encodeChange(current: StoredGpt, next: Pick<StoredGpt, 'table' | 'mbr'>, size: number): readonly Write[] {
   const kept = { ...current, partitions: current.table.partitions }
   const { primary, backup } = encodeCopies(next.table, size, kept)
   const repair = current.copy === 'backup' ? encodeCopies(fitToDisk(current, size), size, kept).primary : []

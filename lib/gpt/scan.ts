@@ -3,15 +3,7 @@ import { withEndsInMemory } from '../bytes/memory.js'
 import type { Source } from '../bytes/source.js'
 import { arraySectors, checkGeometry, sectorSizes } from './check.js'
 import { isProtectiveMbr } from './mbr.js'
-import {
-  type Checked,
-  type Code,
-  type Header,
-  parseEntries,
-  parseHeader,
-  sameTable,
-  type StoredCopy,
-} from './parse.js'
+import { type Checked, type Code, type Header, parseEntries, parseHeader, type StoredCopy, sameTable } from './parse.js'
 import { hasSuperblock } from './superblock.js'
 import type { Copy, Gpt, GptProblem, GptScan, Partition, StoredGpt } from './table.js'
 

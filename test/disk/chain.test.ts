@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { findChains } from '../../lib/disk/chain.js'
 import { dissect, extensionTypeUuid, extensionUuid, openImage, requireWhole } from '../../lib/index.js'
 import { MiB, makeGptImage, type PartitionSpec, typeUuids } from '../support/images.js'
 import { cli, packageRoot, run, temporaryFolder } from '../support/run.js'
@@ -91,6 +92,65 @@ test('without CONTINUED no extension is looked for', async () => {
   const { image, orphans } = await opened([{ ...root, attributes: [] }, extension(1)])
   assert.deepEqual(image.volumes[0]!.size, MiB)
   assert.equal(orphans.length, 1)
+})
+
+test('CONTINUED counts on types that the specification names, and on ours', async () => {
+  const freebsd = '516e7cb5-6ecf-11d6-8ff8-00022d09712b'
+  const { image, orphans } = await opened([
+    { ...root, type: freebsd },
+    extension(1),
+    { type: typeUuids.root, size: MiB },
+  ])
+  assert.equal(requireWhole(image.volumes[0]!).size, MiB)
+  assert.equal(orphans.length, 1)
+})
+
+test('two heads of one UUID that both continue are both broken; one that ends by itself is not', () => {
+  const table = (...attributes: bigint[]) => ({
+    sectorSize: 512,
+    uuid: head,
+    entrySize: 128,
+    entryCount: 128,
+    usableStart: MiB,
+    usableEnd: 8 * MiB,
+    partitions: [
+      ...attributes.map((bits, n) => ({ ...segment(n + 1), typeUuid: typeUuids.root, uuid: head, attributes: bits })),
+      { ...segment(3), typeUuid: extensionTypeUuid, uuid: extensionUuid(head, 1) },
+    ],
+  })
+  const segment = (n: number) => ({ number: n, start: n * MiB, length: MiB, label: `${n}`, attributes: 0n })
+  const both = findChains(table(1n << 58n, 1n << 58n)).chains
+  for (const { defect } of both) assert.match(defect!.message, /partitions [12] and [12] have one UUID/)
+  const [one, other] = findChains(table(1n << 58n, 0n)).chains
+  assert.deepEqual(
+    [one!.defect, one!.segments.length, other!.defect, other!.segments.length],
+    [undefined, 2, undefined, 1],
+  )
+})
+
+test('a table of 32768 partitions of one UUID is read in linear time', () => {
+  for (const bits of [0n, 1n << 58n]) {
+    const partitions = Array.from({ length: 32768 }, (_, n) => ({
+      number: n + 1,
+      typeUuid: n < 16384 ? typeUuids.root : extensionTypeUuid,
+      uuid: n < 16384 ? head : extensionUuid(head, n - 16383),
+      start: MiB + n * 4096,
+      length: 4096,
+      attributes: bits,
+      label: '',
+    }))
+    const begun = performance.now()
+    findChains({
+      sectorSize: 512,
+      uuid: head,
+      entrySize: 128,
+      entryCount: 32768,
+      usableStart: MiB,
+      usableEnd: 256 * MiB,
+      partitions,
+    })
+    assert.ok(performance.now() - begun < 2000)
+  }
 })
 
 test('broken and misaligned chains are refused by name, counter and UUID; others stay usable', async () => {

@@ -364,10 +364,16 @@ test('types that no volume can have, and labels that another has, are refused be
   await disk.create(volumeHead(''), MiB)
   const { length } = target.writes
   for (const typeUuid of [extensionTypeUuid, extensionTypeUuid.toUpperCase(), '00000000-0000-0000-0000-000000000000']) {
-    await assert.rejects(disk.create(volumeHead('two', { typeUuid }), MiB), { code: 'ERR_DDI_USAGE', message: /no volume can/ })
+    await assert.rejects(disk.create(volumeHead('two', { typeUuid }), MiB), {
+      code: 'ERR_DDI_USAGE',
+      message: /no volume can/,
+    })
     await assert.rejects(disk.rename(one, { typeUuid }), { code: 'ERR_DDI_USAGE', message: /no volume can have/ })
   }
-  await assert.rejects(disk.create(volumeHead('one'), MiB), { code: 'ERR_DDI_VOLUME_EXISTS', message: /has the label "one"/ })
+  await assert.rejects(disk.create(volumeHead('one'), MiB), {
+    code: 'ERR_DDI_VOLUME_EXISTS',
+    message: /has the label "one"/,
+  })
   await assert.rejects(disk.create(volumeHead('a'.repeat(37)), MiB), { code: 'ERR_DDI_USAGE', message: /label/ })
   await assert.rejects(disk.create(volumeHead('a\0b'), MiB), { code: 'ERR_DDI_USAGE', message: /NUL/ })
   assert.throws(() => disk.unnamed().preview(volumeHead('one'), MiB), { code: 'ERR_DDI_VOLUME_EXISTS' })

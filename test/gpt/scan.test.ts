@@ -184,6 +184,56 @@ test('what does not keep a table from being read is a problem', async () => {
   assert.deepEqual(await problems(half), ['ERR_DDI_GPT_NO_HEADER'])
 })
 
+test('a backup that nothing protects, or behind a superblock, is a leftover', async () => {
+  const disk = () => {
+    const bytes = makeDisk({ sectorSize: 512, sectors: 200, entries: [entry(100n, 110n)] })
+    bytes.fill(0, 512, 1024)
+    return bytes
+  }
+  assert.equal(await codeOf(disk()), undefined)
+  const without = disk()
+  without.fill(0, 0, 512)
+  assert.equal(await codeOf(without), 'ERR_DDI_GPT_LEFTOVER')
+  const dos = disk()
+  dos[450] = 0x83
+  assert.equal(await codeOf(dos), 'ERR_DDI_GPT_LEFTOVER')
+  const superblocks: [number, string][] = [
+    [512, '4c4142454c4f4e45'],
+    [1024, 'e2e1f5e0'],
+    [1024, '1020f5f2'],
+    [1080, '53ef'],
+    [4086, '53574150535041434532'],
+    [4096, 'fc4e2ba9'],
+    [4120, 'c68573f64e1a45ca8265f57f48ba6d81'],
+    [4120, 'c68573f666ce90a9d96a60cf803df7ef'],
+    [32768, '4a465331'],
+    [32769, '4344303031'],
+    [65588, '526549734572'],
+    [65600, '5f42485266535f4d'],
+  ]
+  for (const [at, magic] of superblocks) {
+    const bytes = disk()
+    bytes.write(magic, at, 'hex')
+    assert.equal(await codeOf(bytes), 'ERR_DDI_GPT_LEFTOVER', magic)
+    // A primary that verifies is no leftover: hybrid images have both.
+    const whole = makeDisk({ sectorSize: 512, sectors: 200, entries: [entry(190n, 191n)] })
+    if (at < 2048 || at > 4096) continue
+    whole.write(magic, at, 'hex')
+    assert.equal(await codeOf(whole), undefined, magic)
+  }
+})
+
+test('where a change of a grown disk was cut short, the backup is found at its end', async () => {
+  const grown = Buffer.concat([small(), Buffer.alloc(16 * 512)])
+  const moved = makeDisk({ sectorSize: 512, sectors: 80, entries: [entry(10n, 19n)] })
+  moved.copy(grown, 72 * 512, 72 * 512)
+  grown.fill(0, 63 * 512, 64 * 512)
+  grown[2 * 512]! ^= 1
+  const scan = await scanBoth(grown)
+  assert.ok('table' in scan)
+  assert.equal(scan.table.partitions.length, 1)
+})
+
 test('an image cut at any length is refused, never read short', async () => {
   const disk = small()
   for (let length = 0; length < disk.length; length++) {
