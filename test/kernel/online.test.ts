@@ -42,7 +42,7 @@ test('an ext4 volume under a verifying writer grows from 1 to 4 segments, and sh
         await using disk = await openDisk(path)
         // A wall behind the last segment: what follows has to be an extension.
         await disk.create(
-          { typeUuid: typeUuids.linuxGeneric, uuid: crypto.randomUUID(), label: 'wall', attributes: 0n },
+          { typeUuid: typeUuids.linuxGeneric, uuid: crypto.randomUUID(), label: '', attributes: 0n },
           MiB,
         )
         const { extents } = await disk.grow(disk.find('home'), 8 * MiB)
