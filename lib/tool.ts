@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process'
+import { access, constants, stat } from 'node:fs/promises'
+import { isAbsolute, join } from 'node:path'
 import { promisify } from 'node:util'
-import { DdiError, systemCode } from './errors.js'
+import { DdiError } from './errors.js'
 import { throwIfAborted } from './work.js'
 
 const execute = promisify(execFile)
@@ -19,19 +21,59 @@ export interface Tool {
 
 const mostOutput = 64 * 1024 * 1024
 
+/** Where the system has its programs, whatever the environment says. The last is that of NixOS. */
+const systemDirectories: readonly string[] = [
+  '/usr/local/sbin',
+  '/usr/local/bin',
+  '/usr/sbin',
+  '/usr/bin',
+  '/sbin',
+  '/bin',
+  '/run/current-system/sw/bin',
+]
+
+/** What programs that we start find others in. */
+export const systemPath = systemDirectories.join(':')
+
+/**
+ * Finds a program by its absolute path: never in the current directory, which may be that of an image.
+ * @param directories Default: those of the system; relative ones are passed over
+ * @returns undefined if no directory has it
+ */
+export async function findProgram(
+  name: string,
+  directories: readonly string[] = systemDirectories,
+): Promise<string | undefined> {
+  for (const path of directories.filter((one) => isAbsolute(one)).map((one) => join(one, name))) {
+    const isProgram = await access(path, constants.X_OK)
+      .then(async () => (await stat(path)).isFile())
+      .catch(() => false)
+    if (isProgram) return path
+  }
+  return undefined
+}
+
+/** The absolute path of a tool. @throws ERR_DDI_LIBRARY_MISSING if it is not installed */
+export async function toolPath({
+  command: [program],
+  package: name,
+}: Pick<Tool, 'command' | 'package'>): Promise<string> {
+  const path = await findProgram(program)
+  if (path === undefined) throw new DdiError('ERR_DDI_LIBRARY_MISSING', `${program} is not installed: install ${name}`)
+  return path
+}
+
 /**
  * Runs a tool to its end.
  * @returns its standard output
  * @throws ERR_DDI_LIBRARY_MISSING if it is not installed, ERR_DDI_TOOL with its output if it fails, ERR_DDI_ABORTED
  */
-export async function runTool(
-  { command, package: name, env, accepted = [], encoding = 'utf8' }: Tool,
-  signal?: AbortSignal,
-): Promise<string> {
-  const [program, ...rest] = command
+export async function runTool(tool: Tool, signal?: AbortSignal): Promise<string> {
+  const { command, env, accepted = [], encoding = 'utf8' } = tool
+  const path = await toolPath(tool)
   try {
-    const { stdout } = await execute(program, rest, {
-      env: { ...process.env, ...env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` },
+    const { stdout } = await execute(path, command.slice(1), {
+      env: { ...process.env, ...env, PATH: systemPath },
       maxBuffer: mostOutput,
       encoding,
       ...(signal && { signal }),
@@ -39,8 +81,6 @@ export async function runTool(
     return stdout
   } catch (error) {
     throwIfAborted(signal)
-    if (systemCode(error) === 'ENOENT')
-      throw new DdiError('ERR_DDI_LIBRARY_MISSING', `${program} is not installed: install ${name}`, { cause: error })
     const { code, stdout, stderr } = error as { code?: unknown; stdout?: unknown; stderr?: unknown }
     if (accepted.some((status) => status === code)) return String(stdout)
     const said = `${String(stderr ?? '')}${String(stdout ?? '')}`.trim().slice(0, 2000)

@@ -3,6 +3,7 @@ import { open, readFile, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { addon } from '../../bindings/addon.js'
 import { DdiError, systemError } from '../errors.js'
+import { systemPath, toolPath } from '../tool.js'
 
 /** Shows files of owners from `inside` as those of owners from `outside`: so many user and group IDs. */
 export interface OwnerMap {
@@ -14,7 +15,8 @@ export interface OwnerMap {
 /** Maps the owners of a mount. @throws ERR_DDI_KERNEL, ERR_DDI_PERMISSION */
 export async function mapOwners(place: string, { inside, outside, count }: OwnerMap): Promise<void> {
   // A user namespace lives as long as a process in it.
-  const child = spawn('unshare', ['--user', 'sleep', '60'], { stdio: 'ignore' })
+  const unshare = await toolPath({ command: ['unshare'], package: 'util-linux' })
+  const child = spawn(unshare, ['--user', 'sleep', '60'], { stdio: 'ignore', env: { PATH: systemPath } })
   try {
     await new Promise<void>((done, fail) => child.once('spawn', done).once('error', fail))
     await untilUnshared(child.pid!)

@@ -17,6 +17,9 @@ const places: readonly (readonly [Designator, readonly string[]])[] = [
   ['esp', ['/efi', '/boot']],
 ]
 
+/** Those whose volumes have a place in a tree. */
+export const placedDesignators: readonly Designator[] = places.map(([designator]) => designator)
+
 /** An image need not have a place for these. */
 const optional: readonly Designator[] = ['xbootldr', 'esp']
 

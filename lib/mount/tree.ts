@@ -1,4 +1,4 @@
-import { mkdtemp, realpath, rm, rmdir } from 'node:fs/promises'
+import { mkdir, mkdtemp, realpath, rm, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { locate } from '../bytes/source.js'
@@ -9,6 +9,7 @@ import type { Tree } from './entries.js'
 import { extractedTree, extractImage } from './extract.js'
 import { type MountedImage, mountImage } from './mount.js'
 import { type MountOptions, mountOptionNames } from './options.js'
+import { placedDesignators } from './places.js'
 import { openRoot, type Root, readAttribute } from './root.js'
 import { walk } from './walk.js'
 
@@ -37,19 +38,29 @@ async function withTreeOf<Result>(
   options: MountOptions,
   use: (tree: Tree) => Promise<Result>,
 ): Promise<Result> {
+  // Only we may enter this directory: what is mounted or extracted in it has the modes that the image says.
   const directory = await realpath(await mkdtemp(join(tmpdir(), 'ddi-tree-')))
-  const mounted = await mountIfPossible(image, directory, options).catch(async (error: unknown) => {
-    await rmdir(directory)
-    throw error
-  })
-  if (!mounted) return await withExtracted(image, directory, options, use)
+  const place = join(directory, 'root')
   try {
-    await using root = await openRoot(mounted.path)
-    return await use(mountedTree(root))
+    await mkdir(place)
+    const mounted = await mountIfPossible(image, place, options)
+    if (!mounted) return await withExtracted(image, directory, options, use)
+    try {
+      await using root = await openRoot(mounted.path)
+      return await use(mountedTree(root))
+    } finally {
+      await mounted.unmount()
+    }
   } finally {
-    await mounted.unmount()
-    await rmdir(directory)
+    // If something is still mounted there, it stays.
+    for (const path of [place, directory]) await rmdir(path).catch(() => undefined)
   }
+}
+
+/** Looking at files takes none of what they may do. */
+function confined({ mountOptions = {} }: MountOptions): NonNullable<MountOptions['mountOptions']> {
+  const words = placedDesignators.map((one) => [one, `${mountOptions[one] ?? ''},nosuid,nodev,noexec`])
+  return Object.fromEntries(words) as NonNullable<MountOptions['mountOptions']>
 }
 
 /**
@@ -66,7 +77,7 @@ async function mountIfPossible(
   const isInFiles = locate(image.source) !== undefined
   if (isInFiles && process.geteuid?.() === 0) {
     try {
-      return await mountImage(image, directory, options)
+      return await mountImage(image, directory, { ...options, mountOptions: confined(options) })
     } catch (error) {
       const needsMapper = error instanceof DdiError && error.code === 'ERR_DDI_NO_DEVICE_MAPPER'
       if (!needsMapper || options.writable) throw error
@@ -86,12 +97,14 @@ async function withExtracted<Result>(
   options: MountOptions,
   use: (tree: Tree) => Promise<Result>,
 ): Promise<Result> {
+  const files = join(directory, 'files')
+  await mkdir(files)
   try {
-    const extracted = await extractImage(image, directory, options)
+    const extracted = await extractImage(image, files, options)
     await using root = await openRoot(extracted.target)
     return await use(extractedTree(root, extracted))
   } finally {
-    await rm(directory, { recursive: true, force: true })
+    await rm(files, { recursive: true, force: true })
   }
 }
 

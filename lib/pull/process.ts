@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
-import { DdiError, systemCode } from '../errors.js'
-import type { Tool } from '../tool.js'
+import { type DdiError, systemError } from '../errors.js'
+import { systemPath, type Tool, toolPath } from '../tool.js'
 import { type Batch, batchesOf, chunksOf } from './batches.js'
 
 /** What becomes of what a program writes to stderr. */
@@ -23,10 +23,13 @@ const mostSaid = 1000
  */
 export async function* throughProcess(
   bytes: AsyncIterable<Batch>,
-  { command: [program, ...rest], package: name, env }: Tool,
+  tool: Tool,
   { failed, isFailure = () => false }: Complaints,
 ): AsyncGenerator<Batch> {
-  const child = spawn(program, rest, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } })
+  const child = spawn(await toolPath(tool), tool.command.slice(1), {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, ...tool.env, PATH: systemPath },
+  })
   const ended = once(child, 'close').catch((error: unknown) => error)
   let [said, failures] = ['', '']
   createInterface(child.stderr).on('line', (line) => {
@@ -46,8 +49,7 @@ export async function* throughProcess(
     yield* batchesOf(child.stdout)
     const result = await ended
     if (inputError) throw inputError
-    if (systemCode(result) === 'ENOENT')
-      throw new DdiError('ERR_DDI_LIBRARY_MISSING', `${program} is not installed: install ${name}`, { cause: result })
+    if (result instanceof Error) throw systemError(result, `cannot run ${tool.command[0]}`)
     if ((result as [number | null])[0] !== 0) throw failed(said.trim() || 'it stopped without a message')
     if (failures !== '') throw failed(failures.trim())
   } finally {

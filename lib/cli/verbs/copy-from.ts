@@ -1,5 +1,6 @@
 import { copyFrom } from '../../mount/files.js'
 import { withTree } from '../../mount/tree.js'
+import { inOwnNamespace } from '../namespace.js'
 import { noteSource } from '../notes.js'
 import { imageArgument, treeOptions, treeWork } from '../options.js'
 import { argument, verb } from '../verb.js'
@@ -14,9 +15,11 @@ export default verb({
   options: treeOptions,
   examples: ['ddi-attach copy-from image.raw etc/os-release', 'ddi-attach copy-from image.raw usr/share ./share'],
   async run([path, source, target = '-'], options) {
-    await withTree(path, await treeWork(options), async (tree) => {
-      noteSource(tree.source)
-      await copyFrom(tree, source, target === '-' ? process.stdout : target)
+    await inOwnNamespace(async () => {
+      await withTree(path, await treeWork(options), async (tree) => {
+        noteSource(tree.source)
+        await copyFrom(tree, source, target === '-' ? process.stdout : target)
+      })
     })
   },
 })

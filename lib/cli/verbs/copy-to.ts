@@ -1,5 +1,6 @@
 import { copyTo } from '../../mount/files.js'
 import { withTree } from '../../mount/tree.js'
+import { inOwnNamespace } from '../namespace.js'
 import { imageArgument, treeOptions, treeWork } from '../options.js'
 import { argument, verb } from '../verb.js'
 
@@ -9,6 +10,8 @@ export default verb({
   options: treeOptions,
   examples: ['ddi-attach copy-to image.raw ./motd etc/motd'],
   async run([path, source, target], options) {
-    await withTree(path, { ...(await treeWork(options)), writable: true }, (tree) => copyTo(tree, source, target))
+    await inOwnNamespace(async () => {
+      await withTree(path, { ...(await treeWork(options)), writable: true }, (tree) => copyTo(tree, source, target))
+    })
   },
 })

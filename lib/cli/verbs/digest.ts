@@ -1,6 +1,7 @@
 import type { TreeEntry } from '../../mount/entries.js'
 import { digestFile } from '../../mount/files.js'
 import { withTree } from '../../mount/tree.js'
+import { inOwnNamespace } from '../namespace.js'
 import { noteSource } from '../notes.js'
 import { imageArgument, treeOptions, treeWork } from '../options.js'
 import { print, printJson } from '../output.js'
@@ -12,15 +13,17 @@ export default verb({
   options: treeOptions,
   examples: ['ddi-attach digest image.raw > image.mtree'],
   async run([path], options) {
-    await withTree(path, await treeWork(options), async (tree) => {
-      noteSource(tree.source)
-      const entries: (TreeEntry & { sha256: string | null })[] = []
-      for await (const entry of tree.entries()) {
-        const sha256 = entry.kind === 'file' ? await digestFile(tree, entry) : null
-        if (options.json === 'off') print(manifestLine(entry, sha256))
-        else entries.push({ ...entry, sha256 })
-      }
-      if (options.json !== 'off') printJson(entries, options.json)
+    await inOwnNamespace(async () => {
+      await withTree(path, await treeWork(options), async (tree) => {
+        noteSource(tree.source)
+        const entries: (TreeEntry & { sha256: string | null })[] = []
+        for await (const entry of tree.entries()) {
+          const sha256 = entry.kind === 'file' ? await digestFile(tree, entry) : null
+          if (options.json === 'off') print(manifestLine(entry, sha256))
+          else entries.push({ ...entry, sha256 })
+        }
+        if (options.json !== 'off') printJson(entries, options.json)
+      })
     })
   },
 })

@@ -1,11 +1,12 @@
 import { foundExtents } from '../../disk/volume.js'
 import { dissect } from '../../image/dissect.js'
 import type { DissectedVolume, Dissection, Verity } from '../../image/dissection.js'
-import { openImage } from '../../image/open.js'
+import { type Image, openImage } from '../../image/open.js'
 import type { ImageFacts } from '../../mount/facts.js'
 import { printable } from '../../text.js'
 import { describeExtents } from '../extents.js'
 import { printFacts } from '../facts.js'
+import { inOwnNamespace } from '../namespace.js'
 import { noteProblems, noteSource } from '../notes.js'
 import { dissectOptions, type ImageValues, imageArgument, imageOptions } from '../options.js'
 import { formatSize, print, printJson } from '../output.js'
@@ -21,27 +22,32 @@ export default verb({
   },
   examples: ['ddi-attach inspect image.raw', 'ddi-attach inspect image.raw --json=short | jq .volumes[].label'],
   async run([path], options) {
-    const { nested, contents, json } = options
-    await using image = await openImage(path, { nested })
-    const dissection = await dissect(image, await dissectOptions(options))
-    if (json !== 'off') {
-      printJson({ ...describe(dissection), ...(contents && { contents: await factsOf(path, options) }) }, json)
-      return
-    }
-    await printDissection(path, dissection)
-    if (contents) printFacts(await factsOf(path, options))
+    const show = () => inspect(path, options)
+    await (options.contents ? inOwnNamespace(show) : show())
   },
 })
 
-async function factsOf(path: string, options: ImageValues): Promise<ImageFacts> {
+async function inspect(path: string, options: ImageValues & { readonly contents: boolean }): Promise<void> {
+  const { nested, contents, json } = options
+  await using image = await openImage(path, { nested })
+  const dissection = await dissect(image, await dissectOptions(options))
+  if (json !== 'off') {
+    printJson({ ...describe(dissection), ...(contents && { contents: await factsOf(image, options) }) }, json)
+    return
+  }
+  await printDissection(path, dissection)
+  if (contents) printFacts(await factsOf(image, options))
+}
+
+async function factsOf(image: Image, options: ImageValues): Promise<ImageFacts> {
   const [{ withTree }, { readFacts }] = await Promise.all([
     import('../../mount/tree.js'),
     import('../../mount/facts.js'),
   ])
   const system = { nested: options.nested, designators: ['root', 'usr'] } as const
-  return await withTree(path, { ...(await dissectOptions(options)), ...system }, (tree) => {
+  return await withTree(image, { ...(await dissectOptions(options)), ...system }, (tree) => {
     noteSource(tree.source)
-    return readFacts(tree, path)
+    return readFacts(tree, image.name)
   })
 }
 
