@@ -2,7 +2,9 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openFile } from '../bytes/file.js'
+import { systemError } from '../errors.js'
 import { partitionTypeName } from '../gpt/dps-types.js'
+import { resolveInRoot } from '../mount/root.js'
 import type { BuildContext } from './context.js'
 import type { BuildFormat, PartitionDefinition } from './definitions.js'
 import { makeFileSystem, type NewFileSystem, shrinkFileSystem, smallestSize } from './file-system.js'
@@ -79,7 +81,11 @@ async function draftPartition(
 
 async function copiedContents({ copyBlocks }: PartitionDefinition, { root }: BuildContext): Promise<Bytes> {
   if (copyBlocks === null) return { kind: 'none' }
-  await using file = await openFile(join(root, copyBlocks))
+  const path = await resolveInRoot(root, copyBlocks).catch((error: unknown) => {
+    const missing = { ENOENT: 'ERR_DDI_NOT_FOUND', ENOTDIR: 'ERR_DDI_NOT_FOUND', ELOOP: 'ERR_DDI_NOT_FOUND' } as const
+    throw systemError(error, `cannot open ${join(root, copyBlocks)}`, missing)
+  })
+  await using file = await openFile(path)
   return { kind: 'file', path: file.path, size: file.size, isTemporary: false }
 }
 

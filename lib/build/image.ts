@@ -3,8 +3,9 @@ import { basename, dirname, join } from 'node:path'
 import { refuseExisting } from '../bytes/new-file.js'
 import { readSmallFile } from '../bytes/small-file.js'
 import type { Run } from '../bytes/source.js'
-import { DdiError, systemCode } from '../errors.js'
+import { DdiError, systemCode, systemError } from '../errors.js'
 import { parseOsRelease } from '../image/os-release.js'
+import { isMissing, resolveInRoot } from '../mount/root.js'
 import { aborted } from '../work.js'
 import { assemble, splitOff, splitPath } from './assemble.js'
 import { type BuildContext, type BuildOptions, buildContext } from './context.js'
@@ -76,9 +77,11 @@ export async function buildImage(directory: string, output: string, options: Bui
 async function readOsRelease(root: string): Promise<ReadonlyMap<string, string>> {
   for (const path of ['etc/os-release', 'usr/lib/os-release']) {
     try {
-      return parseOsRelease((await readSmallFile(join(root, path))).toString())
+      return parseOsRelease((await readSmallFile(await resolveInRoot(root, path))).toString())
     } catch (error) {
-      if (!['ENOENT', 'ENOTDIR', 'ELOOP', 'EISDIR'].includes(systemCode((error as DdiError).cause) ?? '')) throw error
+      const cause = error instanceof DdiError ? error.cause : error
+      if (!isMissing(cause) && systemCode(cause) !== 'EISDIR')
+        throw systemError(error, `cannot read ${path} of ${root}`)
     }
   }
   return new Map()

@@ -2,7 +2,8 @@
 import { lstat, lutimes, mkdir, opendir, readdir, rm } from 'node:fs/promises'
 import { dirname, join, posix, relative } from 'node:path'
 import { exists } from '../bytes/new-file.js'
-import { DdiError } from '../errors.js'
+import { DdiError, systemError } from '../errors.js'
+import { isMissing, resolveInRoot } from '../mount/root.js'
 import { runTool } from '../tool.js'
 import type { Work } from '../work.js'
 import type { CopyRule, PartitionDefinition } from './definitions.js'
@@ -27,11 +28,10 @@ export async function stageTree(
 ): Promise<string | null> {
   const { copyFiles, makeDirectories, path } = definition
   if (copyFiles.length + makeDirectories.length === 0) return null
-  for (const { source } of copyFiles)
-    if (!(await exists(join(root, source))))
-      throw new DdiError('ERR_DDI_DEFINITION', `${path}: CopyFiles=${source}: ${join(root, source)} does not exist`)
-  const asItIs = wholeDirectory(definition)
-  if (asItIs !== undefined && (await lstat(join(root, asItIs))).isDirectory()) return join(root, asItIs)
+  for (const { source } of copyFiles) await sourcePath(root, source, path)
+  const whole = wholeDirectory(definition)
+  const asItIs = whole === undefined ? undefined : await sourcePath(root, whole, path)
+  if (asItIs !== undefined && (await lstat(asItIs)).isDirectory()) return asItIs
   await mkdir(stage, { mode: 0o755 })
   for (const rule of copyFiles) await copyInto(stage, rule, definition, { root, epoch, signal })
   for (const directory of makeDirectories) {
@@ -40,6 +40,25 @@ export async function stageTree(
   }
   if (epoch !== null) await setTimes(stage, epoch)
   return stage
+}
+
+/**
+ * Where a source is: the links on the way to it are those of the tree, and lead nowhere else. It may be a link itself.
+ * @throws ERR_DDI_DEFINITION if there is none
+ */
+async function sourcePath(root: string, source: string, definition: string): Promise<string> {
+  try {
+    const found = join(await resolveInRoot(root, posix.dirname(source)), posix.basename(source))
+    await lstat(found)
+    return found
+  } catch (error) {
+    if (!isMissing(error)) throw systemError(error, `cannot look at ${source} of ${root}`)
+    throw new DdiError(
+      'ERR_DDI_DEFINITION',
+      `${definition}: CopyFiles=${source}: ${join(root, source)} does not exist`,
+      { cause: error },
+    )
+  }
 }
 
 /** The only source, if all of it becomes the root of the file system and nothing else goes in. */
@@ -55,7 +74,7 @@ async function copyInto(
   { excludeFiles, path }: PartitionDefinition,
   { root, signal }: StageOptions,
 ): Promise<void> {
-  const from = join(root, source)
+  const from = await sourcePath(root, source, path)
   const to = join(stage, target)
   await refuseLinks(stage, posix.dirname(target), path)
   await mkdir(dirname(to), { recursive: true, mode: 0o755 })

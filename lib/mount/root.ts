@@ -46,6 +46,17 @@ export async function openRoot(path: string): Promise<Root> {
   }
 }
 
+/**
+ * Finds where a path within a directory leads: links in it lead nowhere else.
+ * @returns a path without links
+ * @throws as `open` of a root
+ */
+export async function resolveInRoot(directory: string, path: string): Promise<string> {
+  await using root = await openRoot(directory)
+  await using opened = await root.open(path)
+  return await opened.realPath()
+}
+
 const closeDescriptor = promisify(closeFile)
 
 /** Opens again what a descriptor has open for reading, as a handle of its own; a FIFO does not keep us waiting. */

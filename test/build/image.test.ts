@@ -474,3 +474,25 @@ test('a full disk during a build, and a kill at any time, leave no image', () =>
     rmSync(output, { force: true })
   }
 })
+
+test('an os-release and blocks to copy are those of the tree, wherever its links would lead on this machine', async () => {
+  using folder = temporaryFolder()
+  const tree = join(folder.path, 'tree')
+  const outside = join(folder.path, 'outside')
+  for (const [at, id] of [
+    [outside, 'host'],
+    [join(tree, outside), 'tree'],
+  ] as const) {
+    mkdirSync(at, { recursive: true })
+    writeFileSync(join(at, 'os-release'), `ID=${id}\n`)
+    writeFileSync(join(at, 'blocks'), Buffer.alloc(4096, id))
+  }
+  mkdirSync(join(tree, 'etc'))
+  symlinkSync(join(outside, 'os-release'), join(tree, 'etc/os-release'))
+  symlinkSync(join(outside, 'blocks'), join(tree, 'blocks'))
+  const path = join(folder.path, 'image.raw')
+  const definitions = defineImage(folder.path, { one: ['Type=root', 'Label=%o', 'CopyBlocks=/blocks'] })
+  const built = await buildImage(definitions, path, { root: tree })
+  assert.equal(built.partitions[0]!.label, 'tree')
+  assert.ok(readFileSync(path).includes(Buffer.alloc(4096, 'tree')))
+})

@@ -71,3 +71,22 @@ test('the size of a tree counts blocks of contents and one for each entry', asyn
   // The root, 3 directories, 3 files of one block each, a link.
   assert.equal(await treeSize(root), 4096 * (1 + 3 + 3 * 2 + 1))
 })
+
+test('links on the way to a source stay within the tree, as the image will have them', async () => {
+  using folder = temporaryFolder()
+  const root = makeTree(folder.path)
+  const outside = join(folder.path, 'outside')
+  mkdirSync(join(outside, 'only-there'), { recursive: true })
+  writeFileSync(join(outside, 'one'), 'of the host')
+  mkdirSync(join(root, outside), { recursive: true })
+  writeFileSync(join(root, outside, 'one'), 'of the tree')
+  symlinkSync(outside, join(root, 'absolute'))
+  symlinkSync('../'.repeat(20) + outside.slice(1), join(root, 'relative'))
+  for (const [index, name] of ['absolute', 'relative'].entries()) {
+    const stage = join(folder.path, `stage-${index}`)
+    await stageTree(definition(`CopyFiles=/${name}/one:/one`), stage, { root, epoch: null })
+    assert.equal(readFileSync(join(stage, 'one'), 'utf8'), 'of the tree', name)
+    const missing = definition(`CopyFiles=/${name}/only-there:/`)
+    await assert.rejects(stageTree(missing, `${stage}.x`, { root, epoch: null }), { code: 'ERR_DDI_DEFINITION' })
+  }
+})
