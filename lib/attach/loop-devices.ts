@@ -31,6 +31,7 @@ export async function activateLoops(plan: Plan, signal: AbortSignal | undefined)
       throwIfAborted(signal)
       const loop = await attachLoop({
         backing: base.path,
+        identity: base.identity,
         readOnly,
         offset: extent.start,
         size: extent.length,

@@ -1,6 +1,6 @@
 import { access, stat } from 'node:fs/promises'
 import type { DmDevice } from '../../bindings/addon.js'
-import { deviceNumber } from '../bytes/file.js'
+import { deviceNumber, identityOfDevice } from '../bytes/file.js'
 import type { ExtentOf } from '../bytes/source.js'
 import { DdiError, systemError } from '../errors.js'
 import { type BaseNode, deviceName, type LinearNode, type Plan, type VerityNode } from '../image/plan.js'
@@ -52,15 +52,17 @@ async function undo(made: readonly DmDevice[], mapper: DeviceMapper): Promise<vo
 
 /** @returns `major:minor` of the device to build on */
 async function activateBase(node: BaseNode, attachment: string, loops: Loop[]): Promise<string> {
-  const { backing, path, readOnly, sectorSize, role } = node
+  const { backing, path, identity, readOnly, sectorSize, role } = node
   if (backing === 'block-device') {
     const { rdev } = await stat(path).catch((error: unknown) => {
       throw systemError(error, `cannot query ${path}`, { ENOENT: 'ERR_DDI_NOT_FOUND' })
     })
+    if (identityOfDevice(rdev) !== identity)
+      throw new DdiError('ERR_DDI_IMAGE_CHANGED', `${path} leads to another device than when it was read`)
     return deviceNumber(rdev)
   }
   const reference = loopReference({ role, attachment })
-  const loop = await attachLoop({ backing: path, readOnly, sectorSize, reference })
+  const loop = await attachLoop({ backing: path, identity, readOnly, sectorSize, reference })
   loops.push(loop)
   checkSize(loop, node.size, path)
   return loop.deviceNumber

@@ -55,7 +55,7 @@ export async function growAround(path: string, start: number, size: number): Pro
   try {
     if (start > 0) await addon().insertRange(handle.fd, path, 0, start)
     await handle.truncate(size)
-    return new OpenFile(path, handle, 'file', size)
+    return new OpenFile(path, handle, 'file', size, await identify(handle))
   } catch (error) {
     await handle.close()
     if (['ENOTSUP', 'EINVAL', 'ENOSYS'].includes(systemCode(error) ?? '')) return undefined
@@ -79,7 +79,7 @@ export async function createFile(path: string, size: number): Promise<FileTarget
   })
   try {
     await handle.truncate(size)
-    return new OpenFile(path, handle, 'file', size)
+    return new OpenFile(path, handle, 'file', size, await identify(handle))
   } catch (error) {
     await handle.close()
     await rm(path, { force: true })
@@ -115,11 +115,22 @@ async function openChecked(path: string, flags: number): Promise<OpenFile> {
       )
     const size = kind === 'file' ? stats.size : await blockDeviceSize(stats.rdev, path)
     if (size === 0) throw new DdiError('ERR_DDI_IMAGE_EMPTY', `${path} is empty: was it ever written?`)
-    return new OpenFile(path, handle, kind, size)
+    return new OpenFile(path, handle, kind, size, await identify(handle))
   } catch (error) {
     await handle.close()
     throw error
   }
+}
+
+/** What tells an open file or block device from any other, whatever its path leads to by now. */
+export async function identify(handle: FileHandle): Promise<string> {
+  const stats = await handle.stat({ bigint: true })
+  return stats.isBlockDevice() ? identityOfDevice(stats.rdev) : `file ${stats.dev}:${stats.ino}`
+}
+
+/** The same of a block device that is not open. */
+export function identityOfDevice(rdev: number | bigint): string {
+  return `device ${deviceNumber(rdev)}`
 }
 
 class OpenFile implements FileTarget {
@@ -130,6 +141,7 @@ class OpenFile implements FileTarget {
     handle: FileHandle,
     readonly kind: FileSource['kind'],
     readonly size: number,
+    readonly identity: string,
   ) {
     this.#handle = handle
   }
@@ -204,7 +216,7 @@ export function describeKind(stats: Stats): string {
 }
 
 /** The `major:minor` of a device number, as sysfs and device-mapper tables write it (glibc's gnu_dev_major). */
-export function deviceNumber(rdev: number): string {
+export function deviceNumber(rdev: number | bigint): string {
   const value = BigInt(rdev)
   const major = ((value >> 8n) & 0xfffn) | ((value >> 32n) & 0xfffff000n)
   const minor = (value & 0xffn) | ((value >> 12n) & 0xffffff00n)

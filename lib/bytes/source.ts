@@ -51,6 +51,8 @@ export interface OpenedFile {
   readonly kind: 'file' | 'block-device'
   /** In bytes. */
   readonly size: number
+  /** Tells it from any other file that `path` may lead to later. */
+  readonly identity: string
 }
 
 /** A source that can be written. */

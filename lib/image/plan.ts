@@ -28,6 +28,8 @@ export interface BaseNode {
   readonly role: 'image' | 'beside'
   readonly backing: 'file' | 'block-device'
   readonly path: string
+  /** Of what was open when the plan was made: `activate` takes nothing else that the path may lead to. */
+  readonly identity: string
   /** In bytes. */
   readonly size: number
   readonly sectorSize: number
@@ -170,8 +172,10 @@ function basesOf(dissection: Dissection, offers: readonly Offer[]): Bases {
   const sectorSize = fittingSectorSize(dissection, extents)
   const readOnly = offers.every((offer) => offer.readOnly)
   const bases = new Map<string, BaseNode>()
-  const add = (id: string, role: BaseNode['role'], { kind, path, size }: OpenedFile, readOnly: boolean) => {
-    if (!bases.has(path)) bases.set(path, { kind: 'base', id, role, backing: kind, path, size, sectorSize, readOnly })
+  const add = (id: string, role: BaseNode['role'], file: OpenedFile, readOnly: boolean) => {
+    const { kind: backing, path, identity, size } = file
+    if (!bases.has(path))
+      bases.set(path, { kind: 'base', id, role, backing, path, identity, size, sectorSize, readOnly })
   }
   for (const [index, file] of files.entries())
     add(index === 0 ? 'image' : `image-${index + 1}`, file === main ? 'image' : 'beside', file, readOnly)

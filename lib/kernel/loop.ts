@@ -2,13 +2,15 @@ import { constants } from 'node:fs'
 import { type FileHandle, open, readdir, readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { addon, type LoopInfo, type LoopStatus, loopFlags } from '../../bindings/addon.js'
-import { deviceNumber } from '../bytes/file.js'
+import { deviceNumber, identify } from '../bytes/file.js'
 import { DdiError, systemCode, systemError } from '../errors.js'
 import { throwIfAborted } from '../work.js'
 
 export interface LoopOptions {
   /** Regular file or block device. */
   readonly backing: string
+  /** That the backing file has to have (`OpenedFile.identity`). Default: any. */
+  readonly identity?: string
   readonly readOnly: boolean
   /** In bytes. Default: 0. */
   readonly offset?: number
@@ -87,7 +89,8 @@ async function openControl(): Promise<FileHandle> {
 /**
  * Puts a loop device over a file, or a part of it. Autoclear is on from the start: a killed process leaves no device.
  * @param configure how to configure it; the default falls back by itself on kernels before 5.8
- * @throws ERR_DDI_NO_LOOP, ERR_DDI_NO_FREE_LOOP, ERR_DDI_PERMISSION, ERR_DDI_NOT_FOUND, ERR_DDI_KERNEL
+ * @throws ERR_DDI_NO_LOOP, ERR_DDI_NO_FREE_LOOP, ERR_DDI_PERMISSION, ERR_DDI_NOT_FOUND, ERR_DDI_IMAGE_CHANGED if
+ *   the path leads to another file, ERR_DDI_KERNEL
  */
 export async function attachLoop(options: LoopOptions, configure: Configure = configureAtOnce): Promise<Loop> {
   const backing = await openBacking(options)
@@ -121,12 +124,18 @@ export async function attachLoop(options: LoopOptions, configure: Configure = co
   }
 }
 
-async function openBacking({ backing, readOnly }: LoopOptions): Promise<FileHandle> {
+async function openBacking({ backing, readOnly, identity }: LoopOptions): Promise<FileHandle> {
+  // Non-blocking: by now it may be a FIFO.
+  const flags = (readOnly ? constants.O_RDONLY : constants.O_RDWR) | constants.O_NONBLOCK | constants.O_NOCTTY
+  let handle: FileHandle
   try {
-    return await open(backing, readOnly ? constants.O_RDONLY : constants.O_RDWR)
+    handle = await open(backing, flags)
   } catch (error) {
     throw systemError(error, `cannot open ${backing}${readOnly ? '' : ' for writing'}`, { ENOENT: 'ERR_DDI_NOT_FOUND' })
   }
+  if (identity === undefined || (await identify(handle)) === identity) return handle
+  await handle.close()
+  throw new DdiError('ERR_DDI_IMAGE_CHANGED', `${backing} leads to another file than when it was read`)
 }
 
 async function attachFree(

@@ -1,6 +1,6 @@
 // Plans are data: made without privileges, and compared as what they are.
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { concatSources } from '../../lib/bytes/concat.js'
@@ -70,6 +70,7 @@ test('a verified root: every node in order, with its role', async () => {
         role: 'image',
         backing: 'file',
         path,
+        identity: `file ${statSync(path).dev}:${statSync(path).ino}`,
         size: 32 * MiB,
         sectorSize: 512,
         readOnly: true,

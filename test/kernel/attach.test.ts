@@ -1,9 +1,32 @@
 import assert from 'node:assert/strict'
-import { closeSync, mkdirSync, openSync, readFileSync, readSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, test } from 'node:test'
 import { extentSource } from '../../lib/bytes/extents.js'
-import { activate, attach, detach, dissect, type ErrorCode, imageOn, list, openImage, plan } from '../../lib/index.js'
+import {
+  activate,
+  attach,
+  type DissectOptions,
+  detach,
+  dissect,
+  type ErrorCode,
+  imageOn,
+  list,
+  openImage,
+  plan,
+} from '../../lib/index.js'
 import { attachLoop, configureInSteps } from '../../lib/kernel/loop.js'
 import {
   copyOf,
@@ -280,6 +303,50 @@ test('an image that changes between plan and attach is refused', async () => {
   await using image = await openImage(path)
   const planned = plan(await dissect(image, { rootHash }))
   truncateSync(path, 33 * MiB)
+  await assert.rejects(activate(planned), { code: 'ERR_DDI_IMAGE_CHANGED' })
+})
+
+test('what was read is what is attached, though its path leads elsewhere by then', async () => {
+  using folder = temporaryFolder()
+  const { path, rootHash } = makeVerityImage(folder.path)
+  const secret = join(folder.path, 'private')
+  writeFileSync(secret, Buffer.alloc(32 * MiB, 'P'))
+  const refused = { code: 'ERR_DDI_IMAGE_CHANGED' }
+  const leadingTo = async (image: string, swapped: string, makeOther: () => void, options: DissectOptions) => {
+    await using opened = await openImage(image)
+    const planned = plan(await dissect(opened, options))
+    renameSync(swapped, `${swapped}.was`)
+    makeOther()
+    await assert.rejects(activate(planned), refused)
+    rmSync(swapped)
+    renameSync(`${swapped}.was`, swapped)
+    await using _ = await activate(planned)
+  }
+  // Another file, a link to one, a pipe that would keep us waiting: the image, and a tree beside it.
+  const data = makeFileSystem(folder.path, 'erofs')
+  const bare = formatVerity(data, `${data}.verity`)
+  for (const make of [
+    (at: string) => copyFileSync(secret, at),
+    (at: string) => symlinkSync(secret, at),
+    (at: string) => run('mkfifo', at),
+  ]) {
+    await leadingTo(path, path, () => make(path), { rootHash })
+    await leadingTo(data, bare.hashPath, () => make(bare.hashPath), { rootHash: bare.rootHash })
+  }
+})
+
+test('a block device that is another one by then is refused', async () => {
+  using folder = temporaryFolder()
+  const { path, rootHash } = makeVerityImage(folder.path)
+  const link = join(folder.path, 'disk')
+  const options = { readOnly: true, sectorSize: 512 }
+  await using one = await attachLoop({ ...options, backing: path, reference: 'ddi:one' })
+  await using two = await attachLoop({ ...options, backing: path, reference: 'ddi:two' })
+  symlinkSync(one.device, link)
+  await using image = await openImage(link)
+  const planned = plan(await dissect(image, { rootHash }))
+  rmSync(link)
+  symlinkSync(two.device, link)
   await assert.rejects(activate(planned), { code: 'ERR_DDI_IMAGE_CHANGED' })
 })
 
