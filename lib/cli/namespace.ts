@@ -15,6 +15,8 @@ const mark = 'DDI_IN_NAMESPACE'
  */
 export async function inOwnNamespace(run: () => Promise<void>): Promise<void> {
   if (process.env[mark] === '1' || !(await mayUnshare())) {
+    // As our parent dies, each of its threads tells us so: what the verb undoes then, no second signal cuts off.
+    if (process.env[mark] === '1') process.on('SIGTERM', () => {})
     delete process.env[mark]
     return await run()
   }

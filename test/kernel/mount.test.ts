@@ -6,7 +6,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, 
 import { join } from 'node:path'
 import { afterEach, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { buildImage, mountImage, unmountImage } from '../../lib/index.js'
+import { buildImage, mountImage, unmountImage, withTree } from '../../lib/index.js'
 import { parseCertificates } from '../../lib/verity/index.js'
 import { defineImage, MiB, makeGptImage, typeUuids } from '../support/images.js'
 import { makeIdentity } from '../support/keys.js'
@@ -325,4 +325,34 @@ test('killed at any time, a mount leaves nothing that umount does not undo', asy
     assert.ok(status === 0 || /ERR_DDI_NOT_ATTACHED/.test(stderr), stderr)
     assertNothingLeft()
   }
+})
+
+test('who looks into an image exposes nothing of it, to nobody', async () => {
+  using folder = temporaryFolder()
+  const tree = makeTree(folder.path)
+  run('cp', '/usr/bin/id', join(tree, 'usr/bin/privileged'))
+  chmodSync(join(tree, 'usr/bin/privileged'), 0o4755)
+  writeFileSync(join(tree, 'large'), Buffer.alloc(8 * MiB, 'large '))
+  const path = join(folder.path, 'image.raw')
+  const root = ['Type=root', 'Format=erofs', 'CopyFiles=/']
+  await buildImage(defineImage(folder.path, { root }), path, { root: tree })
+  // The library: others cannot get there, nor run what they find.
+  await withTree(path, { mountOptions: { root: 'suid,exec,dev' } }, async ({ root }) => {
+    for (const option of ['ro', 'nosuid', 'nodev', 'noexec']) assert.ok(optionsAt(root.path).includes(option), option)
+    const program = join(root.path, 'usr/bin/privileged')
+    assert.equal(statSync(program).mode & 0o7777, 0o4755)
+    const asNobody = ['--reuid=65534', '--regid=65534', '--clear-groups']
+    assert.notEqual(attempt('setpriv', ...asNobody, 'test', '-e', program).status, 0)
+    assert.equal(attempt('sh', '-c', '"$1"', 'sh', program).status, 126)
+  })
+  // The command: nobody sees where it is mounted. A reader that does not read keeps it mounted.
+  const command = [cliPath, 'copy-from', path, 'large']
+  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'inherit'] })
+  await once(child.stdout, 'readable')
+  assert.match(run('losetup', '--list', '--noheadings'), /image\.raw|loop/)
+  assert.ok(!readFileSync('/proc/self/mountinfo', 'utf8').includes('ddi-tree-'))
+  // Killed, it takes what it started with it.
+  child.kill('SIGKILL')
+  child.stdout.destroy()
+  for (let waits = 0; waits < 100 && !run('dmsetup', 'ls').includes('No devices'); waits++) await sleep(100)
 })
