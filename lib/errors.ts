@@ -89,7 +89,7 @@ export const errorCodes = {
   ERR_DDI_VERITY_MISSING: ['image', 'a root hash is known, but no hash tree was found'],
   ERR_DDI_VERITY_SUPERBLOCK: [
     'image',
-    'a verity superblock is missing, malformed, or claims more than its volume holds',
+    'a verity superblock is missing, malformed, or claims more than its volume holds or less than was hashed',
   ],
   ERR_DDI_VERITY_ALGORITHM: ['image', 'a verity superblock names a hash algorithm other than sha256 or sha512'],
   ERR_DDI_VERITY_CORRUPT: ['image', 'blocks do not match the hash tree'],

@@ -71,7 +71,8 @@ test('certificates, and who verifies signatures, are not given for nothing', asy
       await assert.rejects(offered(path, { ...given, rootHash }, volumes), { name: 'DdiError' })
     }
   await assert.rejects(offered(path, { certificates, signature: 'kernel' }), { code: 'ERR_DDI_USAGE' })
-  for (const verb of ['plan', 'validate', 'list-files'])
+  writeFileSync(join(folder.path, 'two.roothash'), rootHash)
+  for (const verb of ['plan', 'validate', 'list-files', 'verify'])
     assert.match(cli(verb, path, `--certificate=${identity.certificate}`).stderr, /no trusted certificate signed/, verb)
 })
 
