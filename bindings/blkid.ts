@@ -21,15 +21,17 @@ function ffi(): Ffi {
   return openLibrary(library, 'libblkid.so.1', 'libblkid1 (Debian) or libblkid')
 }
 
-/**
- * Probes a run of bytes of an open file for a file system, with libblkid’s safe probe (util-linux, blkid.h).
- * @param fd open for reading; libblkid neither closes nor moves it
- * @param offset in bytes
- * @param size in bytes
- * @returns null if libblkid recognises nothing in it
- * @throws ERR_DDI_LIBRARY_MISSING, ERR_DDI_IO
- */
-export function probeFileSystem(fd: number, path: string, offset: number, size: number): FileSystem | null {
+interface Found {
+  /** A value of the probe, such as `TYPE`; null if there is none. */
+  value(name: string): string | null
+}
+
+/** @param what of blkid's chains to run: file systems, or partition tables too */
+function probe<Value>(
+  { fd, path, offset, size }: { fd: number; path: string; offset: number; size: number },
+  what: 'file systems' | 'all',
+  read: (found: Found | 'ambiguous' | null) => Value,
+): Value {
   const { load, DataType } = ffi()
   const call = (funcName: string, retType: number, paramsType: number[], paramsValue: unknown[], from = library) =>
     load({ library: from, funcName, retType, paramsType, paramsValue } as Parameters<Ffi['load']>[0]) as unknown
@@ -51,17 +53,42 @@ export function probeFileSystem(fd: number, path: string, offset: number, size: 
     if (onProbe('blkid_probe_set_device', [DataType.I32, DataType.I64, DataType.I64], [fd, offset, size]) !== 0)
       throw new DdiError('ERR_DDI_IO', `libblkid cannot probe ${path} at byte ${offset}`)
     onProbe('blkid_probe_enable_superblocks', [DataType.I32], [1])
+    if (what === 'all') onProbe('blkid_probe_enable_partitions', [DataType.I32], [1])
     const flags = superblockFlags.label | superblockFlags.uuid | superblockFlags.type
     onProbe('blkid_probe_set_superblocks_flags', [DataType.I32], [flags])
     const found = onProbe('blkid_do_safeprobe')
-    if (found === -2) return { type: 'ambiguous', label: null, uuid: null }
-    if (found < 0) throw new DdiError('ERR_DDI_IO', `libblkid cannot read ${path} at byte ${offset}`)
-    if (found > 0) return null
-    const type = value('TYPE')
-    return type === null ? null : { type, label: value('LABEL'), uuid: value('UUID') }
+    if (found < 0 && found !== -2) throw new DdiError('ERR_DDI_IO', `libblkid cannot read ${path} at byte ${offset}`)
+    return read(found === -2 ? 'ambiguous' : found > 0 ? null : { value })
   } finally {
     call('blkid_free_probe', DataType.Void, [DataType.External], [probe])
   }
+}
+
+/**
+ * Probes a run of bytes of an open file for a file system, with libblkid’s safe probe (util-linux, blkid.h).
+ * @param fd open for reading; libblkid neither closes nor moves it
+ * @param offset in bytes
+ * @param size in bytes
+ * @returns null if libblkid recognises nothing in it
+ * @throws ERR_DDI_LIBRARY_MISSING, ERR_DDI_IO
+ */
+export function probeFileSystem(fd: number, path: string, offset: number, size: number): FileSystem | null {
+  return probe({ fd, path, offset, size }, 'file systems', (found) => {
+    if (found === 'ambiguous') return { type: 'ambiguous', label: null, uuid: null }
+    const type = found?.value('TYPE') ?? null
+    return type === null ? null : { type, label: found!.value('LABEL'), uuid: found!.value('UUID') }
+  })
+}
+
+/**
+ * What libblkid finds on a whole disk: the name of a file system, of a partition table (`dos`, `gpt`, …), or `ambiguous`.
+ * @returns null if it recognises nothing
+ * @throws as {@link probeFileSystem}
+ */
+export function probeDisk({ fd, path, size }: { fd: number; path: string; size: number }): string | null {
+  return probe({ fd, path, offset: 0, size }, 'all', (found) =>
+    found === 'ambiguous' ? found : (found?.value('TYPE') ?? found?.value('PTTYPE') ?? null),
+  )
 }
 
 /**

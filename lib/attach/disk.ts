@@ -1,17 +1,23 @@
+import { randomUUID } from 'node:crypto'
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
+import { addon } from '../../bindings/addon.js'
+import { probeDisk } from '../../bindings/blkid.js'
 import { deviceNumber, type FileTarget, openFileForWriting } from '../bytes/file.js'
 import type { LinearExtent, Run } from '../bytes/source.js'
 import { type Disk, diskOn } from '../disk/disk.js'
 import { noUsers, type TableUsers } from '../disk/table.js'
 import type { WholeVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
+import { encodeNewDisk, newGpt } from '../gpt/create.js'
+import { scanGpt } from '../gpt/scan.js'
 import { mapperPath, openDeviceMapper } from '../kernel/device-mapper.js'
 import { type ListedLoop, listLoops, loopBackings } from '../kernel/loop.js'
 import { mountPoints } from '../kernel/mounts.js'
 import { syncPartitionNodes } from '../kernel/partitions.js'
 import type { LinearTarget } from '../kernel/targets.js'
 import { beginUdevTransaction } from '../kernel/udev.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import { type FoundAttachment, type FoundDevice, findAttachments } from './list.js'
 import { parseLoopReference, uuidPrefix } from './names.js'
 
@@ -23,6 +29,56 @@ import { parseLoopReference, uuidPrefix } from './names.js'
  */
 export async function openDisk(path: string): Promise<Disk> {
   return await openForChange(path, (file, options) => diskOn(file, path, options))
+}
+
+export interface InitDiskOptions {
+  /** Overwrites what the disk holds. Default: false. */
+  readonly force?: boolean
+  /** Default: a random one. */
+  readonly uuid?: string
+}
+const initDiskOptionNames: OptionNames<InitDiskOptions> = { force: true, uuid: true }
+
+/** How much of the beginning of a disk no partition uses, in bytes. */
+const beforePartitions = 1024 * 1024
+
+/**
+ * Makes an empty GPT on a disk image or block device.
+ * @throws ERR_DDI_EXISTS if it holds anything that libblkid knows, or a table, unless forced; ERR_DDI_USAGE if it is too
+ *   small; and as {@link openDisk}
+ */
+export async function initDisk(path: string, options: InitDiskOptions = {}): Promise<Disk> {
+  checkOptions(options, initDiskOptionNames, 'initDisk')
+  const { force = false, uuid = randomUUID() } = options
+  return await openForChange(path, async (file, opened) => {
+    const sectorSize = file.kind === 'file' ? 512 : (await addon().blockGeometry(file.fd, path)).sectorSize
+    if (file.size < 2 * beforePartitions)
+      throw new DdiError(
+        'ERR_DDI_USAGE',
+        `${path} has ${file.size} bytes: a GPT needs ${2 * beforePartitions} at least`,
+      )
+    await opened.users.refuseUsed([{ start: 0, length: file.size }])
+    const held = await heldBy(file)
+    if (held !== undefined && !force)
+      throw new DdiError(
+        'ERR_DDI_EXISTS',
+        `${path} holds data already, and a GPT would destroy it: ${held} exists on it`,
+      )
+    await file.write(0, new Uint8Array(beforePartitions))
+    for (const { offset, bytes } of encodeNewDisk(newGpt(file.size, sectorSize, uuid), file.size))
+      await file.write(offset, bytes)
+    await file.flush()
+    await opened.users.changed()
+    return await diskOn(file, path, opened)
+  })
+}
+
+/** What lies on a disk, for people; undefined if nothing is known that does. */
+async function heldBy(file: FileTarget): Promise<string | undefined> {
+  const scan = await scanGpt(file)
+  if (!('code' in scan)) return 'a GPT'
+  if (scan.code !== 'ERR_DDI_NO_TABLE') return 'what is left of a GPT'
+  return probeDisk(file) ?? undefined
 }
 
 /** Opens a file or block device exclusively, and what is to be changed on it. @throws as {@link openDisk}, and what `open` throws */

@@ -8,7 +8,7 @@ import { formatSize, print, printJson } from './output.js'
 import { argument } from './verb.js'
 
 export const diskArgument = argument('<disk>', 'disk image or block device')
-export const volumeArgument = argument('<name>', 'label or UUID of the volume')
+export const volumeArgument = argument('<name>', 'label, UUID or partition number of the volume')
 
 /** Opens a disk for one change of a volume, and prints the volume as the change left it. */
 export async function changeDisk(

@@ -50,7 +50,8 @@ function withSegments(
   const [first, ...more] = chainPartitions(head, runs, numbers)
   const chain: Chain = [first!, ...more]
   const uuids = new Set(others.map(({ uuid }) => uuid))
-  const clash = chain.find(({ uuid }) => uuids.has(uuid))
+  const own = new Set(old.map(({ uuid }) => uuid))
+  const clash = chain.find(({ uuid }) => uuids.has(uuid) && !own.has(uuid))
   if (clash) throw new DdiError('ERR_DDI_VOLUME_EXISTS', `the disk already has a partition of UUID ${clash.uuid}`)
   const partitions = [...others, ...chain].sort((a, b) => a.number - b.number)
   return { table: { ...table, partitions }, chain }

@@ -133,17 +133,21 @@ export function wholeImageVolume(size: number): WholeVolume {
 }
 
 /**
- * The volume of a UUID, or of a label that only one has.
+ * The volume of a UUID, of a label that only one has, or of the number of its partition in the table of the disk itself.
  * @param where the image or disk, for the error
  * @throws ERR_DDI_NO_VOLUME
  */
-export function findByName<V extends Pick<Volume, 'uuid' | 'label'>>(
+export function findByName<V extends Pick<Volume, 'uuid' | 'label'> & { readonly origin?: Origin }>(
   volumes: readonly V[],
   name: string,
   where: string,
 ): V {
-  const byUuid = volumes.filter(({ uuid }) => uuid === name.toLowerCase())
-  const [found, second] = byUuid.length > 0 ? byUuid : volumes.filter(({ label }) => label === name)
+  const ways: ((volume: V) => boolean)[] = [
+    ({ uuid }) => uuid === name.toLowerCase(),
+    ({ label }) => label === name,
+    ({ origin }) => origin !== undefined && `${headNumber(origin)}` === name,
+  ]
+  const [found, second] = ways.map((isMeant) => volumes.filter(isMeant)).find(({ length }) => length > 0) ?? []
   if (!found) {
     const names = volumes.map(({ label, uuid }) => label || uuid).join(', ')
     throw new DdiError('ERR_DDI_NO_VOLUME', `${where} has no volume ${JSON.stringify(name)}; it has ${names || 'none'}`)
@@ -151,7 +155,15 @@ export function findByName<V extends Pick<Volume, 'uuid' | 'label'>>(
   if (second)
     throw new DdiError(
       'ERR_DDI_NO_VOLUME',
-      `several volumes of ${where} are labelled ${JSON.stringify(name)}: give a UUID`,
+      found.uuid === name.toLowerCase()
+        ? `several volumes of ${where} have the UUID ${found.uuid}: give the number of the partition`
+        : `several volumes of ${where} are labelled ${JSON.stringify(name)}: give a UUID, or the number of the partition`,
     )
   return found
+}
+
+/** The number of the partition, or of a chain's head, in the table of the disk itself. */
+function headNumber(origin: Origin): number | undefined {
+  if (origin.kind === 'partition') return origin.number
+  return origin.kind === 'chain' ? origin.segments[0].number : undefined
 }

@@ -387,3 +387,23 @@ test('types that no volume can have, and labels that another has, are refused be
   const upper = randomUUID().toUpperCase()
   assert.equal((await disk.create(volumeHead('upper', { uuid: upper }), MiB)).uuid, upper.toLowerCase())
 })
+
+test('partitions of one UUID are found by their numbers, and get UUIDs of their own', async () => {
+  const entries = [rawEntry(typeUuids.home), { ...rawEntry(typeUuids.home), first: 4096n, last: 6143n, label: '1' }]
+  const target = recordingTarget(makeDisk({ sectorSize: 512, sectors: 8 * 2048, entries }))
+  const disk = await diskOn(target, 'memory')
+  const { uuid } = disk.volumes[0]!
+  assert.throws(() => disk.find(uuid!), { code: 'ERR_DDI_NO_VOLUME', message: /give the number/ })
+  assert.equal((await disk.check()).left.length, 1)
+  const second = disk.find('2')
+  // A label comes before a number.
+  assert.equal(disk.find('1').label, '1')
+  await disk.rename(second, { label: 'two' })
+  assert.deepEqual(disk.find('1').label, '')
+  assert.deepEqual((await disk.check({ repair: true })).left.length, 1)
+  await assert.rejects(disk.create(volumeHead('new', { uuid: uuid! }), MiB), { code: 'ERR_DDI_VOLUME_EXISTS' })
+  const other = randomUUID()
+  await disk.rename(disk.find('two'), { uuid: other })
+  assert.deepEqual(await disk.check(), { mended: [], left: [] })
+  assert.equal(disk.find(other).extents[0]!.start, 2 * MiB)
+})

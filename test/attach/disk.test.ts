@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { initDisk, openDisk } from '../../lib/index.js'
+import { volumeHead } from '../support/gpt.js'
+import { emptyFile, MiB, makeFileSystem, makeGptImage, typeUuids } from '../support/images.js'
+import { cli, run, temporaryFolder } from '../support/run.js'
+
+test('a blank disk gets an empty GPT that sgdisk and sfdisk accept', async () => {
+  using folder = temporaryFolder()
+  const path = emptyFile(join(folder.path, 'disk.raw'), 64 * MiB)
+  const uuid = '11111111-2222-4333-8444-555555555555'
+  assert.equal(cli('volume', 'init', path, '--uuid', uuid).status, 0)
+  assert.match(run('sgdisk', '--verify', path), /No problems found/)
+  const { id, partitions = [] } = JSON.parse(run('sfdisk', '--json', path)).partitiontable
+  assert.deepEqual([id.toLowerCase(), partitions], [uuid, []])
+  await using disk = await openDisk(path)
+  assert.deepEqual(await disk.check(), { mended: [], left: [] })
+  assert.equal((await disk.create(volumeHead('one'), 60 * MiB)).extents.length, 1)
+})
+
+test('a disk that holds anything is refused unless forced, and is not changed', async () => {
+  using folder = temporaryFolder()
+  const dos = emptyFile(join(folder.path, 'dos.raw'), 8 * MiB)
+  run('sh', '-c', `echo ',2M' | sfdisk --quiet --label dos ${dos}`)
+  const gpt = join(folder.path, 'gpt.raw')
+  makeGptImage(gpt, 8 * MiB, [{ type: typeUuids.home, size: MiB }])
+  const leftover = join(folder.path, 'leftover.raw')
+  writeFileSync(leftover, readFileSync(gpt).fill(0, 0, MiB))
+  const fileSystem = makeFileSystem(folder.path, 'ext4')
+  for (const path of [dos, gpt, leftover, fileSystem]) {
+    const before = readFileSync(path)
+    await assert.rejects(initDisk(path), { code: 'ERR_DDI_EXISTS', message: /holds data/ })
+    assert.ok(readFileSync(path).equals(before))
+    await using disk = await initDisk(path, { force: true })
+    assert.deepEqual([disk.volumes, await disk.check()], [[], { mended: [], left: [] }])
+    assert.match(run('blkid', '--probe', path), /PTTYPE="gpt"/)
+    assert.doesNotMatch(run('blkid', '--probe', path), / TYPE=/)
+  }
+  await assert.rejects(initDisk(emptyFile(join(folder.path, 'small'), MiB)), { code: 'ERR_DDI_USAGE' })
+})
