@@ -1,5 +1,6 @@
 import { basename } from 'node:path'
 import type { FileSystem } from '../../bindings/blkid.js'
+import { findOverlap, mergeRuns } from '../bytes/runs.js'
 import { type ExtentOf, type FileExtent, locate, type OpenedFile, type Source } from '../bytes/source.js'
 import { foundExtents } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
@@ -128,7 +129,7 @@ type Bases = ReadonlyMap<string, BaseNode>
  * Says what attaching a dissected image would make, and touches nothing.
  * @throws ERR_DDI_NAME, ERR_DDI_NOTHING_TO_ATTACH, ERR_DDI_NO_VOLUME, ERR_DDI_SPARSE_ENCODED, ERR_DDI_NOT_IN_FILE, the
  *   defect of a requested volume, ERR_DDI_NOT_COVERED if a root hash is known and does not cover a root or usr volume that
- *   would be offered, ERR_DDI_SIGNATURE_UNTRUSTED if the kernel has to verify signatures and one of those has none that is
+ *   would be offered, ERR_DDI_USAGE if a writable volume has bytes of another, ERR_DDI_SIGNATURE_UNTRUSTED if the kernel has to verify signatures and one of those has none that is
  *   trusted
  */
 export function plan(dissection: Dissection, options: PlanOptions = {}): Plan {
@@ -143,12 +144,40 @@ export function plan(dissection: Dissection, options: PlanOptions = {}): Plan {
   const offers = offersOf(dissection, options)
   const bases = basesOf(dissection, offers)
   const nodes = offers.map((offer) => ({ offer, nodes: nodesOf(offer, image, bases, signature) }))
+  refuseShared(nodes.flatMap(({ nodes }) => nodes))
   return {
     name,
     image: image.name,
     nodes: [...bases.values(), ...nodes.flatMap(({ nodes: [top, ...under] }) => [...under, top])],
     volumes: nodes.map(({ offer, nodes: [top] }) => plannedVolume(offer, top)),
   }
+}
+
+/**
+ * No block is under a device that can be written and under another one: what lies in a volume with a table of its own is a
+ * part of it.
+ * @throws ERR_DDI_USAGE
+ */
+function refuseShared(nodes: readonly PlanNode[]): void {
+  const linear = nodes.filter((node) => node.kind === 'linear')
+  for (const one of linear) {
+    if (one.readOnly) continue
+    const other = linear.find((other) => other !== one && isShared(one, other))
+    if (other)
+      throw new DdiError(
+        'ERR_DDI_USAGE',
+        `volume ${one.id} would be writable and has bytes of volume ${other.id}: attach one of them, or both read-only`,
+      )
+  }
+}
+
+function isShared({ extents: ones }: LinearNode, { extents: others }: LinearNode): boolean {
+  const bases = new Set(ones.map((one) => (one.kind === 'zero' ? undefined : one.base)))
+  return [...bases].some((base) => {
+    const ofBase = (extents: LinearNode['extents']) =>
+      mergeRuns(extents.flatMap((one) => (one.kind !== 'zero' && one.base === base ? [one] : [])))
+    return findOverlap([...ofBase(ones), ...ofBase(others)]) !== undefined
+  })
 }
 
 function plannedVolume({ designator, volume, protection, readOnly }: Offer, top: PlanNode): PlannedVolume {

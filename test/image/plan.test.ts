@@ -13,6 +13,7 @@ import {
   dissect,
   type Image,
   imageOn,
+  nestedTypeUuid,
   openImage,
   type Plan,
   type PlanOptions,
@@ -267,3 +268,24 @@ for (const signature of ['kernel', 'both'] as const)
     // What cannot be signed needs no signature.
     await planOf(path, { rootHash, signature }, { volumes: ['os_1_verity'] })
   })
+
+test('a volume that can be written has no bytes of another: not of one in its own nested table, verified or not', async () => {
+  using folder = temporaryFolder()
+  const { path: within, rootHash } = makeVerityImage(folder.path)
+  const path = join(folder.path, 'outer.raw')
+  makeGptImage(path, 64 * MiB, [
+    { type: nestedTypeUuid, size: 32 * MiB, label: 'box', from: within },
+    { type: typeUuids.home, size: MiB, label: 'home' },
+  ])
+  await using image = await openImage(path)
+  const [inner] = image.volumes.filter(({ designator }) => designator === 'root')
+  const volumes = ['box', inner!.uuid!]
+  for (const dissection of [{ rootHash }, {}]) {
+    await assert.rejects(planned(image, dissection, { volumes, writable: true }), {
+      code: 'ERR_DDI_USAGE',
+      message: /box would be writable and has bytes of volume/,
+    })
+    assert.equal((await planned(image, dissection, { volumes })).volumes.length, 2)
+  }
+  assert.equal((await planned(image, {}, { volumes: ['box', 'home'], writable: true })).volumes.length, 2)
+})
