@@ -27,9 +27,21 @@ import { parseLoopReference, uuidPrefix } from './names.js'
  * @throws as `openFile` and `readGpt`, and ERR_DDI_BUSY if someone else uses the disk: another process that changes it, a
  *   loop device that ddi did not create, or who holds the block device
  */
-export async function openDisk(path: string): Promise<Disk> {
-  return await openForChange(path, (file, options) => diskOn(file, path, options))
+export async function openDisk(path: string, options: OpenDiskOptions = {}): Promise<Disk> {
+  checkOptions(options, openDiskOptionNames, 'openDisk')
+  const { table, force = false } = options
+  return await openForChange(path, (file, opened) =>
+    diskOn(file, path, table ? { ...opened, rescue: { held: probeDisk(file) ?? undefined, force } } : opened),
+  )
 }
+
+export interface OpenDiskOptions {
+  /** Reads the backup table at the end of the disk, whatever lies before it; a repair puts it back. Default: as the disk is. */
+  readonly table?: 'backup'
+  /** With `table`: overwrites a file system or other table that lies where the primary table goes. Default: false. */
+  readonly force?: boolean
+}
+const openDiskOptionNames: OptionNames<OpenDiskOptions> = { table: true, force: true }
 
 export interface InitDiskOptions {
   /** Overwrites what the disk holds. Default: false. */

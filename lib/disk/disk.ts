@@ -83,7 +83,17 @@ export async function readDisk(source: Source): Promise<DiskContents> {
   return { ...tableVolumes(table), free: freeRuns(table) }
 }
 
+/** How to put back a table of which only the backup may be left. */
+export interface Rescue {
+  /** What lies where the other copy goes, for people; undefined if nothing is known that does. */
+  readonly held: string | undefined
+  /** Overwrites that. */
+  readonly force: boolean
+}
+
 export interface DiskOptions {
+  /** Reads the backup table at the end of the disk, whatever lies before it. */
+  readonly rescue?: Rescue
   readonly users?: TableUsers
   readonly close?: () => Promise<void>
 }
@@ -95,14 +105,15 @@ export interface DiskOptions {
 export async function diskOn(
   target: Target,
   path: string,
-  { users = noUsers, close = async () => {} }: DiskOptions = {},
+  { users = noUsers, close = async () => {}, rescue }: DiskOptions = {},
 ): Promise<Disk> {
-  return new OpenDisk(gpt, { target, path, users, close }, await readTable(target))
+  const read = await readTable(target, rescue && 'backup')
+  return new OpenDisk(gpt, { target, path, users, close }, rescue ? { ...read, rescue } : read)
 }
 
 /** A table with all the space that a change of it can use. @throws as `readGpt` */
-async function readTable(source: Source): Promise<StoredGpt> {
-  const stored = await readStoredGpt(source)
+async function readTable(source: Source, only?: 'backup'): Promise<StoredGpt> {
+  const stored = await readStoredGpt(source, only)
   return { ...stored, table: fitToDisk(stored, source.size) }
 }
 
@@ -110,6 +121,8 @@ async function readTable(source: Source): Promise<StoredGpt> {
 interface DiskTable extends StoredGpt {
   /** Whether a change of it restores the protective MBR too. */
   readonly repairsMbr?: boolean
+  /** The backup that is to be put back first. */
+  readonly rescue?: Rescue
 }
 
 type DiskChange = Change<DiskTable, LinearExtent>
@@ -118,9 +131,13 @@ const gpt: TableFormat<DiskTable, VolumeHead, LinearExtent> = {
   where: 'the disk',
   headNames: { typeUuid: true, uuid: true, label: true, attributes: true },
   createOptionNames: diskCreateOptionNames,
-  read: readTable,
-  commit: (target, current, { table, repairsMbr }) =>
-    commitGpt(target, current, { table, mbr: repairsMbr ? repairedMbr(current, target.size) : current.mbr }),
+  read: (target) => readTable(target),
+  async commit(target, current, { table, repairsMbr }) {
+    const { held, force = false } = current.rescue ?? {}
+    if (held !== undefined && !force) throw new DdiError('ERR_DDI_EXISTS', rescueWarning(held))
+    const mbr = repairsMbr ? repairedMbr(current, target.size, force) : current.mbr
+    await commitGpt(target, current, { table, mbr })
+  },
   volumes: ({ table }) => tableVolumes(table).volumes,
   free: ({ table }) => freeRuns(table),
   create: (read, head, size, { alignment, ...options }: DiskCreateOptions) =>
@@ -133,15 +150,20 @@ const gpt: TableFormat<DiskTable, VolumeHead, LinearExtent> = {
     return changed(read, renameChain(read.table, chain, next))
   },
   remove: (read, volume) => ({ ...read, table: removeChain(read.table, chainOf(read, volume)) }),
-  findings: ({ table, problems }) => {
+  findings: ({ table, problems, rescue }) => {
     const { chains, orphans } = findChains(table)
     return [
+      ...(rescue?.held === undefined ? [] : [rescueWarning(rescue.held)]),
       ...problems.map(describeProblem),
       ...chains.flatMap(({ defect }) => (defect ? [defect.message] : [])),
       ...orphans.map(({ number, uuid }) => `partition ${number}: extension ${uuid} belongs to no volume`),
     ]
   },
   repaired: (read) => ({ ...read, table: reclaimOrphans(read.table), repairsMbr: true }),
+}
+
+function rescueWarning(held: string): string {
+  return `${held} exists where the primary table goes, and putting the backup back destroys it`
 }
 
 const nilUuid = '00000000-0000-0000-0000-000000000000'

@@ -20,10 +20,11 @@ export function fitToDisk({ table, backupLba, arrays }: StoredGpt, size: number)
 
 /**
  * What repairs the first sector of a disk: its protective record.
+ * @param force replaces other records, and the boot code with them
  * @throws ERR_DDI_GPT_NO_PROTECTIVE_MBR if there are other records, which may be somebody's partitions
  */
-export function repairedMbr({ mbr, table }: StoredGpt, size: number): Uint8Array {
-  const repaired = isProtectiveMbr(mbr) ? mbr : restoredMbr(mbr, lastLba(table, size))
+export function repairedMbr({ mbr, table }: StoredGpt, size: number, force = false): Uint8Array {
+  const repaired = isProtectiveMbr(mbr) ? mbr : restoredMbr(mbr, lastLba(table, size), force)
   if (repaired) return repaired
   throw new DdiError(
     'ERR_DDI_GPT_NO_PROTECTIVE_MBR',

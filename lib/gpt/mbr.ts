@@ -51,9 +51,11 @@ export function grownMbr(sector: Uint8Array, from: number, to: number): Uint8Arr
 /**
  * An MBR with the protective record that it lacks; its boot code stays.
  * @param last LBA of the disk
+ * @param force makes a new one, whatever was there
  * @returns undefined if it has other records, which may be somebody's partitions
  */
-export function restoredMbr(sector: Uint8Array, last: number): Uint8Array | undefined {
+export function restoredMbr(sector: Uint8Array, last: number, force: boolean): Uint8Array | undefined {
+  if (force) return newMbr(last)
   if (sector.subarray(records[0], 510).some((byte) => byte !== 0)) return undefined
   const mbr = Uint8Array.from(sector)
   mbr.set(newMbr(last).subarray(records[0]), records[0])

@@ -26,9 +26,13 @@ export async function readGpt(source: Source): Promise<{ table: Gpt; copy: Copy;
   return scan
 }
 
-/** The same, with the bytes that a change of the table keeps. @throws as {@link readGpt} */
-export async function readStoredGpt(source: Source): Promise<StoredGpt> {
-  const scan = await scanStoredGpt(source)
+/**
+ * The same, with the bytes that a change of the table keeps.
+ * @param only reads the backup at the end of the disk, whatever lies before it: to rescue one
+ * @throws as {@link readGpt}
+ */
+export async function readStoredGpt(source: Source, only?: 'backup'): Promise<StoredGpt> {
+  const scan = await scanStoredGpt(source, only)
   if ('code' in scan) throw problemError(scan)
   return scan
 }

@@ -38,13 +38,18 @@ export async function scanGpt(disk: Source): Promise<GptScan> {
   return { copy, table, problems }
 }
 
-/** The same, with the bytes that a change of the table keeps. @throws what `disk.read` throws */
-export async function scanStoredGpt(disk: Source): Promise<StoredGpt | GptProblem> {
+/**
+ * The same, with the bytes that a change of the table keeps.
+ * @param only reads the backup at the end of the disk, whatever the primary says and whatever lies before it: to rescue one
+ * @throws what `disk.read` throws
+ */
+export async function scanStoredGpt(disk: Source, only?: 'backup'): Promise<StoredGpt | GptProblem> {
   const source = withEndsInMemory(disk, usualTable)
+  if (only) return await rescued(source)
   const primaries = await headersAt(source, () => 1n)
   if (primaries.found.length > 1) return { copy: 'primary', code: 'ERR_DDI_GPT_AMBIGUOUS' }
   if (primaries.found[0]) return await fromPrimary(primaries.found[0])
-  const backups = await headersAt(source, ({ count }) => (count > 2n ? count - 1n : undefined))
+  const backups = await headersAt(source, lastLba)
   if (backups.found.length > 1) return { copy: 'backup', code: 'ERR_DDI_GPT_AMBIGUOUS' }
   const [sectors] = backups.found
   if (sectors) {
@@ -54,6 +59,23 @@ export async function scanStoredGpt(disk: Source): Promise<StoredGpt | GptProble
   if (primaries.damage) return { copy: 'primary', code: primaries.damage }
   if (backups.damage) return { copy: 'backup', code: backups.damage }
   return { copy: 'primary', code: 'ERR_DDI_NO_TABLE' }
+}
+
+function lastLba({ count }: Sectors): bigint | undefined {
+  return count > 2n ? count - 1n : undefined
+}
+
+async function rescued(source: Source): Promise<StoredGpt | GptProblem> {
+  const { found, damage } = await headersAt(source, lastLba)
+  const [sectors, other] = found
+  if (other) return { copy: 'backup', code: 'ERR_DDI_GPT_AMBIGUOUS' }
+  if (!sectors) return { copy: 'backup', code: damage ?? 'ERR_DDI_GPT_NO_HEADER' }
+  const backup = await readCopy(sectors, sectors.count - 1n)
+  if (backup.code) return { copy: 'backup', code: backup.code }
+  const primary = await readCopy(sectors, 1n)
+  const code = primary.code ?? 'ERR_DDI_GPT_COPIES_DIFFER'
+  const isSame = primary.value !== undefined && sameTable(primary.value.header, backup.value.header)
+  return await tableOf(sectors, 'backup', { backup: backup.value }, isSame ? [] : [{ copy: 'primary', code }])
 }
 
 /** The sector sizes in which there is a header at an LBA, and what is wrong with the first that is damaged. */

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { initDisk, openDisk } from '../../lib/index.js'
 import { volumeHead } from '../support/gpt.js'
 import { emptyFile, MiB, makeFileSystem, makeGptImage, typeUuids } from '../support/images.js'
-import { cli, run, temporaryFolder } from '../support/run.js'
+import { cli, packageRoot, run, temporaryFolder } from '../support/run.js'
 
 test('a blank disk gets an empty GPT that sgdisk and sfdisk accept', async () => {
   using folder = temporaryFolder()
@@ -39,4 +39,38 @@ test('a disk that holds anything is refused unless forced, and is not changed', 
     assert.doesNotMatch(run('blkid', '--probe', path), / TYPE=/)
   }
   await assert.rejects(initDisk(emptyFile(join(folder.path, 'small'), MiB)), { code: 'ERR_DDI_USAGE' })
+})
+
+test('a backup that another use of the disk has left is put back only by its own word, and over a file system by force', async () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'disk.raw')
+  makeGptImage(path, 64 * MiB, [{ type: typeUuids.home, size: MiB, label: 'old' }])
+  const sound = readFileSync(path)
+  const lost = Buffer.from(sound).fill(0, 0, MiB)
+  writeFileSync(path, lost)
+  await assert.rejects(openDisk(path), { code: 'ERR_DDI_GPT_LEFTOVER' })
+  const shown = cli('volume', 'check', path, '--table', 'backup')
+  assert.equal(shown.status, 3)
+  assert.ok(readFileSync(path).equals(lost))
+  assert.equal(cli('volume', 'check', path, '--table', 'backup', '--repair').status, 0)
+  assert.match(run('sgdisk', '--verify', path), /No problems found/)
+  assert.ok(readFileSync(path).subarray(512).equals(sound.subarray(512)))
+
+  run('mksquashfs', join(packageRoot, 'docs'), join(folder.path, 'squashfs'), '-quiet', '-noappend')
+  const squashfs = readFileSync(join(folder.path, 'squashfs'))
+  squashfs.copy(lost)
+  for (const [bytes, what] of [
+    [lost, /squashfs exists where the primary table goes/],
+    [Buffer.from(sound).fill(0, 512, MiB).fill(0x83, 450, 451), /dos exists where/],
+  ] as const) {
+    writeFileSync(path, bytes)
+    const refused = cli('volume', 'check', path, '--table', 'backup', '--repair')
+    assert.equal(refused.status, 2, refused.stderr)
+    assert.match(refused.stderr, what)
+    assert.match(cli('volume', 'check', path, '--table', 'backup').stdout, what)
+    assert.ok(readFileSync(path).equals(bytes))
+    const forced = cli('volume', 'check', path, '--table', 'backup', '--repair', '--force')
+    assert.equal(forced.status, 0, forced.stdout + forced.stderr)
+    assert.match(run('sgdisk', '--verify', path), /No problems found/)
+  }
 })

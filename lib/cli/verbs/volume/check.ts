@@ -1,19 +1,26 @@
-import { openDisk } from '../../../attach/disk.js'
+import { type OpenDiskOptions, openDisk } from '../../../attach/disk.js'
 import type { CheckResult } from '../../../disk/table.js'
 import { printable } from '../../../text.js'
 import { diskArgument } from '../../disk-change.js'
 import { exitStatus } from '../../exit.js'
+import { given } from '../../given.js'
 import { json } from '../../options.js'
 import { print, printJson } from '../../output.js'
-import { flag, verb } from '../../verb.js'
+import { choice } from '../../values.js'
+import { flag, option, verb } from '../../verb.js'
 
 export default verb({
   summary: 'show what is wrong with the table; --repair restores a lost copy or protective MBR and frees orphans',
   arguments: [diskArgument],
-  options: { repair: flag('--repair', 'repair it'), ...json },
+  options: {
+    repair: flag('--repair', 'repair it'),
+    table: option('--table <copy>', 'backup: rescue what only the end of the disk still says', choice('backup')),
+    force: flag('--force', 'with --table=backup: overwrite what lies where the primary table goes'),
+    ...json,
+  },
   examples: ['ddi-attach volume check disk.raw --repair'],
-  async run([path], { json, repair }) {
-    const { mended, left } = await check(path, repair)
+  async run([path], { json, repair, table, force }) {
+    const { mended, left } = await check(path, repair, given({ table, force }))
     if (json !== 'off') printJson({ mended, left }, json)
     else {
       for (const one of mended) print(`mended: ${printable(one)}`)
@@ -23,7 +30,7 @@ export default verb({
   },
 })
 
-async function check(path: string, repair: boolean): Promise<CheckResult> {
-  await using disk = await openDisk(path)
+async function check(path: string, repair: boolean, options: OpenDiskOptions): Promise<CheckResult> {
+  await using disk = await openDisk(path, options)
   return await disk.check({ repair })
 }
