@@ -23,8 +23,11 @@ export default verb({
     const { mended, left } = await check(path, repair, given({ table, force }))
     if (json !== 'off') printJson({ mended, left }, json)
     else {
-      for (const one of mended) print(`mended: ${printable(one)}`)
-      for (const one of left) print(`${repair ? 'not mended: ' : ''}${printable(one)}`)
+      const lines = [
+        ...mended.map((one) => `mended: ${printable(one)}`),
+        ...left.map((one) => `${repair ? 'not mended: ' : ''}${printable(one)}`),
+      ]
+      if (lines.length > 0) print(lines.join('\n'))
     }
     if (left.length > 0) process.exitCode = exitStatus.image
   },
