@@ -7,7 +7,7 @@ import { type BadBlocks, nameBlocks } from '../../bad-blocks.js'
 import { hashOffset, openTree } from '../../hash-tree.js'
 import { untilInterrupted } from '../../interrupt.js'
 import { json } from '../../options.js'
-import { print, printJson } from '../../output.js'
+import { formatSize, print, printJson } from '../../output.js'
 import { progressBar } from '../../progress.js'
 import { rootHash } from '../../values.js'
 import { argument, verb } from '../../verb.js'
@@ -34,11 +34,16 @@ export default verb({
       onProgress: bar.update,
       signal: untilInterrupted(),
     }).finally(() => bar.stop())
-    if (json !== 'off') printJson({ data: dataPath, hash: hashPath, ...counts, badBlocks: bad }, json)
+    const { dataBlocks, dataBlockSize } = superblock
+    const covered = { dataBlocks, dataBlockSize, dataSize: data.size }
+    if (json !== 'off') printJson({ data: dataPath, hash: hashPath, ...covered, ...counts, badBlocks: bad }, json)
     if (counts.badDataBlocks + counts.badHashBlocks > 0)
       throw new DdiError(
         'ERR_DDI_VERITY_CORRUPT',
-        `${dataPath}: ${counts.badDataBlocks} of ${superblock.dataBlocks} data blocks and ${counts.badHashBlocks} hash blocks are bad`,
+        `${dataPath}: ${counts.badDataBlocks} of ${dataBlocks} data blocks and ${counts.badHashBlocks} hash blocks are bad`,
       )
+    const size = dataBlocks * dataBlockSize
+    if (json === 'off' && size < data.size)
+      print(`${dataPath}: ${dataBlocks} blocks (${formatSize(size)} of ${formatSize(data.size)}) match the root hash`)
   },
 })
