@@ -78,7 +78,9 @@ const hints: Readonly<Partial<Record<ErrorCode, readonly Hint[]>>> = {
     { option: '--force', message: /has the label/, text: 'give it the same label all the same with --force' },
   ],
   ERR_DDI_GPT_LEFTOVER: [
-    { option: '--table', text: 'if it is what the disk should be again, look at it with --table=backup' },
+    {
+      text: 'if it is what the disk should be again, look at it with `ddi-attach volume check DISK --table=backup`',
+    },
   ],
   ERR_DDI_GPT_NO_PROTECTIVE_MBR: [{ text: 'if it is, restore the MBR with `ddi-attach volume check DISK --repair`' }],
   ERR_DDI_SHRINK_REFUSED: [

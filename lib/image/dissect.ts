@@ -86,8 +86,14 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
   if (options.policy) applyPolicy(options.policy, { name: image.name, volumes, roles, verity, architectures })
   // Bytes that a root hash covers need not be a file system that libblkid knows.
   const known = isCovered(verity.get('root')) || volumes.some(({ fileSystem }) => fileSystem)
-  if (image.table.type === 'none' && !known)
-    throw new DdiError('ERR_DDI_NO_TABLE', `${image.name} has neither a GPT nor a file system that libblkid knows`)
+  if (image.table.type === 'none' && !known) {
+    const [leftover] = image.table.problems
+    const why = leftover ? `; ${leftover.message}` : ''
+    throw new DdiError(
+      leftover?.code ?? 'ERR_DDI_NO_TABLE',
+      `${image.name} has neither a GPT nor a file system that libblkid knows${why}`,
+    )
+  }
   const given = { rootHashes, signatures: trust.mode !== 'auto' || (options.certificates ?? []).length > 0 }
   return { image, volumes, roles, verity, signature: trust.mode, given, problems }
 }

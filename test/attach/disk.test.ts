@@ -49,6 +49,8 @@ test('a backup that another use of the disk has left is put back only by its own
   const lost = Buffer.from(sound).fill(0, 0, MiB)
   writeFileSync(path, lost)
   await assert.rejects(openDisk(path), { code: 'ERR_DDI_GPT_LEFTOVER' })
+  const inspected = cli('inspect', path)
+  assert.match(inspected.stderr, /only a backup GPT is left.*--table=backup/s)
   const shown = cli('volume', 'check', path, '--table', 'backup')
   assert.equal(shown.status, 3)
   assert.ok(readFileSync(path).equals(lost))
@@ -59,6 +61,10 @@ test('a backup that another use of the disk has left is put back only by its own
   run('mksquashfs', join(packageRoot, 'docs'), join(folder.path, 'squashfs'), '-quiet', '-noappend')
   const squashfs = readFileSync(join(folder.path, 'squashfs'))
   squashfs.copy(lost)
+  writeFileSync(path, lost)
+  // What it is now counts, and what is left over is said.
+  const { volumes, table } = JSON.parse(cli('inspect', path, '--json=short').stdout)
+  assert.deepEqual([volumes.length, table.type, table.problems.length], [1, 'none', 1])
   for (const [bytes, what] of [
     [lost, /squashfs exists where the primary table goes/],
     [Buffer.from(sound).fill(0, 512, MiB).fill(0x83, 450, 451), /dos exists where/],
@@ -68,6 +74,8 @@ test('a backup that another use of the disk has left is put back only by its own
     assert.equal(refused.status, 2, refused.stderr)
     assert.match(refused.stderr, what)
     assert.match(cli('volume', 'check', path, '--table', 'backup').stdout, what)
+    const unforced = cli('volume', 'check', path, '--repair')
+    assert.deepEqual([unforced.status, /ERR_DDI_GPT_LEFTOVER/.test(unforced.stderr)], [3, true])
     assert.ok(readFileSync(path).equals(bytes))
     const forced = cli('volume', 'check', path, '--table', 'backup', '--repair', '--force')
     assert.equal(forced.status, 0, forced.stdout + forced.stderr)
