@@ -16,6 +16,11 @@ export function checkOptions<Options extends object>(
   known: OptionNames<Options>,
   call: string,
 ): void {
+  if (typeof (options as unknown) !== 'object' || (options as unknown) === null)
+    throw new DdiError(
+      'ERR_DDI_USAGE',
+      `the options of ${call}() are ${String(options)}: pass an object, or leave them out`,
+    )
   for (const name of Object.keys(options)) {
     if (Object.hasOwn(known, name)) continue
     const meant = nearest(name, Object.keys(known))

@@ -152,11 +152,11 @@ std::shared_ptr<const SaltedHash> MakeHash(const Napi::Object& options, size_t b
 // Bytes that lie in open files: runs of them, or zeroes, one after the other.
 struct Located {
   struct Extent {
-    int fd;  // kZeroes for zeroes, which no file stores
+    bool zeroes;  // which no file stores
+    int fd;
     uint64_t start, length;
     std::string path;
   };
-  static constexpr int kZeroes = -1;
 
   std::vector<Extent> extents;
 
@@ -167,11 +167,11 @@ struct Located {
       Napi::Object extent = list.Get(i).As<Napi::Object>();
       uint64_t length = static_cast<uint64_t>(extent.Get("length").ToNumber().Int64Value());
       if (extent.Get("kind").ToString().Utf8Value() == "zero") {
-        located.extents.push_back({kZeroes, 0, length, ""});
+        located.extents.push_back({true, -1, 0, length, ""});
         continue;
       }
       Napi::Object base = extent.Get("base").As<Napi::Object>();
-      located.extents.push_back({base.Get("fd").ToNumber().Int32Value(),
+      located.extents.push_back({false, base.Get("fd").ToNumber().Int32Value(),
                                  static_cast<uint64_t>(extent.Get("start").ToNumber().Int64Value()), length,
                                  base.Get("path").ToString().Utf8Value()});
     }
@@ -182,7 +182,7 @@ struct Located {
   bool IsHole(uint64_t offset, size_t length) const {
     bool hole = true;
     uint64_t missing = Visit(offset, length, [&](const Extent& in, uint64_t start, size_t part) {
-      if (in.fd == kZeroes) return true;
+      if (in.zeroes) return true;
       off_t data = lseek(in.fd, static_cast<off_t>(start), SEEK_DATA);
       // ENXIO: there is no data from here on, which may be because the file ended.
       hole = data >= 0 && static_cast<uint64_t>(data) >= start + part;
@@ -194,7 +194,7 @@ struct Located {
   // Lets the kernel begin to read all of it into its cache.
   void ReadAhead() const {
     for (const Extent& extent : extents)
-      if (extent.fd != kZeroes)
+      if (!extent.zeroes)
         posix_fadvise(extent.fd, static_cast<off_t>(extent.start), static_cast<off_t>(extent.length),
                       POSIX_FADV_WILLNEED);
   }
@@ -204,9 +204,8 @@ struct Located {
     int error = 0;
     std::string path = extents.empty() ? "" : extents.front().path;
     uint64_t missing = Visit(offset, length, [&](const Extent& in, uint64_t start, size_t part) {
-      const bool zeroes = in.fd == kZeroes;
-      if (zeroes) memset(to, 0, part);
-      for (size_t done = zeroes ? part : 0; done < part;) {
+      if (in.zeroes) memset(to, 0, part);
+      for (size_t done = in.zeroes ? part : 0; done < part;) {
         ssize_t got = pread(in.fd, to + done, part - done, static_cast<off_t>(start + done));
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) {

@@ -1,4 +1,5 @@
 import { throwIfAborted, type Work } from '../work.js'
+import { guardSource } from './guard.js'
 import type { Source, Target } from './source.js'
 
 const step = 4 * 1024 * 1024
@@ -16,13 +17,14 @@ export async function copy(
   to: Target,
   { sparse = false, onProgress, signal }: CopyOptions = {},
 ): Promise<void> {
-  for (let done = 0; done < from.size; ) {
+  const source = guardSource(from)
+  for (let done = 0; done < source.size; ) {
     throwIfAborted(signal)
-    const bytes = await from.read(done, Math.min(step, from.size - done))
+    const bytes = await source.read(done, Math.min(step, source.size - done))
     if (!sparse) await to.write(done, bytes)
     else for (const { start, end } of nonzeroRuns(bytes)) await to.write(done + start, bytes.subarray(start, end))
     done += bytes.length
-    onProgress?.({ done, total: from.size })
+    onProgress?.({ done, total: source.size })
   }
   await to.flush()
 }

@@ -147,6 +147,8 @@ class OpenFile implements FileTarget {
   }
 
   get fd(): number {
+    // -1 once it is closed, which must not reach native code.
+    if (this.#handle.fd < 0) throw new DdiError('ERR_DDI_USAGE', `${this.path} is closed`)
     return this.#handle.fd
   }
 

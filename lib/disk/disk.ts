@@ -233,11 +233,14 @@ class OpenDisk extends OpenTable<DiskTable, VolumeHead, LinearExtent> implements
         await target.write(offset, bytes)
       },
       preview: (head, length) => named(head, length).volume,
-      name: async (head, length) => {
-        const change = named(head, length)
-        await target.flush()
-        return await this.commit(change)
-      },
+      name: (head, length) =>
+        this.inTurn(async () => {
+          if (!samePlaces(this.read, read))
+            throw new DdiError('ERR_DDI_BUSY', 'the volumes of the disk changed since this space was free')
+          const change = named(head, length)
+          await target.flush()
+          return await this.commit(change)
+        }),
     }
   }
 
@@ -248,6 +251,10 @@ class OpenDisk extends OpenTable<DiskTable, VolumeHead, LinearExtent> implements
 
   async defragment(work: Work = {}): Promise<readonly WholeVolume<LinearExtent>[]> {
     checkOptions(work, workNames, 'defragment')
+    return await this.inTurn(() => this.#compactAll(work))
+  }
+
+  async #compactAll(work: Work): Promise<readonly WholeVolume<LinearExtent>[]> {
     const moved: WholeVolume<LinearExtent>[] = []
     for (const volume of this.volumes) {
       if (volume.state === 'broken') continue
@@ -298,4 +305,10 @@ async function moveExtents(
       offset += length
     }
   }
+}
+
+/** Whether two tables have the same partitions in the same places. */
+function samePlaces(one: DiskTable, other: DiskTable): boolean {
+  const places = ({ table }: DiskTable) => table.partitions.map(({ uuid, start, length }) => [uuid, start, length])
+  return JSON.stringify(places(one)) === JSON.stringify(places(other))
 }

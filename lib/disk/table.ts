@@ -137,6 +137,8 @@ export interface TableFormat<Read, Head extends object, E extends Extent> {
 /** What the tables of all formats have in common. */
 export class OpenTable<Read, Head extends object, E extends Extent> implements VolumeTable<Head, E> {
   #volumes: readonly Volume<E>[]
+  /** The change that was begun last. */
+  #last: Promise<unknown> = Promise.resolve()
 
   constructor(
     protected readonly rules: TableFormat<Read, Head, E>,
@@ -172,30 +174,83 @@ export class OpenTable<Read, Head extends object, E extends Extent> implements V
     const { from, signal, onProgress } = options
     if (from && from.size > size)
       throw new DdiError('ERR_DDI_USAGE', `the volume would have ${size} bytes, and what goes into it has ${from.size}`)
-    const change = this.rules.create(this.read, head, size, options)
-    if (from) {
-      await this.makeRoom()
-      await copy(from, extentTarget(this.place.target, stored(change.volume.extents)), { signal, onProgress })
-    }
-    return await this.commit(change)
+    return await this.inTurn(async () => {
+      const change = this.rules.create(this.read, head, size, options)
+      if (from) {
+        await this.makeRoom()
+        await copy(from, extentTarget(this.place.target, stored(change.volume.extents)), { signal, onProgress })
+      }
+      return await this.commit(change)
+    })
   }
 
   async grow(volume: WholeVolume, by: number): Promise<WholeVolume<E>> {
-    const current = this.current(volume)
-    return await this.resize(current, current.size + amount(by))
+    return await this.inTurn(async () => {
+      const current = this.current(volume)
+      return await this.resizeNow(current, current.size + amount(by), {})
+    })
   }
 
   async shrink(volume: WholeVolume, by: number, options: ResizeOptions = {}): Promise<WholeVolume<E>> {
     checkOptions(options, resizeOptionNames, 'shrink')
-    const current = this.current(volume)
-    return await this.resize(current, current.size - amount(by), options)
+    return await this.inTurn(async () => {
+      const current = this.current(volume)
+      return await this.resizeNow(current, current.size - amount(by), options)
+    })
   }
 
   async resize(volume: WholeVolume, size: number, options: ResizeOptions = {}): Promise<WholeVolume<E>> {
     checkOptions(options, resizeOptionNames, 'resize')
-    const { force = false } = options
+    return await this.inTurn(() => this.resizeNow(this.current(volume), size, options))
+  }
+
+  async remove(volume: WholeVolume): Promise<void> {
+    await this.inTurn(async () => {
+      const current = this.current(volume)
+      await this.place.users.refuseUsed(stored(current.extents))
+      await this.replace(this.rules.remove(this.read, current))
+    })
+  }
+
+  async rename(volume: WholeVolume, head: Partial<Head>, options: NameOptions = {}): Promise<WholeVolume<E>> {
+    checkOptions<Partial<Head>>(head, this.rules.headNames, 'rename')
+    checkOptions(options, nameOptionNames, 'rename')
+    return await this.inTurn(() => this.commit(this.rules.rename(this.read, this.current(volume), head, options)))
+  }
+
+  async check(options: CheckOptions = {}): Promise<CheckResult> {
+    checkOptions(options, checkOptionNames, 'check')
+    return await this.inTurn(async () => {
+      const before = this.rules.findings(this.read)
+      if (!options.repair || before.length === 0) return { mended: [], left: before }
+      await this.replace(this.rules.repaired(this.read))
+      const left = this.rules.findings(this.read)
+      return { mended: before.filter((one) => !left.includes(one)), left }
+    })
+  }
+
+  /** Waits for the changes under way. */
+  async close(): Promise<void> {
+    await this.inTurn(() => this.place.close())
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** Runs a change after all that were begun before: each is made on the table that the one before it left. */
+  protected async inTurn<Result>(change: () => Promise<Result>): Promise<Result> {
+    const result = this.#last.then(change)
+    this.#last = result.catch(() => {})
+    return await result
+  }
+
+  private async resizeNow(
+    current: WholeVolume<E>,
+    size: number,
+    { force = false }: ResizeOptions,
+  ): Promise<WholeVolume<E>> {
     const { users, target } = this.place
-    const current = this.current(volume)
     const change = this.rules.resize(this.read, current, size)
     const left = change.volume.size
     const growsInUse = users.grown !== undefined && size > current.size
@@ -209,35 +264,6 @@ export class OpenTable<Read, Head extends object, E extends Extent> implements V
     const resized = await this.commit(change)
     if (growsInUse) await users.grown?.({ ...resized, extents: stored(resized.extents) })
     return resized
-  }
-
-  async remove(volume: WholeVolume): Promise<void> {
-    const current = this.current(volume)
-    await this.place.users.refuseUsed(stored(current.extents))
-    await this.replace(this.rules.remove(this.read, current))
-  }
-
-  async rename(volume: WholeVolume, head: Partial<Head>, options: NameOptions = {}): Promise<WholeVolume<E>> {
-    checkOptions<Partial<Head>>(head, this.rules.headNames, 'rename')
-    checkOptions(options, nameOptionNames, 'rename')
-    return await this.commit(this.rules.rename(this.read, this.current(volume), head, options))
-  }
-
-  async check(options: CheckOptions = {}): Promise<CheckResult> {
-    checkOptions(options, checkOptionNames, 'check')
-    const before = this.rules.findings(this.read)
-    if (!options.repair || before.length === 0) return { mended: [], left: before }
-    await this.replace(this.rules.repaired(this.read))
-    const left = this.rules.findings(this.read)
-    return { mended: before.filter((one) => !left.includes(one)), left }
-  }
-
-  async close(): Promise<void> {
-    await this.place.close()
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close()
   }
 
   /** A volume as the table has it now. @throws ERR_DDI_NO_VOLUME, and the defect of a broken one */

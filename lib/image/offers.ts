@@ -46,6 +46,9 @@ export function offersOf(dissection: Dissection, options: OfferOptions): readonl
   return offers
 }
 
+/** The id of the node of the file that an image lies in. */
+export const imageNode = 'image'
+
 /** The kernel has to verify signatures, whoever else does. */
 export function requiresKernel(mode: SignatureMode): boolean {
   return mode === 'kernel' || mode === 'both'
@@ -69,13 +72,18 @@ function offer(
   }
 }
 
-/** The volumes of labels or UUIDs. No id of a volume has a hyphen, so that none is that of a node under another. */
+/** The id of the node of a requested volume: no hyphen, which the nodes under another have, and not that of the image’s own. */
+function nodeId({ label, uuid }: UsableVolume): string {
+  const id = (label || uuid || 'volume').replace(/[^A-Za-z0-9._+@=]/g, '_')
+  return id === imageNode ? `_${id}` : id
+}
+
+/** The volumes of labels or UUIDs. */
 function chosen(dissection: Dissection, names: readonly string[], options: OfferOptions): readonly Offer[] {
   const { image, volumes } = dissection
   const offers = names.map((name) => {
     const volume = requireWhole(findByName(volumes, name, image.name))
-    const id = (volume.label || volume.uuid || 'image').replace(/[^A-Za-z0-9._+@=]/g, '_')
-    return offer(dissection, id, null, volume, options)
+    return offer(dissection, nodeId(volume), null, volume, options)
   })
   const twin = offers.find(({ id }, index) => offers.findIndex((other) => other.id === id) < index)
   if (twin)

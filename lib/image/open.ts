@@ -5,6 +5,7 @@ import { isSuper, readSuper } from '../android/super.js'
 import { concatSources } from '../bytes/concat.js'
 import { extentSource } from '../bytes/extents.js'
 import { openFile } from '../bytes/file.js'
+import { guardSource } from '../bytes/guard.js'
 import type { Run, Source } from '../bytes/source.js'
 import { freeRuns } from '../disk/allocation.js'
 import { logicalVolumes } from '../disk/logical.js'
@@ -60,8 +61,11 @@ export interface OpenOptions {
   readonly nested?: boolean
   /** Of an Android super partition: which slot's metadata to read, 0 for a. Default: 0. */
   readonly slot?: number
-  /** Paths of the further devices of an Android super partition, by their names. Default: NAME.img or NAME beside the image. */
-  readonly devices?: Readonly<Record<string, string>>
+  /**
+   * The further devices of an Android super partition by their names: paths, or sources of their bytes. Default: NAME.img or NAME
+   * beside the image.
+   */
+  readonly devices?: Readonly<Record<string, string | Source>>
 }
 export const openOptionNames: OptionNames<OpenOptions> = { nested: true, slot: true, devices: true }
 
@@ -108,7 +112,7 @@ export async function imageOn(given: Source, options: ImageOnOptions): Promise<I
   }
   const keepOpen = (resource: AsyncDisposable) => void resources.push(resource)
   try {
-    const { source, sparse } = await expand(given)
+    const { source, sparse } = await expand(guardSource(given))
     const contents = await readContents(source, { name, path, nested, slot, devices: options.devices ?? {}, keepOpen })
     const isSparse = sparse !== undefined
     return { name, path, isSparse, ...contents, keepOpen, close, [Symbol.asyncDispose]: close }
@@ -223,6 +227,7 @@ async function openDevices(first: Source, { devices }: Metadata, context: Contex
 async function openDevice(name: string, { path, devices, keepOpen }: Context) {
   const given = Object.hasOwn(devices, name) ? devices[name] : undefined
   const beside = path === null ? [] : ['.img', ''].map((ending) => join(dirname(path), name + ending))
+  if (typeof given === 'object') return { source: (await expand(guardSource(given))).source, path: name }
   const candidates = given === undefined ? beside : [given]
   for (const candidate of candidates) {
     try {

@@ -9,7 +9,7 @@ import { checkOptions, type OptionNames } from '../options.js'
 import { isPlainName, toPlainName } from '../text.js'
 import { layoutTree } from '../verity/tree.js'
 import type { Dissection } from './dissection.js'
-import { type Offer, type OfferOptions, offersOf, requiresKernel } from './offers.js'
+import { imageNode, type Offer, type OfferOptions, offersOf, requiresKernel } from './offers.js'
 import type { Image } from './open.js'
 
 export interface PlanOptions extends OfferOptions {
@@ -207,7 +207,7 @@ function basesOf(dissection: Dissection, offers: readonly Offer[]): Bases {
       bases.set(path, { kind: 'base', id, role, backing, path, identity, size, sectorSize, readOnly })
   }
   for (const [index, file] of files.entries())
-    add(index === 0 ? 'image' : `image-${index + 1}`, file === main ? 'image' : 'beside', file, readOnly)
+    add(index === 0 ? imageNode : `${imageNode}-${index + 1}`, file === main ? 'image' : 'beside', file, readOnly)
   for (const { id, protection } of offers)
     if (protection)
       for (const file of filesOf(located(image, protection.hash.source)))

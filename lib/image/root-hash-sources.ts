@@ -64,7 +64,7 @@ async function attribute(path: string, name: string): Promise<string | undefined
     return await addon().getExtendedAttribute(path, name)
   } catch (error) {
     // Absent, or the file system or node has no user attributes at all.
-    if (['ENODATA', 'ENOTSUP', 'EPERM'].includes(systemCode(error) ?? '')) return undefined
+    if (['ENODATA', 'ENOENT', 'ENOTSUP', 'EPERM'].includes(systemCode(error) ?? '')) return undefined
     throw systemError(error, `cannot read the extended attributes of ${path}`)
   }
 }

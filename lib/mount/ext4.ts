@@ -1,4 +1,4 @@
-import { chmod, mkdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readlink, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readSmallFile } from '../bytes/small-file.js'
 import { DdiError } from '../errors.js'
@@ -11,6 +11,8 @@ interface Entry {
   readonly mode: number
   readonly uid: number
   readonly gid: number
+  /** In bytes; 0 for what has none. */
+  readonly size: number
   /** From the root of the file system, as bytes (latin1). */
   readonly path: string
 }
@@ -103,11 +105,24 @@ async function extractFiles(ask: Debugfs, directory: string, found: readonly Ent
   for (const [index, file] of files.entries()) {
     const target = within(directory, file.path)
     if (kindOf(file) === kinds.file) {
+      await chmod(dumped(index), (file.mode & 0o777) | 0o600)
+      await fitToSize(dumped(index), file)
       await chmod(dumped(index), (file.mode & 0o777) | 0o400)
       await rename(dumped(index), target)
     } else await symlink(await linkTarget(factsOf.get(file)!, dumped(index), file.path), target)
   }
   await rm(scratch, { recursive: true })
+}
+
+/** debugfs pads what lies in the inode itself (inline_data). @throws ERR_DDI_FILE_SYSTEM if bytes are missing */
+async function fitToSize(dumped: string, { path, size }: Entry): Promise<void> {
+  const { size: length } = await stat(dumped)
+  if (length < size)
+    throw new DdiError(
+      'ERR_DDI_FILE_SYSTEM',
+      `the file ${JSON.stringify(path)} is damaged: ${length} of ${size} bytes can be read`,
+    )
+  if (length > size) await truncate(dumped, size)
 }
 
 /** Short targets are in the inode, others in blocks like the contents of a file. */
@@ -141,16 +156,22 @@ export function parseListing(text: string): readonly (Omit<Entry, 'path'> & { re
   const names = new Set<string>()
   const entries = text.split('\n').flatMap((line) => {
     if (line.trim() === '' || line.startsWith('/0/')) return []
-    const [, inode, mode, uid, gid, name] = /^\/(\d+)\/([0-7]+)\/(\d+)\/(\d+)\/(.*)\/\d*\/$/.exec(line) ?? []
+    const [, inode, mode, uid, gid, name, size] =
+      /^\/(\d+)\/([0-7]+)\/(-?\d+)\/(-?\d+)\/(.*)\/(\d*)\/$/.exec(line) ?? []
     if (inode === undefined || !name || name.includes('/'))
       throw new DdiError(
         'ERR_DDI_FILE_SYSTEM',
         `the file system has a name that cannot be read without privileges: ${JSON.stringify(line.slice(0, 200))}`,
       )
-    // Of twins in a damaged directory the first counts.
-    if (names.has(name)) return []
+    if (names.has(name))
+      throw new DdiError(
+        'ERR_DDI_FILE_SYSTEM',
+        `a directory of the file system is damaged: two entries are named ${JSON.stringify(name)}`,
+      )
     names.add(name)
-    return [{ inode, mode: Number.parseInt(mode!, 8), uid: Number(uid), gid: Number(gid), name }]
+    // debugfs prints owners as signed numbers.
+    const [owner, group] = [Number(uid) >>> 0, Number(gid) >>> 0]
+    return [{ inode, mode: Number.parseInt(mode!, 8), uid: owner, gid: group, name, size: Number(size) }]
   })
   // debugfs is silent about a directory whose checksum is wrong.
   if (!names.has('.')) throw new DdiError('ERR_DDI_FILE_SYSTEM', 'a directory of the file system is damaged')

@@ -122,15 +122,15 @@ export function parsePseudoFile(text: string): readonly PseudoLine[] {
       hardLinks.push([path, unescaped(fields)])
       continue
     }
-    const [, time, mode, uid, gid, rest = ''] = /^(-?\d+) ([0-7]+) (\d+) (\d+)(?: (.*))?$/.exec(fields) ?? []
+    const [, time, mode, uid, gid, rest = ''] = /^(-?\d+) ([0-7]+) (-?\d+) (-?\d+)(?: (.*))?$/.exec(fields) ?? []
     if (gid === undefined || found.has(path)) throw unreadable(line)
     found.set(path, {
       path,
       type: type!,
       time: Number(time),
       mode: Number.parseInt(mode!, 8),
-      uid: Number(uid),
-      gid: Number(gid),
+      uid: Number(uid) >>> 0,
+      gid: Number(gid) >>> 0,
       rest,
     })
   }

@@ -1,4 +1,5 @@
 import { addon } from '../../bindings/addon.js'
+import { guardSource } from '../bytes/guard.js'
 import { checkRange, type Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { digestLengths, type Superblock } from './superblock.js'
@@ -20,9 +21,10 @@ export async function checkedSource(
   hash: Source,
   rootHash: Uint8Array,
 ): Promise<Source> {
+  const [guardedData, guardedHash] = [guardSource(data), guardSource(hash)]
   checkTreeFits(superblock, data.size, hash.size)
-  await checkRootHash(superblock, data, hash, rootHash)
-  return new Checked(superblock, data, hash, rootHash)
+  await checkRootHash(superblock, guardedData, guardedHash, rootHash)
+  return new Checked(superblock, guardedData, guardedHash, rootHash)
 }
 
 class Checked implements Source {

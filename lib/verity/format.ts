@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
+import { guardSource } from '../bytes/guard.js'
 import type { Source, Target } from '../bytes/source.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { type Work, workNames } from '../work.js'
@@ -58,6 +59,7 @@ export async function writeTree(
   const { signal, onProgress } = work
   const { algorithm, salt, dataBlockSize, hashBlockSize, dataBlocks } = superblock
   const { levels, digestsPerBlock } = layoutTree(superblock)
+  const source = guardSource(data)
   const digestLength = digestLengths[algorithm]
   /** Each level of the tree, over the blocks that it has the digests of. */
   const passes = levels.map((level, index) => {
@@ -67,7 +69,7 @@ export async function writeTree(
       count: below?.blocks ?? dataBlocks,
       blocks: below
         ? { source: hash, blockSize: hashBlockSize, offset: below.offset }
-        : { source: data, blockSize: dataBlockSize, offset: 0 },
+        : { source, blockSize: dataBlockSize, offset: 0 },
     }
   })
   const total = passes.reduce((sum, { count, blocks }) => sum + count * blocks.blockSize, 0)
@@ -93,6 +95,6 @@ export async function writeTree(
   // A single data block hashes to the root hash itself.
   const last = top
     ? { source: hash, blockSize: hashBlockSize, offset: top.offset }
-    : { source: data, blockSize: dataBlockSize, offset: 0 }
+    : { source, blockSize: dataBlockSize, offset: 0 }
   return await digestBlocks(last, { first: 0, count: 1 }, { algorithm, salt })
 }

@@ -80,8 +80,12 @@ export function encodeSuperblock(superblock: Superblock): Uint8Array {
   for (const [name, value] of Object.entries({ dataBlockSize, hashBlockSize, dataBlocks }))
     if (!Number.isSafeInteger(value) || value < 0 || value > largest[name as keyof typeof largest])
       throw new DdiError('ERR_DDI_USAGE', `verity superblock: invalid ${name} ${value}`)
+  if (!(salt instanceof Uint8Array)) throw new DdiError('ERR_DDI_USAGE', 'verity superblock: a salt is a Uint8Array')
   if (salt.length > largestSalt)
-    throw new DdiError('ERR_DDI_USAGE', `verity superblock: a salt of ${salt.length} bytes, where ${largestSalt} fit`)
+    throw new DdiError(
+      'ERR_DDI_USAGE',
+      `verity superblock: a salt of ${salt.length} bytes; it has room for ${largestSalt}`,
+    )
   const bytes = new Uint8Array(superblockLength)
   const view = new DataView(bytes.buffer)
   bytes.set(Buffer.from('verity', 'latin1'))

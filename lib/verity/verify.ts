@@ -1,3 +1,4 @@
+import { guardSource } from '../bytes/guard.js'
 import type { Source } from '../bytes/source.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { type Work, workNames } from '../work.js'
@@ -37,7 +38,7 @@ export async function verifyTree(
 ): Promise<{ readonly badDataBlocks: number; readonly badHashBlocks: number }> {
   checkOptions(options, verifyTreeOptionNames, 'verifyTree')
   const { algorithm, salt } = superblock
-  const passes = verificationPasses(superblock, data, hash)
+  const passes = verificationPasses(superblock, guardSource(data), guardSource(hash))
   const total = passes.reduce((sum, { count, blocks }) => sum + count * blocks.blockSize, 0)
   let done = 0
   const bad = { badDataBlocks: 0, badHashBlocks: 0 }

@@ -407,3 +407,35 @@ test('partitions of one UUID are found by their numbers, and get UUIDs of their 
   assert.deepEqual(await disk.check(), { mended: [], left: [] })
   assert.equal(disk.find(other).extents[0]!.start, 2 * MiB)
 })
+
+test('changes that are begun at once are made one after the other', async () => {
+  for (const subject of Object.values(subjects(64))) {
+    const opened = await subject.open()
+    const labels = ['a', 'b', 'c', 'd']
+    const contentsOf = new Map(labels.map((label) => [label, randomBytes(MiB)]))
+    await Promise.all(labels.map((label) => opened.create(label, MiB, { from: memorySource(contentsOf.get(label)!) })))
+    const [a, b] = [opened.table.find('a'), opened.table.find('b')]
+    const results = await Promise.allSettled([
+      opened.table.grow(a, MiB),
+      opened.table.grow(a, MiB),
+      opened.table.remove(b),
+      opened.table.remove(b),
+    ])
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ['fulfilled', 'fulfilled', 'fulfilled', 'rejected'],
+    )
+    assert.equal((results[3] as PromiseRejectedResult).reason.code, 'ERR_DDI_NO_VOLUME')
+    // What is on the disk, to somebody who opens it anew.
+    const { table } = await subject.open()
+    const volumes = table.volumes.map(requireWhole)
+    assert.deepEqual(volumes.map(({ label, size }) => [label, size]).sort(), [
+      ['a', 3 * MiB],
+      ['c', MiB],
+      ['d', MiB],
+    ])
+    assertApart(volumes.flatMap(({ extents }) => extents as readonly Run[]))
+    for (const { label, extents } of volumes)
+      assert.deepEqual(contents(subject, extents).subarray(0, MiB), contentsOf.get(label!), label!)
+  }
+})

@@ -289,3 +289,21 @@ test('a volume that can be written has no bytes of another: not of one in its ow
   }
   assert.equal((await planned(image, {}, { volumes: ['box', 'home'], writable: true })).volumes.length, 2)
 })
+
+test('a volume named as the node of the image has a node of its own', async () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'disk.raw')
+  makeGptImage(path, 16 * MiB, [
+    { type: typeUuids.home, size: MiB, label: 'image' },
+    { type: typeUuids.home, size: MiB, label: '_image' },
+  ])
+  await using image = await openImage(path)
+  const { nodes, volumes } = plan(await dissect(image), { volumes: ['image'] })
+  assert.deepEqual(
+    nodes.map(({ id }) => id),
+    ['image', '_image'],
+  )
+  assert.equal(volumes[0]?.node, '_image')
+  const dissection = await dissect(image)
+  assert.throws(() => plan(dissection, { volumes: ['image', '_image'] }), { code: 'ERR_DDI_NAME' })
+})

@@ -21,14 +21,14 @@ test('debugfs: directories', () => {
   assert.throws(() => parseListing(text.join('\n')), refused, 'a slash in a name')
   const entries = parseListing(text.toSpliced(5, 1).join('\n'))
   assert.deepEqual(entries.slice(2), [
-    { inode: '12', mode: 0o104755, uid: 1000, gid: 100_001, name: 'a b' },
-    { inode: '13', mode: 0o020644, uid: 0, gid: 0, name: 'null' },
+    { inode: '12', mode: 0o104755, uid: 1000, gid: 100_001, name: 'a b', size: 2 },
+    { inode: '13', mode: 0o020644, uid: 0, gid: 0, name: 'null', size: 0 },
   ])
+  // debugfs prints owners as signed numbers.
+  const [, owned] = parseListing('/2/040755/0/0/.//\n/12/100644/-294967296/-1/x/1/')
+  assert.deepEqual([owned?.uid, owned?.gid], [4_000_000_000, 2 ** 32 - 1])
   const twins = ['/2/040755/0/0/.//', '/12/100644/0/0/x/1/', '/13/120777/0/0/x/1/']
-  assert.deepEqual(
-    parseListing(twins.join('\n')).map(({ inode }) => inode),
-    ['2', '12'],
-  )
+  assert.throws(() => parseListing(twins.join('\n')), refused)
   for (const text of ['', '/12/100644/0/0/x/1/', '/2/040755/0/0/.//\n/12/100644/0/0/a\nb/1/'])
     assert.throws(() => parseListing(text), refused)
 })

@@ -49,6 +49,7 @@ test('owners, set-ID bits, devices, odd names and times', { skip }, () => {
     `cd '${tree}'
     echo x >su; chown 1000:100001 su; chmod 6755 su; ln su 'hard link'
     mknod null c 1 3; mknod ' #block ' b 8 1; mkfifo fifo; socat -u UNIX-LISTEN:socket,unlink-close=0 - & sleep 0.3; kill $! || true
+    echo big >owned; chown 100000:4000000000 owned
     echo y >secret; chmod 0 secret; mkdir -p sticky/closed; echo z >sticky/closed/file; chmod 1777 sticky; chmod 0 sticky/closed
     mkdir 'a b' a a.b; echo 1 >'a b/c\\d'; echo 2 >a/x; echo 3 >a.b/x; echo 4 >'"quoted"'; echo 5 >größe; echo 6 >'#'
     ln -s su link; ln -s "$(printf 'x%.0s' $(seq 200))" 'long link'; ln -s -- '-> b' '-> a'
@@ -56,6 +57,21 @@ test('owners, set-ID bits, devices, odd names and times', { skip }, () => {
     mkdir many; for i in $(seq 400); do echo $i >many/some-longer-name-$i; done`,
   )
   for (const path of makeFileSystems(folder.path, tree)) assertSame(path)
+})
+
+test('files that lie in the inodes of an ext4 have their bytes and no more', { skip }, () => {
+  using folder = temporaryFolder()
+  chmodSync(folder.path, 0o755)
+  const tree = join(folder.path, 'tree')
+  mkdirSync(join(tree, 'etc'), { recursive: true })
+  writeFileSync(join(tree, 'etc/hostname'), 'host1')
+  writeFileSync(join(tree, 'etc/empty'), '')
+  writeFileSync(join(tree, 'etc/long'), 'x'.repeat(150))
+  const path = join(folder.path, 'inline.raw')
+  run('truncate', '--size=16M', path)
+  run('mkfs.ext4', '-q', '-O', 'inline_data', '-d', tree, path)
+  assertSame(path)
+  assert.equal(cliAsNobody('copy-from', path, 'etc/hostname').stdout, 'host1')
 })
 
 test('an image of a usr volume, and one of several volumes', { skip }, async () => {
