@@ -1,4 +1,4 @@
-// Builds the package: TypeScript into dist/, the addon into build/Release/, and with --prebuild
+// Builds the package: TypeScript into dist/, the addon into build/Release/ (with --addon that alone), and with --prebuild
 // a copy of the addon in the place that an installed package loads it from (node-gyp-build's naming).
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs'
@@ -21,6 +21,7 @@ const prefix = dirname(dirname(process.execPath))
 const headers = existsSync(join(prefix, 'include/node/node_api.h')) ? [`--nodedir=${prefix}`] : []
 const nodeGyp = require.resolve('node-gyp/bin/node-gyp.js')
 run(nodeGyp, existsSync(join(root, 'build/Makefile')) ? 'build' : 'rebuild', '--silent', ...headers)
+if (process.argv.includes('--addon')) process.exit()
 
 rmSync(join(root, 'dist'), { recursive: true, force: true })
 run(join(dirname(require.resolve('@typescript/native/package.json')), 'bin/tsc'))

@@ -15,4 +15,10 @@ check depcruise --output-type err-long lib bindings
 # exports, files and dependencies that nothing uses (.knip.json)
 check knip --no-progress
 check clang-format --dry-run --Werror native/*.cc native/*.h
+# warnings of the compiler are errors (binding.gyp); compiling all of it anew would take longer than all the rest
+if [ -f build/Makefile ]; then
+  check node scripts/build.mjs --addon
+else
+  echo "C++ is not compiled by this check: npm run build does" >&2
+fi
 exit $status

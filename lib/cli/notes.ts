@@ -17,5 +17,5 @@ export function noteProblems(problems: readonly TableProblem[]): void {
 
 /** Reports that files were not read from a mount. */
 export function noteSource(source: TreeSource): void {
-  if (source.kind === 'tool') note(`read by ${source.tool}: nothing is mounted without privileges`)
+  if (source.kind === 'tool') note(`read by ${source.tool}, not from a mount`)
 }

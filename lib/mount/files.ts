@@ -1,41 +1,67 @@
-import { createHash } from 'node:crypto'
+import { createHash, Hash } from 'node:crypto'
 import { constants } from 'node:fs'
-import { type FileHandle, lstat } from 'node:fs/promises'
+import { type FileHandle, lstat, rm } from 'node:fs/promises'
 import { basename, join, relative } from 'node:path'
 import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { exists } from '../bytes/new-file.js'
 import { DdiError, systemError } from '../errors.js'
+import { checkOptions } from '../options.js'
 import { runTool } from '../tool.js'
+import { throwIfAborted, type Work, workNames } from '../work.js'
 import { isWithin, type Tree, type TreeEntry } from './entries.js'
 import { handleOf, isMissing, type OpenedInRoot, type Root } from './root.js'
 
 /**
  * Hashes a file of a tree.
  * @returns its SHA-256 in hexadecimal
- * @throws ERR_DDI_FILE_SYSTEM if it is not the file that the entry describes
+ * @throws ERR_DDI_FILE_SYSTEM if it is not the file that the entry describes, ERR_DDI_ABORTED
  */
-export async function digestFile({ root }: Tree, { path, size }: TreeEntry): Promise<string> {
-  await using opened = await openFile(root, path)
+export async function digestFile(tree: Tree, entry: TreeEntry, work: Work = {}): Promise<string> {
+  checkOptions(work, workNames, 'digestFile')
+  const { path, size } = entry
+  await using opened = await openFile(tree.root, path)
   const stats = await opened.handle.stat()
   if (!stats.isFile() || stats.size !== size)
     throw new DdiError('ERR_DDI_FILE_SYSTEM', `${JSON.stringify(path)} cannot be read as the file system lists it`)
   const hash = createHash('sha256')
-  await pipeline(opened.handle.createReadStream({ autoClose: false, highWaterMark: 1024 * 1024 }), hash).catch(
-    unreadable(path),
-  )
+  await passOn(opened.handle, hash, { path, size, work })
   return hash.digest('hex')
 }
 
-/** Turns what a stream throws into an error about the file that it is of, or what it goes to. */
-function unreadable(path: string): (error: unknown) => never {
-  return (error) => {
-    throw systemError(error, `cannot copy ${path}`, {
-      EIO: 'ERR_DDI_IO',
-      EUCLEAN: 'ERR_DDI_FILE_SYSTEM',
-      ENOSPC: 'ERR_DDI_NO_SPACE',
+interface Passage {
+  readonly path: string
+  /** In bytes, of the file. */
+  readonly size: number
+  readonly work: Work
+}
+
+/** Passes the bytes of a file on to a stream, which stays open. @throws ERR_DDI_ABORTED, ERR_DDI_IO, ERR_DDI_FILE_SYSTEM, ERR_DDI_NO_SPACE */
+async function passOn(handle: FileHandle, to: Writable, { path, size, work }: Passage): Promise<void> {
+  const { signal, onProgress } = work
+  throwIfAborted(signal)
+  let done = 0
+  const stream = handle.createReadStream({ autoClose: false, highWaterMark: 1024 * 1024 })
+  if (onProgress)
+    stream.on('data', (chunk) => {
+      done += chunk.length
+      onProgress({ done, total: size, part: path })
     })
+  try {
+    await pipeline(stream, to, { end: to instanceof Hash, ...(signal && { signal }) })
+  } catch (error) {
+    throwIfAborted(signal)
+    throw unreadable(error, path)
   }
+}
+
+/** Turns what a stream throws into an error about the file that it is of, or what it goes to. */
+function unreadable(error: unknown, path: string): DdiError {
+  return systemError(error, `cannot copy ${path}`, {
+    EIO: 'ERR_DDI_IO',
+    EUCLEAN: 'ERR_DDI_FILE_SYSTEM',
+    ENOSPC: 'ERR_DDI_NO_SPACE',
+  })
 }
 
 interface OpenedFile extends AsyncDisposable {
@@ -73,18 +99,20 @@ async function openFile(root: Root, path: string): Promise<OpenedFile> {
  * @param path within the tree; links in it lead nowhere else
  * @param target a new path, or a stream, which a file is written to and which stays open
  * @throws ERR_DDI_NOT_FOUND, ERR_DDI_EXISTS, ERR_DDI_USAGE for a directory and a stream, ERR_DDI_PERMISSION for what only a
- *   mount can read
+ *   mount can read, ERR_DDI_ABORTED; what was copied to a new path is removed then
  */
-export async function copyFrom({ root, unread }: Tree, path: string, target: string | Writable): Promise<void> {
+export async function copyFrom(tree: Tree, path: string, target: string | Writable, work: Work = {}): Promise<void> {
+  checkOptions(work, workNames, 'copyFrom')
+  const { root, unread } = tree
   const inside = relative('/', join('/', path))
   if (unread.some((place) => isWithin(inside, place)))
     throw new DdiError('ERR_DDI_PERMISSION', `${path} can only be read if the image is mounted (run as root?)`)
   await using opened = await openFile(root, path)
   const { handle, place } = opened
   if (typeof target !== 'string') {
-    if (!(await handle.stat()).isFile())
-      throw new DdiError('ERR_DDI_USAGE', `${path} is not a file: name a directory to copy it to`)
-    await pipeline(handle.createReadStream({ autoClose: false }), target, { end: false }).catch(unreadable(path))
+    const stats = await handle.stat()
+    if (!stats.isFile()) throw new DdiError('ERR_DDI_USAGE', `${path} is not a file: name a directory to copy it to`)
+    await passOn(handle, target, { path, size: stats.size, work })
     return
   }
   const from = await place.realPath()
@@ -92,20 +120,27 @@ export async function copyFrom({ root, unread }: Tree, path: string, target: str
   if (missing !== undefined)
     throw new DdiError('ERR_DDI_PERMISSION', `${missing} can only be read if the image is mounted (run as root?)`)
   if (await exists(target)) throw new DdiError('ERR_DDI_EXISTS', `${target} exists`)
-  await runTool({ command: ['cp', '--archive', '--no-target-directory', '--', from, target], package: 'coreutils' })
+  const copying = ['cp', '--archive', '--no-target-directory', '--', from, target] as const
+  try {
+    await runTool({ command: copying, package: 'coreutils' }, work.signal)
+  } catch (error) {
+    await rm(target, { recursive: true, force: true })
+    throw error
+  }
 }
 
 /**
  * Copies a file or directory into a tree that is mounted for writing. Links in the tree lead nowhere else.
  * @param source a path outside
  * @param path within the tree; what is there is replaced if it is a file
- * @throws ERR_DDI_NOT_FOUND for the source, and for the directory it would go to; ERR_DDI_EXISTS
+ * @throws ERR_DDI_NOT_FOUND for the source, and for the directory it would go to; ERR_DDI_EXISTS, ERR_DDI_ABORTED
  */
-export async function copyTo({ root }: Tree, source: string, path: string): Promise<void> {
+export async function copyTo(tree: Tree, source: string, path: string, work: Work = {}): Promise<void> {
+  checkOptions(work, workNames, 'copyTo')
   const stats = await lstat(source).catch((error: unknown) => {
     throw systemError(error, `cannot copy ${source}`, { ENOENT: 'ERR_DDI_NOT_FOUND' })
   })
-  const parent = await root
+  const parent = await tree.root
     .open(join('/', path, '..'), constants.O_RDONLY | constants.O_DIRECTORY)
     .catch((error: unknown) => {
       if (isMissing(error)) throw new DdiError('ERR_DDI_NOT_FOUND', `there is no directory for ${path} in the image`)
@@ -119,5 +154,6 @@ export async function copyTo({ root }: Tree, source: string, path: string): Prom
     throw new DdiError('ERR_DDI_EXISTS', `${path} is a symbolic link in the image: name its target`)
   if (there && (there.isDirectory() || stats.isDirectory()))
     throw new DdiError('ERR_DDI_EXISTS', `${path} exists in the image`)
-  await runTool({ command: ['cp', '--archive', '--no-target-directory', '--', source, target], package: 'coreutils' })
+  const copying = ['cp', '--archive', '--no-target-directory', '--', source, target] as const
+  await runTool({ command: copying, package: 'coreutils' }, work.signal)
 }

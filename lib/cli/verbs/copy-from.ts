@@ -16,9 +16,10 @@ export default verb({
   examples: ['ddi-attach copy-from image.raw etc/os-release', 'ddi-attach copy-from image.raw usr/share ./share'],
   async run([path, source, target = '-'], options) {
     await inOwnNamespace(async () => {
-      await withTree(path, await treeWork(options), async (tree) => {
+      const work = await treeWork(options)
+      await withTree(path, work, async (tree) => {
         noteSource(tree.source)
-        await copyFrom(tree, source, target === '-' ? process.stdout : target)
+        await copyFrom(tree, source, target === '-' ? process.stdout : target, { signal: work.signal })
       })
     })
   },

@@ -11,7 +11,8 @@ export default verb({
   examples: ['ddi-attach copy-to image.raw ./motd etc/motd'],
   async run([path, source, target], options) {
     await inOwnNamespace(async () => {
-      await withTree(path, { ...(await treeWork(options)), writable: true }, (tree) => copyTo(tree, source, target))
+      const work = await treeWork(options)
+      await withTree(path, { ...work, writable: true }, (tree) => copyTo(tree, source, target, { signal: work.signal }))
     })
   },
 })

@@ -14,11 +14,12 @@ export default verb({
   examples: ['ddi-attach digest image.raw > image.mtree'],
   async run([path], options) {
     await inOwnNamespace(async () => {
-      await withTree(path, await treeWork(options), async (tree) => {
+      const work = await treeWork(options)
+      await withTree(path, work, async (tree) => {
         noteSource(tree.source)
         const entries: (TreeEntry & { sha256: string | null })[] = []
         for await (const entry of tree.entries()) {
-          const sha256 = entry.kind === 'file' ? await digestFile(tree, entry) : null
+          const sha256 = entry.kind === 'file' ? await digestFile(tree, entry, { signal: work.signal }) : null
           if (options.json === 'off') print(manifestLine(entry, sha256))
           else entries.push({ ...entry, sha256 })
         }
