@@ -62,6 +62,11 @@ class Task : public Napi::AsyncWorker {
     }
   }
 
+  // What `work` may throw is std::bad_alloc.
+  void OnError(const Napi::Error& error) override {
+    deferred_.Reject(ToError(Env(), KernelError{ENOMEM, error.Message(), ""}));
+  }
+
  private:
   Task(Napi::Env env, Work work)
       : Napi::AsyncWorker(env), deferred_(Napi::Promise::Deferred::New(env)), work_(std::move(work)) {}
