@@ -140,7 +140,8 @@ export interface SystemErrorFields {
 
 /** The only class of error that this library throws. */
 export class DdiError extends Error implements SystemErrorFields {
-  override readonly name = 'DdiError'
+  /** `AbortError` if the caller aborted, as Node's own calls have it. */
+  override readonly name: 'DdiError' | 'AbortError'
   readonly code: ErrorCode
   readonly errno?: number
   readonly syscall?: string
@@ -153,6 +154,7 @@ export class DdiError extends Error implements SystemErrorFields {
   constructor(code: ErrorCode, message: string, options: { readonly cause?: unknown } & SystemErrorFields = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined)
     this.code = code
+    this.name = code === 'ERR_DDI_ABORTED' ? 'AbortError' : 'DdiError'
     if (options.errno !== undefined) this.errno = options.errno
     if (options.syscall !== undefined) this.syscall = options.syscall
     if (options.path !== undefined) this.path = options.path

@@ -11,6 +11,17 @@ export function printable(text: string): string {
 }
 
 /**
+ * JSON in which nothing can act on a terminal: the same characters, escaped as JSON does it. JSON's own line ends stay.
+ * @param indent of nested values, in spaces; none: all on one line
+ */
+export function printableJson(value: unknown, indent?: number): string {
+  const escaped = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
+  return JSON.stringify(value, null, indent).replace(/(?!\n)[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) =>
+    character.split('').map(escaped).join(''),
+  )
+}
+
+/**
  * The characters of every name that ddi gives: of attachments, nodes and split files. They need no escaping in device
  * names, device-mapper UUIDs, loop references (which separate names by colons), file names and shells. For use in a regular
  * expression.

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { type ChildProcess, execFile } from 'node:child_process'
 import { access, constants, stat } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -72,12 +72,14 @@ export async function runTool(tool: Tool, signal?: AbortSignal): Promise<string>
   const { command, env, accepted = [], encoding = 'utf8' } = tool
   const path = await toolPath(tool)
   try {
-    const { stdout } = await execute(path, command.slice(1), {
+    const execution = execute(path, command.slice(1), {
       env: { ...process.env, ...env, PATH: systemPath },
       maxBuffer: mostOutput,
       encoding,
       ...(signal && { signal }),
     })
+    endWithUs(execution.child, signal)
+    const { stdout } = await execution
     return stdout
   } catch (error) {
     throwIfAborted(signal)
@@ -86,4 +88,26 @@ export async function runTool(tool: Tool, signal?: AbortSignal): Promise<string>
     const said = `${String(stderr ?? '')}${String(stdout ?? '')}`.trim().slice(0, 2000)
     throw new DdiError('ERR_DDI_TOOL', `${command.join(' ')} failed: ${said}`, { cause: error })
   }
+}
+
+const running = new Set<ChildProcess>()
+
+/** How long an aborted tool may take to end, in ms. */
+const patience = 1000
+
+/** A tool that does not end when it is told to, or still runs when this process ends, is killed. */
+function endWithUs(child: ChildProcess, signal: AbortSignal | undefined): void {
+  const insist = () => void setTimeout(() => child.kill('SIGKILL'), patience).unref()
+  if (running.size === 0) process.on('exit', killAll)
+  running.add(child)
+  signal?.addEventListener('abort', insist, { once: true })
+  child.once('close', () => {
+    running.delete(child)
+    if (running.size === 0) process.off('exit', killAll)
+    signal?.removeEventListener('abort', insist)
+  })
+}
+
+function killAll(): void {
+  for (const child of running) child.kill('SIGKILL')
 }

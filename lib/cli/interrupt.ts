@@ -1,6 +1,30 @@
+import { constants } from 'node:os'
+import { note } from './output.js'
+
+const signals = ['SIGINT', 'SIGTERM'] as const
+
 /** A signal that aborts on SIGINT or SIGTERM, so that what was begun is undone before the process ends. */
 export function untilInterrupted(): AbortSignal {
   const controller = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => controller.abort(new Error(name)))
+  for (const name of signals) process.once(name, () => controller.abort(new Error(name)))
   return controller.signal
+}
+
+let interruptedBy: (typeof signals)[number] | undefined
+
+/** Ends the process at SIGINT or SIGTERM, unless what runs has something to undo; a second one ends it in any case. */
+export function endWhenInterrupted(): void {
+  for (const name of signals)
+    process.on(name, () => {
+      interruptedBy ??= name
+      if (process.listenerCount(name) > 1) return
+      process.exit(reportInterrupt())
+    })
+}
+
+/** Says that a signal ended the work. @returns the exit status, as shells give it; undefined if none came */
+export function reportInterrupt(): number | undefined {
+  if (interruptedBy === undefined) return undefined
+  note('interrupted')
+  return 128 + constants.signals[interruptedBy]
 }

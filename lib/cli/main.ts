@@ -1,8 +1,10 @@
 #!/usr/bin/env node
+import { inspect } from 'node:util'
 import { CommanderError } from 'commander'
 import { DdiError } from '../errors.js'
 import { exitStatus, statusOf } from './exit.js'
 import { hintFor } from './hints.js'
+import { endWhenInterrupted, reportInterrupt } from './interrupt.js'
 import { note } from './output.js'
 import { program } from './program.js'
 import { longName } from './verb.js'
@@ -22,15 +24,21 @@ async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     // Commander has printed what is wrong by then, and requested help is not an error.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.done : exitStatus.usage
+    const interrupted = reportInterrupt()
+    if (interrupted !== undefined) return interrupted
     report(error, running?.options.map(({ flags }) => longName(flags)) ?? [])
     return statusOf(error)
   }
 }
 
-/** @param options the long names of the options of the verb that failed */
-function report(error: unknown, options: readonly string[]): void {
+/**
+ * Says what went wrong, in one place, whatever it is that was thrown.
+ * @param options the long names of the options of the verb that failed
+ */
+function report(error: unknown, options: readonly string[] = []): void {
+  if (process.env['DDI_DEBUG']) note(inspect(error))
   if (!(error instanceof DdiError)) {
-    note((error as Error).stack ?? String(error))
+    note(error instanceof Error ? error.message : String(error))
     return
   }
   note(`${error.message} (${error.code})`)
@@ -38,8 +46,20 @@ function report(error: unknown, options: readonly string[]): void {
   if (hint !== undefined) note(`hint: ${hint}`)
 }
 
-// A reader may stop reading (`| head`), which is not a failure of ours.
+let outputStatus: number | undefined
+
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
+  // A reader may stop reading (`| head`), which is not a failure of ours.
+  if (error.code !== 'EPIPE' && outputStatus === undefined) note(`cannot write to standard output: ${error.message}`)
+  outputStatus = error.code === 'EPIPE' ? exitStatus.done : exitStatus.system
+  process.exitCode = outputStatus
 })
-process.exitCode = await main(process.argv.slice(2))
+// Then nobody can be told anything.
+process.stderr.on('error', () => {})
+process.on('uncaughtException', (error) => {
+  report(error)
+  process.exit(statusOf(error))
+})
+endWhenInterrupted()
+const status = await main(process.argv.slice(2))
+process.exitCode = outputStatus ?? status

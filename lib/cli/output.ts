@@ -1,4 +1,4 @@
-import { printable } from '../text.js'
+import { printable, printableJson } from '../text.js'
 
 /** Writes data to stdout. */
 export function print(text: string): void {
@@ -11,7 +11,7 @@ export function note(text: string): void {
 }
 
 export function printJson(value: unknown, mode: 'pretty' | 'short'): void {
-  print(JSON.stringify(value, null, mode === 'pretty' ? 2 : undefined))
+  print(printableJson(value, mode === 'pretty' ? 2 : undefined))
 }
 
 /** 1536 is `1.5K`: as lsblk writes sizes, in powers of 1024. */
