@@ -57,7 +57,7 @@ class Concatenation implements Source {
 
   *#pieces(offset: number, length: number): Generator<Piece> {
     const end = offset + length
-    for (let index = this.#firstAfter(offset), at = offset; at < end; index++) {
+    for (let index = firstAfter(this.#ends, offset), at = offset; at < end; index++) {
       const partEnd = this.#ends[index]!
       const part = this.#parts[index]!
       const to = Math.min(end, partEnd)
@@ -65,16 +65,16 @@ class Concatenation implements Source {
       at = Math.max(at, to)
     }
   }
+}
 
-  /** Index of the first part that ends after a byte. */
-  #firstAfter(offset: number): number {
-    let low = 0
-    let high = this.#ends.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.#ends[middle]! <= offset) low = middle + 1
-      else high = middle
-    }
-    return low
+/** Index of the first part that ends after a byte. @param ends where each part ends, ascending */
+export function firstAfter(ends: Float64Array, offset: number): number {
+  let low = 0
+  let high = ends.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (ends[middle]! <= offset) low = middle + 1
+    else high = middle
   }
+  return low
 }

@@ -1,4 +1,4 @@
-import { concatSources } from './concat.js'
+import { concatSources, firstAfter } from './concat.js'
 import { zeroSource } from './repeat.js'
 import { sliceSource } from './slice.js'
 import type { Extent, LinearExtent, Run, Source, Target } from './source.js'
@@ -40,14 +40,12 @@ export function extentTarget(base: Target, extents: readonly LinearExtent[]): Ta
 /** The extents of the base that hold `length` bytes from byte `offset` of what `extents` make up. */
 export function sliceExtents<E extends Extent>(extents: readonly E[], offset: number, length: number): E[] {
   const slices: E[] = []
-  let skip = offset
+  const ends = endsOf(extents)
+  let index = firstAfter(ends, offset)
+  let skip = offset - (index === 0 ? 0 : ends[index - 1]!)
   let left = length
-  for (const extent of extents) {
-    if (left === 0) break
-    if (skip >= extent.length) {
-      skip -= extent.length
-      continue
-    }
+  for (; left > 0 && index < extents.length; index++) {
+    const extent = extents[index]!
     const part = Math.min(left, extent.length - skip)
     slices.push(
       extent.kind === 'zero' ? { ...extent, length: part } : { ...extent, start: extent.start + skip, length: part },
@@ -56,6 +54,22 @@ export function sliceExtents<E extends Extent>(extents: readonly E[], offset: nu
     skip = 0
   }
   return slices
+}
+
+const knownEnds = new WeakMap<readonly Extent[], Float64Array>()
+
+/** Where each extent ends; a list is gone through once, however often it is sliced. */
+function endsOf(extents: readonly Extent[]): Float64Array {
+  const known = knownEnds.get(extents)
+  if (known) return known
+  const ends = new Float64Array(extents.length)
+  let end = 0
+  for (const [index, { length }] of extents.entries()) {
+    end += length
+    ends[index] = end
+  }
+  knownEnds.set(extents, ends)
+  return ends
 }
 
 /** What lies in a volume, as extents of the volume’s own base. */

@@ -65,21 +65,40 @@ export function findChains(table: Gpt): {
     else byUuid.set(partition.uuid, [partition])
   }
   const heads = table.partitions.filter(({ typeUuid }) => typeUuid !== extensionTypeUuid)
-  const chains = heads.map((head) => followChain(head, byUuid, table.entryCount))
+  const twins = twinsOf(heads.filter(isContinued))
+  const chains = heads.map((head) => followChain(head, twins.get(head), byUuid, table.entryCount))
   const reached = new Set(chains.flatMap(({ segments }) => segments))
   const orphans = table.partitions.filter((one) => one.typeUuid === extensionTypeUuid && !reached.has(one))
   return { chains, orphans }
 }
 
-function followChain(head: Partition, byUuid: ReadonlyMap<string, readonly Partition[]>, most: number): FoundChain {
+/** Of each partition, another one of its UUID, if there is any. */
+function twinsOf(partitions: readonly Partition[]): ReadonlyMap<Partition, Partition> {
+  const first = new Map<string, Partition>()
+  const twins = new Map<Partition, Partition>()
+  for (const one of partitions) {
+    const other = first.get(one.uuid)
+    if (other) {
+      twins.set(one, other)
+      twins.set(other, one)
+    } else first.set(one.uuid, one)
+  }
+  return twins
+}
+
+/** @param twin a head of the same UUID that continues too */
+function followChain(
+  head: Partition,
+  twin: Partition | undefined,
+  byUuid: ReadonlyMap<string, readonly Partition[]>,
+  most: number,
+): FoundChain {
   const segments: [Partition, ...Partition[]] = [head]
   const name = `volume ${JSON.stringify(head.label)} (${head.uuid})`
   const broken = (what: string): FoundChain => ({
     segments,
     defect: new DdiError('ERR_DDI_CHAIN_BROKEN', `${name} is broken: ${what}. It cannot be used`),
   })
-  const isTwin = (one: Partition) => one !== head && one.typeUuid !== extensionTypeUuid && isContinued(one)
-  const twin = isContinued(head) ? byUuid.get(head.uuid)!.find(isTwin) : undefined
   // Both would go on in the same extensions: no block is in two volumes.
   if (twin)
     return broken(`partitions ${head.number} and ${twin.number} have one UUID, and both continue in its extensions`)
