@@ -106,6 +106,22 @@ async function refuseLinks(stage: string, directory: string, definition: string)
   }
 }
 
+/**
+ * Refuses a tree with symbolic links where the file system has none: its tool would follow some, to wherever they lead on this
+ * machine, and leave out others.
+ * @throws ERR_DDI_DEFINITION
+ */
+export async function refuseAnyLink(tree: string, definition: string): Promise<void> {
+  for await (const entry of await opendir(tree, { recursive: true }))
+    if (entry.isSymbolicLink()) {
+      const link = relative(tree, join(entry.parentPath, entry.name))
+      throw new DdiError(
+        'ERR_DDI_DEFINITION',
+        `${definition}: its file system has no symbolic links, and ${link} is one: exclude it, or copy what it leads to`,
+      )
+    }
+}
+
 /** Removes from a copy what is excluded of its source; with a trailing slash, only the directory's contents. */
 async function exclude(excluded: string, source: string, copy: string): Promise<void> {
   const within = posix.relative(source, excluded)

@@ -496,3 +496,19 @@ test('an os-release and blocks to copy are those of the tree, wherever its links
   assert.equal(built.partitions[0]!.label, 'tree')
   assert.ok(readFileSync(path).includes(Buffer.alloc(4096, 'tree')))
 })
+
+test('a link in a tree for FAT is refused, not followed out of the tree nor left out', async () => {
+  using folder = temporaryFolder()
+  const tree = join(folder.path, 'tree')
+  mkdirSync(join(tree, 'efi/sub'), { recursive: true })
+  writeFileSync(join(folder.path, 'secret'), 'of the host')
+  const definitions = defineImage(folder.path, { one: ['Type=esp', 'Format=vfat', 'CopyFiles=/efi:/'] })
+  for (const link of ['efi/link', 'efi/sub/link'])
+    for (const target of [join(folder.path, 'secret'), folder.path, 'nowhere']) {
+      symlinkSync(target, join(tree, link))
+      const built = buildImage(definitions, join(folder.path, 'image.raw'), { root: tree })
+      await assert.rejects(built, { code: 'ERR_DDI_DEFINITION', message: /no symbolic links/ })
+      rmSync(join(tree, link))
+    }
+  await buildImage(definitions, join(folder.path, 'image.raw'), { root: tree })
+})
