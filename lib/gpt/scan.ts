@@ -169,7 +169,8 @@ async function tableOf(
   copies: { readonly primary?: StoredCopy; readonly backup?: StoredCopy },
   problems: readonly GptProblem[],
 ): Promise<StoredGpt | GptProblem> {
-  const { header, array } = copies[copy] as ReadCopy
+  const found = copies[copy] as ReadCopy
+  const { header, array } = found
   const { size } = sectors
   const { code, partition, value: partitions } = parseEntries(array, header, size)
   if (code) return { copy, code, ...(partition !== undefined && { partition }) }
@@ -194,7 +195,7 @@ async function tableOf(
     array,
     mbr,
     headers: { primary: primary.sector, backup: backup.sector },
-    arrays: await arrayPlaces(sectors, table, header, copies),
+    arrays: await arrayPlaces(sectors, table, found, copies),
     backupLba: Number(copy === 'backup' ? header.lba : header.alternate),
   }
 }
@@ -203,7 +204,7 @@ async function tableOf(
 async function arrayPlaces(
   sectors: Sectors,
   table: Gpt,
-  { firstUsable, arrayCrc, ...header }: Header,
+  found: ReadCopy,
   { primary, backup }: { readonly primary?: StoredCopy; readonly backup?: StoredCopy },
 ): Promise<Readonly<Record<Copy, number>>> {
   const length = BigInt(arraySectors(table))
@@ -211,12 +212,36 @@ async function arrayPlaces(
   const isOurs = (copy: StoredCopy | undefined): copy is StoredCopy =>
     copy?.header.entryCount === table.entryCount && copy.header.entrySize === table.entrySize
   const behind = isOurs(backup) && backup.header.lba === last ? backup.header.array : last - length
-  if (isOurs(primary)) return { primary: Number(primary.header.array), backup: Number(behind) }
-  // Boot code may lie behind the header, and the array before the partitions.
-  const moved = firstUsable - length
-  const isMoved =
-    moved > 2n && crc32(await readArray(sectors, { ...header, firstUsable, arrayCrc }, moved)) === arrayCrc
-  return { primary: isMoved ? Number(moved) : 2, backup: Number(behind) }
+  const before = isOurs(primary) ? primary.header.array : await lostArray(sectors, found, length)
+  return { primary: Number(before), backup: Number(behind) }
+}
+
+/**
+ * Where the array of a primary lay whose header is lost: behind the header, or before the partitions if boot code lies there.
+ * The first place counts that has all of the array, else some of its entries, else nothing.
+ * @param found the copy that is left
+ * @param length of the array, in sectors
+ */
+async function lostArray(sectors: Sectors, { header, array }: ReadCopy, length: bigint): Promise<bigint> {
+  const moved = header.firstUsable - length
+  const places = moved > 2n ? [2n, moved] : [2n]
+  const contents = await Promise.all(
+    places.map(async (place) => ({ place, bytes: Buffer.from(await readArray(sectors, header, place)) })),
+  )
+  const entries = Array.from({ length: header.entryCount }, (_, n) => n * header.entrySize)
+  const isUsed = (at: number) => array.subarray(at, at + 16).some((byte) => byte !== 0)
+  const isSame = (bytes: Buffer, at: number) =>
+    bytes.subarray(at, at + header.entrySize).equals(array.subarray(at, at + header.entrySize))
+  const ranks: ((bytes: Buffer) => boolean)[] = [
+    (bytes) => bytes.equals(array),
+    (bytes) => entries.some((at) => isUsed(at) && isSame(bytes, at)),
+    (bytes) => bytes.every((byte) => byte === 0),
+  ]
+  for (const fits of ranks) {
+    const best = contents.find(({ bytes }) => fits(bytes))
+    if (best) return best.place
+  }
+  return 2n
 }
 
 function duplicates(partitions: readonly Partition[], copy: Copy): GptProblem[] {

@@ -280,14 +280,19 @@ test('a lost primary is put back where it was: before the partitions, if boot co
   using folder = temporaryFolder()
   for (const name of ['boot code behind the header', 'few entries', 'entries of 256 bytes, a long header']) {
     const made = diskOf(join(folder.path, 'disk'), layouts[name]!)
-    const target = recordingTarget(Buffer.from(made))
-    target.bytes.fill(0, 512, 1024)
-    const disk = await diskOn(target, 'memory')
-    assert.deepEqual(await disk.check({ repair: true }), {
-      mended: ['primary table: a GPT header is missing'],
-      left: [],
-    })
-    assert.deepEqual(differences(made, target.bytes, []), [])
+    const { array, entryCount, entrySize } = headerAt(made, 1, 512)
+    // All of the array, some of it, or nothing is left where it was.
+    for (const lost of [0, 64, entryCount * entrySize]) {
+      const target = recordingTarget(Buffer.from(made))
+      target.bytes.fill(0, 512, 1024)
+      target.bytes.fill(0, array + entryCount * entrySize - lost, array + entryCount * entrySize)
+      const disk = await diskOn(target, 'memory')
+      assert.deepEqual(await disk.check({ repair: true }), {
+        mended: ['primary table: a GPT header is missing'],
+        left: [],
+      })
+      assert.deepEqual(differences(made, target.bytes, []), [], `${name}, ${lost} bytes lost`)
+    }
   }
 })
 
