@@ -50,7 +50,7 @@ export async function findBootOrigin(options: BootOriginOptions = {}): Promise<B
 }
 
 function httpUrl(text: string | undefined): string | undefined {
-  return text !== undefined && /^https?:\/\/\S+$/.test(text) && URL.canParse(text) ? text : undefined
+  return text !== undefined && /^https?:\/\/[^\s\p{Cc}]+$/u.test(text) && URL.canParse(text) ? text : undefined
 }
 
 function uriIn(option: Uint8Array): string | undefined {

@@ -107,8 +107,14 @@ test('the stub takes precedence over the loader, the loader over the boot entry,
   assert.deepEqual(await find(), { url: 'http://entry.example/linux.efi', source: 'BootCurrent' })
   variable('LoaderDeviceURL', loader, text('http://loader.example/linux.efi'))
   assert.deepEqual(await find(), { url: 'http://loader.example/linux.efi', source: 'LoaderDeviceURL' })
-  variable('StubDeviceURL', loader, text('not a URL'))
-  assert.equal((await find())?.source, 'LoaderDeviceURL')
+  for (const odd of [
+    'not a URL',
+    'http://stub.example/\u{1b}[2J',
+    Buffer.from('http://stub.example').toString('utf16le'),
+  ]) {
+    variable('StubDeviceURL', loader, text(odd))
+    assert.equal((await find())?.source, 'LoaderDeviceURL')
+  }
   variable('StubDeviceURL', loader, text('http://stub.example/linux.efi'))
   assert.deepEqual(await find(), { url: 'http://stub.example/linux.efi', source: 'StubDeviceURL' })
 })
