@@ -260,14 +260,17 @@ interface Line {
 
 /** Lines without comments, continued ones joined. */
 function* logicalLines(text: string): Generator<Line> {
-  let pending = ''
+  // Joined at their end: a line may be continued as often as there are lines.
+  let pending: string[] = []
   for (const [index, raw] of text.split('\n').entries()) {
-    if (pending === '' && /^\s*$/.test(raw)) continue
+    if (pending.length === 0 && /^\s*$/.test(raw)) continue
     // As systemd does, also within a continued line.
     if (/^\s*[#;]/.test(raw)) continue
-    const whole = pending + raw
-    pending = whole.endsWith('\\') ? `${whole.slice(0, -1)} ` : ''
-    if (pending === '') yield { text: whole, line: index + 1 }
+    const isContinued = raw.endsWith('\\')
+    pending.push(isContinued ? `${raw.slice(0, -1)} ` : raw)
+    if (isContinued) continue
+    yield { text: pending.join(''), line: index + 1 }
+    pending = []
   }
 }
 
