@@ -26,7 +26,13 @@
       "cflags_cc": ["-std=c++20", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", "-fvisibility=hidden", "-fexceptions"],
       "cflags_cc!": ["-fno-exceptions"],
       "conditions": [["target_arch == 'arm64'", {"cflags_cc": ["-march=armv8-a+crypto"]}]],
-      "ldflags": ["-static-libstdc++", "-static-libgcc", "-Wl,-z,relro,-z,now"]
+      "ldflags": ["-static-libstdc++", "-static-libgcc", "-Wl,-z,relro,-z,now"],
+      "configurations": {
+        "Debug": {
+          "cflags_cc": ["-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"],
+          "ldflags": ["-fsanitize=address,undefined"]
+        }
+      }
     }
   ]
 }

@@ -1,5 +1,6 @@
 // Builds the package: TypeScript into dist/, the addon into build/Release/ (with --addon that alone), and with --prebuild
 // a copy of the addon in the place that an installed package loads it from (node-gyp-build's naming).
+// With --sanitize, the addon once more, with AddressSanitizer and UBSan, into build/Debug/: for the fuzzer.
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -21,6 +22,7 @@ const prefix = dirname(dirname(process.execPath))
 const headers = existsSync(join(prefix, 'include/node/node_api.h')) ? [`--nodedir=${prefix}`] : []
 const nodeGyp = require.resolve('node-gyp/bin/node-gyp.js')
 run(nodeGyp, existsSync(join(root, 'build/Makefile')) ? 'build' : 'rebuild', '--silent', ...headers)
+if (process.argv.includes('--sanitize')) run(nodeGyp, 'build', '--debug', '--silent', ...headers)
 if (process.argv.includes('--addon')) process.exit()
 
 rmSync(join(root, 'dist'), { recursive: true, force: true })

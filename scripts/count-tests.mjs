@@ -1,10 +1,11 @@
-// Adds up what count-reporter.mjs wrote: KERNEL HOST-FILE KERNEL-FILE. Fails if no test ran in the kernel.
+// Adds up what count-reporter.mjs and the fuzzer wrote: KERNEL KERNEL-FILE FILE…. Fails if no test ran in the kernel.
 import { readFileSync } from 'node:fs'
 
 const [, , kernel, ...files] = process.argv
 const read = (file) => JSON.parse(readFileSync(file, 'utf8') || '{"passed":0,"failed":1,"skipped":0}')
-const [host, inKernel] = files.map(read)
-const sum = (key) => host[key] + inKernel[key]
+const counts = files.map(read)
+const [inKernel] = counts
+const sum = (key) => counts.reduce((total, one) => total + one[key], 0)
 const ran = inKernel.passed + inKernel.failed
 
 console.log(`${ran} tests ran in ${kernel}`)

@@ -8,7 +8,7 @@ needs sgdisk=gdisk sfdisk=fdisk veritysetup=cryptsetup-bin systemd-dissect=syste
   qemu-system-x86_64=qemu-system-x86 cpio=cpio busybox=busybox-static lz4=lz4 depmod=kmod \
   nginx=nginx-light setfacl=acl gpg=gnupg zstd=zstd curl=curl xz=xz-utils bzip2=bzip2 ip=iproute2 socat=socat
 needs_kernel
-build --prebuild
+build --prebuild --sanitize
 npm run --silent check >&2
 
 counts=$(mktemp -d)
@@ -27,6 +27,7 @@ test_kernel() {
   in_kernel node --test --test-concurrency=1 $(reporters kernel) "${kernel_tests[@]}"
 }
 : >"$counts/kernel"
+: >"$counts/fuzz"
 # user-mode-linux is a kernel of its own: its tests run beside those of this machine, and are shown after them.
 if ! has_device_mapper; then
   test_kernel >"$counts/output" 2>&1 &
@@ -38,6 +39,9 @@ echo "== tests on this machine"
 # shellcheck disable=SC2046
 node --test $(reporters host) "${host_tests[@]}" || status=1
 
+echo "== hostile bytes: each parser is a test"
+node dist/test/fuzz/fuzz.js --seconds 60 --report "$counts/fuzz" || status=1
+
 echo "== tests in a kernel with device-mapper: $(kernel_name)"
 if has_device_mapper; then
   test_kernel || status=1
@@ -46,5 +50,5 @@ else
   wait "$kernel" || status=1
 fi
 
-node scripts/count-tests.mjs "$(kernel_name)" "$counts/host" "$counts/kernel" || status=1
+node scripts/count-tests.mjs "$(kernel_name)" "$counts/kernel" "$counts/host" "$counts/fuzz" || status=1
 exit $status
