@@ -49,10 +49,11 @@ function report(error: unknown, options: readonly string[] = []): void {
 let outputStatus: number | undefined
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // A reader may stop reading (`| head`), which is not a failure of ours.
-  if (error.code !== 'EPIPE' && outputStatus === undefined) note(`cannot write to standard output: ${error.message}`)
-  outputStatus = error.code === 'EPIPE' ? exitStatus.done : exitStatus.system
-  process.exitCode = outputStatus
+  // A reader may stop reading (`| head`), and an interrupt may end what is written: that is not a failure of ours.
+  const isEnd = ['EPIPE', 'ABORT_ERR'].includes(error.code ?? '')
+  if (!isEnd && outputStatus === undefined) note(`cannot write to standard output: ${error.message}`)
+  outputStatus ??= isEnd ? exitStatus.done : exitStatus.system
+  process.exitCode ||= outputStatus
 })
 // Then nobody can be told anything.
 process.stderr.on('error', () => {})
@@ -62,4 +63,4 @@ process.on('uncaughtException', (error) => {
 })
 endWhenInterrupted()
 const status = await main(process.argv.slice(2))
-process.exitCode = outputStatus ?? status
+process.exitCode = status || (outputStatus ?? status)

@@ -15,21 +15,23 @@ export interface Dispatchers extends AsyncDisposable {
 export async function openDispatchers(settings: Settings): Promise<Dispatchers> {
   const { client, authorities } = settings
   const trusted = authorities === undefined ? {} : { ca: [...rootCertificates, authorities] }
-  const others = await openDispatcher(settings, trusted)
+  const toProxies: Dispatcher[] = []
+  const others = await openDispatcher(settings, trusted, toProxies)
   const own = client
-    ? await openDispatcher(settings, { ...trusted, cert: client.certificate, key: client.key })
+    ? await openDispatcher(settings, { ...trusted, cert: client.certificate, key: client.key }, toProxies)
     : others
   return {
     own,
     others,
-    // Bodies that nobody reads any more would keep it waiting.
+    // Bodies that nobody reads any more would keep it waiting, and so would proxies that do not answer.
     async [Symbol.asyncDispose]() {
-      for (const one of new Set([own, others])) await one.destroy()
+      for (const one of new Set([...toProxies, own, others])) await one.destroy()
     },
   }
 }
 
-async function openDispatcher({ timeouts }: Settings, tls: object): Promise<Dispatcher> {
+/** @param toProxies gets what connects to the proxies */
+async function openDispatcher({ timeouts }: Settings, tls: object, toProxies: Dispatcher[]): Promise<Dispatcher> {
   const { Agent, EnvHttpProxyAgent, Pool } = (await import('undici')).default
   const [httpProxy, httpsProxy] = [proxyOf('http_proxy', 'HTTP_PROXY'), proxyOf('https_proxy', 'HTTPS_PROXY')]
   const settings = {
@@ -39,7 +41,11 @@ async function openDispatcher({ timeouts }: Settings, tls: object): Promise<Disp
     // For servers behind a proxy.
     requestTls: tls,
     // A proxy that does not answer is not waited for longer than a server.
-    clientFactory: (origin: URL, options: object) => new Pool(origin, { ...options, headersTimeout: timeouts.headers }),
+    clientFactory: (origin: URL, options: object) => {
+      const pool = new Pool(origin, { ...options, headersTimeout: timeouts.headers })
+      toProxies.push(pool)
+      return pool
+    },
   }
   // Only if it is needed: undici warns on stderr that it is experimental.
   if (httpProxy === undefined && httpsProxy === undefined) return new Agent(settings)

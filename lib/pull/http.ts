@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { DdiError } from '../errors.js'
-import { throwIfAborted } from '../work.js'
+import { aborted, throwIfAborted } from '../work.js'
 import { type HeaderFields, type OpenAnswer, type PartRequest, parseAnswer, rangeFields } from './answer.js'
 import { type Batch, batchesOf } from './batches.js'
 import { type Dispatchers, openDispatchers } from './dispatchers.js'
@@ -29,12 +29,12 @@ export async function openHttp(settings: Settings, signal: AbortSignal): Promise
     let at = url
     // Files need no proxy, and nothing that is wrong with one.
     opened ??= openDispatchers(settings)
-    const dispatchers = await opened
+    const { own, others } = await opened
     for (let redirects = 0; redirects <= mostRedirects; redirects++) {
       // What is meant for one host is not sent to another.
       const isOwn = at.host === url.host
       const headers = { 'user-agent': 'ddi', ...(isOwn && ownFields), ...fields }
-      const response = await request(at, { dispatcher: isOwn ? dispatchers.own : dispatchers.others, headers, signal })
+      const response = await orAborted(request(at, { dispatcher: isOwn ? own : others, headers, signal }), signal)
       // Whoever reads the body gets its error; without a reader it is not an unhandled one.
       response.body.on('error', () => {})
       if (![301, 302, 303, 307, 308].includes(response.statusCode)) return response
@@ -79,6 +79,16 @@ export async function openHttp(settings: Settings, signal: AbortSignal): Promise
       await (await opened?.catch(() => undefined))?.[Symbol.asyncDispose]()
     },
   }
+}
+
+/** undici aborts what it has sent, and not what waits for a proxy. */
+async function orAborted<Result>(result: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  return await new Promise((resolve, reject) => {
+    const abort = () => reject(aborted(signal))
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort, { once: true })
+    result.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
 }
 
 async function* nothing(): AsyncGenerator<Batch> {}

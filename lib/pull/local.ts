@@ -23,7 +23,9 @@ export async function openLocal(url: URL, { from, validator }: Beginning, signal
 
 function localPath(url: URL): string {
   try {
-    return fileURLToPath(url)
+    const path = fileURLToPath(url)
+    if (path.includes('\0')) throw new Error('a path has no NUL')
+    return path
   } catch (error) {
     throw new DdiError('ERR_DDI_USAGE', `${url}: ${(error as Error).message}`, { cause: error })
   }

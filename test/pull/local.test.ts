@@ -37,7 +37,7 @@ test('what is not a regular file, or not local, is an error with its code', asyn
       { code },
       name,
     )
-  for (const url of ['file://elsewhere/x', 'file:///a%2fb'])
+  for (const url of ['file://elsewhere/x', 'file:///a%2fb', 'file:///a%00b', 'file:///%ff%zz'])
     await assert.rejects(
       openLocal(new URL(url), { from: 0, size: null, validator: null }, signal),
       { code: 'ERR_DDI_USAGE' },

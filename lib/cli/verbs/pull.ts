@@ -1,18 +1,21 @@
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { lstat, mkdir, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, isAbsolute, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { setFlagsFromString } from 'node:v8'
 import { addon } from '../../../bindings/addon.js'
+import { makeDirectories } from '../../bytes/new-file.js'
 import { nestedTypeUuid } from '../../disk/chain.js'
-import { DdiError } from '../../errors.js'
+import { DdiError, systemCode, systemError } from '../../errors.js'
 import { parseAddress } from '../../pull/address.js'
 import { imageKind, imageName, imagePath } from '../../pull/names.js'
 import type { PullOptions } from '../../pull/options.js'
 import { type Pulled, type PullTarget, pull } from '../../pull/pull.js'
 import { printable } from '../../text.js'
+import { throwIfAborted } from '../../work.js'
 import { segmentCount } from '../extents.js'
 import { given } from '../given.js'
 import { json } from '../options.js'
@@ -148,15 +151,55 @@ async function pullToOutput(
   if (name !== undefined || disk !== undefined || readOnly || force)
     throw new DdiError('ERR_DDI_USAGE', '--output=- excludes a name, --disk, --read-only and --force')
   if (json !== 'off') throw new DdiError('ERR_DDI_USAGE', 'standard output cannot be both the image and JSON')
-  // In a directory of ours: if others could write there, they would choose the file that we write to.
-  const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
-  const path = join(cache, 'ddi', createHash('sha256').update(address).digest('hex').slice(0, 16))
+  const path = join(await cacheDirectory(), createHash('sha256').update(address).digest('hex').slice(0, 16))
   const target = { kind: 'raw', path, replace: true, ...given({ rootHash }) } as const
+  await withProgress(options, (onProgress) => pull(address, target, { ...work, onProgress }))
+  const image = createReadStream(path, { highWaterMark: 1024 * 1024 })
   try {
-    await withProgress(options, (onProgress) => pull(address, target, { ...work, onProgress }))
-    await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), process.stdout)
+    await once(image, 'open')
   } finally {
+    // From now on it has no name: whatever becomes of us, it is gone.
     await rm(path, { force: true })
+  }
+  const { signal } = work
+  try {
+    await pipeline(image, process.stdout, { ...(signal && { signal }) })
+  } catch (error) {
+    throwIfAborted(signal)
+    // What standard output does not take is said where all output is.
+    if ((error as NodeJS.ErrnoException).syscall !== 'write') throw systemError(error, `cannot read ${path}`)
+  }
+}
+
+/** Where nobody else can exchange what was verified. @throws ERR_DDI_USAGE if it is not known where, ERR_DDI_PERMISSION, ERR_DDI_NOT_FOUND */
+async function cacheDirectory(): Promise<string> {
+  const path = join(cacheHome(), 'ddi')
+  await makeDirectories(dirname(path))
+  await mkdir(path, 0o700).catch((error: unknown) => {
+    if (systemCode(error) !== 'EEXIST') throw systemError(error, `cannot make the directory ${path}`, missing)
+  })
+  const stats = await lstat(path)
+  if (stats.isDirectory() && stats.uid === process.geteuid!() && (stats.mode & 0o022) === 0) return path
+  throw new DdiError('ERR_DDI_PERMISSION', `others can write to ${path}: it has to be a directory of this user alone`)
+}
+
+const missing = { ENOENT: 'ERR_DDI_NOT_FOUND', ENOTDIR: 'ERR_DDI_NOT_FOUND' } as const
+
+/** According to the XDG Base Directory Specification, relative paths do not count. */
+function cacheHome(): string {
+  const cache = process.env['XDG_CACHE_HOME'] ?? ''
+  if (isAbsolute(cache)) return cache
+  const home = homeDirectory()
+  if (home !== undefined && isAbsolute(home)) return join(home, '.cache')
+  throw new DdiError('ERR_DDI_USAGE', 'this user has no home directory to store the download in: set XDG_CACHE_HOME')
+}
+
+function homeDirectory(): string | undefined {
+  try {
+    return homedir()
+  } catch {
+    // The user has no entry in the password file.
+    return undefined
   }
 }
 
