@@ -68,7 +68,7 @@ export async function buildImage(directory: string, output: string, options: Bui
     const described = partitions.map((one) => describe(one, options.split ? splitPath(one, output) : null))
     return { path: output, size, uuid, seed, partitions: described }
   } catch (error) {
-    throw signal?.aborted ? aborted(signal) : error
+    throw signal?.aborted ? aborted(signal) : systemError(error, `cannot build ${output}`)
   } finally {
     await removeTemporary(context)
   }
