@@ -85,5 +85,5 @@ async function refuseUnreadable(target: Target, writes: readonly Write[], next: 
   if ('code' in scan)
     throw new DdiError(scan.code, `nothing was written: the table would not be valid: ${describeProblem(scan)}`)
   if (scan.copy !== 'primary' || !isDeepStrictEqual(scan.table, next))
-    throw new DdiError('ERR_DDI_USAGE', 'nothing was written: the table would not be read back as it was asked for')
+    throw new DdiError('ERR_DDI_USAGE', 'nothing was written: the table would not be read back as requested')
 }

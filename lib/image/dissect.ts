@@ -120,7 +120,7 @@ function signatureMode({ signature = 'auto', certificates = [] }: DissectOptions
   if (signature === 'kernel' && certificates.length > 0)
     throw new DdiError(
       'ERR_DDI_USAGE',
-      'certificates are of no use where the kernel alone verifies signatures, by its own',
+      'certificates have no effect if only the kernel verifies signatures: it has its own',
     )
   return signature
 }

@@ -53,7 +53,7 @@ export interface TrustedVerity extends Coverage {
   readonly signature: RootHashSignature | null
 }
 
-/** What the caller of `dissect` gave to trust: what is used of the image has to be vouched for by it. */
+/** What the caller of `dissect` gave to trust the image by: it has to cover the volumes in use. */
 export interface GivenTrust {
   /** Where the root hashes that were given come from: from the caller, or from beside the image. */
   readonly rootHashes: ReadonlyMap<ProtectedDesignator, KnownRootHash['source']>

@@ -39,7 +39,7 @@ export function offersOf(dissection: Dissection, options: OfferOptions): readonl
       `${dissection.image.name} has nothing to attach here${reason(dissection)}`,
     )
   const offers = [first, ...others] as const
-  refuseUnvouched(
+  refuseUncovered(
     dissection,
     offers.map(({ volume }) => volume),
   )
@@ -92,12 +92,12 @@ function chosen(dissection: Dissection, names: readonly string[], options: Offer
 }
 
 /**
- * What was given to trust is used or refused, never ignored: each root hash covers one of the volumes that are used, and no root
- * or usr volume is used that none covers; where signatures were asked for, each of these is signed.
+ * Whatever the caller gave to trust an image by is used or refused, never ignored: each root hash covers one of the volumes in use, one
+ * covers every root or usr volume in use, and if signatures were requested, each of these is signed.
  * @throws ERR_DDI_NOT_COVERED, ERR_DDI_SIGNATURE_UNTRUSTED
  */
-export function refuseUnvouched(dissection: Dissection, offered: readonly UsableVolume[]): void {
-  // Hash trees and signatures vouch for others.
+export function refuseUncovered(dissection: Dissection, offered: readonly UsableVolume[]): void {
+  // Hash trees and signatures protect other volumes.
   const used = offered.filter(({ designator }) => !/-verity(-sig)?$/.test(designator ?? ''))
   if (used.length === 0) return
   refuseUnusedHash(dissection, used)

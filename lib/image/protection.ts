@@ -190,7 +190,7 @@ async function checkTree(image: Image, data: UsableVolume, hash: Source, rootHas
   return superblock
 }
 
-/** No root hash vouches for how much a superblock covers. @throws ERR_DDI_VERITY_SUPERBLOCK if a file system would be cut off */
+/** A root hash does not say how much of a volume its tree covers. @throws ERR_DDI_VERITY_SUPERBLOCK if a file system would be cut off */
 async function checkFileSystemFits({ name }: Image, superblock: Superblock, data: Source): Promise<void> {
   const covered = superblock.dataBlocks * superblock.dataBlockSize
   const claimed = covered < data.size ? await claimedSize(data) : 0

@@ -5,7 +5,7 @@ import { type BadBlocks, verifyTree } from '../verity/verify.js'
 import { type Work, workNames } from '../work.js'
 import { dissect } from './dissect.js'
 import type { Dissection } from './dissection.js'
-import { refuseKernelTrust, refuseUnvouched } from './offers.js'
+import { refuseKernelTrust, refuseUncovered } from './offers.js'
 import type { Image } from './open.js'
 import type { ProtectedDesignator } from './root-hash-sources.js'
 
@@ -32,13 +32,13 @@ export interface VerifiedVolume {
  * Reads all of every volume that a root hash covers, on all cores, and compares it with its hash tree.
  * @returns how many blocks of each volume are bad; bad blocks do not make it throw
  * @throws ERR_DDI_NO_ROOT_HASH if no root hash is known, ERR_DDI_SIGNATURE_KERNEL if the kernel was to verify signatures,
- *   ERR_DDI_SIGNATURE_UNTRUSTED if signatures were asked for and one is missing, ERR_DDI_SHORT_READ, ERR_DDI_IO, ERR_DDI_ABORTED
+ *   ERR_DDI_SIGNATURE_UNTRUSTED if signatures were requested and one is missing, ERR_DDI_SHORT_READ, ERR_DDI_IO, ERR_DDI_ABORTED
  */
 export async function verify(dissection: Dissection, options: VerifyOptions = {}): Promise<readonly VerifiedVolume[]> {
   checkOptions(options, verifyOptionNames, 'verify')
   refuseKernelTrust(dissection)
   const { image } = dissection
-  refuseUnvouched(
+  refuseUncovered(
     dissection,
     [...dissection.verity.values()].filter(({ trusted }) => trusted).map(({ data }) => data),
   )

@@ -6,7 +6,7 @@ import { writeNewFile } from '../bytes/new-file.js'
 import { DdiError } from '../errors.js'
 import { dissect, dissectOptionNames } from '../image/dissect.js'
 import type { Dissection, UsableVolume } from '../image/dissection.js'
-import { refuseKernelTrust, refuseUnvouched } from '../image/offers.js'
+import { refuseKernelTrust, refuseUncovered } from '../image/offers.js'
 import type { Image } from '../image/open.js'
 import { pickOptions } from '../options.js'
 import { checkedSource } from '../verity/checked.js'
@@ -70,7 +70,7 @@ export function extractedTree(root: Root, { name: image, tools, volumes, unread 
 export async function extractImage(image: Image, directory: string, options: MountOptions): Promise<ExtractedImage> {
   const dissection = await dissect(image, { probe: 'used', ...pickOptions(options, dissectOptionNames) })
   refuseKernelTrust(dissection)
-  refuseUnvouched(dissection, [...dissection.roles.values()])
+  refuseUncovered(dissection, [...dissection.roles.values()])
   const found = placements((designator) => dissection.roles.get(designator), options.designators)
   if (found.length === 0) throw new DdiError('ERR_DDI_NOTHING_TO_ATTACH', `${image.name} has no files to read here`)
   for (const placement of found) refuseUnread(image, placement)

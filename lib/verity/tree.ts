@@ -98,8 +98,8 @@ export async function checkRootHash(
 }
 
 /**
- * No root hash vouches for the superblock: one that claims too few blocks would cut the volume off. Then there are hashes of more
- * blocks in the tree, where zeroes have to be.
+ * No root hash covers the superblock: one that claims too few blocks would truncate the volume. The tree has hashes of more
+ * blocks then, in the place of zeroes.
  */
 async function refuseSurplus(superblock: Superblock, hash: Source): Promise<void> {
   const { levels, digestsPerBlock } = layoutTree(superblock)
