@@ -359,6 +359,7 @@ Napi::Value ToJs(Napi::Env env, const Scan& scan) {
   table["usableStart"] = Napi::Number::New(env, Bytes(h.firstUsable, scan.sectorSize));
   table["usableEnd"] = Napi::Number::New(env, Bytes(h.lastUsable + 1, scan.sectorSize));
   Napi::Array partitions = Napi::Array::New(env, scan.entries.size());
+  Napi::Function fromCharCode = env.Global().Get("String").As<Napi::Object>().Get("fromCharCode").As<Napi::Function>();
   for (size_t i = 0; i < scan.entries.size(); i++) {
     const Entry& entry = scan.entries[i];
     Napi::Object partition = Napi::Object::New(env);
@@ -368,13 +369,14 @@ Napi::Value ToJs(Napi::Env env, const Scan& scan) {
     partition["start"] = Napi::Number::New(env, Bytes(entry.first, scan.sectorSize));
     partition["length"] = Napi::Number::New(env, Bytes(entry.last - entry.first + 1, scan.sectorSize));
     partition["attributes"] = Napi::BigInt::New(env, entry.attributes);
-    std::u16string label;
+    std::vector<napi_value> label;
     for (size_t unit = 0; unit < 36; unit++) {
-      char16_t c = Little<uint16_t>(&entry.bytes[56 + 2 * unit]);
+      uint16_t c = Little<uint16_t>(&entry.bytes[56 + 2 * unit]);
       if (c == 0) break;
-      label += c;
+      label.push_back(Napi::Number::New(env, c));
     }
-    partition["label"] = Napi::String::New(env, label);
+    // napi_create_string_utf16() replaces halves of surrogate pairs: a name that is written back would be another.
+    partition["label"] = fromCharCode.Call(label);
     partitions[i] = partition;
   }
   table["partitions"] = partitions;

@@ -10,7 +10,8 @@ const entry = (first: bigint, last: bigint) => ({
   uuid: new Uint8Array(16).fill(Number(first)),
   first,
   last,
-  label: 'pärt',
+  // The second half of a surrogate pair, alone.
+  label: 'pärt\udc00',
 })
 
 export default {
