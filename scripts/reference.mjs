@@ -68,6 +68,7 @@ function reference({ verbs, groups }) {
     '| 2 | wrong usage |',
     '| 3 | the image is not acceptable |',
     '| 4 | not permitted |',
+    '| 130, 143 | interrupted by SIGINT or SIGTERM; what was begun is undone |',
     '| 130, 143 | interrupted by SIGINT, SIGTERM |',
     ...verbs.flatMap(verb),
   ].join('\n')}\n`
