@@ -7,30 +7,39 @@ interface Claim {
   /** Byte offset of the magic bytes. */
   readonly at: number
   readonly magic: Buffer
+  /** Byte offset of the superblock's end: a volume that ends before it holds no such file system. */
+  readonly end: number
   readonly size: (head: Buffer) => number
 }
 
-/** What has to be read of a volume: btrfs keeps its superblock furthest from the start. */
-const headLength = 65536 + 4096
 const ascii = (text: string) => Buffer.from(text, 'latin1')
 
 // All little-endian but xfs.
 const claims: readonly Claim[] = [
   // ext2 to ext4: fs/ext4/ext4.h
-  { at: 1024 + 56, magic: Buffer.from([0x53, 0xef]), size: extSize },
+  { at: 1024 + 56, magic: Buffer.from([0x53, 0xef]), end: 2048, size: extSize },
   // xfs_format.h
-  { at: 0, magic: ascii('XFSB'), size: (head) => Number(head.readBigUInt64BE(8)) * head.readUInt32BE(4) },
+  { at: 0, magic: ascii('XFSB'), end: 512, size: (head) => Number(head.readBigUInt64BE(8)) * head.readUInt32BE(4) },
   // btrfs_tree.h
-  { at: 65536 + 64, magic: ascii('_BHRfS_M'), size: (head) => Number(head.readBigUInt64LE(65536 + 112)) },
+  {
+    at: 65536 + 64,
+    magic: ascii('_BHRfS_M'),
+    end: 65536 + 4096,
+    size: (head) => Number(head.readBigUInt64LE(65536 + 112)),
+  },
   // erofs_fs.h
   {
     at: 1024,
     magic: Buffer.from([0xe2, 0xe1, 0xf5, 0xe0]),
+    end: 1024 + 128,
     size: (head) => head.readUInt32LE(1024 + 36) * 2 ** head[1024 + 12]!,
   },
   // squashfs_fs.h
-  { at: 0, magic: ascii('hsqs'), size: (head) => Number(head.readBigUInt64LE(40)) },
+  { at: 0, magic: ascii('hsqs'), end: 96, size: (head) => Number(head.readBigUInt64LE(40)) },
 ]
+
+/** What has to be read of a volume: btrfs keeps its superblock furthest from the start. */
+const headLength = Math.max(...claims.map(({ end }) => end))
 
 function extSize(head: Buffer): number {
   const blockSize = 1024 << (head.readUInt32LE(1024 + 24) & 15)
@@ -46,8 +55,9 @@ function extSize(head: Buffer): number {
  */
 export async function claimedSize(volume: Source): Promise<number> {
   const head = Buffer.from(await volume.read(0, Math.min(volume.size, headLength)))
-  if (head.length < 4096) return 0
   if (head.toString('latin1', 0, 6) === 'verity') return layoutTree(await readSuperblock(volume)).end
-  const found = claims.find(({ at, magic }) => head.subarray(at, at + magic.length).equals(magic))
+  const found = claims.find(
+    ({ at, magic, end }) => head.length >= end && head.subarray(at, at + magic.length).equals(magic),
+  )
   return found?.size(head) ?? 0
 }

@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { memorySource } from '../../lib/bytes/memory.js'
+import { claimedSize } from '../../lib/disk/claimed-size.js'
 import { diskOn } from '../../lib/disk/disk.js'
 import { emptyDisk, volumeHead } from '../support/gpt.js'
 import { emptyFile, formatVerity, MiB, makeFileSystem } from '../support/images.js'
@@ -35,4 +36,20 @@ test('a volume is not cut below what is in it, unless forced', async () => {
     await disk.grow(disk.find(name), MiB)
     assert.equal((await disk.shrink(disk.find(name), MiB + 4096, { force: true })).size, size - 4096)
   }
+})
+
+test('a volume that ends within a superblock holds no such file system', async () => {
+  const magics = [
+    [0, 'XFSB'],
+    [0, 'hsqs'],
+    [1024 + 56, '\x53\xef'],
+    [1024, '\xe2\xe1\xf5\xe0'],
+    [65536 + 64, '_BHRfS_M'],
+  ] as const
+  for (const [at, magic] of magics)
+    for (const more of [0, 1, 30, 60, 100, 460, 1000, 4000]) {
+      const bytes = Buffer.alloc(at + magic.length + more, 0xff)
+      bytes.write(magic, at, 'latin1')
+      assert.equal(typeof (await claimedSize(memorySource(bytes))), 'number', `${magic} and ${more} bytes`)
+    }
 })
