@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile } from 'node:child_process'
-import { access, constants, stat } from 'node:fs/promises'
-import { isAbsolute, join } from 'node:path'
+import { access, constants, realpath, stat } from 'node:fs/promises'
+import { basename, isAbsolute, join } from 'node:path'
 import { promisify } from 'node:util'
 import { DdiError } from './errors.js'
 import { throwIfAborted } from './work.js'
@@ -64,15 +64,33 @@ export async function toolPath({
 }
 
 /**
+ * The command line of a program that ends with us, killed or not: setpriv(1) asks the kernel for it.
+ * @param command begins with an absolute path
+ */
+export async function tiedToUs([path, ...rest]: readonly [string, ...string[]]): Promise<[string, string[]]> {
+  findingSetpriv ??= findSetpriv()
+  const setpriv = await findingSetpriv
+  return setpriv === undefined ? [path, rest] : [setpriv, ['--pdeathsig=KILL', '--', path, ...rest]]
+}
+
+let findingSetpriv: Promise<string | undefined> | undefined
+
+/** @returns undefined if there is none but that of busybox, which cannot */
+async function findSetpriv(): Promise<string | undefined> {
+  const path = await findProgram('setpriv')
+  return path !== undefined && basename(await realpath(path)) === 'setpriv' ? path : undefined
+}
+
+/**
  * Runs a tool to its end.
  * @returns its standard output
  * @throws ERR_DDI_LIBRARY_MISSING if it is not installed, ERR_DDI_TOOL with its output if it fails, ERR_DDI_ABORTED
  */
 export async function runTool(tool: Tool, signal?: AbortSignal): Promise<string> {
   const { command, env, accepted = [], encoding = 'utf8' } = tool
-  const path = await toolPath(tool)
+  const [program, words] = await tiedToUs([await toolPath(tool), ...command.slice(1)])
   try {
-    const execution = execute(path, command.slice(1), {
+    const execution = execute(program, words, {
       env: { ...process.env, ...env, PATH: systemPath },
       maxBuffer: mostOutput,
       encoding,

@@ -1,5 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto'
-import { basename, dirname, join } from 'node:path'
+import { randomUUID } from 'node:crypto'
 import { DdiError } from '../errors.js'
 import { machineArchitectures } from '../image/architecture.js'
 import { checkOptions, type OptionNames } from '../options.js'
@@ -41,15 +40,10 @@ const buildOptionNames: OptionNames<BuildOptions> = {
   ...workNames,
 }
 
-/** What the steps of a build share: its options, checked and settled. */
-export interface BuildContext extends Work {
+/** The options of a build, checked and settled. */
+export interface BuildSettings extends Work {
   /** Path of the image. */
   readonly output: string
-  /**
-   * How the paths of temporary files begin. They lie beside the image, not in a directory of their own: ext4 would place
-   * that elsewhere on the disk, and its files with it.
-   */
-  readonly prefix: string
   readonly root: string
   readonly seed: string
   /** Undefined: as small as the definitions allow. */
@@ -59,7 +53,17 @@ export interface BuildContext extends Work {
   readonly signer: Signer | undefined
   /** Null: times as they are. */
   readonly epoch: number | null
+  readonly split: boolean
   readonly replace: boolean
+}
+
+/** What the steps of a build share. */
+export interface BuildContext extends BuildSettings {
+  /**
+   * How the paths of temporary files begin. They lie beside the image, not in a directory of their own: ext4 would place
+   * that elsewhere on the disk, and its files with it.
+   */
+  readonly prefix: string
 }
 
 const sectorSizes: readonly number[] = [512, 1024, 2048, 4096]
@@ -69,9 +73,10 @@ const sectorSizes: readonly number[] = [512, 1024, 2048, 4096]
  * @param output path of the image
  * @throws ERR_DDI_USAGE
  */
-export function buildContext(output: string, options: BuildOptions): BuildContext {
+export function buildSettings(output: string, options: BuildOptions): BuildSettings {
   checkOptions(options, buildOptionNames, 'buildImage')
-  const { root = '/', seed = randomUUID(), size, sectorSize = 512, replace = false, signal, onProgress } = options
+  const { root = '/', seed = randomUUID(), size, sectorSize = 512, signal, onProgress } = options
+  const { split = false, replace = false } = options
   if (!sectorSizes.includes(sectorSize))
     throw usage(`invalid sector size ${sectorSize}: must be one of ${sectorSizes.join(', ')}`)
   if (size !== undefined && !(Number.isSafeInteger(size) && size > 0 && size % sectorSize === 0))
@@ -79,7 +84,6 @@ export function buildContext(output: string, options: BuildOptions): BuildContex
   if (!parseUuid(seed)) throw usage(`invalid seed ${JSON.stringify(seed)}: must be a UUID`)
   return {
     output,
-    prefix: join(dirname(output), `.${basename(output)}.${randomBytes(6).toString('hex')}`),
     root,
     seed,
     size,
@@ -87,6 +91,7 @@ export function buildContext(output: string, options: BuildOptions): BuildContex
     architecture: options.architecture ?? machineArchitectures()[0] ?? '',
     signer: options.signer,
     epoch: settledEpoch(options.epoch, process.env['SOURCE_DATE_EPOCH']),
+    split,
     replace,
     signal,
     onProgress,

@@ -1,6 +1,7 @@
-import { readdir, rm, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { refuseExisting } from '../bytes/new-file.js'
+import { openScratch } from '../bytes/scratch.js'
 import { readSmallFile } from '../bytes/small-file.js'
 import type { Run } from '../bytes/source.js'
 import { DdiError, systemCode, systemError } from '../errors.js'
@@ -8,7 +9,7 @@ import { parseOsRelease } from '../image/os-release.js'
 import { isMissing, resolveInRoot } from '../mount/root.js'
 import { aborted } from '../work.js'
 import { assemble, splitOff, splitPath } from './assemble.js'
-import { type BuildContext, type BuildOptions, buildContext } from './context.js'
+import { type BuildContext, type BuildOptions, type BuildSettings, buildSettings } from './context.js'
 import { type PartitionDefinition, readDefinitions } from './definitions.js'
 import { draftPartitions } from './draft.js'
 import { fill } from './fill.js'
@@ -52,26 +53,30 @@ export interface BuiltImage {
  *   is left then
  */
 export async function buildImage(directory: string, output: string, options: BuildOptions = {}): Promise<BuiltImage> {
-  const context = buildContext(output, options)
-  const { root, architecture, seed, sectorSize, signal } = context
+  const settings = buildSettings(output, options)
+  const { root, architecture, signal } = settings
   const definitions = await readDefinitions(directory, { architecture, osRelease: await readOsRelease(root) })
-  refuseUnsigned(definitions, context)
-  await checkOutput(context)
+  refuseUnsigned(definitions, settings)
+  await checkOutput(settings)
+  await using scratch = await openScratch(output)
   try {
-    const drafts = await draftPartitions(definitions, context)
-    const { placed, size } = layOut(drafts, context)
-    const filled = await fill(placed, context)
-    const partitions = await protect(filled, context)
-    const uuid = derivedUuid(seed, 'disk-uuid')
-    await assemble(partitions, imageTable(partitions, { size, sectorSize, uuid }), size, context)
-    if (options.split) await splitOff(partitions, context)
-    const described = partitions.map((one) => describe(one, options.split ? splitPath(one, output) : null))
-    return { path: output, size, uuid, seed, partitions: described }
+    return await build(definitions, { ...settings, prefix: scratch.prefix })
   } catch (error) {
     throw signal?.aborted ? aborted(signal) : systemError(error, `cannot build ${output}`)
-  } finally {
-    await removeTemporary(context)
   }
+}
+
+async function build(definitions: readonly PartitionDefinition[], context: BuildContext): Promise<BuiltImage> {
+  const { output, seed, sectorSize, split } = context
+  const drafts = await draftPartitions(definitions, context)
+  const { placed, size } = layOut(drafts, context)
+  const filled = await fill(placed, context)
+  const partitions = await protect(filled, context)
+  const uuid = derivedUuid(seed, 'disk-uuid')
+  await assemble(partitions, imageTable(partitions, { size, sectorSize, uuid }), size, context)
+  if (split) await splitOff(partitions, context)
+  const described = partitions.map((one) => describe(one, split ? splitPath(one, output) : null))
+  return { path: output, size, uuid, seed, partitions: described }
 }
 
 async function readOsRelease(root: string): Promise<ReadonlyMap<string, string>> {
@@ -87,24 +92,17 @@ async function readOsRelease(root: string): Promise<ReadonlyMap<string, string>>
   return new Map()
 }
 
-function refuseUnsigned(definitions: readonly PartitionDefinition[], { signer }: BuildContext): void {
+function refuseUnsigned(definitions: readonly PartitionDefinition[], { signer }: BuildSettings): void {
   const unsigned = definitions.find(({ verity }) => verity === 'signature')
   if (unsigned && !signer)
     throw new DdiError('ERR_DDI_DEFINITION', `${unsigned.path}: Verity=signature needs a key and a certificate`)
 }
 
-async function checkOutput({ output, replace }: BuildContext): Promise<void> {
+async function checkOutput({ output, replace }: BuildSettings): Promise<void> {
   const parent = await stat(dirname(output)).catch(() => undefined)
   if (!parent?.isDirectory())
     throw new DdiError('ERR_DDI_NOT_FOUND', `cannot create ${output}: ${dirname(output)} is not a directory`)
   if (!replace) await refuseExisting(output)
-}
-
-async function removeTemporary({ prefix }: BuildContext): Promise<void> {
-  const directory = dirname(prefix)
-  const names = await readdir(directory).catch(() => [])
-  for (const name of names.filter((one) => one.startsWith(`${basename(prefix)}.`)))
-    await rm(join(directory, name), { recursive: true, force: true })
 }
 
 function describe(

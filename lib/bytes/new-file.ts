@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto'
-import { link, lstat, mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { link, lstat, mkdir, open, realpath, rename, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { DdiError, systemCode, systemError } from '../errors.js'
 import { createFile, describeKind, type FileTarget, growAround } from './file.js'
+import { openScratch } from './scratch.js'
 
 export interface NewFileOptions {
   /** Replaces a file that exists. Default: false. */
@@ -26,8 +26,8 @@ export async function writeNewFile<Result>(
 ): Promise<Result> {
   await refuseSpecial(path)
   if (!replace) await refuseExisting(path)
-  const directory = dirname(path)
-  const temporary = join(directory, `.${basename(path)}.${randomBytes(6).toString('hex')}.new`)
+  await using scratch = await openScratch(path)
+  const temporary = `${scratch.prefix}.new`
   const grown = around && (await growAround(around.path, around.start, size))
   if (grown) await rename(grown.path, temporary)
   const target = grown ?? (await createFile(temporary, size))
@@ -43,8 +43,6 @@ export async function writeNewFile<Result>(
     return result
   } catch (error) {
     throw systemError(error, `cannot create ${path}`)
-  } finally {
-    await rm(temporary, { force: true })
   }
 }
 

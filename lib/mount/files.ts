@@ -1,10 +1,11 @@
 import { createHash, Hash } from 'node:crypto'
 import { constants } from 'node:fs'
-import { type FileHandle, lstat, rm } from 'node:fs/promises'
+import { type FileHandle, lstat } from 'node:fs/promises'
 import { basename, join, relative } from 'node:path'
 import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { exists } from '../bytes/new-file.js'
+import { giveName, refuseExisting } from '../bytes/new-file.js'
+import { openScratch } from '../bytes/scratch.js'
 import { DdiError, systemError } from '../errors.js'
 import { checkOptions } from '../options.js'
 import { runTool } from '../tool.js'
@@ -119,14 +120,14 @@ export async function copyFrom(tree: Tree, path: string, target: string | Writab
   const missing = unread.find((one) => isWithin(one, relative(root.path, from)))
   if (missing !== undefined)
     throw new DdiError('ERR_DDI_PERMISSION', `${missing} can only be read if the image is mounted (run as root?)`)
-  if (await exists(target)) throw new DdiError('ERR_DDI_EXISTS', `${target} exists`)
-  const copying = ['cp', '--archive', '--no-target-directory', '--', from, target] as const
-  try {
-    await runTool({ command: copying, package: 'coreutils' }, work.signal)
-  } catch (error) {
-    await rm(target, { recursive: true, force: true })
-    throw error
-  }
+  await refuseExisting(target)
+  await using scratch = await openScratch(target)
+  const copied = `${scratch.prefix}.copy`
+  const copying = ['cp', '--archive', '--no-target-directory', '--', from, copied] as const
+  await runTool({ command: copying, package: 'coreutils' }, work.signal)
+  await giveName(copied, target, false).catch((error: unknown) => {
+    throw systemError(error, `cannot rename ${copied} to ${target}`)
+  })
 }
 
 /**

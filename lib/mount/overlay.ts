@@ -1,6 +1,7 @@
-import { mkdir, mkdtemp, rmdir } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { addon, mountFlags, unmountFlags } from '../../bindings/addon.js'
+import { openScratchDirectory } from '../bytes/scratch.js'
 import { systemCode, systemError } from '../errors.js'
 import type { MountArguments } from './arguments.js'
 
@@ -35,19 +36,16 @@ export async function mountMemory(name: string, place: string): Promise<void> {
 /** Covers a mount with itself and a layer in memory that takes what is written. */
 export async function overlay(place: string, { flags }: MountArguments): Promise<void> {
   await mkdir('/run/ddi', { recursive: true, mode: 0o755 })
-  const layer = await mkdtemp('/run/ddi/overlay-')
+  await using directory = await openScratchDirectory('/run/ddi/overlay')
+  const layer = directory.path
+  await mountMemory('tmpfs', layer)
   try {
-    await mountMemory('tmpfs', layer)
-    try {
-      for (const name of ['upper', 'work']) await mkdir(join(layer, name), { mode: 0o755 })
-      const quoted = (path: string) => path.replace(/[\\:,]/g, '\\$&')
-      const data = `lowerdir=${quoted(place)},upperdir=${layer}/upper,workdir=${layer}/work`
-      await mountAt('overlay', place, 'overlay', { flags, data })
-    } finally {
-      // The overlay keeps what it needs.
-      await addon().unmount(layer, unmountFlags.detach)
-    }
+    for (const name of ['upper', 'work']) await mkdir(join(layer, name), { mode: 0o755 })
+    const quoted = (path: string) => path.replace(/[\\:,]/g, '\\$&')
+    const data = `lowerdir=${quoted(place)},upperdir=${layer}/upper,workdir=${layer}/work`
+    await mountAt('overlay', place, 'overlay', { flags, data })
   } finally {
-    await rmdir(layer)
+    // The overlay keeps what it needs.
+    await addon().unmount(layer, unmountFlags.detach)
   }
 }

@@ -1,6 +1,7 @@
-import { mkdir, mkdtemp, realpath, rm, rmdir } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { openScratchDirectory } from '../bytes/scratch.js'
 import { locate } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { type Image, openImage, openOptionNames } from '../image/open.js'
@@ -38,22 +39,17 @@ async function withTreeOf<Result>(
   options: MountOptions,
   use: (tree: Tree) => Promise<Result>,
 ): Promise<Result> {
-  // Only we may enter this directory: what is mounted or extracted in it has the modes that the image says.
-  const directory = await realpath(await mkdtemp(join(tmpdir(), 'ddi-tree-')))
-  const place = join(directory, 'root')
+  // What is mounted or extracted in it has the modes that the image says.
+  await using directory = await openScratchDirectory(join(tmpdir(), 'ddi-tree'))
+  const place = join(directory.path, 'root')
+  await mkdir(place)
+  const mounted = await mountIfPossible(image, place, options)
+  if (!mounted) return await withExtracted(image, directory.path, options, use)
   try {
-    await mkdir(place)
-    const mounted = await mountIfPossible(image, place, options)
-    if (!mounted) return await withExtracted(image, directory, options, use)
-    try {
-      await using root = await openRoot(mounted.path)
-      return await use(mountedTree(root))
-    } finally {
-      await mounted.unmount()
-    }
+    await using root = await openRoot(mounted.path)
+    return await use(mountedTree(root))
   } finally {
-    // If something is still mounted there, it stays.
-    for (const path of [place, directory]) await rmdir(path).catch(() => undefined)
+    await mounted.unmount()
   }
 }
 
@@ -99,13 +95,9 @@ async function withExtracted<Result>(
 ): Promise<Result> {
   const files = join(directory, 'files')
   await mkdir(files)
-  try {
-    const extracted = await extractImage(image, files, options)
-    await using root = await openRoot(extracted.target)
-    return await use(extractedTree(root, extracted))
-  } finally {
-    await rm(files, { recursive: true, force: true })
-  }
+  const extracted = await extractImage(image, files, options)
+  await using root = await openRoot(extracted.target)
+  return await use(extractedTree(root, extracted))
 }
 
 function mountedTree(root: Root): Tree {

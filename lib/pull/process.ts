@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { type DdiError, systemError } from '../errors.js'
-import { systemPath, type Tool, toolPath } from '../tool.js'
+import { systemPath, type Tool, tiedToUs, toolPath } from '../tool.js'
 import { type Batch, batchesOf, chunksOf } from './batches.js'
 
 /** What becomes of what a program writes to stderr. */
@@ -26,7 +26,7 @@ export async function* throughProcess(
   tool: Tool,
   { failed, isFailure = () => false }: Complaints,
 ): AsyncGenerator<Batch> {
-  const child = spawn(await toolPath(tool), tool.command.slice(1), {
+  const child = spawn(...(await tiedToUs([await toolPath(tool), ...tool.command.slice(1)])), {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...tool.env, PATH: systemPath },
   })

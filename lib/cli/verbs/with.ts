@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
-import { mkdtemp, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { openScratchDirectory } from '../../bytes/scratch.js'
 import { DdiError } from '../../errors.js'
 import { mountImage } from '../../mount/mount.js'
 import { findProgram } from '../../tool.js'
@@ -17,18 +17,15 @@ export default verb({
   passThroughOptions: true,
   async run([path, command], options) {
     await inOwnNamespace(async () => {
-      const directory = await mkdtemp(join(tmpdir(), 'ddi-with-'))
+      await using scratch = await openScratchDirectory(join(tmpdir(), 'ddi-with'))
+      const directory = scratch.path
+      const mounted = await mountImage(path, directory, await mountWork(options))
       try {
-        const mounted = await mountImage(path, directory, await mountWork(options))
-        try {
-          const [program, ...rest] = command
-          const env = { ...process.env, DDI_ROOT: directory }
-          await passOn(spawn(await commandPath(program), rest, { stdio: 'inherit', cwd: directory, env }))
-        } finally {
-          await mounted.unmount()
-        }
+        const [program, ...rest] = command
+        const env = { ...process.env, DDI_ROOT: directory }
+        await passOn(spawn(await commandPath(program), rest, { stdio: 'inherit', cwd: directory, env }))
       } finally {
-        await rmdir(directory)
+        await mounted.unmount()
       }
     })
   },
