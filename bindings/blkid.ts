@@ -26,16 +26,37 @@ interface Found {
   value(name: string): string | null
 }
 
-/** @param what of blkid's chains to run: file systems, or partition tables too */
+function call(funcName: string, retType: number, paramsType: number[], paramsValue: unknown[], from = library) {
+  const parameters = { library: from, funcName, retType, paramsType, paramsValue }
+  return ffi().load(parameters as Parameters<Ffi['load']>[0]) as unknown
+}
+
+/** Which of blkid's chains run: that of file systems, or that of partition tables too. */
+type Chains = 'file systems' | 'all'
+
+/** One each, for as long as the process: setting one up takes longer than probing. */
+const probes = new Map<Chains, Pointer>()
+
+function probeFor(chains: Chains): Pointer {
+  const known = probes.get(chains)
+  if (known) return known
+  const { External, I32 } = ffi().DataType
+  const probe = call('blkid_new_probe', External, [], []) as Pointer
+  const set = (name: string, value: number) => call(name, I32, [External, I32], [probe, value])
+  set('blkid_probe_enable_superblocks', 1)
+  if (chains === 'all') set('blkid_probe_enable_partitions', 1)
+  set('blkid_probe_set_superblocks_flags', superblockFlags.label | superblockFlags.uuid | superblockFlags.type)
+  probes.set(chains, probe)
+  return probe
+}
+
 function probe<Value>(
   { fd, path, offset, size }: { fd: number; path: string; offset: number; size: number },
-  what: 'file systems' | 'all',
+  chains: Chains,
   read: (found: Found | 'ambiguous' | null) => Value,
 ): Value {
-  const { load, DataType } = ffi()
-  const call = (funcName: string, retType: number, paramsType: number[], paramsValue: unknown[], from = library) =>
-    load({ library: from, funcName, retType, paramsType, paramsValue } as Parameters<Ffi['load']>[0]) as unknown
-  const probe = call('blkid_new_probe', DataType.External, [], []) as Pointer
+  const { DataType } = ffi()
+  const probe = probeFor(chains)
   const onProbe = (name: string, types: number[] = [], values: unknown[] = []) =>
     call(name, DataType.I32, [DataType.External, ...types], [probe, ...values]) as number
   const value = (name: string): string | null => {
@@ -49,19 +70,11 @@ function probe<Value>(
     call('memcpy', DataType.Void, parameters, [bytes, Number(pointer.readBigUInt64LE()), bytes.length], libc)
     return bytes.toString('utf8').replace(/\0.*$/s, '')
   }
-  try {
-    if (onProbe('blkid_probe_set_device', [DataType.I32, DataType.I64, DataType.I64], [fd, offset, size]) !== 0)
-      throw new DdiError('ERR_DDI_IO', `libblkid cannot probe ${path} at byte ${offset}`)
-    onProbe('blkid_probe_enable_superblocks', [DataType.I32], [1])
-    if (what === 'all') onProbe('blkid_probe_enable_partitions', [DataType.I32], [1])
-    const flags = superblockFlags.label | superblockFlags.uuid | superblockFlags.type
-    onProbe('blkid_probe_set_superblocks_flags', [DataType.I32], [flags])
-    const found = onProbe('blkid_do_safeprobe')
-    if (found < 0 && found !== -2) throw new DdiError('ERR_DDI_IO', `libblkid cannot read ${path} at byte ${offset}`)
-    return read(found === -2 ? 'ambiguous' : found > 0 ? null : { value })
-  } finally {
-    call('blkid_free_probe', DataType.Void, [DataType.External], [probe])
-  }
+  if (onProbe('blkid_probe_set_device', [DataType.I32, DataType.I64, DataType.I64], [fd, offset, size]) !== 0)
+    throw new DdiError('ERR_DDI_IO', `libblkid cannot probe ${path} at byte ${offset}`)
+  const found = onProbe('blkid_do_safeprobe')
+  if (found < 0 && found !== -2) throw new DdiError('ERR_DDI_IO', `libblkid cannot read ${path} at byte ${offset}`)
+  return read(found === -2 ? 'ambiguous' : found > 0 ? null : { value })
 }
 
 /**

@@ -3,7 +3,7 @@ import { DdiError } from '../lib/errors.js'
 
 export type Ffi = typeof import('ffi-rs')
 
-const opened = new Set<string>()
+const opened = new Map<string, Ffi>()
 
 /**
  * ffi-rs, with a system library open in it under a name.
@@ -11,10 +11,12 @@ const opened = new Set<string>()
  * @throws ERR_DDI_LIBRARY_MISSING
  */
 export function openLibrary(library: string, path: string, advice: string): Ffi {
+  const known = opened.get(library)
+  if (known) return known
   try {
     const ffi = createRequire(import.meta.url)('ffi-rs') as Ffi
-    if (!opened.has(library)) ffi.open({ library, path })
-    opened.add(library)
+    ffi.open({ library, path })
+    opened.set(library, ffi)
     return ffi
   } catch (error) {
     throw new DdiError('ERR_DDI_LIBRARY_MISSING', `${path} cannot be loaded: install ${advice}`, { cause: error })
