@@ -7,26 +7,7 @@ set -euo pipefail
 PATH="$PATH:/usr/sbin:/sbin"
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-# The kernel as Debian ships it, unpacked once: neither installed nor booted by anything else.
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/ddi-test-kernel
-package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: //p' | head -n 1)
-if [ ! -e "$cache/$package/vmlinux" ]; then
-  mkdir -p "$cache"
-  work=$(mktemp -d "$cache/new.XXXXXX")
-  (cd "$work" && apt-get download -qq "$package" >&2 && dpkg-deb --extract ./*.deb . && rm -- *.deb)
-  # Documentation/x86/boot.rst: where the compressed kernel lies in its file; the last four bytes are its size.
-  python3 - "$work"/boot/vmlinuz-* >"$work/vmlinux.lz4" <<'EXTRACT'
-import struct, sys
-image = open(sys.argv[1], 'rb').read()
-offset, length = struct.unpack_from('<II', image, 0x248)
-start = (image[0x1f1] + 1) * 512 + offset
-sys.stdout.buffer.write(image[start : start + length - 4])
-EXTRACT
-  lz4 -dc "$work/vmlinux.lz4" >"$work/vmlinux" 2>/dev/null || [ -s "$work/vmlinux" ]
-  depmod --basedir "$work" "$(ls "$work/lib/modules")"
-  mv "$work" "$cache/$package"
-fi
-kernel=$cache/$package
+kernel=$(bash test/kernel/cloud-kernel.sh)
 
 # The one certificate in the kernel's trusted keys: its place and its length.
 read -r at length < <(python3 - "$kernel/vmlinux" <<'FIND'
