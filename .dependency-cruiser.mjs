@@ -9,7 +9,7 @@ const layers = [
   { image: '^lib/image/' },
   { attach: '^lib/attach/' },
   { mount: '^lib/mount/' },
-  { build: '^lib/build/', pull: '^lib/pull/' },
+  { build: '^lib/build/', pull: '^lib/pull/', uki: '^lib/uki/' },
   { boot: '^lib/boot/' },
   { face: '^lib/index[.]ts$' },
   { cli: '^lib/cli/' },

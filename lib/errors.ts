@@ -97,6 +97,12 @@ export const errorCodes = {
     'image',
     'a volume holds a file system that is not mounted from images, or that this kernel cannot mount',
   ],
+  ERR_DDI_ELF: ['image', 'a program or library is no ELF file for a 64-bit little-endian processor, or malformed'],
+  ERR_DDI_MODULES: [
+    'image',
+    'the index of the modules of a kernel is missing, malformed, circular, or names missing files',
+  ],
+  ERR_DDI_NO_MODULE: ['usage', 'a kernel has no module of a given name'],
   ERR_DDI_NOTHING_TO_ATTACH: ['image', 'the image has no volume that this machine would attach'],
   ERR_DDI_PERMISSION: ['permission', 'the operation needs privileges that this process does not have'],
   ERR_DDI_NO_SPACE: ['system', 'a disk does not have enough free space'],

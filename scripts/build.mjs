@@ -6,6 +6,7 @@ import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { buildBootProgram } from './boot-program.mjs'
 import { buildCommandLine } from './command-line.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -29,6 +30,7 @@ rmSync(join(root, 'dist'), { recursive: true, force: true })
 run(join(dirname(require.resolve('@typescript/native/package.json')), 'bin/tsc'))
 
 await buildCommandLine(root)
+await buildBootProgram(root)
 
 if (process.argv.includes('--prebuild')) {
   const directory = join(root, 'prebuilds', `${process.platform}-${process.arch}`)

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { settledEpoch } from '../epoch.js'
 import { DdiError } from '../errors.js'
 import { machineArchitectures } from '../image/architecture.js'
 import { checkOptions, type OptionNames } from '../options.js'
@@ -90,7 +91,7 @@ export function buildSettings(output: string, options: BuildOptions): BuildSetti
     sectorSize,
     architecture: options.architecture ?? machineArchitectures()[0] ?? '',
     signer: options.signer,
-    epoch: settledEpoch(options.epoch, process.env['SOURCE_DATE_EPOCH']),
+    epoch: settledEpoch(options.epoch),
     split,
     replace,
     signal,
@@ -100,18 +101,6 @@ export function buildSettings(output: string, options: BuildOptions): BuildSetti
 
 function usage(what: string): DdiError {
   return new DdiError('ERR_DDI_USAGE', what)
-}
-
-function settledEpoch(epoch: number | undefined, fromEnvironment: string | undefined): number | null {
-  if (epoch !== undefined) {
-    if (!Number.isSafeInteger(epoch) || epoch < 0)
-      throw usage(`invalid epoch ${epoch}: must be whole seconds since 1970`)
-    return epoch
-  }
-  if (!fromEnvironment) return null
-  if (!/^\d{1,15}$/.test(fromEnvironment))
-    throw usage(`invalid SOURCE_DATE_EPOCH ${JSON.stringify(fromEnvironment)}: must be whole seconds since 1970`)
-  return Number(fromEnvironment)
 }
 
 /** Work on a part of something: its progress is reported under the name of the part. */

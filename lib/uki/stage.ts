@@ -1,0 +1,79 @@
+import { chmod, copyFile, lutimes, mkdir, opendir, symlink, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { systemError } from '../errors.js'
+import { findProgram, runTool } from '../tool.js'
+import { throwIfAborted } from '../work.js'
+import { unpackModule } from './kernel-modules.js'
+import type { ModuleFile } from './module-index.js'
+
+/** A file of a tree to be made. */
+export type TreeFile = {
+  /** Relative to the tree. */
+  readonly path: string
+} & (
+  | { readonly kind: 'copy'; readonly from: string }
+  /** A program or library; its symbols are left out. */
+  | { readonly kind: 'program'; readonly from: string }
+  /** @see unpackModule */
+  | { readonly kind: 'module'; readonly directory: string; readonly module: ModuleFile }
+  | { readonly kind: 'text'; readonly text: string; readonly executable?: true }
+  | { readonly kind: 'link'; readonly target: string }
+)
+
+/**
+ * Puts a tree together.
+ * @param stage a directory to be made
+ * @param epoch of all files, in seconds since 1970
+ * @throws ERR_DDI_NOT_FOUND, ERR_DDI_MODULES, ERR_DDI_TOOL, ERR_DDI_NO_SPACE, ERR_DDI_ABORTED
+ */
+export async function stageFiles(
+  files: readonly TreeFile[],
+  stage: string,
+  epoch: number,
+  signal?: AbortSignal,
+): Promise<void> {
+  try {
+    await mkdir(stage)
+    for (const file of files) {
+      throwIfAborted(signal)
+      const path = join(stage, file.path)
+      await mkdir(dirname(path), { recursive: true, mode: 0o755 })
+      await stageFile(file, path, signal)
+    }
+    for await (const { parentPath, name } of await opendir(stage, { recursive: true }))
+      await lutimes(join(parentPath, name), epoch, epoch)
+    await lutimes(stage, epoch, epoch)
+  } catch (error) {
+    throw systemError(error, 'cannot put the initrd together', {
+      ENOENT: 'ERR_DDI_NOT_FOUND',
+      ENOSPC: 'ERR_DDI_NO_SPACE',
+      EDQUOT: 'ERR_DDI_NO_SPACE',
+    })
+  }
+}
+
+async function stageFile(file: TreeFile, path: string, signal: AbortSignal | undefined): Promise<void> {
+  if (file.kind === 'link') return await symlink(file.target, path)
+  switch (file.kind) {
+    case 'copy':
+      await copyFile(file.from, path)
+      break
+    case 'program':
+      await copyStripped(file.from, path, signal)
+      break
+    case 'module':
+      await unpackModule(file.directory, file.module, path, signal)
+      break
+    case 'text':
+      await writeFile(path, file.text)
+      break
+  }
+  // Whatever the umask and the modes on this machine are.
+  const isExecutable = file.kind === 'program' || (file.kind === 'text' && file.executable === true)
+  await chmod(path, isExecutable ? 0o755 : 0o644)
+}
+
+async function copyStripped(from: string, to: string, signal: AbortSignal | undefined): Promise<void> {
+  if ((await findProgram('strip')) === undefined) return await copyFile(from, to)
+  await runTool({ command: ['strip', '--strip-unneeded', '-o', to, '--', from], package: 'binutils' }, signal)
+}
