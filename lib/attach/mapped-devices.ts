@@ -1,11 +1,11 @@
-import { access, stat } from 'node:fs/promises'
+import { access } from 'node:fs/promises'
 import type { DmDevice } from '../../bindings/addon.js'
-import { deviceNumber, identityOfDevice } from '../bytes/file.js'
+import { deviceNumber } from '../bytes/file.js'
 import type { ExtentOf } from '../bytes/source.js'
-import { DdiError, systemError } from '../errors.js'
+import { DdiError } from '../errors.js'
 import { type BaseNode, deviceName, type LinearNode, type Plan, type VerityNode } from '../image/plan.js'
 import { type DeviceMapper, formatDevice, type NewDevice } from '../kernel/device-mapper.js'
-import { attachLoop, type Loop } from '../kernel/loop.js'
+import { attachLoop, type Loop, openBacking } from '../kernel/loop.js'
 import type { LinearTarget, VerityTarget, ZeroTarget } from '../kernel/targets.js'
 import { beginUdevTransaction, type UdevTransaction } from '../kernel/udev.js'
 import { throwIfAborted } from '../work.js'
@@ -15,16 +15,19 @@ import { deviceUuid, loopReference } from './names.js'
 /** `major:minor` of the devices of nodes, by their ids. */
 type Numbers = ReadonlyMap<string, string>
 
+/** What keeps a base as it is until the devices over it do. */
+type Held = Pick<Loop, 'close'>[]
+
 /** Makes every node of a plan a device, over loop devices for files. @throws as `activate` */
 export async function activateMapped(plan: Plan, mapper: DeviceMapper, signal: AbortSignal | undefined): Promise<void> {
-  const loops: Loop[] = []
+  const held: Held = []
   const made: DmDevice[] = []
   const udev = await beginUdevTransaction()
   try {
     const numbers = new Map<string, string>()
     for (const node of plan.nodes) {
       throwIfAborted(signal)
-      if (node.kind === 'base') numbers.set(node.id, await activateBase(node, plan.name, loops))
+      if (node.kind === 'base') numbers.set(node.id, await activateBase(node, plan.name, held))
       else {
         const device = await activateNode(node, plan.name, { mapper, udev, numbers })
         made.push(device)
@@ -36,8 +39,7 @@ export async function activateMapped(plan: Plan, mapper: DeviceMapper, signal: A
     await undo(made, mapper)
     throw error
   } finally {
-    // The devices over them hold them.
-    for (const loop of loops) await loop.close()
+    for (const base of held) await base.close()
   }
   await udev.settle()
   for (const device of made) await mapper.ensureNode(device)
@@ -51,19 +53,17 @@ async function undo(made: readonly DmDevice[], mapper: DeviceMapper): Promise<vo
 }
 
 /** @returns `major:minor` of the device to build on */
-async function activateBase(node: BaseNode, attachment: string, loops: Loop[]): Promise<string> {
+async function activateBase(node: BaseNode, attachment: string, held: Held): Promise<string> {
   const { backing, path, identity, readOnly, sectorSize, role } = node
   if (backing === 'block-device') {
-    const { rdev } = await stat(path).catch((error: unknown) => {
-      throw systemError(error, `cannot query ${path}`, { ENOENT: 'ERR_DDI_NOT_FOUND' })
-    })
-    if (identityOfDevice(rdev) !== identity)
-      throw new DdiError('ERR_DDI_IMAGE_CHANGED', `${path} leads to another device than when it was read`)
-    return deviceNumber(rdev)
+    // As long as it is open, no other disk gets its number.
+    const device = await openBacking({ backing: path, readOnly: true, identity })
+    held.push(device)
+    return deviceNumber((await device.stat()).rdev)
   }
   const reference = loopReference({ role, attachment })
   const loop = await attachLoop({ backing: path, identity, readOnly, sectorSize, reference })
-  loops.push(loop)
+  held.push(loop)
   checkSize(loop, node.size, path)
   return loop.deviceNumber
 }

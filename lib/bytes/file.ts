@@ -21,6 +21,8 @@ export async function openFile(path: string): Promise<FileSource> {
 /** A regular file or block device, open for writing, and locked against others who ask. */
 export interface FileTarget extends FileSource, Target {
   where(offset: number, length: number): readonly FileExtent[]
+  /** Cuts a regular file, or appends a hole to it. @param size in bytes */
+  truncate(size: number): Promise<void>
 }
 
 /**
@@ -125,12 +127,19 @@ async function openChecked(path: string, flags: number): Promise<OpenFile> {
 /** What tells an open file or block device from any other, whatever its path leads to by now. */
 export async function identify(handle: FileHandle): Promise<string> {
   const stats = await handle.stat({ bigint: true })
-  return stats.isBlockDevice() ? identityOfDevice(stats.rdev) : `file ${stats.dev}:${stats.ino}`
+  if (!stats.isBlockDevice()) return `file ${stats.dev}:${stats.ino}`
+  const number = deviceNumber(stats.rdev)
+  return `device ${number}${await diskSequence(number)}`
 }
 
-/** The same of a block device that is not open. */
-export function identityOfDevice(rdev: number | bigint): string {
-  return `device ${deviceNumber(rdev)}`
+/** Which of the disks that had a number, one after the other, has it now: of a partition, its disk. Since Linux 5.15. */
+async function diskSequence(number: string): Promise<string> {
+  const directory = `/sys/dev/block/${number}`
+  for (const path of [`${directory}/diskseq`, `${directory}/../diskseq`]) {
+    const sequence = await readFile(path, 'utf8').catch(() => undefined)
+    if (sequence !== undefined) return ` ${sequence.trim()}`
+  }
+  return ''
 }
 
 class OpenFile implements FileTarget {
@@ -191,6 +200,14 @@ class OpenFile implements FileTarget {
       await this.#handle.sync()
     } catch (error) {
       throw systemError(error, `cannot flush ${this.path}`, writeErrors)
+    }
+  }
+
+  async truncate(size: number): Promise<void> {
+    try {
+      await this.#handle.truncate(size)
+    } catch (error) {
+      throw systemError(error, `cannot truncate ${this.path}`, writeErrors)
     }
   }
 

@@ -124,7 +124,15 @@ export async function attachLoop(options: LoopOptions, configure: Configure = co
   }
 }
 
-async function openBacking({ backing, readOnly, identity }: LoopOptions): Promise<FileHandle> {
+/**
+ * Opens a file or block device for devices to stand on.
+ * @throws ERR_DDI_NOT_FOUND, ERR_DDI_PERMISSION, ERR_DDI_IMAGE_CHANGED if its path leads to another one
+ */
+export async function openBacking({
+  backing,
+  readOnly,
+  identity,
+}: Pick<LoopOptions, 'backing' | 'readOnly' | 'identity'>): Promise<FileHandle> {
   // Non-blocking: by now it may be a FIFO.
   const flags = (readOnly ? constants.O_RDONLY : constants.O_RDWR) | constants.O_NONBLOCK | constants.O_NOCTTY
   let handle: FileHandle
@@ -135,7 +143,7 @@ async function openBacking({ backing, readOnly, identity }: LoopOptions): Promis
   }
   if (identity === undefined || (await identify(handle)) === identity) return handle
   await handle.close()
-  throw new DdiError('ERR_DDI_IMAGE_CHANGED', `${backing} leads to another file than when it was read`)
+  throw new DdiError('ERR_DDI_IMAGE_CHANGED', `${backing} leads to another file or device than when it was read`)
 }
 
 async function attachFree(

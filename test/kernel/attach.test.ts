@@ -350,6 +350,40 @@ test('a block device that is another one by then is refused', async () => {
   await assert.rejects(activate(planned), { code: 'ERR_DDI_IMAGE_CHANGED' })
 })
 
+test('a block device that got its number after another one is refused', async () => {
+  using folder = temporaryFolder()
+  const { path, rootHash } = makeVerityImage(folder.path)
+  const other = copyOf(path, join(folder.path, 'other'))
+  const device = run('losetup', '--find', '--show', '--read-only', path).trim()
+  const planned = await (async () => {
+    await using image = await openImage(device)
+    return plan(await dissect(image, { rootHash }))
+  })()
+  await (await activate(planned)).detach()
+  run('losetup', '--detach', device)
+  run('losetup', '--read-only', device, other)
+  await assert.rejects(activate(planned), { code: 'ERR_DDI_IMAGE_CHANGED' })
+  run('losetup', '--detach', device)
+})
+
+test('a partition that is of another disk by then is refused', async () => {
+  using folder = temporaryFolder()
+  const { path } = makeVerityImage(folder.path)
+  const outer = join(folder.path, 'outer')
+  makeGptImage(outer, 48 * MiB, [{ type: typeUuids.linuxGeneric, size: 40 * MiB, from: path }])
+  const attached = () => run('losetup', '--find', '--show', '--partscan', outer).trim()
+  const device = attached()
+  const planned = await (async () => {
+    await using image = await openImage(`${device}p1`)
+    return plan(await dissect(image, {}))
+  })()
+  await (await activate(planned)).detach()
+  run('losetup', '--detach', device)
+  assert.equal(attached(), device)
+  await assert.rejects(activate(planned), { code: 'ERR_DDI_IMAGE_CHANGED' })
+  run('losetup', '--detach', device)
+})
+
 test('what the kernel refuses is told with its errno, and undone', async () => {
   using folder = temporaryFolder()
   const { path, rootHash } = makeVerityImage(folder.path)
