@@ -1,4 +1,4 @@
-import { stat, truncate } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { extentTarget, linear } from '../bytes/extents.js'
 import { type FileTarget, openFile, openFileForWriting } from '../bytes/file.js'
 import { writeNewFile } from '../bytes/new-file.js'
@@ -66,10 +66,12 @@ export async function formatFile(
         'ERR_DDI_USAGE',
         `${dataPath} is a block device, to which nothing can be appended: give a file or device for the tree`,
       )
+    const file = data as FileTarget
     try {
-      return await write(data as FileTarget, { start: alignUp(data.size, hashBlockSize), length: end })
+      return await write(file, { start: alignUp(file.size, hashBlockSize), length: end })
     } catch (error) {
-      await truncate(dataPath, data.size)
+      // By now, its path may lead to another file.
+      await file.truncate(file.size)
       throw error
     }
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -85,6 +85,24 @@ test('appended to its data, and beside it: what we format veritysetup verifies, 
   writeAt(data, 5 * 4096, Buffer.from('x'))
   const bad = cli('verity', 'verify', data, data, second, offset)
   assert.deepEqual([bad.status, bad.stdout], [3, `${data}: data block 5\n`])
+})
+
+test('appending that fails cuts off what was appended, and no other file, wherever the path leads by then', async () => {
+  using folder = temporaryFolder()
+  const [data, moved] = [join(folder.path, 'data'), join(folder.path, 'moved')]
+  const bytes = randomBytes(2 * MiB)
+  writeFileSync(data, bytes)
+  const interrupt = new AbortController()
+  const swap = () => {
+    if (interrupt.signal.aborted) return
+    renameSync(data, moved)
+    writeFileSync(data, Buffer.alloc(5 * MiB, 'x'))
+    interrupt.abort()
+  }
+  const work = { signal: interrupt.signal, onProgress: swap }
+  await assert.rejects(formatFile(data, null, work), { code: 'ERR_DDI_ABORTED' })
+  assert.equal(statSync(data).size, 5 * MiB)
+  assert.ok(readFileSync(moved).equals(bytes))
 })
 
 test('what cannot be formatted says why, and leaves nothing', async () => {
