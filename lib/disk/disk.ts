@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { copy } from '../bytes/copy.js'
 import { extentSource, extentTarget, linear, sliceExtents, totalLength } from '../bytes/extents.js'
 import type { LinearExtent, Run, Source, Target } from '../bytes/source.js'
@@ -235,7 +236,7 @@ class OpenDisk extends OpenTable<DiskTable, VolumeHead, LinearExtent> implements
       preview: (head, length) => named(head, length).volume,
       name: (head, length) =>
         this.inTurn(async () => {
-          if (!samePlaces(this.read, read))
+          if (!isDeepStrictEqual(this.read.table, read.table))
             throw new DdiError('ERR_DDI_BUSY', 'the volumes of the disk changed since this space was free')
           const change = named(head, length)
           await target.flush()
@@ -305,10 +306,4 @@ async function moveExtents(
       offset += length
     }
   }
-}
-
-/** Whether two tables have the same partitions in the same places. */
-function samePlaces(one: DiskTable, other: DiskTable): boolean {
-  const places = ({ table }: DiskTable) => table.partitions.map(({ uuid, start, length }) => [uuid, start, length])
-  return JSON.stringify(places(one)) === JSON.stringify(places(other))
 }

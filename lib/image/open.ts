@@ -13,9 +13,10 @@ import { nestedVolumes } from '../disk/nested.js'
 import { type Orphan, tableVolumes } from '../disk/partition.js'
 import { findByName, requireWhole, type Volume, wholeImageVolume } from '../disk/volume.js'
 import { DdiError, type ErrorCode } from '../errors.js'
+import { fitToDisk } from '../gpt/commit.js'
 import { describeProblem, problemError } from '../gpt/read.js'
-import { scanGpt } from '../gpt/scan.js'
-import type { Copy, GptScan } from '../gpt/table.js'
+import { scanStoredGpt } from '../gpt/scan.js'
+import type { Copy, StoredGpt } from '../gpt/table.js'
 import { checkOptions, type OptionNames } from '../options.js'
 
 /** Which table an image has, and its defects that do not prevent reading it. */
@@ -141,7 +142,7 @@ interface Context extends Required<OpenOptions> {
 }
 
 async function readContents(source: Source, context: Context): Promise<Contents> {
-  const scan = await scanGpt(source)
+  const scan = await scanStoredGpt(source)
   if ('table' in scan) return await gptContents(source, scan, context)
   const isLeftover = scan.code === 'ERR_DDI_GPT_LEFTOVER'
   if (scan.code !== 'ERR_DDI_NO_TABLE' && !isLeftover) throw problemError(scan)
@@ -157,11 +158,8 @@ async function readContents(source: Source, context: Context): Promise<Contents>
   }
 }
 
-async function gptContents(
-  source: Source,
-  { table, copy, problems: found }: Extract<GptScan, { table: unknown }>,
-  { nested, slot }: Context,
-): Promise<Contents> {
+async function gptContents(source: Source, stored: StoredGpt, { nested, slot }: Context): Promise<Contents> {
+  const { table, copy, problems: found } = stored
   const { volumes: outer, orphans } = tableVolumes(table)
   const inner = await nestedVolumes(source, outer, { anyType: nested, slot })
   const volumes = [...outer, ...inner.volumes]
@@ -179,7 +177,7 @@ async function gptContents(
     table: { type: 'gpt', uuid: table.uuid, source: copy, problems },
     volumes,
     orphans,
-    free: freeRuns(table),
+    free: freeRuns(fitToDisk(stored, source.size)),
     source,
   }
 }

@@ -14,6 +14,7 @@ import {
   DdiError,
   type Disk,
   extensionTypeUuid,
+  imageOn,
   type Progress,
   requireWhole,
   type Volume,
@@ -386,6 +387,28 @@ test('types that no volume can have, and labels that another has, are refused be
   await disk.create(volumeHead(''), MiB)
   const upper = randomUUID().toUpperCase()
   assert.equal((await disk.create(volumeHead('upper', { uuid: upper }), MiB)).uuid, upper.toLowerCase())
+})
+
+test('space that was free becomes no volume once the table is another: no change of it is undone', async () => {
+  const disk = await diskOn(recordingTarget(emptyDisk(8)), 'memory')
+  const one = await disk.create(volumeHead('one'), MiB)
+  const space = disk.unnamed(MiB)
+  await disk.rename(one, { label: 'other' })
+  await assert.rejects(space.name(volumeHead('two'), MiB), { code: 'ERR_DDI_BUSY' })
+  assert.deepEqual(
+    disk.volumes.map(({ label }) => label),
+    ['other'],
+  )
+  await disk.unnamed(MiB).name(volumeHead('two'), MiB)
+  assert.equal(disk.volumes.length, 2)
+})
+
+test('what is free on a disk that has grown is so for all who look', async () => {
+  const grown = Buffer.concat([emptyDisk(8), Buffer.alloc(8 * MiB)])
+  const disk = await diskOn(recordingTarget(grown), 'memory')
+  await using image = await imageOn(memorySource(grown), { name: 'memory' })
+  assert.ok(disk.free[0]!.length > 14 * MiB)
+  assert.deepEqual(image.free, disk.free)
 })
 
 test('partitions of one UUID are found by their numbers, and get UUIDs of their own', async () => {
