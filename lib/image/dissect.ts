@@ -1,5 +1,6 @@
 import type { X509Certificate } from 'node:crypto'
 import type { FileSystem } from '../../bindings/blkid.js'
+import { extentSource } from '../bytes/extents.js'
 import { requireWhole, type Volume, type WholeVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
@@ -7,6 +8,7 @@ import { checkOptions, type OptionNames } from '../options.js'
 import { machineArchitectures } from './architecture.js'
 import { trustedCertificates } from './certificates.js'
 import { type DissectedVolume, type Dissection, isCovered, type UsableVolume, type Verity } from './dissection.js'
+import { isEncrypted, luks } from './luks.js'
 import type { Image, TableProblem } from './open.js'
 import { type ImagePolicy, judge, type PolicySubject, policyDesignators } from './policy.js'
 import { probe } from './probe.js'
@@ -24,9 +26,12 @@ export interface DissectOptions {
   readonly architectures?: readonly string[]
   /** What the image has to be, and which of its volumes are used. Default: anything is accepted. */
   readonly policy?: ImagePolicy
-  /** Certificates that may sign root hashes. Default: those of verity.d(5), see `trustedCertificates`. */
+  /**
+   * Certificates that may sign root hashes: one of them has to have signed whatever is used as root or usr, unless `rootHash` or
+   * `usrHash` vouches for it. Default: those of verity.d(5), see `trustedCertificates`.
+   */
   readonly certificates?: readonly X509Certificate[]
-  /** Who verifies signatures of root hashes. Default: auto. */
+  /** Who verifies signatures of root hashes; whoever is named has to find one. Default: auto. */
   readonly signature?: SignatureMode
   /** Which volumes libblkid probes for a file system: all, or those that this machine would use. Default: all. */
   readonly probe?: 'all' | 'used'
@@ -83,7 +88,7 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
   assignPlainRoles(volumes, roles)
   for (const volume of options.probe === 'used' ? roles.values() : volumes)
     volume.fileSystem = await probe(image, volume)
-  if (options.policy) applyPolicy(options.policy, { name: image.name, volumes, roles, verity, architectures })
+  if (options.policy) await applyPolicy(options.policy, { image, volumes, roles, verity, architectures })
   // Bytes that a root hash covers need not be a file system that libblkid knows.
   const known = isCovered(verity.get('root')) || volumes.some(({ fileSystem }) => fileSystem)
   if (image.table.type === 'none' && !known) {
@@ -137,8 +142,7 @@ function assignPlainRoles(volumes: readonly DissectedVolume[], roles: Map<Design
 }
 
 interface Assignment {
-  /** Of the image, for errors. */
-  readonly name: string
+  readonly image: Image
   readonly volumes: readonly DissectedVolume[]
   readonly roles: Map<Designator, UsableVolume>
   readonly verity: Map<ProtectedDesignator, Verity>
@@ -146,8 +150,8 @@ interface Assignment {
 }
 
 /** Removes from the roles what the policy says is not to be used. @throws ERR_DDI_POLICY */
-function applyPolicy(policy: ImagePolicy, assignment: Assignment): void {
-  const { name, roles, verity } = assignment
+async function applyPolicy(policy: ImagePolicy, assignment: Assignment): Promise<void> {
+  const { image, roles, verity } = assignment
   for (const designator of policyDesignators) {
     const isProtection = /-verity(-sig)?$/.test(designator)
     // See `mayProtect`.
@@ -157,12 +161,12 @@ function applyPolicy(policy: ImagePolicy, assignment: Assignment): void {
     const volume = used ?? protection
     const pair = designator === 'root' || designator === 'usr' ? verity.get(designator) : undefined
     const subject = volume && {
-      protections: protectionsOf(volume, pair),
+      protections: await protectionsOf(image, volume, pair),
       readOnly: volume.flags.readOnly,
       growFileSystem: volume.flags.growFileSystem,
       fileSystem: volume.fileSystem?.type ?? null,
     }
-    if (judge(policy, designator, subject, name)) continue
+    if (judge(policy, designator, subject, image.name)) continue
     roles.delete(designator)
     if (pair) verity.delete(designator as ProtectedDesignator)
   }
@@ -179,7 +183,12 @@ function protectionVolume(
 }
 
 /** A signature that the kernel is to verify counts: `plan` hands it on, and nobody else takes it for valid. */
-function protectionsOf({ fileSystem }: DissectedVolume, pair: Verity | undefined): PolicySubject['protections'] {
+async function protectionsOf(
+  { source }: Image,
+  volume: DissectedVolume,
+  pair: Verity | undefined,
+): Promise<PolicySubject['protections']> {
   if (isCovered(pair)) return pair.signature ? ['signed', 'verity', 'unprotected'] : ['verity', 'unprotected']
-  return fileSystem?.type === 'crypto_LUKS' ? ['encrypted'] : ['unprotected']
+  const isLocked = volume.state === 'whole' && volume.fileSystem?.type === luks
+  return isLocked && (await isEncrypted(extentSource(source, volume.extents))) ? ['encrypted'] : ['unprotected']
 }

@@ -6,6 +6,7 @@ import { writeNewFile } from '../bytes/new-file.js'
 import { DdiError } from '../errors.js'
 import { dissect, dissectOptionNames } from '../image/dissect.js'
 import type { Dissection, UsableVolume } from '../image/dissection.js'
+import { luks } from '../image/luks.js'
 import { refuseKernelTrust, refuseUncovered } from '../image/offers.js'
 import type { Image } from '../image/open.js'
 import { pickOptions } from '../options.js'
@@ -16,7 +17,6 @@ import { extractors, settle } from './extractors.js'
 import type { MountOptions } from './options.js'
 import { findPlace, type Placed, type Placement, placements } from './places.js'
 import type { Root } from './root.js'
-import { luks } from './unlock.js'
 
 /** A volume whose files are in the tree. */
 interface ExtractedVolume {

@@ -2,6 +2,7 @@ import type { AttachedVolume } from '../attach/activate.js'
 import { prepareResize } from '../attach/resize-file-system.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
+import { luks } from '../image/luks.js'
 import type { PlannedVolume } from '../image/plan.js'
 import { runTool, type Tool } from '../tool.js'
 import {
@@ -15,7 +16,7 @@ import {
 import type { MountOptions } from './options.js'
 import { mountAt, overlay } from './overlay.js'
 import { mapOwners } from './owners.js'
-import { luks, unlockVolume } from './unlock.js'
+import { unlockVolume } from './unlock.js'
 
 export interface MountedVolume {
   readonly designator: Designator

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -16,8 +17,32 @@ import {
   parseImagePolicy,
   policyFor,
 } from '../../lib/index.js'
-import { MiB, makeGptImage, makeVerityImage, typeUuids } from '../support/images.js'
+import { MiB, makeGptImage, makeVerityImage, typeUuids, writeAt } from '../support/images.js'
 import { cli, run, temporaryFolder } from '../support/run.js'
+
+/** A LUKS volume by cryptsetup, as if it had been made with a cipher. */
+function makeLuks(folder: string, cipher = 'aes-xts-plain64'): string {
+  const path = join(folder, 'luks')
+  writeFileSync(path, Buffer.alloc(20 * MiB))
+  const key = join(folder, 'key')
+  writeFileSync(key, 'secret')
+  const derivation = ['--pbkdf=pbkdf2', '--pbkdf-force-iterations=1000']
+  run('cryptsetup', 'luksFormat', '--batch-mode', '--type=luks2', ...derivation, path, key)
+  const bytes = readFileSync(path)
+  for (const at of [0, 16384]) {
+    const before = bytes.toString('latin1', at + 4096, at + 16384)
+    const after = before.replaceAll('"aes-xts-plain64"', `"${cipher}"`)
+    bytes.write(after.padEnd(before.length, '\0').slice(0, before.length), at + 4096, 'latin1')
+    bytes.fill(0, at + 448, at + 512)
+    createHash('sha256')
+      .update(bytes.subarray(at, at + 16384))
+      .digest()
+      .copy(bytes, at + 448)
+  }
+  writeFileSync(path, bytes)
+  assert.ok(run('cryptsetup', 'luksDump', path).includes(`cipher: ${cipher}`))
+  return path
+}
 
 const use = (policy: string, designator: Parameters<typeof policyFor>[1]) =>
   policyFor(parseImagePolicy(policy), designator).use
@@ -235,4 +260,34 @@ test('names that every object has are none of a policy', () => {
   for (const name of ['constructor', 'toString', '__proto__', 'hasOwnProperty', 'nosuch'])
     for (const text of [name, `root=${name}`, `root=verity+${name}`, `${name}=verity`, `=${name}`])
       assert.throws(() => parseImagePolicy(text), { code: 'ERR_DDI_POLICY_SYNTAX' }, text)
+})
+
+test('a LUKS volume that encrypts nothing is not encrypted: of two headers, either could count', async () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'image.raw')
+  const judged = async (volume: string) => {
+    makeGptImage(path, 40 * MiB, [{ type: typeUuids.home, size: 20 * MiB, from: volume }])
+    await using image = await openImage(path)
+    const { roles } = await dissect(image, { policy: parseImagePolicy('home=encrypted') })
+    return roles.has('home')
+  }
+  assert.equal(await judged(makeLuks(folder.path)), true)
+  for (const cipher of ['cipher_null-ecb', 'capi:ecb(cipher_null)-plain'])
+    await assert.rejects(judged(makeLuks(folder.path, cipher)), { code: 'ERR_DDI_POLICY', message: /is unprotected/ })
+  const good = readFileSync(makeLuks(folder.path))
+  const bad = readFileSync(makeLuks(folder.path, 'cipher_null-ecb'))
+  const mixed = join(folder.path, 'mixed')
+  for (const [first, second] of [
+    [good, bad],
+    [bad, good],
+  ] as const) {
+    writeFileSync(mixed, good)
+    writeAt(mixed, 0, first.subarray(0, 16384))
+    writeAt(mixed, 16384, second.subarray(16384, 32768))
+    await assert.rejects(judged(mixed), { code: 'ERR_DDI_POLICY' })
+  }
+  const deep = Buffer.from(good)
+  deep.fill('[', 4096, 16384)
+  writeFileSync(mixed, deep)
+  await assert.rejects(judged(mixed), { code: 'ERR_DDI_POLICY' })
 })

@@ -259,6 +259,29 @@ test('a usr image has a root in memory', async () => {
   }
 })
 
+function formatLuks(path: string, passphrase: string, ...options: string[]): void {
+  run('truncate', '--size=48M', path)
+  const derivation = ['--pbkdf=pbkdf2', '--pbkdf-force-iterations=1000']
+  run('cryptsetup', 'luksFormat', '--batch-mode', '--type=luks2', ...derivation, ...options, path, passphrase)
+}
+
+test('a LUKS volume under the null cipher is not opened, whatever the passphrase', () => {
+  using folder = temporaryFolder()
+  const [path, passphrase, locked] = ['image.raw', 'passphrase', 'locked'].map((name) => join(folder.path, name)) as [
+    string,
+    string,
+    string,
+  ]
+  writeFileSync(passphrase, 'secret')
+  formatLuks(locked, passphrase, '--cipher=null', '--key-size=128')
+  makeGptImage(path, 64 * MiB, [{ type: typeUuids.home, size: 48 * MiB, from: locked }])
+  const at = join(folder.path, 'mounted')
+  mkdirSync(at)
+  const refused = cli('mount', path, at, `--key-file=${passphrase}`)
+  assert.match(refused.stderr, /encrypts nothing.*ERR_DDI_FILE_SYSTEM/)
+  assertNothingLeft()
+})
+
 test('a LUKS volume opens by passphrase and key file, and closes with its image', async () => {
   using folder = temporaryFolder()
   const tree = makeTree(folder.path)
@@ -266,19 +289,7 @@ test('a LUKS volume opens by passphrase and key file, and closes with its image'
   const passphrase = join(folder.path, 'passphrase')
   const locked = join(folder.path, 'locked')
   writeFileSync(passphrase, 'secret')
-  run('truncate', '--size=48M', locked)
-  run(
-    ...([
-      'cryptsetup',
-      'luksFormat',
-      '--batch-mode',
-      '--type=luks2',
-      '--pbkdf=pbkdf2',
-      '--pbkdf-force-iterations=1000',
-      locked,
-      passphrase,
-    ] as const),
-  )
+  formatLuks(locked, passphrase)
   run('cryptsetup', 'open', '--key-file', passphrase, locked, 'to-fill')
   run('mkfs.ext4', '-q', '/dev/mapper/to-fill')
   run('cryptsetup', 'close', 'to-fill')
