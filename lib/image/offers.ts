@@ -93,7 +93,8 @@ function chosen(dissection: Dissection, names: readonly string[], options: Offer
 
 /**
  * Whatever the caller gave to trust an image by is used or refused, never ignored: each root hash covers one of the volumes in use, one
- * covers every root or usr volume in use, and if signatures were requested, each of these is signed.
+ * covers every root or usr volume in use, and if signatures were requested, each of these is signed, or under a root hash of
+ * the caller's own.
  * @throws ERR_DDI_NOT_COVERED, ERR_DDI_SIGNATURE_UNTRUSTED
  */
 export function refuseUncovered(dissection: Dissection, offered: readonly UsableVolume[]): void {
@@ -109,8 +110,7 @@ export function refuseUncovered(dissection: Dissection, offered: readonly Usable
       'ERR_DDI_NOT_COVERED',
       `no root hash covers ${describe(bare)} of ${dissection.image.name}, while one covers another volume of it`,
     )
-  const signed = pairs.filter(({ signature }) => signature).map(({ data }) => data)
-  if (dissection.given.signatures) refuseUnsigned(dissection, used, signed)
+  if (dissection.given.signatures) refuseUnsigned(dissection, used, pairs.filter(vouchedFor(dissection)))
 }
 
 /** @throws ERR_DDI_NOT_COVERED for a root hash that covers nothing of what is used, though it was given for that */
@@ -127,9 +127,23 @@ function refuseUnusedHash({ image, roles, verity, given }: Dissection, used: rea
   }
 }
 
-/** @param signed the volumes under a signed root hash */
-function refuseUnsigned(dissection: Dissection, used: readonly UsableVolume[], signed: readonly UsableVolume[]): void {
+/**
+ * Certificates are one way to trust a root hash, and the caller's own needs none. Whoever is named to verify signatures has to
+ * find one.
+ */
+function vouchedFor({ signature: mode }: Dissection) {
+  return ({ signature, rootHashSource }: TrustedVerity | KernelVerity) =>
+    signature !== null || (mode === 'auto' && rootHashSource === 'option')
+}
+
+/** @param vouched for by a signature, or by the caller */
+function refuseUnsigned(
+  dissection: Dissection,
+  used: readonly UsableVolume[],
+  vouched: readonly { readonly data: UsableVolume }[],
+): void {
   const { image, signature } = dissection
+  const signed = vouched.map(({ data }) => data)
   const unsigned =
     used.find((volume) => isSystem(dissection, volume) && !signed.includes(volume)) ??
     (used.some((volume) => signed.includes(volume)) ? undefined : used[0])

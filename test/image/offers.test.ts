@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { type DissectOptions, dissect, openImage, plan, trustedCertificates } from '../../lib/index.js'
+import {
+  type DissectOptions,
+  dissect,
+  openImage,
+  parseImagePolicy,
+  plan,
+  trustedCertificates,
+} from '../../lib/index.js'
 import { formatVerity, MiB, makeFileSystem, makeGptImage, typeUuids, uuidsOf } from '../support/images.js'
 import { makeIdentity } from '../support/keys.js'
 import { cli, temporaryFolder } from '../support/run.js'
@@ -66,11 +73,20 @@ test('certificates, and who verifies signatures, are not given for nothing', asy
   const certificates = await trustedCertificates([identity.certificate], [])
   const refused = { code: 'ERR_DDI_SIGNATURE_UNTRUSTED' }
   for (const given of [{ certificates }, { signature: 'userspace' }, { certificates, signature: 'both' }] as const)
-    for (const volumes of [undefined, ['old'], ['home'], ['new']]) {
+    for (const volumes of [undefined, ['old'], ['home'], ['new']])
       await assert.rejects(offered(path, given, volumes), refused)
-      await assert.rejects(offered(path, { ...given, rootHash }, volumes), { name: 'DdiError' })
-    }
+  // A root hash of one's own is trust enough; a signature is demanded by naming who verifies it.
+  assert.deepEqual(await offered(path, { certificates, rootHash }), ['root true', 'home false'])
+  assert.deepEqual(await offered(path, { certificates, rootHash }, ['new', 'home']), ['new true', 'home false'])
+  for (const volumes of [['old'], ['home']])
+    await assert.rejects(offered(path, { certificates, rootHash }, volumes), { code: 'ERR_DDI_NOT_COVERED' })
+  for (const given of [{ signature: 'userspace' }, { certificates, signature: 'both' }] as const)
+    for (const volumes of [undefined, ['new']])
+      await assert.rejects(offered(path, { ...given, rootHash }, volumes), refused)
+  const signed = parseImagePolicy('root=signed:=ignore')
+  await assert.rejects(offered(path, { certificates, rootHash, policy: signed }), { code: 'ERR_DDI_POLICY' })
   await assert.rejects(offered(path, { certificates, signature: 'kernel' }), { code: 'ERR_DDI_USAGE' })
+  // Whoever may write beside the image could have put it there.
   writeFileSync(join(folder.path, 'two.roothash'), rootHash)
   for (const verb of ['plan', 'validate', 'list-files', 'verify'])
     assert.match(cli(verb, path, `--certificate=${identity.certificate}`).stderr, /no trusted certificate signed/, verb)
