@@ -16,10 +16,14 @@ export const mountFlags = {
   noAtime: 1024,
   noDirAtime: 2048,
   bind: 4096,
+  move: 8192,
   silent: 32768,
   relatime: 1 << 21,
   noSymbolicLinks: 256,
 } as const
+
+/** RB_… of <sys/reboot.h>. */
+export const rebootCommands = { reboot: 0x1234567, poweroff: 0x4321fedc, halt: 0xcdef0123 } as const
 
 /** MNT_… and UMOUNT_… of <sys/mount.h>. */
 export const unmountFlags = { detach: 2, noFollow: 8 } as const
@@ -222,6 +226,27 @@ export interface Addon {
   openInRoot(rootFd: number, path: string, flags: number, mode: number): Promise<number>
   /** Covers a mount with a clone of it whose owners a user namespace maps: open_tree(2), mount_setattr(2), move_mount(2). */
   mapOwners(target: string, userNamespaceFd: number): Promise<void>
+
+  /** syncfs(2): writes the file system that holds an open file to its disk. */
+  syncFileSystem(fd: number, path: string): Promise<void>
+
+  /** finit_module(2); EEXIST if it is loaded. `compressed`: the kernel unpacks it (Linux 5.17). */
+  loadModule(fd: number, path: string, parameters: string, compressed: boolean): Promise<void>
+
+  /** chroot(2), of the whole process; the working directory stays. */
+  changeRoot(path: string): Promise<void>
+  /**
+   * execve(2), at once, with default signals, no descriptors but 0 to 2, and the kernel’s limit of open files. After a failure
+   * signals and limits stay as that left them.
+   * @param environment `NAME=VALUE`
+   * @returns only what rejects: whoever succeeds is another program
+   */
+  execute(path: string, argv: readonly string[], environment: readonly string[]): Promise<never>
+
+  /** sync(2), then reboot(2), which ends the machine. @param command one of {@link rebootCommands} */
+  reboot(command: number): Promise<void>
+  /** clock_settime(2) of the clock of the day, in seconds since 1970. */
+  setClock(seconds: number): Promise<void>
 
   /** getxattr(2), at most 4096 bytes; ENODATA if absent */
   getExtendedAttribute(path: string, name: string): Promise<string>

@@ -8,9 +8,12 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ddi::ExportDeviceMapper(env, exports);
   ddi::ExportExtendedAttribute(env, exports);
   ddi::ExportLoop(env, exports);
+  ddi::ExportMachine(env, exports);
   ddi::ExportMemory(env, exports);
+  ddi::ExportModule(env, exports);
   ddi::ExportMount(env, exports);
   ddi::ExportPartitionScan(env, exports);
+  ddi::ExportProcess(env, exports);
   ddi::ExportSha256Stream(env, exports);
   ddi::ExportSparseWrite(env, exports);
   ddi::ExportUdevCookie(env, exports);

@@ -1,4 +1,5 @@
-// Mounting: mount(2), umount2(2), openat2(2) within a root, and idmapped clones of mounts (mount_setattr(2)).
+// Mounting: mount(2), umount2(2), openat2(2) within a root, idmapped clones of mounts (mount_setattr(2)), and
+// syncfs(2).
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
@@ -71,12 +72,21 @@ Napi::Value MapOwners(const Napi::CallbackInfo& info) {
   });
 }
 
+// (fd, path)
+Napi::Value SyncFileSystem(const Napi::CallbackInfo& info) {
+  return Task<Nothing>::Run(info.Env(), [fd = Int(info, 0), path = Text(info, 1)]() -> Outcome<Nothing> {
+    if (syncfs(fd) < 0) return KernelError{errno, "syncfs", path};
+    return Nothing{};
+  });
+}
+
 }  // namespace
 
 void ExportMount(Napi::Env env, Napi::Object exports) {
   exports["mount"] = Napi::Function::New(env, Mount);
   exports["unmount"] = Napi::Function::New(env, Unmount);
   exports["openInRoot"] = Napi::Function::New(env, OpenInRoot);
+  exports["syncFileSystem"] = Napi::Function::New(env, SyncFileSystem);
   exports["mapOwners"] = Napi::Function::New(env, MapOwners);
 }
 

@@ -2,6 +2,7 @@ import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { exists, flushDirectory, refuseExisting } from '../bytes/new-file.js'
 import { DdiError, systemError } from '../errors.js'
+import { syncFileSystem } from '../kernel/file-systems.js'
 import type { OptionNames } from '../options.js'
 import { runTool, type Tool } from '../tool.js'
 import type { Batch } from './batches.js'
@@ -70,7 +71,7 @@ export class TreeDestination implements Destination {
     const { path, replace = false, readOnly = false } = this.#target
     const tree = this.#tree!
     if (readOnly) await this.#tryReadOnly(tree)
-    await runTool({ command: ['sync', '--file-system', tree], package: 'coreutils' })
+    await syncFileSystem(tree)
     // A name that only this download uses: nothing of others is removed.
     const former = this.#former!
     if (!replace) await refuseExisting(path)
