@@ -1,5 +1,5 @@
 // The program of the initrd, dist/boot/: all of its code in a few files, because an initrd has no node_modules but native ones.
-import { rmSync } from 'node:fs'
+import { chmodSync, copyFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 
@@ -24,4 +24,7 @@ export async function buildBootProgram(root) {
     },
     logLevel: 'warning',
   })
+  const script = join(root, 'dist/boot/udhcpc.sh')
+  copyFileSync(join(root, 'lib/boot/udhcpc.sh'), script)
+  chmodSync(script, 0o755)
 }

@@ -36,7 +36,15 @@ export async function bootProgram(node: string): Promise<BootProgram> {
       ...programs.map((one): TreeFile => ({ ...one, kind: 'program' })),
       ...addons.scripts.map((one): TreeFile => ({ ...one, kind: 'copy' })),
       { path: `${home}/package.json`, kind: 'text', text: '{"type":"module"}\n' },
-      ...names.map((name): TreeFile => ({ path: `${home}/dist/boot/${name}`, kind: 'copy', from: join(bundle, name) })),
+      ...names.map(
+        (name): TreeFile => ({
+          path: `${home}/dist/boot/${name}`,
+          kind: 'copy',
+          from: join(bundle, name),
+          // udhcpc executes it.
+          executable: name.endsWith('.sh'),
+        }),
+      ),
       // What is beside the program is found from there, as in the package.
       { path: `${home}/boot`, kind: 'link', target: 'dist/boot' },
     ],

@@ -11,7 +11,7 @@ export type TreeFile = {
   /** Relative to the tree. */
   readonly path: string
 } & (
-  | { readonly kind: 'copy'; readonly from: string }
+  | { readonly kind: 'copy'; readonly from: string; readonly executable?: boolean }
   /** A program or library; its symbols are left out. */
   | { readonly kind: 'program'; readonly from: string }
   /** @see unpackModule */
@@ -69,7 +69,7 @@ async function stageFile(file: TreeFile, path: string, signal: AbortSignal | und
       break
   }
   // Whatever the umask and the modes on this machine are.
-  const isExecutable = file.kind === 'program' || (file.kind === 'text' && file.executable === true)
+  const isExecutable = file.kind === 'program' || ('executable' in file && file.executable === true)
   await chmod(path, isExecutable ? 0o755 : 0o644)
 }
 

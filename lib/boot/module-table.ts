@@ -1,0 +1,112 @@
+/** The modules of a kernel: modules.dep(5), and what depmod(8) writes beside it. */
+export interface ModuleTable {
+  /** By their names. */
+  readonly modules: ReadonlyMap<string, ModuleEntry>
+  /** The names of what is built into the kernel. */
+  readonly builtIn: ReadonlySet<string>
+  /** In groups that have their literal beginning in common. */
+  readonly aliases: ReadonlyMap<string, readonly ModuleAlias[]>
+}
+
+interface ModuleEntry {
+  /** Relative to the directory of the table. */
+  readonly path: string
+  /** The names of modules that have to be loaded before, the last of them first. */
+  readonly needs: readonly string[]
+}
+
+interface ModuleAlias {
+  /** With the wildcards of fnmatch(3). */
+  readonly pattern: string
+  readonly module: string
+}
+
+/** @param files text of `modules.dep`, `modules.builtin` and `modules.alias`; an empty one is fine */
+export function parseModuleTable(files: {
+  readonly dep: string
+  readonly builtIn: string
+  readonly alias: string
+}): ModuleTable {
+  const modules = new Map<string, ModuleEntry>()
+  for (const line of lines(files.dep)) {
+    const [path = '', needs = ''] = line.split(':')
+    modules.set(moduleName(path), { path, needs: needs.split(/\s+/).filter(Boolean).map(moduleName) })
+  }
+  const aliases = new Map<string, ModuleAlias[]>()
+  for (const line of lines(files.alias)) {
+    const [, pattern, module] = /^alias\s+(\S+)\s+(\S+)$/.exec(line) ?? []
+    if (pattern === undefined || module === undefined) continue
+    const beginning = /^[^*?[]*/.exec(pattern)![0]
+    const group = aliases.get(beginning) ?? []
+    group.push({ pattern, module: moduleName(module) })
+    aliases.set(beginning, group)
+  }
+  return { modules, builtIn: new Set(lines(files.builtIn).map(moduleName)), aliases }
+}
+
+/** `virtio_net` of `kernel/drivers/net/virtio-net.ko.xz`. */
+export function moduleName(path: string): string {
+  return path
+    .replace(/^.*\//, '')
+    .replace(/\.ko(\.(gz|xz|zst))?$/, '')
+    .replaceAll('-', '_')
+}
+
+function lines(text: string): string[] {
+  return text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+}
+
+/** The names of the modules that a device asks for. @param alias `pci:v00001AF4d00001000…`, or the name of a module */
+export function modulesFor({ modules, aliases }: ModuleTable, alias: string): readonly string[] {
+  const name = moduleName(alias)
+  if (modules.has(name)) return [name]
+  const found: string[] = []
+  for (let length = 0; length <= alias.length; length++)
+    for (const { pattern, module } of aliases.get(alias.slice(0, length)) ?? [])
+      if (matchesPattern(pattern, alias)) found.push(module)
+  return found
+}
+
+/** The modules of these names and what they need, each behind what it needs. Names that no module has are left out. */
+export function inLoadingOrder({ modules }: ModuleTable, names: Iterable<string>): ReadonlyMap<string, ModuleEntry> {
+  const ordered = new Map<string, ModuleEntry>()
+  const seen = new Set<string>()
+  const add = (name: string) => {
+    const module = modules.get(name)
+    if (!module || seen.has(name)) return
+    seen.add(name)
+    for (const need of module.needs) add(need)
+    ordered.set(name, module)
+  }
+  for (const name of names) add(name)
+  return ordered
+}
+
+/** fnmatch(3) without flags, in time that grows with the product of both lengths. */
+export function matchesPattern(pattern: string, text: string): boolean {
+  // Where to go on if what follows the last asterisk does not match: the asterisk takes one character more.
+  let retry: { readonly pattern: number; readonly text: number } | undefined
+  let [at, index] = [0, 0]
+  while (index < text.length) {
+    const end = oneAt(pattern, at, text[index]!)
+    if (pattern[at] === '*') retry = { pattern: ++at, text: index }
+    else if (end !== undefined) [at, index] = [end, index + 1]
+    else if (retry) {
+      retry = { pattern: retry.pattern, text: retry.text + 1 }
+      ;[at, index] = [retry.pattern, retry.text]
+    } else return false
+  }
+  return /^\**$/.test(pattern.slice(at))
+}
+
+/** @returns where the pattern goes on behind what stands for one character; undefined if that is not `character` */
+function oneAt(pattern: string, at: number, character: string): number | undefined {
+  const first = pattern[at]
+  const end = first === '[' ? pattern.indexOf(']', at + 2) : -1
+  if (end < 0) return first === '?' || first === character ? at + 1 : undefined
+  const set = pattern.slice(at + 1, end)
+  const isNegative = /^[!^]/.test(set)
+  const ranges = set.slice(isNegative ? 1 : 0).matchAll(/(.)-(.)|(.)/gs)
+  const isIn = [...ranges].some(([, from, to, one]) => one === character || (from! <= character && character <= to!))
+  return isIn === isNegative ? undefined : end + 1
+}

@@ -1,0 +1,72 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { readIfThere } from '../bytes/small-file.js'
+import { loadModule } from '../kernel/modules.js'
+import type { BootContext } from './context.js'
+import { inLoadingOrder, type ModuleTable, moduleName, modulesFor, parseModuleTable } from './module-table.js'
+
+/** What no device asks for, and no boot does without. */
+const always: readonly string[] = ['loop', 'dm_mod', 'dm_verity', 'erofs', 'squashfs', 'overlay']
+
+/** What no device asks for either, where this kernel and this machine have it. */
+const welcome: readonly string[] = ['af_packet', 'ipv6', 'efivarfs', 'dmi_sysfs', 'qemu_fw_cfg', 'sha256', 'sha512']
+
+/** A module may bring a bus with devices of its own; no chain of buses is as long as this. */
+const mostRounds = 16
+
+/**
+ * Loads the modules of the initrd for the devices of this machine, and those that images need.
+ * What is missing, or does not load, is told and is no error: another module may do.
+ */
+export async function loadModules({ root, parameters, log }: BootContext): Promise<void> {
+  const release = (await readFile('/proc/sys/kernel/osrelease', 'utf8')).trim()
+  const directory = join(root, 'lib/modules', release)
+  const table = await readModuleTable(directory)
+  const missing = always.filter((name) => !table.modules.has(name) && !table.builtIn.has(name))
+  if (missing.length > 0) log.say(`the initrd has no modules of Linux ${release} for ${missing.join(', ')}`)
+  const loaded = new Set<string>()
+  let wanted: Iterable<string> = [...always, ...welcome].flatMap((name) => modulesFor(table, name))
+  for (let round = 0; round < mostRounds; round++) {
+    const modules = [...inLoadingOrder(table, wanted)].filter(([name]) => !loaded.has(name))
+    for (const [name, { path }] of modules) {
+      loaded.add(name)
+      const file = join(directory, path)
+      await loadModule(file, moduleParameters(parameters.text, name)).catch((error: Error) => log.say(error.message))
+    }
+    if (round > 0 && modules.length === 0) break
+    wanted = new Set((await deviceAliases(root)).flatMap((alias) => modulesFor(table, alias)))
+  }
+  log.say(`${loaded.size} modules`)
+}
+
+async function readModuleTable(directory: string): Promise<ModuleTable> {
+  const text = async (name: string) => (await readIfThere(join(directory, name)))?.toString('utf8') ?? ''
+  const [dep, builtIn, alias] = await Promise.all(['modules.dep', 'modules.builtin', 'modules.alias'].map(text))
+  return parseModuleTable({ dep: dep!, builtIn: builtIn!, alias: alias! })
+}
+
+/** What the devices of all buses ask for. */
+async function deviceAliases(root: string): Promise<readonly string[]> {
+  const buses = join(root, 'sys/bus')
+  const aliases = new Set<string>()
+  for (const bus of await readdir(buses).catch(() => [])) {
+    const devices = join(buses, bus, 'devices')
+    const names = await readdir(devices).catch(() => [])
+    const texts = await Promise.all(
+      names.map((name) => readFile(join(devices, name, 'modalias'), 'utf8').catch(() => '')),
+    )
+    for (const text of texts) if (text.trim() !== '') aliases.add(text.trim())
+  }
+  return [...aliases]
+}
+
+/** `max_loop=8` of `loop.max_loop=8` on the kernel command line, as modprobe(8) takes them. */
+export function moduleParameters(commandLine: string, module: string): string {
+  const words = commandLine.match(/(?:"[^"]*"?|[^\s"])+/g) ?? []
+  return words
+    .flatMap((word) => {
+      const [, name = '', parameter] = /^([^.="]+)\.(.+)$/s.exec(word) ?? []
+      return parameter !== undefined && moduleName(name) === module ? [parameter] : []
+    })
+    .join(' ')
+}

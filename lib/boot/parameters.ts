@@ -1,0 +1,153 @@
+import { DdiError } from '../errors.js'
+import { parameterValues } from './command-line.js'
+
+/** What the kernel command line says of the boot. A value given twice counts as it was given last. */
+export interface BootParameters {
+  /** As in /proc/cmdline. */
+  readonly text: string
+  /** `rd.systemd.pull=`, each `OPTIONS:LOCAL:REMOTE`. */
+  readonly pulls: readonly string[]
+  /** `roothash=`, hexadecimal. */
+  readonly rootHash: string | null
+  /** `usrhash=`, hexadecimal. */
+  readonly usrHash: string | null
+  /** `systemd.image_policy=` */
+  readonly imagePolicy: string | null
+  /** `ip=`, each as it is written: kernel-parameters.txt. */
+  readonly ip: readonly string[]
+  /** `nameserver=` */
+  readonly nameServers: readonly string[]
+  /** `ddi.url=`: where the machine booted from, if the firmware does not say. */
+  readonly url: string | null
+  /** `ddi.insecure`: boots what nothing vouches for. */
+  readonly insecure: boolean
+  /** `ddi.volatile=`, as `systemd.volatile=`: what is written goes over the root, or over nothing but /usr, in memory. */
+  readonly volatile: 'no' | 'yes' | 'overlay'
+  /** `ddi.retry=`: for how long a server that is away is asked again, in seconds; may be Infinity. */
+  readonly retry: number
+  /** `rd.systemd.pull.success_action=`, or without `rd.`: instead of booting, once everything is pulled. */
+  readonly successAction: BootAction
+  /** `rd.systemd.pull.failure_action=`, or without `rd.`. */
+  readonly failureAction: BootAction
+  /** `init=` */
+  readonly init: string | null
+  /** `rootflags=`: mount options. */
+  readonly rootFlags: string | null
+  /** `rd.break`: the stage before which there is a shell. */
+  readonly breakBefore: BootStage | null
+  /** `rd.shell` or `ddi.shell`: a shell after a failure. */
+  readonly shell: boolean
+}
+
+/** The stages that `rd.break=` takes. */
+export const bootStages = ['modules', 'network', 'pull', 'mount', 'hand-over'] as const
+export type BootStage = (typeof bootStages)[number]
+
+/** What becomes of a machine in the end. */
+export type BootAction = 'none' | 'reboot' | 'poweroff' | 'halt'
+
+/**
+ * @param text as in /proc/cmdline; what it does not know is for the kernel or for the system
+ * @throws ERR_DDI_USAGE if a value is not one of those that there are
+ */
+export function parseBootParameters(text: string): BootParameters {
+  const last = (name: string) => parameterValues(text, name).at(-1) ?? null
+  return {
+    text,
+    pulls: parameterValues(text, 'rd.systemd.pull'),
+    rootHash: last('roothash'),
+    usrHash: last('usrhash'),
+    imagePolicy: last('systemd.image_policy'),
+    ip: parameterValues(text, 'ip'),
+    nameServers: parameterValues(text, 'nameserver'),
+    url: last('ddi.url'),
+    insecure: isSet(text, 'ddi.insecure'),
+    volatile: choice(text, 'ddi.volatile', volatiles) ?? 'no',
+    retry: parseRetry(last('ddi.retry')),
+    ...actionsIn(text),
+    init: last('init'),
+    rootFlags: last('rootflags'),
+    breakBefore: isSet(text, 'rd.break') ? 'hand-over' : (choice(text, 'rd.break', breaks) ?? null),
+    shell: isSet(text, 'rd.shell') || isSet(text, 'ddi.shell'),
+  }
+}
+
+/** What is to be done in the end, of a command line the rest of which may be wrong. @throws ERR_DDI_USAGE */
+export function actionsIn(text: string): Pick<BootParameters, 'successAction' | 'failureAction'> {
+  const action = (name: string) =>
+    choice(text, `rd.systemd.pull.${name}`, actions) ?? choice(text, `systemd.pull.${name}`, actions) ?? 'none'
+  return { successAction: action('success_action'), failureAction: action('failure_action') }
+}
+
+/** As `SuccessAction=` of systemd.unit(5) has them. An initrd has nothing to end before, so that all ways are one. */
+const actions: Readonly<Record<string, BootAction>> = {
+  none: 'none',
+  reboot: 'reboot',
+  'reboot-force': 'reboot',
+  'reboot-immediate': 'reboot',
+  poweroff: 'poweroff',
+  'poweroff-force': 'poweroff',
+  'poweroff-immediate': 'poweroff',
+  exit: 'poweroff',
+  'exit-force': 'poweroff',
+  halt: 'halt',
+  'halt-force': 'halt',
+  'halt-immediate': 'halt',
+}
+
+/** As `systemd.volatile=`: kernel-command-line(7). */
+const volatiles: Readonly<Record<string, BootParameters['volatile']>> = {
+  no: 'no',
+  false: 'no',
+  '0': 'no',
+  off: 'no',
+  yes: 'yes',
+  true: 'yes',
+  '1': 'yes',
+  on: 'yes',
+  overlay: 'overlay',
+}
+
+/** Ours, and the names that dracut has for the same places: dracut.cmdline(7). */
+const breaks: Readonly<Record<string, BootStage>> = {
+  ...(Object.fromEntries(bootStages.map((stage) => [stage, stage])) as Record<BootStage, BootStage>),
+  cmdline: 'modules',
+  'pre-udev': 'modules',
+  'pre-trigger': 'modules',
+  initqueue: 'network',
+  'pre-mount': 'mount',
+  mount: 'hand-over',
+  'pre-pivot': 'hand-over',
+}
+
+/** `name`, or `name=` with a value that means yes. */
+function isSet(text: string, name: string): boolean {
+  const value = parameterValues(text, name).at(-1)
+  return value === undefined ? flags(text).includes(name) : volatiles[value] === 'yes'
+}
+
+/** Words without a value. */
+function flags(text: string): readonly string[] {
+  return text.split(/\s+/).filter((word) => !word.includes('='))
+}
+
+function choice<Value>(text: string, name: string, values: Readonly<Record<string, Value>>): Value | undefined {
+  const given = parameterValues(text, name).at(-1)
+  if (given === undefined) return undefined
+  if (!Object.hasOwn(values, given))
+    throw new DdiError(
+      'ERR_DDI_USAGE',
+      `${name}=${given} on the kernel command line: it has to be one of ${Object.keys(values).join(', ')}`,
+    )
+  return values[given]
+}
+
+function parseRetry(given: string | null): number {
+  if (given === null || given === 'yes' || given === 'infinity') return Number.POSITIVE_INFINITY
+  if (given === 'no') return 0
+  if (/^\d{1,9}$/.test(given)) return Number(given)
+  throw new DdiError(
+    'ERR_DDI_USAGE',
+    `ddi.retry=${given} on the kernel command line: it has to be a number of seconds, yes or no`,
+  )
+}
