@@ -171,6 +171,8 @@ export interface Addon {
   blockDeletePartition(fd: number, device: string, number: number): Promise<void>
   /** fallocate(2) with FALLOC_FL_INSERT_RANGE, in bytes; ENOTSUP if the file system cannot */
   insertRange(fd: number, path: string, offset: number, length: number): Promise<void>
+  /** fallocate(2) with FALLOC_FL_PUNCH_HOLE, in bytes, of files and block devices; ENOTSUP if they cannot */
+  punchHole(fd: number, path: string, offset: number, length: number): Promise<void>
   /** flock(2), exclusive and without waiting; EAGAIN if another process holds it. Released with the descriptor. */
   lockExclusively(fd: number, path: string): Promise<void>
   /** mknod(2) of a block device node with mode 0600 */

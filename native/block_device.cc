@@ -93,16 +93,23 @@ Napi::Value Lock(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Promise Allocate(const Napi::CallbackInfo& info, int mode) {
+  return Task<Nothing>::Run(info.Env(),
+                            [fd = Int(info, 0), path = Text(info, 1), offset = Number(info, 2),
+                             length = Number(info, 3), mode]() -> Outcome<Nothing> {
+                              if (fallocate(fd, mode, static_cast<off_t>(offset), static_cast<off_t>(length)) < 0)
+                                return KernelError{errno, "fallocate", path};
+                              return Nothing{};
+                            });
+}
+
 // fallocate(fd, FALLOC_FL_INSERT_RANGE, offset, length): moves what is behind `offset`, without copying it
-Napi::Value InsertRange(const Napi::CallbackInfo& info) {
-  return Task<Nothing>::Run(
-      info.Env(),
-      [fd = Int(info, 0), path = Text(info, 1), offset = Number(info, 2),
-       length = Number(info, 3)]() -> Outcome<Nothing> {
-        if (fallocate(fd, FALLOC_FL_INSERT_RANGE, static_cast<off_t>(offset), static_cast<off_t>(length)) < 0)
-          return KernelError{errno, "fallocate", path};
-        return Nothing{};
-      });
+Napi::Value InsertRange(const Napi::CallbackInfo& info) { return Allocate(info, FALLOC_FL_INSERT_RANGE); }
+
+// fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length): what is there reads as zeroes, and a block
+// device has discarded it
+Napi::Value PunchHole(const Napi::CallbackInfo& info) {
+  return Allocate(info, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE);
 }
 
 }  // namespace
@@ -113,6 +120,7 @@ void ExportBlockDevice(Napi::Env env, Napi::Object exports) {
   exports["blockDeletePartition"] = Napi::Function::New(env, DeletePartition);
   exports["blockResizePartition"] = Napi::Function::New(env, ResizePartition);
   exports["insertRange"] = Napi::Function::New(env, InsertRange);
+  exports["punchHole"] = Napi::Function::New(env, PunchHole);
   exports["lockExclusively"] = Napi::Function::New(env, Lock);
   exports["makeBlockNode"] = Napi::Function::New(env, MakeNode);
 }

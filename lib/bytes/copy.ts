@@ -29,8 +29,15 @@ export async function copy(
   await to.flush()
 }
 
+/** Makes a range of a target read as zeroes: not stored where it can, else written. @throws as `write` */
+export async function writeZeroes(to: Target, offset: number, length: number): Promise<void> {
+  if (await to.punch?.(offset, length)) return
+  for (let done = 0; done < length; done += step)
+    await to.write(offset + done, zeroes.subarray(0, Math.min(step, length - done)))
+}
+
 /** The runs of pages that are not all zeroes. @param bytes at most 4 MiB */
-function* nonzeroRuns(bytes: Uint8Array): Generator<{ start: number; end: number }> {
+export function* nonzeroRuns(bytes: Uint8Array): Generator<{ start: number; end: number }> {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   let start: number | undefined
   for (let at = 0; at < bytes.length; at += page) {

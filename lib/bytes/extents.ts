@@ -33,6 +33,12 @@ export function extentTarget(base: Target, extents: readonly LinearExtent[]): Ta
         done += length
       }
     },
+    async punch(offset, length) {
+      if (!base.punch) return false
+      for (const run of sliceExtents(extents, offset, length))
+        if (!(await base.punch(run.start, run.length))) return false
+      return true
+    },
     flush: () => base.flush(),
   }
 }

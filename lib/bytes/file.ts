@@ -195,6 +195,16 @@ class OpenFile implements FileTarget {
     }
   }
 
+  async punch(offset: number, length: number): Promise<boolean> {
+    try {
+      await addon().punchHole(this.fd, this.path, offset, length)
+      return true
+    } catch (error) {
+      if (['ENOTSUP', 'EINVAL', 'ENOSYS'].includes(systemCode(error) ?? '')) return false
+      throw systemError(error, `cannot write ${this.path} at byte ${offset}`, writeErrors)
+    }
+  }
+
   async flush(): Promise<void> {
     try {
       await this.#handle.sync()

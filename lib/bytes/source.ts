@@ -59,6 +59,11 @@ export interface OpenedFile {
 export interface Target extends Source {
   /** Writes all of `bytes` at byte `offset`. @throws ERR_DDI_IO, ERR_DDI_NO_SPACE, ERR_DDI_PERMISSION */
   write(offset: number, bytes: Uint8Array): Promise<void>
+  /**
+   * Makes a range read as zeroes, without storing them; false if it cannot, and nothing has changed then.
+   * @throws as `write`
+   */
+  punch?(offset: number, length: number): Promise<boolean>
   /** Returns when everything written before is on the medium. */
   flush(): Promise<void>
 }

@@ -72,6 +72,18 @@ export function spaceForVolume(table: Gpt, size?: number, alignment?: number): R
   return size === undefined ? runs.sort((a, b) => b.length - a.length) : allocate(runs, wholeUnits(size))
 }
 
+/** What a table has for further volumes. */
+export interface Room {
+  /** In runs that a volume may start at, in bytes. */
+  readonly free: readonly Run[]
+  /** How many more partitions the table can name: a volume takes one for each of its segments. */
+  readonly entries: number
+}
+
+export function roomIn(table: Gpt): Room {
+  return { free: freeRuns(table), entries: table.entryCount - table.partitions.length }
+}
+
 /** Makes a volume of the beginning of free space. @throws ERR_DDI_USAGE, ERR_DDI_TABLE_FULL, ERR_DDI_VOLUME_EXISTS */
 export function nameSpace(table: Gpt, head: VolumeHead, space: readonly Run[], size: number): ChainChange {
   const [first, ...more] = sliceExtents(linear(space), 0, wholeUnits(size))

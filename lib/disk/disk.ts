@@ -15,10 +15,12 @@ import {
   compactChain,
   createChain,
   nameSpace,
+  type Room,
   reclaimOrphans,
   removeChain,
   renameChain,
   resizeChain,
+  roomIn,
   spaceForVolume,
 } from './change.js'
 import { chainVolume, type Orphan, tableVolumes } from './partition.js'
@@ -46,6 +48,14 @@ export interface Disk extends VolumeTable<VolumeHead, LinearExtent>, DiskContent
    * @throws ERR_DDI_NO_SPACE
    */
   unnamed(size?: number): UnnamedVolume
+  /** What there is for further volumes, or would be without some. @throws ERR_DDI_NO_VOLUME */
+  room(without?: readonly WholeVolume[]): Room
+  /** Whether something attached uses a volume. */
+  isUsed(volume: WholeVolume): Promise<boolean>
+  /** Changes what names several volumes, in one write of the table. @throws as `rename` */
+  renameAll(heads: ReadonlyMap<WholeVolume, Partial<VolumeHead>>): Promise<void>
+  /** Removes several volumes, in one write of the table. @throws as `remove` */
+  removeAll(volumes: readonly WholeVolume[]): Promise<void>
   /**
    * Copies volumes to where they have fewer segments, as long as that helps.
    * @param work progress counts the bytes of a volume, its part, from the start again each time that it moves
@@ -134,6 +144,7 @@ const gpt: TableFormat<DiskTable, VolumeHead, LinearExtent> = {
   createOptionNames: diskCreateOptionNames,
   read: (target) => readTable(target),
   async commit(target, current, { table, repairsMbr }) {
+    await refuseChanged(target, current)
     const { held, force = false } = current.rescue ?? {}
     if (held !== undefined && !force) throw new DdiError('ERR_DDI_EXISTS', rescueWarning(held))
     const mbr = repairsMbr ? repairedMbr(current, target.size, force) : current.mbr
@@ -161,6 +172,17 @@ const gpt: TableFormat<DiskTable, VolumeHead, LinearExtent> = {
     ]
   },
   repaired: (read) => ({ ...read, table: reclaimOrphans(read.table), repairsMbr: true }),
+}
+
+/** Another program may have written a table since ours was read, whatever lock we hold. @throws ERR_DDI_BUSY */
+async function refuseChanged(target: Target, current: DiskTable): Promise<void> {
+  const now = await readTable(target, current.rescue && 'backup')
+  const bytes = ({ array, headers, mbr }: DiskTable) => Buffer.concat([array, headers.primary, headers.backup, mbr])
+  if (!bytes(now).equals(bytes(current)))
+    throw new DdiError(
+      'ERR_DDI_BUSY',
+      'nothing was written: another program has changed the table of the disk since it was read',
+    )
 }
 
 function rescueWarning(held: string): string {
@@ -217,6 +239,39 @@ class OpenDisk extends OpenTable<DiskTable, VolumeHead, LinearExtent> implements
 
   get orphans(): readonly Orphan[] {
     return tableVolumes(this.read.table).orphans
+  }
+
+  room(without: readonly WholeVolume[] = []): Room {
+    return roomIn(this.#without(without).table)
+  }
+
+  async isUsed(volume: WholeVolume): Promise<boolean> {
+    try {
+      await this.place.users.refuseUsed(this.current(volume).extents)
+      return false
+    } catch (error) {
+      if (error instanceof DdiError && error.code === 'ERR_DDI_BUSY') return true
+      throw error
+    }
+  }
+
+  async renameAll(heads: ReadonlyMap<WholeVolume, Partial<VolumeHead>>): Promise<void> {
+    await this.inTurn(async () => {
+      let next = this.read
+      for (const [volume, head] of heads) next = gpt.rename(next, this.current(volume), head, {}).next
+      await this.replace(next)
+    })
+  }
+
+  async removeAll(volumes: readonly WholeVolume[]): Promise<void> {
+    await this.inTurn(async () => {
+      for (const volume of volumes) await this.place.users.refuseUsed(this.current(volume).extents)
+      await this.replace(this.#without(volumes))
+    })
+  }
+
+  #without(volumes: readonly WholeVolume[]): DiskTable {
+    return volumes.reduce((read, volume) => gpt.remove(read, this.current(volume)), this.read)
   }
 
   unnamed(size?: number): UnnamedVolume {
