@@ -10,6 +10,7 @@ const layers = [
   { attach: '^lib/attach/' },
   { mount: '^lib/mount/' },
   { build: '^lib/build/', pull: '^lib/pull/', uki: '^lib/uki/' },
+  { store: '^lib/store/' },
   { boot: '^lib/boot/' },
   { face: '^lib/index[.]ts$' },
   { cli: '^lib/cli/' },

@@ -83,7 +83,7 @@ function isLzma(head: Uint8Array): boolean {
  * @param head the first {@link headLength} bytes, or all
  * @throws ERR_DDI_PULL_FORMAT
  */
-export function refuseForeign(url: URL, head: Uint8Array): void {
+export function refuseForeign(url: URL | string, head: Uint8Array): void {
   const packing = nameIn(packings, head) ?? (isLzma(head) ? 'lzma' : undefined)
   if (packing !== undefined)
     throw foreign(`${url} is packed by ${packing}, which is not supported: pack it by xz, gzip, bzip2 or zstd`)
@@ -95,7 +95,7 @@ function foreign(what: string): DdiError {
   return new DdiError('ERR_DDI_PULL_FORMAT', what)
 }
 
-function diskImage(url: URL, format: string): DdiError {
+function diskImage(url: URL | string, format: string): DdiError {
   return foreign(`${url} is a disk image in ${format} format, not a raw one: convert it first`)
 }
 
@@ -103,7 +103,7 @@ function diskImage(url: URL, format: string): DdiError {
  * The bytes of an image, unpacked.
  * @throws ERR_DDI_PULL_FORMAT, ERR_DDI_IMAGE_EMPTY if they cannot be those of an image
  */
-export async function* requireImage(url: URL, batches: AsyncGenerator<Batch>): AsyncGenerator<Batch> {
+export async function* requireImage(url: URL | string, batches: AsyncGenerator<Batch>): AsyncGenerator<Batch> {
   const { head, all } = await peek(batches, headLength)
   refuseForeign(url, head)
   const again = detectCompression(head)

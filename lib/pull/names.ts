@@ -22,6 +22,11 @@ function unpackedName(url: URL): string {
   return fileNameOf(url).replace(compressed, '')
 }
 
+/** The name of an image's file without the endings that say how it is packed: `acme_1.4` of `…/acme_1.4.raw.xz`. */
+export function imageStem(url: URL): string {
+  return unpackedName(url).replace(rawEndings, '')
+}
+
 /** What a file is, by its name. */
 export function imageKind(url: URL): ImageKind {
   return tarEndings.test(unpackedName(url)) ? 'tar' : 'raw'

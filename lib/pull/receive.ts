@@ -1,7 +1,8 @@
-import { DdiError } from '../errors.js'
+import { addAbortSignal, type Readable } from 'node:stream'
+import { DdiError, systemError } from '../errors.js'
 import { throwIfAborted, type Work } from '../work.js'
 import type { Address } from './address.js'
-import { type Batch, lengthOf, peek } from './batches.js'
+import { type Batch, batchesOf, lengthOf, peek } from './batches.js'
 import { expectedChecksum } from './checksums.js'
 import { decompress, ReusedMemory } from './decompress.js'
 import { type Compression, detectCompression, headLength, refuseForeign, requireImage } from './formats.js'
@@ -65,11 +66,7 @@ export async function receive(
   const download = await beginOrResume(transport, url, partial)
   try {
     const received = await takeAll({ url, download, partial, destination, settings })
-    if (expected !== undefined && received.sha256 !== expected)
-      throw new DdiError(
-        'ERR_DDI_PULL_CHECKSUM',
-        `${url} has the SHA-256 ${received.sha256}, expected ${expected}: it was changed or cut off`,
-      )
+    if (expected !== undefined) requireChecksum(url, received, expected)
     await destination.finish({ signal: settings.signal })
     await partial?.discard()
     return received
@@ -79,6 +76,40 @@ export async function receive(
       await partial?.discard()
     throw error
   }
+}
+
+/**
+ * The same for bytes that come from anywhere; what verifies them is at most a SHA-256 that is known.
+ * @throws ERR_DDI_USAGE for other verification, the `ERR_DDI_PULL_…` codes, and what the destination throws
+ */
+export async function receiveStream(stream: Readable, destination: Destination, settings: Settings): Promise<Received> {
+  const { verify } = settings
+  if (verify === 'checksum' || verify === 'signature')
+    throw new DdiError('ERR_DDI_USAGE', 'a stream has no checksums beside it: give its SHA-256, or verify nothing')
+  const bytes = stoppable(stream, settings.signal)
+  const download = { start: 0, size: null, validator: null, bytes }
+  const received = await takeAll({ url: 'the stream', download, partial: undefined, destination, settings })
+  if (typeof verify === 'object') requireChecksum('the stream', received, verify.sha256)
+  await destination.finish({ signal: settings.signal })
+  return received
+}
+
+async function* stoppable(stream: Readable, signal: AbortSignal | undefined): AsyncGenerator<Batch> {
+  try {
+    yield* batchesOf(signal ? addAbortSignal(signal, stream) : stream)
+  } catch (error) {
+    throwIfAborted(signal)
+    throw systemError(error, 'cannot read the stream', { EIO: 'ERR_DDI_IO' })
+  }
+}
+
+/** @throws ERR_DDI_PULL_CHECKSUM */
+function requireChecksum(url: URL | string, { sha256 }: Received, expected: string): void {
+  if (sha256 !== expected)
+    throw new DdiError(
+      'ERR_DDI_PULL_CHECKSUM',
+      `${url} has the SHA-256 ${sha256}, expected ${expected}: it was changed or cut off`,
+    )
 }
 
 async function beginOrResume(transport: Transport, url: URL, partial: PartialDownload | undefined): Promise<Download> {
@@ -94,7 +125,8 @@ async function beginOrResume(transport: Transport, url: URL, partial: PartialDow
 }
 
 interface Reception {
-  readonly url: URL
+  /** For messages. */
+  readonly url: URL | string
   readonly download: Download
   readonly partial: PartialDownload | undefined
   readonly destination: Destination

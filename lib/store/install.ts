@@ -1,0 +1,97 @@
+import { randomUUID } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import { DdiError } from '../errors.js'
+import { checkOptions, type OptionNames, pickOptions } from '../options.js'
+import { type Address, parseAddress } from '../pull/address.js'
+import { imageStem } from '../pull/names.js'
+import { type PullOptions, pullOptionNames, settingsOf } from '../pull/options.js'
+import { type Received, receive, receiveStream } from '../pull/receive.js'
+import { compareVersions } from '../version.js'
+import { ImageDestination, type ImageTrust, trustNames } from './destination.js'
+import type { StoreImage } from './image.js'
+import { formatLabel, type ImageName, parseLabel } from './names.js'
+import { defaultTries, mostTries, newAttributes } from './state.js'
+import type { Store } from './store.js'
+
+export interface InstallOptions extends PullOptions, ImageTrust {
+  /** Default: what the name of the file says, `PRODUCT_VERSION.raw.xz`. */
+  readonly product?: string
+  readonly version?: string
+  /** How many boots it gets to become good, 1 to 15. Default: 3. */
+  readonly tries?: number
+}
+const installOptionNames: OptionNames<InstallOptions> = {
+  ...pullOptionNames,
+  ...trustNames,
+  product: true,
+  version: true,
+  tries: true,
+}
+
+export interface Installed extends Received {
+  readonly image: StoreImage
+  /** What was removed to make room. */
+  readonly removed: readonly StoreImage[]
+}
+
+/**
+ * Installs an image in a store: it has a name when all of it is verified and flushed, not before.
+ * @param from the address of a file (http, https, file), or its bytes; plain, or packed by xz, gzip, bzip2 or zstd
+ * @param options `verify` is by default signature for what comes from a server, else no
+ * @throws ERR_DDI_STORE_NAME, ERR_DDI_VOLUME_EXISTS for a version that is there, ERR_DDI_NO_TABLE, ERR_DDI_NOTHING_TO_ATTACH for other
+ *   processors, ERR_DDI_SIGNATURE_UNTRUSTED and what {@link dissect} throws, ERR_DDI_NO_SPACE, ERR_DDI_TABLE_FULL, and as `pull`
+ */
+export async function installImage(
+  store: Store,
+  from: string | URL | Readable,
+  options: InstallOptions = {},
+): Promise<Installed> {
+  checkOptions(options, installOptionNames, 'installImage')
+  const { product, version, tries = defaultTries } = options
+  if (!Number.isInteger(tries) || tries < 1 || tries > mostTries)
+    throw new DdiError('ERR_DDI_USAGE', `invalid number of tries ${tries}: 1 to ${mostTries}`)
+  const address = typeof from === 'string' || from instanceof URL ? parseAddress(from) : undefined
+  const name = nameOf(address, { product, version })
+  const label = formatLabel(name)
+  refuseSame(store, name)
+  let removed: readonly StoreImage[] = []
+  const uuid = randomUUID()
+  await using destination = new ImageDestination({
+    disk: store.disk,
+    head: { label, uuid, attributes: newAttributes(tries) },
+    trust: pickOptions(options, trustNames),
+    makeRoom: async (size) => {
+      removed = await store.makeRoom(size)
+    },
+  })
+  const isLocal = address === undefined || address.url.protocol === 'file:'
+  const settings = settingsOf({ verify: isLocal ? 'no' : 'signature', ...pickOptions(options, pullOptionNames) })
+  const received = address
+    ? await receive(address, destination, settings)
+    : await receiveStream(from as Readable, destination, settings)
+  return { image: store.find(uuid), removed, ...received }
+}
+
+/** @throws ERR_DDI_STORE_NAME */
+function nameOf(
+  address: Address | undefined,
+  given: { product: string | undefined; version: string | undefined },
+): ImageName {
+  const { product, version } = given
+  if (product !== undefined && version !== undefined) return { product, version }
+  const stem = address && imageStem(address.url)
+  const parsed = stem === undefined ? undefined : parseLabel(stem)
+  if (!parsed)
+    throw new DdiError(
+      'ERR_DDI_STORE_NAME',
+      `${stem === undefined ? 'a stream has no name' : `${JSON.stringify(stem)} is not PRODUCT_VERSION`}: give the product and the version of the image`,
+    )
+  return { product: product ?? parsed.product, version: version ?? parsed.version }
+}
+
+/** Two spellings of one version are one version. @throws ERR_DDI_VOLUME_EXISTS */
+function refuseSame({ images, disk }: Store, { product, version }: ImageName): void {
+  const same = images.find((one) => one.product === product && compareVersions(one.version, version) === 0)
+  if (same)
+    throw new DdiError('ERR_DDI_VOLUME_EXISTS', `${disk.path} has this version of ${product} already: ${same.label}`)
+}
