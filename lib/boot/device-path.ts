@@ -10,7 +10,8 @@ export interface DevicePathNode {
 const headerSize = 4
 const endType = 0x7f
 const messagingType = 0x03
-const uriSubType = 0x18
+/** Of messaging nodes: sections 10.3.4.10 to 10.3.4.12, and 10.3.4.24. */
+const subTypes = { mac: 0x0b, ipv4: 0x0c, ipv6: 0x0d, uri: 0x18 } as const
 
 /**
  * Parses a device path up to its end node. Firmware is not trusted: lengths are checked against the bytes that exist.
@@ -34,12 +35,37 @@ export function parseDevicePath(bytes: Uint8Array): DevicePathNode[] {
   throw new DdiError('ERR_DDI_DEVICE_PATH', `the device path of ${bytes.length} bytes has no end`)
 }
 
-/** The URI of a device path, section 10.3.4.24; undefined if there is none. */
-export function uriOf(nodes: readonly DevicePathNode[]): string | undefined {
-  const node = nodes.findLast(({ type, subType }) => type === messagingType && subType === uriSubType)
-  if (!node) return undefined
-  const end = node.data.findLastIndex((byte) => byte !== 0) + 1
-  return end === 0 ? undefined : Buffer.from(node.data.subarray(0, end)).toString('latin1')
+/** The network that the firmware booted from. */
+export interface NetworkPath {
+  /** Of the card, as in /sys/class/net/…/address; null if the path names none that is Ethernet’s. */
+  readonly mac: string | null
+  /** The version of the internet protocol; null if the path does not say. */
+  readonly protocol: 4 | 6 | null
+  /** Null if it is what DHCP says. */
+  readonly uri: string | null
+}
+
+/**
+ * What a device path says of booting by URI.
+ * @returns undefined for any other path: a disk’s, or one for TFTP
+ */
+export function networkPath(nodes: readonly DevicePathNode[]): NetworkPath | undefined {
+  const last = (kind: keyof typeof subTypes) =>
+    nodes.findLast(({ type, subType }) => type === messagingType && subType === subTypes[kind])
+  const uri = last('uri')
+  if (!uri) return undefined
+  const end = uri.data.findLastIndex((byte) => byte !== 0) + 1
+  return {
+    mac: macOf(last('mac')?.data),
+    protocol: last('ipv4') ? 4 : last('ipv6') ? 6 : null,
+    uri: end === 0 ? null : Buffer.from(uri.data.subarray(0, end)).toString('latin1'),
+  }
+}
+
+/** 32 bytes of address, and the type of the interface, of which 1 is Ethernet. */
+function macOf(data: Uint8Array | undefined): string | null {
+  if (data?.length !== 33 || data[32]! > 1) return null
+  return [...data.subarray(0, 6)].map((byte) => byte.toString(16).padStart(2, '0')).join(':')
 }
 
 /**

@@ -1,6 +1,7 @@
 import { DdiError } from '../errors.js'
 import type { VerifyMode } from '../pull/checksums.js'
 import { type ImageClass, type ImageKind, imageClasses } from '../pull/names.js'
+import { booleans } from './command-line.js'
 
 /** One download that a machine is to make as it boots. */
 export interface PullRequest {
@@ -67,12 +68,6 @@ export function parsePullExpression(text: string): PullRequest {
     throw refuse(`${JSON.stringify(remote)} is not an http, https or file URL`)
   return request
 }
-
-/** The values of systemd’s parse_boolean(). */
-const booleans = new Map<string, boolean>([
-  ...['1', 'yes', 'y', 'true', 't', 'on'].map((word) => [word, true] as const),
-  ...['0', 'no', 'n', 'false', 'f', 'off'].map((word) => [word, false] as const),
-])
 
 /**
  * The requests in the `import.pull` credential: one per line, comments begin with #.

@@ -3,7 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { loadOptionPath, parseDevicePath, uriOf } from '../../lib/boot/device-path.js'
+import { loadOptionPath, networkPath, parseDevicePath } from '../../lib/boot/device-path.js'
+import { bootFilesIn } from '../../lib/boot/leases.js'
 import { besideOrigin, DdiError, findBootOrigin } from '../../lib/index.js'
 import { cli, temporaryFolder } from '../support/run.js'
 
@@ -39,15 +40,14 @@ function loadOption(description: string, path: Buffer): Buffer {
   return Buffer.concat([head, Buffer.from(`${description}\0`, 'utf16le'), path, Buffer.from('optional data')])
 }
 
-test('the URI is the last node of its kind, of a device path and of a boot entry', () => {
+test('the network of a device path and of a boot entry: card, protocol, and the last URI', () => {
   const path = httpBootPath('http://boot.example/os/linux.efi')
-  assert.equal(uriOf(parseDevicePath(path)), 'http://boot.example/os/linux.efi')
-  assert.equal(
-    uriOf(loadOptionPath(loadOption('UEFI HTTPv4 (MAC:525400123456)', path))),
-    'http://boot.example/os/linux.efi',
-  )
-  assert.equal(uriOf(parseDevicePath(Buffer.concat([node(4, 4, Buffer.from('\\EFI', 'utf16le')), end]))), undefined)
-  assert.equal(uriOf(parseDevicePath(httpBootPath(''))), undefined)
+  const network = { mac: '52:54:00:12:34:56', protocol: 4, uri: 'http://boot.example/os/linux.efi' }
+  assert.deepEqual(networkPath(parseDevicePath(path)), network)
+  assert.deepEqual(networkPath(loadOptionPath(loadOption('UEFI HTTPv4 (MAC:525400123456)', path))), network)
+  const file = node(4, 4, Buffer.from('\\EFI', 'utf16le'))
+  assert.equal(networkPath(parseDevicePath(Buffer.concat([file, end]))), undefined)
+  assert.deepEqual(networkPath(parseDevicePath(httpBootPath(''))), { ...network, uri: null })
 })
 
 test('any bytes from firmware are parsed or refused', () => {
@@ -79,44 +79,103 @@ test('any bytes from firmware are parsed or refused', () => {
     assert.throws(() => parseDevicePath(path.subarray(0, length)), { code: 'ERR_DDI_DEVICE_PATH' })
 })
 
-test('the stub takes precedence over the loader, the loader over the boot entry, and that over a lease', async () => {
-  using folder = temporaryFolder()
-  const root = folder.path
+/** A root directory with what firmware, kernel and DHCP clients leave. */
+function machine(folder: string) {
   const put = (path: string, content: Uint8Array | string) => {
-    mkdirSync(dirname(join(root, path)), { recursive: true })
-    writeFileSync(join(root, path), content)
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    writeFileSync(join(folder, path), content)
   }
   const variable = (name: string, vendor: string, value: Buffer) =>
     put(`sys/firmware/efi/efivars/${name}-${vendor}`, Buffer.concat([Buffer.from([7, 0, 0, 0]), value]))
-  const text = (value: string) => Buffer.from(`${value}\0`, 'utf16le')
-  const find = () => findBootOrigin({ root })
+  return {
+    put,
+    text: (name: string, value: string) => variable(name, loader, Buffer.from(`${value}\0`, 'utf16le')),
+    bootedFrom(option: Buffer) {
+      variable('BootCurrent', global, Buffer.from([0x1a, 0]))
+      variable('Boot001A', global, option)
+    },
+    find: () => findBootOrigin({ root: folder }),
+  }
+}
+
+test('ddi.url= comes first, then the stub, the loader, and the boot entry', async () => {
+  using folder = temporaryFolder()
+  const { put, text, bootedFrom, find } = machine(folder.path)
   assert.equal(await find(), undefined)
-  put('run/systemd/netif/leases/2', 'ADDRESS=10.0.2.15\nBOOTFILE=tftp-name\n')
+  bootedFrom(Buffer.from('short'))
   assert.equal(await find(), undefined)
-  put(
-    'var/lib/dhcp/dhclient.leases',
-    'lease {\n  filename "http://lease.example/old.efi";\n}\nlease {\n  filename "http://lease.example/new.efi";\n}\n',
-  )
-  assert.deepEqual(await find(), { url: 'http://lease.example/new.efi', source: 'lease' })
-  put('run/net-eth0.conf', "DEVICE='eth0'\nfilename='https://klibc.example/linux.efi'\n")
-  assert.deepEqual(await find(), { url: 'https://klibc.example/linux.efi', source: 'lease' })
-  variable('BootCurrent', global, Buffer.from([0x1a, 0]))
-  variable('Boot001A', global, Buffer.from('short'))
-  assert.equal((await find())?.source, 'lease')
-  variable('Boot001A', global, loadOption('HTTP', httpBootPath('http://entry.example/linux.efi')))
+  bootedFrom(loadOption('HTTP', httpBootPath('http://entry.example/linux.efi')))
   assert.deepEqual(await find(), { url: 'http://entry.example/linux.efi', source: 'BootCurrent' })
-  variable('LoaderDeviceURL', loader, text('http://loader.example/linux.efi'))
+  text('LoaderDeviceURL', 'http://loader.example/linux.efi')
   assert.deepEqual(await find(), { url: 'http://loader.example/linux.efi', source: 'LoaderDeviceURL' })
   for (const odd of [
     'not a URL',
     'http://stub.example/\u{1b}[2J',
     Buffer.from('http://stub.example').toString('utf16le'),
+    `http://stub.example/${'x'.repeat(5000)}`,
   ]) {
-    variable('StubDeviceURL', loader, text(odd))
+    text('StubDeviceURL', odd)
     assert.equal((await find())?.source, 'LoaderDeviceURL')
   }
-  variable('StubDeviceURL', loader, text('http://stub.example/linux.efi'))
+  text('StubDeviceURL', 'http://stub.example/linux.efi')
   assert.deepEqual(await find(), { url: 'http://stub.example/linux.efi', source: 'StubDeviceURL' })
+  put('proc/cmdline', 'quiet ddi.url=http://old.example/x ddi.url=https://given.example/ipxe/linux.efi\n')
+  assert.deepEqual(await find(), { url: 'https://given.example/ipxe/linux.efi', source: 'ddi.url' })
+  put('proc/cmdline', 'ddi.url=ftp://given.example/x\n')
+  await assert.rejects(find(), { code: 'ERR_DDI_USAGE' })
+})
+
+const leaseFile = "DEVICE='eth0'\nfilename='https://lease.example/linux.efi'\n"
+
+test('a lease counts only if the boot entry leaves the URL to it, or the command line asks', async () => {
+  using folder = temporaryFolder()
+  const { put, bootedFrom, find } = machine(folder.path)
+  put('run/net-eth0.conf', leaseFile)
+  put('sys/class/net/eth0/address', '52:54:00:12:34:56\n')
+  const disk = Buffer.concat([node(4, 1, Buffer.alloc(38)), node(4, 4, Buffer.from('\\EFI\\x.efi\0', 'utf16le')), end])
+  const mac = Buffer.concat([Buffer.from('525400123456', 'hex'), Buffer.alloc(26), Buffer.from([1])])
+  const overTftp = Buffer.concat([node(3, 11, mac), node(3, 12, Buffer.alloc(23)), end])
+  assert.equal(await find(), undefined)
+  for (const path of [disk, overTftp, httpBootPath('tftp://entry.example/linux.efi')]) {
+    bootedFrom(loadOption('entry', path))
+    assert.equal(await find(), undefined)
+  }
+  bootedFrom(loadOption('UEFI HTTPv4', httpBootPath('')))
+  assert.deepEqual(await find(), { url: 'https://lease.example/linux.efi', source: 'lease' })
+  bootedFrom(loadOption('disk', disk))
+  put('proc/cmdline', 'ddi.url=lease\n')
+  assert.deepEqual(await find(), { url: 'https://lease.example/linux.efi', source: 'lease' })
+})
+
+test('of several cards, the lease of the one that booted counts', async () => {
+  using folder = temporaryFolder()
+  const { put, bootedFrom, find } = machine(folder.path)
+  put('run/net-eth0.conf', leaseFile)
+  put('run/net-eth1.conf', "BOOTFILE='http://right.example/net/it'\\''s.efi'\n")
+  put('sys/class/net/eth0/address', '52:54:00:00:00:01\n')
+  put('proc/cmdline', 'ddi.url=lease\n')
+  await assert.rejects(find(), { code: 'ERR_DDI_NO_BOOT_ORIGIN', message: /lease\.example.*right\.example/ })
+  bootedFrom(loadOption('UEFI HTTPv4', httpBootPath('')))
+  // No interface has the address: a lease of another one says nothing.
+  assert.equal(await find(), undefined)
+  put('sys/class/net/eth1/address', '52:54:00:12:34:56\n')
+  assert.deepEqual(await find(), { url: "http://right.example/net/it's.efi", source: 'lease' })
+})
+
+test('boot files are found as each DHCP client writes them', () => {
+  const cases: readonly [string, string | null, 4 | 6, string][] = [
+    ["DEVICE='eth0'\nIPV4ADDR='10.0.0.2'\nfilename='http://h/x.efi'\n", 'eth0', 4, 'http://h/x.efi'],
+    ['BOOTFILE="http://h/x.efi"\n', null, 4, 'http://h/x.efi'],
+    ['ADDRESS=10.0.0.2\nBOOT_FILENAME=http://h/x.efi\n', null, 4, 'http://h/x.efi'],
+    ['lease {\n  interface "eth3";\n  filename "http://h/x.efi";\n}\n', 'eth3', 4, 'http://h/x.efi'],
+    ['lease {\n  option bootfile-name "http://h/x.efi";\n}\n', null, 4, 'http://h/x.efi'],
+    ['lease6 {\n  option dhcp6.bootfile-url "http://[fd00::1]/d/x.efi";\n}\n', null, 6, 'http://[fd00::1]/d/x.efi'],
+    ["DEVICE6='eth0'\nBOOTFILE_URL='http://[fd00::1]/x.efi'\n", null, 6, 'http://[fd00::1]/x.efi'],
+  ]
+  for (const [text, own, protocol, url] of cases)
+    assert.deepEqual(bootFilesIn(text, null), [{ interface: own, protocol, text: url }])
+  for (const hostile of ["filename='http://h/x' http://evil/y\n", "filename='http://h/x\n", 'filename="http://h/x\n'])
+    assert.deepEqual(bootFilesIn(hostile, null), [])
 })
 
 test('files beside an origin have its host and directory, and neither its query nor its fragment', () => {
@@ -134,6 +193,10 @@ test('files beside an origin have its host and directory, and neither its query 
     'https://h/os.raw.gz',
     'https://h/os.raw',
   ])
+  assert.deepEqual(
+    besideOrigin('https://h/os_1.4.efi', '', 'tar').map(String),
+    ['.tar.xz', '.tar.zst', '.tar.gz', '.tar'].map((suffix) => `https://h/os_1.4${suffix}`),
+  )
   assert.deepEqual(beside('https://h/', ''), [])
   for (const remote of ['http://evil/x', '//evil/x', 'a?b#c'])
     assert.ok(

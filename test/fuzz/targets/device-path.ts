@@ -1,4 +1,4 @@
-import { loadOptionPath, parseDevicePath, uriOf } from '../../../lib/boot/device-path.js'
+import { loadOptionPath, networkPath, parseDevicePath } from '../../../lib/boot/device-path.js'
 import type { Target } from '../target.js'
 
 const node = (type: number, subType: number, data: Buffer) =>
@@ -21,9 +21,9 @@ export default {
   run(bytes) {
     // A load option may be what the path is not: both are tried.
     try {
-      uriOf(parseDevicePath(bytes))
+      networkPath(parseDevicePath(bytes))
     } finally {
-      uriOf(loadOptionPath(bytes))
+      networkPath(loadOptionPath(bytes))
     }
   },
 } satisfies Target

@@ -1,0 +1,40 @@
+import { join } from 'node:path'
+import { readIfThere } from '../bytes/small-file.js'
+import { DdiError } from '../errors.js'
+import { loadOptionPath, type NetworkPath, networkPath } from './device-path.js'
+
+const efivars = 'sys/firmware/efi/efivars'
+/** https://systemd.io/BOOT_LOADER_INTERFACE */
+const loaderVendor = '4a67b082-0a4c-41cf-b6c7-440b29bb8c4f'
+const globalVendor = '8be4df61-93ca-11d2-aa0d-00e098032b8c'
+/** The size of the attributes that efivarfs puts before each variable. */
+const attributeBytes = 4
+
+/** A text that systemd-stub or a boot loader left. @throws ERR_DDI_PERMISSION */
+export async function loaderText(root: string, name: string): Promise<string | undefined> {
+  const value = await readVariable(root, name, loaderVendor)
+  return value && Buffer.from(value).toString('utf16le').replace(/\0.*$/s, '')
+}
+
+/**
+ * The network that the boot entry in use is for (`BootCurrent`).
+ * @returns undefined if it is for something else, or malformed
+ * @throws ERR_DDI_PERMISSION
+ */
+export async function bootedNetwork(root: string): Promise<NetworkPath | undefined> {
+  const current = await readVariable(root, 'BootCurrent', globalVendor)
+  if (!current || current.length < 2) return undefined
+  const number = Buffer.from(current).readUInt16LE().toString(16).toUpperCase().padStart(4, '0')
+  const option = await readVariable(root, `Boot${number}`, globalVendor)
+  try {
+    return option && networkPath(loadOptionPath(option))
+  } catch (error) {
+    if (error instanceof DdiError && error.code === 'ERR_DDI_DEVICE_PATH') return undefined
+    throw error
+  }
+}
+
+async function readVariable(root: string, name: string, vendor: string): Promise<Uint8Array | undefined> {
+  const bytes = await readIfThere(join(root, efivars, `${name}-${vendor}`))
+  return bytes?.subarray(attributeBytes)
+}
