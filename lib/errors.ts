@@ -71,6 +71,7 @@ export const errorCodes = {
     'an Android sparse image can be neither attached nor changed before it is expanded',
   ],
   ERR_DDI_NOT_IN_FILE: ['image', 'an image that does not lie in a file as it is cannot be attached'],
+  ERR_DDI_UNTRUSTED: ['image', 'an image is to be booted or merged into the system, and nothing vouches for it'],
   ERR_DDI_POLICY: ['image', 'an image does not meet the image policy'],
   ERR_DDI_SIGNATURE_FORMAT: ['image', 'a root hash signature or its record is malformed'],
   ERR_DDI_SIGNATURE_UNTRUSTED: ['image', 'no trusted certificate signed a root hash'],

@@ -12,15 +12,6 @@ export function parameterValue(text: string, name: string): string | undefined {
   return parameterValues(text, name).at(-1)
 }
 
-/**
- * Whether a switch is on: `NAME`, or `NAME=` with what systemd’s parse_boolean() takes for true. The last one counts; a value that is
- * neither true nor false counts as false.
- */
-export function parameterFlag(text: string, name: string): boolean {
-  const last = wordsOf(text).findLast((word) => word === name || word.startsWith(`${name}=`))
-  return last === name || (last !== undefined && booleans.get(last.slice(name.length + 1)) === true)
-}
-
 /** The values of systemd’s parse_boolean(). */
 export const booleans: ReadonlyMap<string, boolean> = new Map([
   ...['1', 'yes', 'y', 'true', 't', 'on'].map((word) => [word, true] as const),

@@ -1,121 +1,173 @@
-import { readFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
-import { addon, mountFlags } from '../../bindings/addon.js'
+import { rm } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import type { Attachment } from '../attach/activate.js'
 import { attach } from '../attach/attach.js'
 import { exists } from '../bytes/new-file.js'
-import { readIfThere } from '../bytes/small-file.js'
+import { readSmallFile } from '../bytes/small-file.js'
 import { DdiError, systemError } from '../errors.js'
-import { checkOptions, type OptionNames } from '../options.js'
-import { imageName, imagePath } from '../pull/names.js'
-import { openTransport } from '../pull/open-transport.js'
-import { type PullOptions, pullOptionNames, settingsOf } from '../pull/options.js'
-import { type Pulled, pull } from '../pull/pull.js'
-import type { Progress } from '../work.js'
-import { parameterValues } from './command-line.js'
-import { besideOrigin, findBootOrigin } from './origin.js'
-import { expressionsIn, type PullRequest, parsePullExpression } from './pull-expression.js'
+import { checkOptions, type OptionNames, pickOptions } from '../options.js'
+import { parseAddress } from '../pull/address.js'
+import { pullOptionNames, settingsOf } from '../pull/options.js'
+import type { Pulled } from '../pull/pull.js'
+import { printable } from '../text.js'
+import { type FetchOptions, fetchImage } from './fetch.js'
+import { findBootOrigin } from './origin.js'
+import { type BootParameters, parseBootParameters } from './parameters.js'
+import {
+  type Expression,
+  onlyRoot,
+  planRequests,
+  readExpressions,
+  rootRequests,
+  type WantedRequest,
+} from './requests.js'
+import { mountRootImage, type RootImage, requireTrusted } from './root-image.js'
+import { decideTrust, dissectOptionsOf, readTrustAnchors, type TrustAnchors, type TrustSubject } from './trust.js'
 
-export interface BootPullOptions extends Omit<PullOptions, 'verify'> {
+export interface BootPullOptions extends FetchOptions {
   /** In the initrd, `rd.systemd.pull=` is used, and images go below /run; otherwise `systemd.pull=`, and they stay. Default: whether /etc/initrd-release exists */
   readonly initrd?: boolean
-  /** Where to bind the one tree of class machine, as a root file system. */
+  /** Where to mount the root image of class machine, or to bind its tree. */
   readonly sysroot?: string
 }
 
 const { verify: _, ...pullNames } = pullOptionNames
-const bootPullOptionNames: OptionNames<BootPullOptions> = { ...pullNames, initrd: true, sysroot: true }
+const fetchOptionNames: OptionNames<FetchOptions> = { ...pullNames, retry: true, onNote: true }
+const bootPullOptionNames: OptionNames<BootPullOptions> = { ...fetchOptionNames, initrd: true, sysroot: true }
 
-/** The result of one request; one that fails does not affect the others. */
+/** What became of a request; one that fails does not affect the others. */
 export type BootPull = { readonly expression: string } & (
-  | { readonly pulled: Pulled; readonly attachment: Attachment | null; readonly error: null }
-  /** It existed already, from an earlier boot. */
-  | { readonly pulled: null; readonly attachment: Attachment | null; readonly path: string; readonly error: null }
-  | { readonly error: DdiError }
+  | { readonly state: 'pulled'; readonly path: string; readonly pulled: Pulled; readonly attachment: Attachment | null }
+  /** It was here already. */
+  | { readonly state: 'present'; readonly path: string; readonly attachment: Attachment | null }
+  | { readonly state: 'skipped'; readonly reason: string }
+  | { readonly state: 'failed'; readonly error: DdiError }
 )
 
-/** The requests of the kernel command line and of the `import.pull` credential, as text. */
-async function bootRequests(initrd: boolean): Promise<readonly string[]> {
-  const commandLine = await readFile('/proc/cmdline', 'utf8').catch((error: unknown) => {
-    throw systemError(error, 'cannot read /proc/cmdline')
-  })
-  const directory = process.env['CREDENTIALS_DIRECTORY'] ?? '/run/credentials/@system'
-  const credential = (await readIfThere(join(directory, 'import.pull')))?.toString('utf8') ?? ''
-  return [...parameterValues(commandLine, `${initrd ? 'rd.' : ''}systemd.pull`), ...expressionsIn(credential)]
-}
-
 /**
- * Pulls everything that the machine is to pull as it boots, at the same time; attaches what is to be a block device, and binds a
- * tree to the place of the root file system.
+ * Pulls everything that the machine is to pull as it boots, at the same time; attaches what is to be a block device, and mounts the
+ * image of the root file system, or binds its tree. What is attached or mounted, and in the initrd what is pulled as an extension of the
+ * system, has to be trusted: see {@link decideTrust}.
  * @param options `onProgress` is called with the name of the image as `part`
- * @throws ERR_DDI_USAGE if it is not clear which tree is for `sysroot`; errors of single requests are in their results
+ * @throws ERR_DDI_USAGE if it is not clear which image is for `sysroot`, or there is none, and for malformed parameters; errors of single
+ *   requests are in their results
  */
 export async function pullAtBoot(options: BootPullOptions = {}): Promise<readonly BootPull[]> {
   checkOptions(options, bootPullOptionNames, 'pullAtBoot')
-  const { initrd = await exists('/etc/initrd-release'), sysroot, ...rest } = options
+  const { initrd = await exists('/etc/initrd-release'), sysroot, ...fetching } = options
+  const parameters = parseBootParameters((await readSmallFile('/proc/cmdline')).toString('utf8'))
+  const credentials = process.env['CREDENTIALS_DIRECTORY'] ?? '/run/credentials/@system'
+  const anchors = await readTrustAnchors('/', parameters)
+  const place = { root: '/', initrd, parameters, anchors, credentials }
+  const { pulls, root } = await pullRequests(place, { ...fetching, wantsRoot: sysroot !== undefined })
+  if (sysroot !== undefined && pulls.length === 0)
+    throw new DdiError('ERR_DDI_USAGE', `no image of class machine is requested for ${sysroot}`)
+  if (root && sysroot !== undefined) await mountRootImage(root, resolve(sysroot), parameters, options.signal)
+  return pulls
+}
+
+/** What one boot brings to its pulls. */
+export interface PullPlace {
+  /** The directory that everything lies in. */
+  readonly root: string
+  readonly initrd: boolean
+  readonly parameters: BootParameters
+  readonly anchors: TrustAnchors
+  /** The directory of credentials. */
+  readonly credentials: string
+}
+
+export interface RequestOptions extends FetchOptions {
+  /** One image is to become the root: it is not attached, but left to the caller. */
+  readonly wantsRoot: boolean
+}
+
+/** All pulls of a boot, and the image among them that is to become the root. */
+export interface BootPulls {
+  readonly pulls: readonly BootPull[]
+  readonly root: RootImage | undefined
+}
+
+/**
+ * Fulfils all requests of a boot at the same time.
+ * @throws ERR_DDI_USAGE if it is not clear which image is to become the root
+ */
+export async function pullRequests(place: PullPlace, { wantsRoot, ...options }: RequestOptions): Promise<BootPulls> {
+  const { root, initrd, parameters, credentials } = place
   // Wrong options are an error of this call, not of each request.
-  settingsOf(rest)
-  const requests = (await bootRequests(initrd)).map((expression) => {
-    try {
-      return { expression, request: parsePullExpression(expression) }
-    } catch (error) {
-      return { expression, error: systemError(error, `cannot parse ${expression}`) }
-    }
-  })
-  const roots = requests.filter(({ request }) => request?.kind === 'tar' && request.class === 'machine')
-  if (sysroot !== undefined && roots.length !== 1)
-    throw new DdiError(
-      'ERR_DDI_USAGE',
-      `exactly one tree of class machine can be bound to ${sysroot}, but ${roots.length} are requested`,
-    )
-  return await Promise.all(
-    requests.map(async ({ expression, request, error }): Promise<BootPull> => {
-      if (!request) return { expression, error: error! }
+  settingsOf(pickOptions(options, pullNames))
+  const expressions = await readExpressions(parameters.text, credentials, initrd)
+  const planned = await planRequests(expressions, { root, initrd, origin: () => findBootOrigin({ root }) })
+  const candidates = wantsRoot || initrd ? rootRequests(planned, parameters.text) : []
+  const asRoot = wantsRoot || candidates.length === 1 ? onlyRoot(candidates) : undefined
+  const all = await Promise.all(
+    planned.map(async (one): Promise<Fulfilled> => {
+      if (one.state !== 'wanted') return { pull: one }
       try {
-        const isRoot = sysroot !== undefined && roots[0]!.request === request
-        return { expression, ...(await fulfil(request, initrd, rest, isRoot ? sysroot : undefined)) }
+        return await fulfil(one, { isRoot: one === asRoot, wantsRoot }, place, options)
       } catch (error) {
-        return { expression, error: systemError(error, `cannot fulfil ${expression}`) }
+        return { pull: failed(one, error) }
       }
     }),
   )
+  for (const { pull } of all)
+    if (pull.state === 'skipped') options.onNote?.(`skipped ${printable(pull.expression)}: ${pull.reason}`)
+  return { pulls: all.map(({ pull }) => pull), root: all.find(({ image }) => image)?.image }
 }
 
-async function fulfil(request: PullRequest, initrd: boolean, options: PullOptions, sysroot: string | undefined) {
-  const url = await addressOf(request, options)
-  const { kind, readOnly, verify, blockDevice } = request
-  const name = imageName(url, request.local ?? undefined)
-  const path = imagePath(request.class, name, kind, request.runtime ?? initrd)
-  const isThere = await exists(path)
-  const { onProgress, signal } = options
-  const named = onProgress && { onProgress: (progress: Progress) => onProgress({ ...progress, part: name }) }
-  const pulled = isThere ? null : await pull(url, { kind, path, readOnly }, { ...options, ...named, verify })
-  const attachment = blockDevice ? await attach(path, { name, signal }) : null
-  if (sysroot !== undefined) await bind(path, resolve(sysroot), readOnly)
-  return pulled ? { pulled, attachment, error: null } : { pulled, path, attachment, error: null }
+interface Fulfilled {
+  readonly pull: BootPull
+  /** If it is to become the root. */
+  readonly image?: RootImage
 }
 
-/** The URL of a request, found beside the boot origin if it says so. @throws ERR_DDI_NO_BOOT_ORIGIN, ERR_DDI_PULL_NOT_FOUND */
-async function addressOf({ bootOrigin, remote }: PullRequest, options: PullOptions): Promise<URL> {
-  if (!bootOrigin) return new URL(remote)
-  const origin = await findBootOrigin()
-  if (!origin)
-    throw new DdiError(
-      'ERR_DDI_NO_BOOT_ORIGIN',
-      'this machine did not boot from a URL: give a complete one, without bootorigin',
-    )
-  const candidates = besideOrigin(origin.url, remote)
-  if (candidates.length === 1) return candidates[0]!
-  await using transport = await openTransport(settingsOf(options))
-  for (const candidate of candidates) if (await transport.has(candidate)) return candidate
-  throw new DdiError('ERR_DDI_PULL_NOT_FOUND', `none of ${candidates.join(', ')} exists beside ${origin.url}`)
+function failed({ expression }: Expression, error: unknown): BootPull {
+  return { expression, state: 'failed', error: systemError(error, `cannot fulfil ${printable(expression)}`) }
 }
 
-async function bind(tree: string, target: string, readOnly: boolean): Promise<void> {
-  try {
-    await addon().mount(tree, target, '', mountFlags.bind, '')
-    if (readOnly) await addon().mount('', target, '', mountFlags.bind | mountFlags.remount | mountFlags.readOnly, '')
-  } catch (error) {
-    throw systemError(error, `cannot bind ${tree} to ${target}`, { ENOENT: 'ERR_DDI_MOUNT_POINT' })
-  }
+async function fulfil(
+  one: WantedRequest,
+  role: { readonly isRoot: boolean; readonly wantsRoot: boolean },
+  place: PullPlace,
+  options: FetchOptions,
+): Promise<Fulfilled> {
+  const { expression, request, name, path, requestedBy } = one
+  const { kind, verify, blockDevice, readOnly } = request
+  const { anchors } = place
+  const use = useOf(one, role, place)
+  const trust = use && decideTrust({ kind, use, verify, requestedBy }, anchors)
+  if (trust?.by === 'nothing')
+    options.onNote?.(`INSECURE: nothing vouches for ${path}, and ddi.insecure takes it all the same`)
+  const fetched = await fetchImage(one, options)
+  const policy = use === 'root' ? anchors.policy : undefined
+  const { signal } = options
+  const isExtension = use === 'extension'
+  const rootHashes =
+    trust && kind === 'raw' && !(isExtension && trust.by === 'download')
+      ? await requireTrusted(path, trust, { policy, whole: isExtension, signal }).catch(async (error: unknown) => {
+          // What is refused is of no use to anybody: the next attempt asks the server again.
+          if (fetched.state === 'pulled') await rm(path, { force: true })
+          throw error
+        })
+      : []
+  const isTaken = role.isRoot && role.wantsRoot
+  const attachment =
+    blockDevice && trust && !isTaken ? await attach(path, { name, signal, ...dissectOptionsOf(trust, policy) }) : null
+  const pull: BootPull =
+    fetched.state === 'pulled'
+      ? { expression, state: 'pulled', path, pulled: fetched.pulled, attachment }
+      : { expression, state: 'present', path, attachment }
+  const url = fetched.state === 'pulled' ? parseAddress(fetched.url).url.href : null
+  return { pull, ...(isTaken && trust && { image: { kind, name, path, url, readOnly, trust, policy, rootHashes } }) }
+}
+
+/** What an image is about to be used for by us, or by the system that boots; undefined if it is only stored. */
+function useOf(
+  { request: { class: of, blockDevice } }: WantedRequest,
+  { isRoot, wantsRoot }: { readonly isRoot: boolean; readonly wantsRoot: boolean },
+  { initrd }: PullPlace,
+): TrustSubject['use'] | undefined {
+  if (isRoot && (wantsRoot || blockDevice)) return 'root'
+  if (blockDevice) return 'device'
+  return initrd && (of === 'sysext' || of === 'confext') ? 'extension' : undefined
 }

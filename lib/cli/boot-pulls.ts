@@ -13,22 +13,22 @@ export async function runBootPulls(
 ): Promise<void> {
   // Each request says how it is verified.
   const { verify: _, ...others } = work
-  const pulls = await pullAtBoot({ ...others, ...given({ initrd: initrd || undefined, sysroot }) })
+  const pulls = await pullAtBoot({ ...others, ...given({ initrd: initrd || undefined, sysroot }), onNote: note })
   if (json !== 'off') printJson(pulls.map(describe), json)
   else
     for (const one of pulls) {
-      const { path, devices, error } = describe(one)
-      if (error === null) print(`${printable(path)}${devices.length > 0 ? `: ${devices.join(' ')}` : ''}`)
+      const { path, devices } = describe(one)
+      if (path !== '') print(`${printable(path)}${devices.length > 0 ? `: ${devices.join(' ')}` : ''}`)
     }
-  for (const { error } of pulls) if (error) note(`${error.message} (${error.code})`)
-  const failed = pulls.find(({ error }) => error)
-  if (failed?.error) process.exitCode = statusOf(failed.error)
+  const failed = pulls.filter((one) => one.state === 'failed')
+  for (const { error } of failed) note(`${error.message} (${error.code})`)
+  if (failed[0]) process.exitCode = statusOf(failed[0].error)
 }
 
 function describe(one: BootPull) {
-  const { expression } = one
-  if (one.error)
-    return { expression, path: '', devices: [], error: { code: one.error.code, message: one.error.message } }
-  const path = one.pulled ? one.pulled.path : one.path
-  return { expression, path, devices: one.attachment?.volumes.map(({ device }) => device) ?? [], error: null }
+  const { expression, state } = one
+  const nothing = { expression, state, path: '', devices: [], error: null }
+  if (one.state === 'failed') return { ...nothing, error: { code: one.error.code, message: one.error.message } }
+  if (one.state === 'skipped') return nothing
+  return { ...nothing, path: one.path, devices: one.attachment?.volumes.map(({ device }) => device) ?? [] }
 }

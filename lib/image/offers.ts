@@ -149,11 +149,12 @@ function refuseUnsigned(
     (used.some((volume) => signed.includes(volume)) ? undefined : used[0])
   if (!unsigned) return
   const of = `${describe(unsigned)} of ${image.name}`
+  const [problem] = dissection.problems
   throw new DdiError(
-    'ERR_DDI_SIGNATURE_UNTRUSTED',
+    problem?.code ?? 'ERR_DDI_SIGNATURE_UNTRUSTED',
     requiresKernel(signature)
       ? `${of} has no trusted signature of a root hash for the kernel to verify`
-      : `no trusted certificate signed a root hash for ${of}`,
+      : `no trusted certificate signed a root hash for ${of}${problem ? `: ${problem.message}` : ''}`,
   )
 }
 

@@ -65,7 +65,12 @@ export async function verify(dissection: Dissection, options: VerifyOptions = {}
  * @throws ERR_DDI_VERITY_CORRUPT for any bad block, what {@link dissect} throws for a root hash of another image, and as {@link verify}
  */
 export async function requireRootHash(image: Image, rootHash: string, work: Work = {}): Promise<void> {
-  const volumes = await verify(await dissect(image, { rootHash }), work)
+  await requireSound(await dissect(image, { rootHash }), work)
+}
+
+/** Reads all that root hashes cover. @throws ERR_DDI_VERITY_CORRUPT for any bad block, and as {@link verify} */
+export async function requireSound(dissection: Dissection, work: Work = {}): Promise<void> {
+  const volumes = await verify(dissection, work)
   const bad = volumes.find((one) => one.badDataBlocks + one.badHashBlocks > 0)
   if (bad)
     throw new DdiError(

@@ -8,7 +8,7 @@ import type { Transport } from './transport.js'
 export type VerifyMode = 'no' | 'checksum' | 'signature' | { readonly sha256: string }
 
 /** The keyrings of systemd’s tools; the first that exists is used. */
-const keyringPaths = ['/etc/systemd/import-pubring', '/usr/lib/systemd/import-pubring'].flatMap((path) => [
+export const keyringPaths = ['/etc/systemd/import-pubring', '/usr/lib/systemd/import-pubring'].flatMap((path) => [
   `${path}.pgp`,
   `${path}.gpg`,
 ])

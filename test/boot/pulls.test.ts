@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -87,6 +88,8 @@ test('expressions are those of systemd-import-generator(8), and unknown ones are
   ])
 })
 
+const sha256sum = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex')
+
 test('all requests of the command line and the credential are fulfilled and reported, even if some fail', async () => {
   using folder = temporaryFolder()
   const at = (name: string) => join(folder.path, name)
@@ -96,9 +99,10 @@ test('all requests of the command line and the credential are fulfilled and repo
   run('sh', '-c', `tar -C '${at('tree')}' -cf '${at('www/os.tar')}' . && cd '${at('www')}' && sha256sum * > SHA256SUMS`)
   await using nginx = await serveByNginx(at('www'), at('nginx'))
   const expressions = [
-    `raw,sysext,verify=checksum::${nginx.url}/extension.raw`,
-    `tar,machine,verify=checksum,ro:os_1:${nginx.url}/os.tar`,
-    `raw,confext,verify=no::${nginx.url}/none.raw`,
+    `raw,sysext,verify=${sha256sum(at('www/extension.raw'))}::${nginx.url}/extension.raw`,
+    `raw,sysext,verify=checksum:untrusted:${nginx.url}/extension.raw`,
+    `tar,machine,verify=${sha256sum(at('www/os.tar'))},ro:os_1:${nginx.url}/os.tar`,
+    `raw,portable,verify=no::${nginx.url}/none.raw`,
     'raw,machine,bootorigin::other.raw',
     'nonsense',
   ]
@@ -124,12 +128,13 @@ test('all requests of the command line and the credential are fulfilled and repo
     '/run/machines/os_1/os-release',
     '/run/portables/own.raw',
   ])
-  const told = JSON.parse(readFileSync(at('told'), 'utf8')) as { path: string; error: { code: string } | null }[]
+  const told = JSON.parse(readFileSync(at('told'), 'utf8')) as { state: string; error: { code: string } | null }[]
   assert.deepEqual(
-    told.map(({ error }) => error?.code ?? null),
-    [null, null, 'ERR_DDI_PULL_NOT_FOUND', 'ERR_DDI_NO_BOOT_ORIGIN', 'ERR_DDI_USAGE', null],
+    told.map(({ state, error }) => error?.code ?? state),
+    ['pulled', 'ERR_DDI_UNTRUSTED', 'pulled', 'ERR_DDI_PULL_NOT_FOUND', 'skipped', 'ERR_DDI_USAGE', 'pulled'],
   )
-  assert.equal(readFileSync(at('status'), 'utf8').trim(), '1')
+  assert.match(readFileSync(at('errors'), 'utf8'), /skipped raw,machine,bootorigin::other\.raw/)
+  assert.equal(readFileSync(at('status'), 'utf8').trim(), '3')
   assert.match(readFileSync(at('errors'), 'utf8'), /none\.raw/)
   assert.ok(!existsSync('/run/machines/os_1'))
 })

@@ -39,7 +39,8 @@ test('a block device requested on the kernel command line is attached', async ()
   using folder = temporaryFolder()
   const image = makeVerityImage(folder.path)
   const commandLine = join(folder.path, 'cmdline')
-  writeFileSync(commandLine, `quiet rd.systemd.pull=raw,machine,verify=no,blockdev:booted:file://${image.path}\n`)
+  const line = `quiet rd.systemd.pull=raw,machine,verify=no,blockdev:booted:file://${image.path}`
+  writeFileSync(commandLine, `${line} roothash=${image.rootHash}\n`)
   run('mount', '--bind', commandLine, '/proc/cmdline')
   try {
     const [first, second] = [
@@ -47,9 +48,10 @@ test('a block device requested on the kernel command line is attached', async ()
       await detach('booted').then(() => pullAtBoot({ initrd: true })),
     ]
     assert.deepEqual(
-      [...first, ...second].map(({ error }) => error),
-      [null, null],
+      [...first, ...second].map(({ state }) => state),
+      ['pulled', 'present'],
     )
+    assert.match(dmTable('ddi-booted-root'), /verity/)
     const device = (await list()).find(({ name }) => name === 'booted')!.volumes[0]!.device
     const expected = readFileSync(image.path).subarray(image.dataStart, image.dataStart + image.dataSize)
     assert.ok(readFileSync(device).subarray(0, expected.length).equals(expected))

@@ -1,0 +1,52 @@
+import { exists } from '../bytes/new-file.js'
+import { DdiError } from '../errors.js'
+import { parseAddress } from '../pull/address.js'
+import { openTransport } from '../pull/open-transport.js'
+import { type PullOptions, settingsOf } from '../pull/options.js'
+import { type Pulled, pull } from '../pull/pull.js'
+import type { Progress } from '../work.js'
+import { patiently } from './patience.js'
+import type { WantedRequest } from './requests.js'
+
+/** How images are fetched: as `pull` does, and with what else a boot needs. */
+export interface FetchOptions extends Omit<PullOptions, 'verify'> {
+  /** Seconds for which a server that is away is waited for; may be Infinity. Default: 0 */
+  readonly retry?: number
+  /** Called with what people should know, a line each: what is pulled from where, what is skipped, what nothing vouches for. */
+  readonly onNote?: (text: string) => void
+}
+
+/** Where an image is now. */
+export type Fetched =
+  | { readonly state: 'pulled'; readonly pulled: Pulled; readonly url: URL }
+  /** It was here already: nobody was asked. */
+  | { readonly state: 'present' }
+
+/** Fetches an image, unless it is here. @throws what `pull` throws */
+export async function fetchImage(one: WantedRequest, options: FetchOptions): Promise<Fetched> {
+  const { request, name, path, candidates } = one
+  if (await exists(path)) return { state: 'present' }
+  const { retry = 0, onNote = () => {}, ...pulling } = options
+  const { kind, readOnly, verify } = request
+  const { signal, onProgress } = pulling
+  const onFailure = (error: DdiError) => onNote(`${error.message}; trying again`)
+  return await patiently({ longest: retry, onFailure, signal }, async (progressed) => {
+    const url = await firstThat(candidates, pulling)
+    onNote(`pulling ${parseAddress(url).url}`)
+    const noted = (progress: Progress) => {
+      progressed()
+      onProgress?.({ ...progress, part: name })
+    }
+    const pulled = await pull(url, { kind, path, readOnly }, { ...pulling, verify, onProgress: noted })
+    return { state: 'pulled', pulled, url }
+  })
+}
+
+/** The first URL that the server has, if there is a choice. @throws ERR_DDI_PULL_NOT_FOUND, and what asking throws */
+async function firstThat(candidates: readonly URL[], options: PullOptions): Promise<URL> {
+  if (candidates.length === 1) return candidates[0]!
+  await using transport = await openTransport(settingsOf(options))
+  for (const candidate of candidates) if (await transport.has(candidate)) return candidate
+  const names = candidates.map((url) => parseAddress(url).url)
+  throw new DdiError('ERR_DDI_PULL_NOT_FOUND', `the server has none of ${names.join(', ')}`)
+}

@@ -1,0 +1,96 @@
+import { addon, mountFlags } from '../../bindings/addon.js'
+import { systemError } from '../errors.js'
+import { dissect } from '../image/dissect.js'
+import { openImage } from '../image/open.js'
+import { plan } from '../image/plan.js'
+import type { ImagePolicy } from '../image/policy.js'
+import type { ProtectedDesignator } from '../image/root-hash-sources.js'
+import { requireSound } from '../image/verify.js'
+import { mountImage } from '../mount/mount.js'
+import type { ImageKind } from '../pull/names.js'
+import type { Work } from '../work.js'
+import type { BootParameters } from './parameters.js'
+import { dissectOptionsOf, type Trust } from './trust.js'
+
+/** What is to be the root of the system, and what it is trusted by. */
+export interface RootImage {
+  readonly kind: ImageKind
+  /** Its local name. */
+  readonly name: string
+  readonly path: string
+  /** Where it was pulled from; null if it was here already. */
+  readonly url: string | null
+  readonly readOnly: boolean
+  readonly trust: Trust
+  readonly policy: ImagePolicy | undefined
+  /** The root hashes that cover its volumes, in hexadecimal. */
+  readonly rootHashes: readonly string[]
+}
+
+/**
+ * Looks at a raw image as attaching it would, and makes nothing.
+ * @param whole reads all that a signature covers: for images that others use, who may not verify each block as they read it
+ * @returns the root hashes that cover its volumes, in hexadecimal
+ * @throws what `openImage`, `dissect` and `plan` throw: another architecture, a policy that refuses, a wrong hash, a signature that is
+ *   missing, untrusted or expired …; ERR_DDI_VERITY_CORRUPT
+ */
+export async function requireTrusted(
+  path: string,
+  trust: Trust,
+  {
+    policy,
+    whole,
+    signal,
+  }: { readonly policy: ImagePolicy | undefined; readonly whole: boolean } & Pick<Work, 'signal'>,
+): Promise<readonly string[]> {
+  await using image = await openImage(path)
+  const dissection = await dissect(image, { probe: 'used', ...dissectOptionsOf(trust, policy) })
+  plan(dissection)
+  if (whole && trust.by === 'signature') await requireSound(dissection, { signal })
+  return [...dissection.verity.values()].flatMap((one) =>
+    one.trusted ? [Buffer.from(one.rootHash).toString('hex')] : [],
+  )
+}
+
+/** What else the command line says of mounting a root. */
+export type RootParameters = Pick<BootParameters, 'rootFlags' | 'volatile'>
+
+/** The volumes that hold the system. Without a policy that says so, no others are mounted of an image from a server. */
+const systemDesignators: readonly ProtectedDesignator[] = ['root', 'usr']
+
+/**
+ * Mounts a raw image, or binds a tree, as the root of a system.
+ * @param sysroot a directory that exists
+ * @throws what `mountImage` throws; nothing is left then
+ */
+export async function mountRootImage(
+  image: RootImage,
+  sysroot: string,
+  { rootFlags, volatile }: RootParameters,
+  signal?: AbortSignal | undefined,
+): Promise<void> {
+  const { kind, path, trust, policy } = image
+  if (kind === 'tar') return await bind(path, sysroot, image.readOnly)
+  const isOverlaid = volatile === 'overlay'
+  // A layer in memory is as writable as executable, or no system runs from it.
+  const options = [...(isOverlaid ? ['exec', 'suid'] : []), ...(rootFlags === null ? [] : [rootFlags])].join(',')
+  await mountImage(path, sysroot, {
+    ...dissectOptionsOf(trust, policy),
+    inMemoryOverlay: isOverlaid,
+    ...(options !== '' && { mountOptions: { root: options, usr: options } }),
+    ...(!policy && trust.by !== 'nothing' && { designators: systemDesignators }),
+    signal,
+  })
+}
+
+async function bind(tree: string, target: string, readOnly: boolean): Promise<void> {
+  const { bind, remount, noDev } = mountFlags
+  try {
+    await addon().mount(tree, target, '', bind, '')
+    // What /run is mounted with does not fit a system: it has set-user-ID programs.
+    const flags = bind | remount | noDev | (readOnly ? mountFlags.readOnly : 0)
+    await addon().mount('', target, '', flags, '')
+  } catch (error) {
+    throw systemError(error, `cannot bind ${tree} to ${target}`, { ENOENT: 'ERR_DDI_MOUNT_POINT' })
+  }
+}

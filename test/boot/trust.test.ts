@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { parseBootParameters } from '../../lib/boot/parameters.js'
+import { decideTrust, dissectOptionsOf, readTrustAnchors, type Trust, type TrustSubject } from '../../lib/boot/trust.js'
+import { DdiError, type VerifyMode } from '../../lib/index.js'
+import type { ImageKind } from '../../lib/pull/names.js'
+import { makeIdentity } from '../support/keys.js'
+import { temporaryFolder } from '../support/run.js'
+
+const hash = 'ab'.repeat(32)
+
+test('nothing is used without an anchor of the initrd, whatever is combined', () => {
+  using folder = temporaryFolder()
+  const certificate = new X509Certificate(readFileSync(makeIdentity(folder.path, 'signer').certificate))
+  const subjects = fc.record({
+    kind: fc.constantFrom<ImageKind>('raw', 'tar'),
+    use: fc.constantFrom<TrustSubject['use']>('root', 'device', 'extension'),
+    verify: fc.constantFrom<VerifyMode>('no', 'checksum', 'signature', { sha256: hash }),
+    requestedBy: fc.constantFrom<TrustSubject['requestedBy']>('command-line', 'credential'),
+  })
+  const anchors = fc.record({
+    rootHash: fc.constantFrom(undefined, hash),
+    usrHash: fc.constantFrom(undefined, hash),
+    certificates: fc.constantFrom([], [certificate]),
+    policy: fc.constant(undefined),
+    insecure: fc.boolean(),
+  })
+  const seen = new Set<string>()
+  fc.assert(
+    fc.property(subjects, anchors, (subject, given) => {
+      const { kind, use, verify, requestedBy } = subject
+      let trust: Trust | undefined
+      try {
+        trust = decideTrust(subject, given)
+      } catch (error) {
+        assert.ok(error instanceof DdiError && error.code === 'ERR_DDI_UNTRUSTED')
+      }
+      seen.add(trust?.by ?? 'refused')
+      const isRawRoot = kind === 'raw' && use === 'root'
+      const pinned = isRawRoot && (given.rootHash !== undefined || given.usrHash !== undefined)
+      switch (trust?.by) {
+        case undefined:
+          // What is refused has no anchor at all.
+          assert.ok(!given.insecure && !pinned && (kind === 'tar' || given.certificates.length === 0))
+          assert.ok(
+            isRawRoot || (verify !== 'signature' && (typeof verify === 'string' || requestedBy === 'credential')),
+          )
+          break
+        case 'root-hash':
+          assert.ok(pinned)
+          assert.deepEqual([trust.rootHash, trust.usrHash], [given.rootHash, given.usrHash])
+          break
+        case 'signature':
+          assert.ok(kind === 'raw' && trust.certificates.length > 0 && !pinned)
+          // An image without a signature is refused where certificates are given.
+          assert.ok(dissectOptionsOf(trust, undefined).certificates!.length > 0)
+          break
+        case 'download':
+          assert.ok(!isRawRoot)
+          assert.ok(verify === 'signature' || (typeof verify === 'object' && requestedBy === 'command-line'))
+          break
+        case 'nothing':
+          assert.ok(given.insecure && !pinned)
+      }
+    }),
+    { numRuns: 3000 },
+  )
+  assert.equal(seen.size, 5)
+})
+
+test('anchors are of the command line and the files of the initrd', async () => {
+  using folder = temporaryFolder()
+  const read = (line: string) => readTrustAnchors(folder.path, parseBootParameters(line))
+  const none = { rootHash: undefined, usrHash: undefined, certificates: [], policy: undefined, insecure: false }
+  assert.deepEqual(await read('quiet'), none)
+  // Credentials and other programs write below /run.
+  for (const directory of ['run/verity.d', 'etc/verity.d']) {
+    mkdirSync(join(folder.path, directory), { recursive: true })
+    makeIdentity(join(folder.path, directory), directory.slice(0, 3))
+  }
+  const found = await read(
+    `roothash=${'1'.repeat(64)} roothash=${hash.toUpperCase()} usrhash=${hash} systemd.image_policy=root=signed ddi.insecure`,
+  )
+  assert.deepEqual([found.rootHash, found.usrHash, found.insecure], [hash, hash, true])
+  assert.deepEqual(found.policy?.partitions.get('root')?.use, ['signed'])
+  assert.deepEqual(
+    found.certificates.map(({ subject }) => subject),
+    ['CN=etc'],
+  )
+  assert.equal((await read('ddi.insecure=no')).insecure, false)
+  assert.equal((await read('ddi.insecure ddi.insecure=0')).insecure, false)
+  for (const line of ['roothash=', 'usrhash=12', 'roothash=zz'])
+    await assert.rejects(read(line), { code: 'ERR_DDI_ROOT_HASH_FORMAT' })
+  await assert.rejects(read('systemd.image_policy=root'), { code: 'ERR_DDI_POLICY_SYNTAX' })
+})
