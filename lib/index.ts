@@ -76,6 +76,7 @@ export {
 export {
   attachmentName,
   type BaseNode,
+  type CorruptionAction,
   deviceName,
   type LinearNode,
   type NodeRole,

@@ -124,7 +124,8 @@ async function kernelVerifiesSignatures(): Promise<boolean> {
 }
 
 function verityTarget(node: VerityNode, numbers: Numbers): VerityTarget {
-  const { size, dataBlockSize, hashBlockSize, dataBlocks, hashStartBlock, algorithm, rootHash, salt } = node
+  const { size, dataBlockSize, hashBlockSize, dataBlocks, hashStartBlock, algorithm, rootHash, salt, onCorruption } =
+    node
   return {
     kind: 'verity',
     length: size,
@@ -132,5 +133,6 @@ function verityTarget(node: VerityNode, numbers: Numbers): VerityTarget {
     dataDevice: numbers.get(node.data)!,
     hashDevice: numbers.get(node.hash)!,
     ...{ dataBlockSize, hashBlockSize, dataBlocks, hashStartBlock, algorithm, rootHash, salt },
+    ...(onCorruption && { onCorruption }),
   }
 }

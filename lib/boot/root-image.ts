@@ -1,14 +1,15 @@
 import { addon, mountFlags } from '../../bindings/addon.js'
-import { systemError } from '../errors.js'
+import { DdiError, systemError } from '../errors.js'
 import { dissect } from '../image/dissect.js'
 import { openImage } from '../image/open.js'
-import { plan } from '../image/plan.js'
+import { type CorruptionAction, plan } from '../image/plan.js'
 import type { ImagePolicy } from '../image/policy.js'
 import type { ProtectedDesignator } from '../image/root-hash-sources.js'
 import { requireSound } from '../image/verify.js'
 import { mountImage } from '../mount/mount.js'
 import type { ImageKind } from '../pull/names.js'
 import type { Work } from '../work.js'
+import { parameterValue } from './command-line.js'
 import type { BootParameters } from './parameters.js'
 import { dissectOptionsOf, type Trust } from './trust.js'
 
@@ -53,7 +54,7 @@ export async function requireTrusted(
 }
 
 /** What else the command line says of mounting a root. */
-export type RootParameters = Pick<BootParameters, 'rootFlags' | 'volatile'>
+export type RootParameters = Pick<BootParameters, 'text' | 'rootFlags' | 'volatile'>
 
 /** The volumes that hold the system. Without a policy that says so, no others are mounted of an image from a server. */
 const systemDesignators: readonly ProtectedDesignator[] = ['root', 'usr']
@@ -66,21 +67,40 @@ const systemDesignators: readonly ProtectedDesignator[] = ['root', 'usr']
 export async function mountRootImage(
   image: RootImage,
   sysroot: string,
-  { rootFlags, volatile }: RootParameters,
+  { text, rootFlags, volatile }: RootParameters,
   signal?: AbortSignal | undefined,
 ): Promise<void> {
   const { kind, path, trust, policy } = image
   if (kind === 'tar') return await bind(path, sysroot, image.readOnly)
+  const onCorruption = corruptionAction(text)
   const isOverlaid = volatile === 'overlay'
   // A layer in memory is as writable as executable, or no system runs from it.
   const options = [...(isOverlaid ? ['exec', 'suid'] : []), ...(rootFlags === null ? [] : [rootFlags])].join(',')
   await mountImage(path, sysroot, {
     ...dissectOptionsOf(trust, policy),
     inMemoryOverlay: isOverlaid,
+    ...(onCorruption && { onCorruption }),
     ...(options !== '' && { mountOptions: { root: options, usr: options } }),
     ...(!policy && trust.by !== 'nothing' && { designators: systemDesignators }),
     signal,
   })
+}
+
+/** What `systemd.verity_root_options=` says that the kernel does of corruption: systemd-veritysetup-generator(8). @throws ERR_DDI_USAGE */
+function corruptionAction(commandLine: string): CorruptionAction | undefined {
+  const given = parameterValue(commandLine, 'systemd.verity_root_options') ?? ''
+  const words = given.split(',').filter((word) => word !== '')
+  const unknown = words.find((word) => !Object.hasOwn(corruptionActions, word))
+  if (unknown === undefined) return words.map((word) => corruptionActions[word]).at(-1)
+  throw new DdiError(
+    'ERR_DDI_USAGE',
+    `systemd.verity_root_options= has ${unknown}: supported are ${Object.keys(corruptionActions).join(', ')}`,
+  )
+}
+
+const corruptionActions: Readonly<Record<string, CorruptionAction>> = {
+  'restart-on-corruption': 'restart',
+  'panic-on-corruption': 'panic',
 }
 
 async function bind(tree: string, target: string, readOnly: boolean): Promise<void> {

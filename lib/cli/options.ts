@@ -1,6 +1,8 @@
 import type { X509Certificate } from 'node:crypto'
+import { DdiError } from '../errors.js'
 import { trustedCertificates } from '../image/certificates.js'
 import type { DissectOptions } from '../image/dissect.js'
+import type { CorruptionAction } from '../image/plan.js'
 import { parseImagePolicy } from '../image/policy.js'
 import type { MountOptions } from '../mount/options.js'
 import { parseCertificates } from '../verity/signature.js'
@@ -66,11 +68,28 @@ export async function dissectOptions(options: ImageValues): Promise<DissectOptio
 
 export const imageArgument = argument('<image>', 'image file or block device')
 
+/** Of verbs that plan what dm-verity does. */
+const corruptionOptions = {
+  restartOnCorruption: flag('--restart-on-corruption', 'restart the machine when a block does not match its hash'),
+  panicOnCorruption: flag('--panic-on-corruption', 'let the kernel panic when a block does not match its hash'),
+}
+
+/** @throws ERR_DDI_USAGE if both are given */
+export function corruptionAction({
+  restartOnCorruption,
+  panicOnCorruption,
+}: ValuesOf<typeof corruptionOptions>): CorruptionAction | undefined {
+  if (restartOnCorruption && panicOnCorruption)
+    throw new DdiError('ERR_DDI_USAGE', 'give only one of --restart-on-corruption and --panic-on-corruption')
+  return restartOnCorruption ? 'restart' : panicOnCorruption ? 'panic' : undefined
+}
+
 /** Of verbs that plan an attachment. */
 export const planOptions = {
   name: option('--name <name>', 'name of the attachment, part of its device names (default: from the file name)', text),
   volume: repeatable('--volume <name>', 'attach only this volume, given by label or UUID', text),
   readWrite: flag('--read-write', 'make unprotected volumes writable'),
+  ...corruptionOptions,
 }
 
 /** Of verbs that read the files of an image. */
@@ -105,6 +124,7 @@ export const mountOptions = {
     'show COUNT owners from INSIDE on, as the image has them, as those from OUTSIDE on',
     ownerRange,
   ),
+  ...corruptionOptions,
   policy: option('--policy <policy>', 'wx: refuse what would be both writable and executable', choice('wx')),
   ...treeOptions,
 }
@@ -125,7 +145,7 @@ export async function mountWork(options: ValuesOf<typeof mountOptions>): Promise
   const { readWrite, discard, noCheck, noGrow, inMemoryOverlay, owners, policy } = options
   return {
     ...(await treeWork(options)),
-    ...given({ owners }),
+    ...given({ owners, onCorruption: corruptionAction(options) }),
     writable: readWrite,
     mountOptions: Object.fromEntries(options.mountOptions),
     discard,

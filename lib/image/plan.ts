@@ -15,8 +15,18 @@ import type { Image } from './open.js'
 export interface PlanOptions extends OfferOptions {
   /** Of the attachment; device names carry it. Default: from the image’s name. See {@link attachmentName}. */
   readonly name?: string
+  /** What the kernel does when a block does not match its hash. Default: reading the block is an error. */
+  readonly onCorruption?: CorruptionAction
 }
-export const planOptionNames: OptionNames<PlanOptions> = { name: true, writable: true, volumes: true }
+export const planOptionNames: OptionNames<PlanOptions> = {
+  name: true,
+  writable: true,
+  volumes: true,
+  onCorruption: true,
+}
+
+/** Restarts the machine, or lets the kernel panic. */
+export type CorruptionAction = 'restart' | 'panic'
 
 /** Whether a device is offered, or only stands under another one. */
 export type NodeRole = 'volume' | 'inner'
@@ -70,6 +80,8 @@ export interface VerityNode {
   readonly signature: string | null
   /** If the kernel cannot verify the signature, the device is not made. */
   readonly signatureRequired: boolean
+  /** Null: reading a block that does not match is an error. */
+  readonly onCorruption: CorruptionAction | null
 }
 
 export type PlanNode = BaseNode | LinearNode | VerityNode
@@ -143,7 +155,8 @@ export function plan(dissection: Dissection, options: PlanOptions = {}): Plan {
     )
   const offers = offersOf(dissection, options)
   const bases = basesOf(dissection, offers)
-  const nodes = offers.map((offer) => ({ offer, nodes: nodesOf(offer, image, bases, signature) }))
+  const checking = { mode: signature, onCorruption: options.onCorruption ?? null }
+  const nodes = offers.map((offer) => ({ offer, nodes: nodesOf(offer, image, bases, checking) }))
   refuseShared(nodes.flatMap(({ nodes }) => nodes))
   return {
     name,
@@ -246,7 +259,7 @@ function nodesOf(
   { id, source, protection, readOnly }: Offer,
   image: Image,
   bases: Bases,
-  signature: Dissection['signature'],
+  checking: Checking,
 ): readonly [PlanNode, ...PlanNode[]] {
   const linear = (id: string, role: NodeRole, source: Source, readOnly: boolean): LinearNode => {
     const extents = located(image, source).map((extent) =>
@@ -257,17 +270,22 @@ function nodesOf(
   if (!protection) return [linear(id, 'volume', source, readOnly)]
   const data = linear(`${id}-data`, 'inner', source, true)
   const hash = linear(hashId(id), 'inner', protection.hash.source, true)
-  return [{ ...verityNode(id, protection, signature), data: data.id, hash: hash.id }, data, hash]
+  return [{ ...verityNode(id, protection, checking), data: data.id, hash: hash.id }, data, hash]
 }
 
 function hashId(id: string): string {
   return `${id}-verity`
 }
 
+/** How the kernel checks what a root hash covers. */
+interface Checking extends Pick<VerityNode, 'onCorruption'> {
+  readonly mode: Dissection['signature']
+}
+
 function verityNode(
   id: string,
   { rootHash, superblock, signature }: NonNullable<Offer['protection']>,
-  mode: Dissection['signature'],
+  { mode, onCorruption }: Checking,
 ): Omit<VerityNode, 'data' | 'hash'> {
   const { algorithm, dataBlockSize, hashBlockSize, dataBlocks } = superblock
   return {
@@ -285,5 +303,6 @@ function verityNode(
     hashStartBlock: layoutTree(superblock).hashStartBlock,
     signature: mode !== 'userspace' && signature ? Buffer.from(signature.bytes).toString('hex') : null,
     signatureRequired: requiresKernel(mode),
+    onCorruption,
   }
 }

@@ -106,6 +106,7 @@ test('a verified root: every node in order, with its role', async () => {
         hashStartBlock: 1,
         signature: null,
         signatureRequired: false,
+        onCorruption: null,
       },
     ],
     volumes: [

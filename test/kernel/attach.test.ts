@@ -71,6 +71,26 @@ function unreadableBlocks(device: string, blocks: number): number[] {
   }
 }
 
+/** The same two devices under veritysetup have byte for byte the same table as the root of an attachment, which is gone then. */
+function assertLikeVeritysetup(name: string, rootHash: string, ...options: string[]): void {
+  const ours = dmTable(`ddi-${name}-root`)
+  run('dmsetup', 'remove', `ddi-${name}-root`)
+  // dmsetup leaves to udev what it did not make itself.
+  rmSync(`/dev/mapper/ddi-${name}-root`, { force: true })
+  const under = (part: string) => `/dev/mapper/ddi-${name}-root-${part}`
+  run('veritysetup', 'open', ...options, under('data'), 'theirs', under('verity'), rootHash)
+  assert.equal(dmTable('theirs'), ours)
+  run('veritysetup', 'close', 'theirs')
+}
+
+for (const onCorruption of ['restart', 'panic'] as const)
+  test(`what the kernel does of corruption is as veritysetup has it: ${onCorruption}`, async () => {
+    using folder = temporaryFolder()
+    const { path, rootHash } = makeVerityImage(folder.path)
+    await using _ = await attach(path, { rootHash, name: onCorruption, onCorruption })
+    assertLikeVeritysetup(onCorruption, rootHash, `--${onCorruption}-on-corruption`)
+  })
+
 for (const kind of ['erofs', 'squashfs', 'ext4'] as const) {
   test(`${kind}: attached, verified, mounted; the table is veritysetup’s to the byte`, async () => {
     using folder = temporaryFolder()
@@ -92,15 +112,7 @@ for (const kind of ['erofs', 'squashfs', 'ext4'] as const) {
         run('dmsetup', 'info', '-c', '-o', 'uuid', '--noheadings', 'ddi-one-root'),
         /^DDI-verity:volume:root:one/,
       )
-      const ours = dmTable('ddi-one-root')
-      // The same two devices under veritysetup: byte for byte the same table.
-      run('dmsetup', 'remove', 'ddi-one-root')
-      // dmsetup leaves to udev what it did not make itself.
-      rmSync('/dev/mapper/ddi-one-root', { force: true })
-      const under = (part: string) => `/dev/mapper/ddi-one-root-${part}`
-      run('veritysetup', 'open', under('data'), 'theirs', under('verity'), rootHash)
-      assert.equal(dmTable('theirs'), ours)
-      run('veritysetup', 'close', 'theirs')
+      assertLikeVeritysetup('one', rootHash)
       assert.deepEqual(
         (await list()).map(({ name, state }) => ({ name, state })),
         [{ name: 'one', state: 'partial' }],

@@ -2,7 +2,7 @@ import { attach } from '../../attach/attach.js'
 import { printAttachment } from '../attachment.js'
 import { given } from '../given.js'
 import { untilInterrupted } from '../interrupt.js'
-import { dissectOptions, imageArgument, imageOptions, planOptions } from '../options.js'
+import { corruptionAction, dissectOptions, imageArgument, imageOptions, planOptions } from '../options.js'
 import { note } from '../output.js'
 import { verb } from '../verb.js'
 
@@ -15,7 +15,7 @@ export default verb({
     const { name, nested, volume, readWrite } = options
     const attachment = await attach(path, {
       ...(await dissectOptions(options)),
-      ...given({ name, volumes: volume.length > 0 ? volume : undefined }),
+      ...given({ name, volumes: volume.length > 0 ? volume : undefined, onCorruption: corruptionAction(options) }),
       nested,
       writable: readWrite,
       signal: untilInterrupted(),

@@ -4,7 +4,7 @@ import { deviceName, type Plan, type PlanNode, plan } from '../../image/plan.js'
 import { mapperPath } from '../../kernel/device-mapper.js'
 import { type Branch, drawTree } from '../branch.js'
 import { given } from '../given.js'
-import { dissectOptions, imageArgument, imageOptions, planOptions } from '../options.js'
+import { corruptionAction, dissectOptions, imageArgument, imageOptions, planOptions } from '../options.js'
 import { formatSize, print, printJson } from '../output.js'
 import { verb } from '../verb.js'
 
@@ -18,7 +18,10 @@ export default verb({
     await using image = await openImage(path, { nested })
     const volumes = volume.length > 0 ? volume : undefined
     const dissection = await dissect(image, { ...(await dissectOptions(options)), probe: volumes ? 'all' : 'used' })
-    const planned = plan(dissection, { ...given({ name, volumes }), writable: readWrite })
+    const planned = plan(dissection, {
+      ...given({ name, volumes, onCorruption: corruptionAction(options) }),
+      writable: readWrite,
+    })
     if (json !== 'off') printJson(withDevices(planned), json)
     else for (const node of planned.nodes) if (node.kind === 'base') print(drawTree(branch(planned, node)))
   },
@@ -55,7 +58,7 @@ function describe(planned: Plan, node: PlanNode): string {
   const name = mapperPath(deviceName(planned.name, node.id))
   const facts = `${name}  ${node.kind} ${formatSize(node.size)} ${access}`
   if (node.kind === 'verity')
-    return `${facts}, ${node.algorithm} root hash ${node.rootHash}, tree in ${deviceName(planned.name, node.hash)}`
+    return `${facts}, ${node.algorithm} root hash ${node.rootHash}, tree in ${deviceName(planned.name, node.hash)}${node.onCorruption ? `, ${node.onCorruption} on corruption` : ''}`
   const first = node.extents[0]
   return node.extents.length === 1 && first?.kind === 'linear'
     ? `${facts}, from byte ${first.start}`
