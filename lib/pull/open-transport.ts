@@ -4,7 +4,7 @@ import { openHttp } from './http.js'
 import { openLocal } from './local.js'
 import type { Settings } from './options.js'
 import { atRate, systemClock } from './pace.js'
-import type { Server } from './resume.js'
+import { getPatiently, type Server } from './resume.js'
 import { downloadFrom } from './segments.js'
 import type { Beginning, Download, Transport } from './transport.js'
 
@@ -37,8 +37,12 @@ export async function openTransport(settings: Settings): Promise<Transport> {
   return {
     download,
     async has(url) {
-      // The bytes, which nobody reads, end with the transport.
-      return (await unlessMissing(download(url))) !== undefined
+      if (url.protocol === 'file:') return (await unlessMissing(download(url))) !== undefined
+      // One byte: some servers refuse HEAD, and an answer with all bytes is as good.
+      const first = { url, from: 0, until: 1, size: null, validator: null }
+      const found = await unlessMissing(getPatiently(server, first))
+      found?.cancel()
+      return found !== undefined
     },
     async read(url, most) {
       const found = await unlessMissing(download(url))
@@ -61,7 +65,7 @@ export async function openTransport(settings: Settings): Promise<Transport> {
   }
 }
 
-async function unlessMissing(found: Promise<Download>): Promise<Download | undefined> {
+async function unlessMissing<Found>(found: Promise<Found>): Promise<Found | undefined> {
   try {
     return await found
   } catch (error) {

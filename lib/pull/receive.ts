@@ -10,6 +10,7 @@ import type { ImageKind } from './names.js'
 import { openTransport } from './open-transport.js'
 import type { Settings } from './options.js'
 import { openPartial, type PartialDownload } from './partial.js'
+import { type Room, requireRoom, roomBeside, watchRoom } from './room.js'
 import { StreamHash } from './stream-hash.js'
 import type { Download, Transport } from './transport.js'
 
@@ -64,8 +65,9 @@ export async function receive(
   throwIfAborted(settings.signal)
   await using partial = keep === undefined ? undefined : await openPartial(keep, url, expected !== undefined)
   const download = await beginOrResume(transport, url, partial)
+  const room = keep === undefined ? undefined : await roomBeside(keep)
   try {
-    const received = await takeAll({ url, download, partial, destination, settings })
+    const received = await takeAll({ url, download, partial, room, destination, settings })
     if (expected !== undefined) requireChecksum(url, received, expected)
     await destination.finish({ signal: settings.signal })
     await partial?.discard()
@@ -88,7 +90,8 @@ export async function receiveStream(stream: Readable, destination: Destination, 
     throw new DdiError('ERR_DDI_USAGE', 'a stream has no checksums beside it: give its SHA-256, or verify nothing')
   const bytes = stoppable(stream, settings.signal)
   const download = { start: 0, size: null, validator: null, bytes }
-  const received = await takeAll({ url: 'the stream', download, partial: undefined, destination, settings })
+  const unkept = { partial: undefined, room: undefined }
+  const received = await takeAll({ url: 'the stream', download, ...unkept, destination, settings })
   if (typeof verify === 'object') requireChecksum('the stream', received, verify.sha256)
   await destination.finish({ signal: settings.signal })
   return received
@@ -129,12 +132,13 @@ interface Reception {
   readonly url: URL | string
   readonly download: Download
   readonly partial: PartialDownload | undefined
+  readonly room: Room | undefined
   readonly destination: Destination
   readonly settings: Settings
 }
 
 /** Takes a download to its end: hashes, keeps, unpacks and hands over its bytes. */
-async function takeAll({ url, download, partial, destination, settings }: Reception): Promise<Received> {
+async function takeAll({ url, download, partial, room, destination, settings }: Reception): Promise<Received> {
   await using hash = new StreamHash()
   const resumed = download.start
   let [downloaded, size] = [0, 0]
@@ -155,16 +159,21 @@ async function takeAll({ url, download, partial, destination, settings }: Recept
     }
   }
   const { maxSize } = settings
+  const leavesRoom = watchRoom(url, room)
   const limited = async function* (batches: AsyncIterable<Batch>) {
     for await (const batch of batches) {
       size += lengthOf(batch)
       if (size > maxSize) throw new DdiError('ERR_DDI_PULL_TOO_LARGE', `${url} has more than ${maxSize} bytes`)
+      await leavesRoom(size)
       yield batch
     }
   }
   const { head, all } = await peek(incoming(), headLength)
   refuseForeign(url, head)
   compression = detectCompression(head)
+  // On a disk, zeroes of what is not packed take no room.
+  if (room && download.size !== null && (room.inMemory || compression !== 'none'))
+    await requireRoom(url, room, download.size - resumed - downloaded)
   const memory = new ReusedMemory()
   const known = compression === 'none' ? (download.size ?? undefined) : undefined
   const unpacked = limited(decompress(all, compression, memory))

@@ -39,6 +39,7 @@ test('small files are read whole, missing ones are none, and large ones are refu
   assert.equal(await transport.read(at('none'), 5), undefined)
   await assert.rejects(transport.read(at('small'), 4), { code: 'ERR_DDI_PULL_RESPONSE' })
   assert.deepEqual([await transport.has(at('small')), await transport.has(at('none'))], [true, false])
+  assert.equal(server.requests.findLast(({ path }) => path === '/small')?.range, 'bytes=0-0')
   await assert.rejects(transport.download(new URL('ftp://127.0.0.1/x')), { code: 'ERR_DDI_USAGE' })
   const { bytes, size } = await transport.download(at('small'))
   assert.deepEqual([String(await collect(bytes)), size], ['small', 5])
