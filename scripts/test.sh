@@ -3,7 +3,7 @@
 . "$(dirname "$0")/setup.sh"
 needs sgdisk=gdisk sfdisk=fdisk veritysetup=cryptsetup-bin systemd-dissect=systemd-container systemd-repart=systemd \
   mkfs.erofs=erofs-utils mksquashfs=squashfs-tools mkfs.ext4=e2fsprogs blkid=util-linux strace=strace man=man-db \
-  fio=fio openssl=openssl mkfs.xfs=xfsprogs udevadm=udev setpriv=util-linux 7zz=7zip \
+  fio=fio openssl=openssl swtpm=swtpm tpm2_pcrread=tpm2-tools mkfs.xfs=xfsprogs udevadm=udev setpriv=util-linux 7zz=7zip \
   img2simg=android-sdk-libsparse-utils mcopy=mtools mkfs.vfat=dosfstools mkfs.btrfs=btrfs-progs setfattr=attr \
   qemu-system-x86_64=qemu-system-x86 cpio=cpio busybox=busybox-static lz4=lz4 depmod=kmod \
   dnsmasq=dnsmasq-base linux.uml=user-mode-linux strip=binutils nginx=nginx-light setfacl=acl gpg=gnupg zstd=zstd \
