@@ -102,6 +102,12 @@ export const errorCodes = {
     'image',
     'a volume holds a file system that is not mounted from images, or that this kernel cannot mount',
   ],
+  ERR_DDI_PE_FORMAT: ['image', 'a stub or UKI is no program for UEFI, is truncated or malformed, or is signed already'],
+  ERR_DDI_PE_OVERLAP: ['image', 'sections of a stub or UKI overlap'],
+  ERR_DDI_PE_FULL: ['image', 'a stub has no room for the headers of more sections'],
+  ERR_DDI_KERNEL_IMAGE: ['image', 'a file is no kernel that a firmware can start'],
+  ERR_DDI_KERNEL_VERSION: ['image', 'a kernel has another version than its modules, or does not tell its version'],
+  ERR_DDI_ARCHITECTURE: ['image', 'a kernel, its stub and this machine are not for the same processor'],
   ERR_DDI_ELF: ['image', 'a program or library is no ELF file for a 64-bit little-endian processor, or malformed'],
   ERR_DDI_MODULES: [
     'image',

@@ -158,8 +158,12 @@ export async function mountWork(options: ValuesOf<typeof mountOptions>): Promise
 
 /** Those that options name, and those of verity.d. */
 async function certificatesOf(paths: readonly string[]): Promise<readonly X509Certificate[]> {
-  const named = paths.map(async (path) => parseCertificates(await readGiven(path), path))
-  return [...(await Promise.all(named)).flat(), ...(await trustedCertificates())]
+  return [...(await namedCertificates(paths)), ...(await trustedCertificates())]
+}
+
+/** @throws ERR_DDI_CERTIFICATE, and as {@link readGiven} */
+export async function namedCertificates(paths: readonly string[]): Promise<readonly X509Certificate[]> {
+  return (await Promise.all(paths.map(async (path) => parseCertificates(await readGiven(path), path)))).flat()
 }
 
 /** A passphrase ends with its line; a key is all of its file. */

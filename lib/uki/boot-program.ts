@@ -12,6 +12,13 @@ const home = 'lib/ddi'
 /** What the boot program opens by name as it runs. */
 const openedLibraries = ['libblkid.so.1', 'liblzma.so.5']
 
+export interface CopiedFile {
+  /** Relative to /usr. */
+  readonly path: string
+  /** On this machine. */
+  readonly from: string
+}
+
 /** A program with the libraries that it needs. */
 export interface BootProgram {
   /** Relative to /usr, but for libraries. */
@@ -21,16 +28,16 @@ export interface BootProgram {
 
 /**
  * The boot program as the build left it, with Node.js and the native modules that it loads.
- * @param node path of the program
+ * @param others programs besides Node.js, by their paths relative to /usr
  * @throws ERR_DDI_NOT_FOUND, ERR_DDI_ADDON_MISSING, ERR_DDI_LIBRARY_MISSING, ERR_DDI_ELF
  */
-export async function bootProgram(node: string): Promise<BootProgram> {
+export async function bootProgram(others: readonly CopiedFile[]): Promise<BootProgram> {
   const bundle = join(packageRoot, 'dist/boot')
   const names = await readdir(bundle).catch((error: unknown) => {
     throw systemError(error, 'the package has no boot program', { ENOENT: 'ERR_DDI_NOT_FOUND' })
   })
   const addons = nativeModules()
-  const programs = [{ path: 'bin/node', from: await realpath(node) }, ...addons.programs]
+  const programs = [{ path: 'bin/node', from: await realpath(process.execPath) }, ...others, ...addons.programs]
   return {
     files: [
       ...programs.map((one): TreeFile => ({ ...one, kind: 'program' })),
@@ -42,7 +49,6 @@ export async function bootProgram(node: string): Promise<BootProgram> {
           kind: 'copy',
           from: join(bundle, name),
           // udhcpc executes it.
-          executable: name.endsWith('.sh'),
         }),
       ),
       // What is beside the program is found from there, as in the package.
@@ -53,11 +59,6 @@ export async function bootProgram(node: string): Promise<BootProgram> {
       openedLibraries,
     ),
   }
-}
-
-interface CopiedFile {
-  readonly path: string
-  readonly from: string
 }
 
 /** The addon, and the packages that are not in the bundle, as far as they are loaded. */

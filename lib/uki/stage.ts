@@ -1,8 +1,9 @@
-import { chmod, copyFile, lutimes, mkdir, opendir, symlink, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, lutimes, mkdir, opendir, stat, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { systemError } from '../errors.js'
 import { findProgram, runTool } from '../tool.js'
 import { throwIfAborted } from '../work.js'
+import { dropLanguages } from './icu-data.js'
 import { unpackModule } from './kernel-modules.js'
 import type { ModuleFile } from './module-index.js'
 
@@ -11,12 +12,12 @@ export type TreeFile = {
   /** Relative to the tree. */
   readonly path: string
 } & (
-  | { readonly kind: 'copy'; readonly from: string; readonly executable?: boolean }
-  /** A program or library; its symbols are left out. */
+  | { readonly kind: 'copy'; readonly from: string }
+  /** A program or library: without symbols, and without what other languages than English need. */
   | { readonly kind: 'program'; readonly from: string }
   /** @see unpackModule */
   | { readonly kind: 'module'; readonly directory: string; readonly module: ModuleFile }
-  | { readonly kind: 'text'; readonly text: string; readonly executable?: true }
+  | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'link'; readonly target: string }
 )
 
@@ -69,11 +70,15 @@ async function stageFile(file: TreeFile, path: string, signal: AbortSignal | und
       break
   }
   // Whatever the umask and the modes on this machine are.
-  const isExecutable = file.kind === 'program' || ('executable' in file && file.executable === true)
+  const isExecutable = file.kind !== 'text' && ((await stat(path)).mode & 0o111) !== 0
   await chmod(path, isExecutable ? 0o755 : 0o644)
 }
 
+/** Without symbols, if this machine has the tool. */
 async function copyStripped(from: string, to: string, signal: AbortSignal | undefined): Promise<void> {
-  if ((await findProgram('strip')) === undefined) return await copyFile(from, to)
-  await runTool({ command: ['strip', '--strip-unneeded', '-o', to, '--', from], package: 'binutils' }, signal)
+  if ((await findProgram('strip')) === undefined) await copyFile(from, to)
+  else await runTool({ command: ['strip', '--strip-unneeded', '-o', to, '--', from], package: 'binutils' }, signal)
+  // What is copied from a system may be read-only.
+  await chmod(to, 0o755)
+  await dropLanguages(to)
 }

@@ -1,4 +1,5 @@
 import { basename, dirname, join } from 'node:path'
+import { toolPath } from '../tool.js'
 import { bootProgram } from './boot-program.js'
 import { partialIndex, unpackedPath } from './kernel-modules.js'
 import type { Libraries } from './libraries.js'
@@ -6,8 +7,13 @@ import type { ModuleFile } from './module-index.js'
 import type { TreeFile } from './stage.js'
 
 /** What becomes /usr in the initrd: the boot program with all that it needs, and modules. @throws as `bootProgram` */
-export async function usrTree(modulesFrom: string, modules: readonly ModuleFile[]): Promise<readonly TreeFile[]> {
-  const { files, libraries } = await bootProgram(process.execPath)
+export async function usrTree(
+  modulesFrom: string,
+  modules: readonly ModuleFile[],
+  withTar: boolean,
+): Promise<readonly TreeFile[]> {
+  const tar = withTar ? [{ path: 'bin/tar', from: await toolPath({ command: ['tar'], package: 'tar' }) }] : []
+  const { files, libraries } = await bootProgram(tar)
   return [
     ...files,
     ...libraryFiles(libraries),

@@ -256,6 +256,24 @@ export async function verifyRootHashSignature(
   return certificate
 }
 
+/**
+ * Who signed something, as its signature says: nothing is verified.
+ * @param signature PKCS#7 in DER, with certificates; there may be bytes behind it
+ * @throws ERR_DDI_SIGNATURE_FORMAT
+ */
+export async function signersOf(signature: Uint8Array): Promise<readonly X509Certificate[]> {
+  const pkijs = await import('pkijs')
+  const signed = parseSigned(pkijs, signature.subarray(0, derLength(signature)))
+  try {
+    const certificates = (signed.certificates ?? []).map(
+      (one) => new X509Certificate(Buffer.from(one.toSchema().toBER())),
+    )
+    return certificates.filter((one) => signed.signerInfos.some(({ sid }) => isSigner(pkijs, sid, one)))
+  } catch (error) {
+    throw refuseFormat(`its certificates are malformed (${(error as Error).message})`, error)
+  }
+}
+
 function name({ subject }: X509Certificate): string {
   return JSON.stringify(subject.replaceAll('\n', ', '))
 }

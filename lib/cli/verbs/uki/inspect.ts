@@ -1,0 +1,30 @@
+import { printable } from '../../../text.js'
+import { inspectUki } from '../../../uki/inspect.js'
+import { json } from '../../options.js'
+import { formatSize, print, printJson } from '../../output.js'
+import { printSections } from '../../uki.js'
+import { argument, verb } from '../../verb.js'
+
+export default verb({
+  summary: 'show the sections of a UKI, its kernel command line, and who signed it',
+  arguments: [argument('<uki>', 'unified kernel image')],
+  options: json,
+  examples: ['ddi-attach uki inspect acme.efi', 'ddi-attach uki inspect acme.efi --json=pretty'],
+  async run([path], { json }) {
+    const facts = await inspectUki(path)
+    if (json !== 'off') return printJson(facts, json)
+    print(`${printable(path)}: ${formatSize(facts.size)}, ${facts.architecture}\n`)
+    await printSections(facts.sections)
+    const lines = {
+      'kernel command line': facts.commandLine,
+      kernel: facts.kernelVersion,
+      system: facts.osRelease?.['PRETTY_NAME'] ?? facts.osRelease?.['NAME'] ?? null,
+      'signed by': facts.signatures.map(({ subject }) => subject.replaceAll('\n', ', ')).join('; ') || null,
+    }
+    print(
+      `\n${Object.entries(lines)
+        .map(([name, value]) => `${name}: ${printable(value || '-')}`)
+        .join('\n')}`,
+    )
+  },
+})

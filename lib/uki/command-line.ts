@@ -1,0 +1,81 @@
+import { DdiError } from '../errors.js'
+
+/** What a machine boots, as `buildUki` is told. */
+export interface BootRequest {
+  /** The root image: a name beside the UKI, or a URL. */
+  readonly image?: string
+  /** How its download is verified. Default: by signed checksums if there is a keyring; not, if its bytes are held against a root hash. */
+  readonly verify?: 'no' | 'checksum' | 'signature' | { readonly sha256: string }
+  /** `ip=` of the kernel: `dhcp`, … */
+  readonly network?: string
+  /** The root hash of the root volume, in hexadecimal. */
+  readonly rootHash?: string
+  /** Further kernel parameters. */
+  readonly commandLine?: string
+}
+
+/** What an initrd can hold images against. */
+export interface Trust {
+  readonly hasCertificate: boolean
+  readonly hasKeyring: boolean
+}
+
+/**
+ * The kernel command line of a UKI.
+ * @throws ERR_DDI_USAGE if a value cannot stand there, or nothing says how the image is trusted
+ */
+export function bootCommandLine(request: BootRequest, trust: Trust): string {
+  const { image, network, rootHash, commandLine } = request
+  const words = [
+    ...(image === undefined ? [] : [`rd.systemd.pull=${pullExpression(image, request, trust)}`]),
+    ...(network === undefined ? [] : [`ip=${oneWord(network, 'network')}`]),
+    ...(rootHash === undefined ? [] : [`roothash=${oneWord(rootHash, 'root hash')}`]),
+    ...(commandLine === undefined ? [] : [commandLine.trim()]),
+  ]
+  const text = words.filter((word) => word !== '').join(' ')
+  // Stubs up to systemd 252 know nothing else.
+  if (!/^[ -~]*$/.test(text))
+    throw new DdiError(
+      'ERR_DDI_USAGE',
+      `the kernel command line ${JSON.stringify(text)} has other characters than ASCII`,
+    )
+  return text
+}
+
+function pullExpression(image: string, request: BootRequest, trust: Trust): string {
+  const isUrl = /^https?:\/\//.test(image)
+  const kind = /\.(tar|tgz)(\.|$)/.test(image) ? 'tar' : 'raw'
+  if (!isUrl && (image.includes('/') || image === ''))
+    throw new DdiError(
+      'ERR_DDI_USAGE',
+      `${JSON.stringify(image)} is neither the name of a file beside the UKI nor a URL`,
+    )
+  const verify = request.verify ?? defaultVerify(kind, request, trust)
+  const how = typeof verify === 'string' ? verify : verify.sha256
+  const options = [kind, 'machine', `verify=${how}`, ...(isUrl ? [] : ['bootorigin'])]
+  return `${options.join(',')}:root:${oneWord(image, 'image')}`
+}
+
+function defaultVerify(
+  kind: 'raw' | 'tar',
+  { rootHash, commandLine = '' }: BootRequest,
+  trust: Trust,
+): 'no' | 'signature' {
+  if (trust.hasKeyring) return 'signature'
+  const isProtected = kind === 'raw' && (rootHash !== undefined || trust.hasCertificate)
+  if (isProtected || /(^|\s)ddi\.insecure(\s|=|$)/.test(commandLine)) return 'no'
+  const needed = kind === 'raw' ? 'a root hash, a certificate, ' : ''
+  throw new DdiError(
+    'ERR_DDI_USAGE',
+    `nothing says whose image a machine may boot: it takes ${needed}a keyring or a SHA-256`,
+  )
+}
+
+function oneWord(value: string, what: string): string {
+  if (!/^[!#-~]+$/.test(value))
+    throw new DdiError(
+      'ERR_DDI_USAGE',
+      `the ${what} ${JSON.stringify(value)} cannot be a word of the kernel command line`,
+    )
+  return value
+}

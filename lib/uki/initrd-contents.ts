@@ -1,0 +1,152 @@
+import type { X509Certificate } from 'node:crypto'
+import { basename, join } from 'node:path'
+import { openFile } from '../bytes/file.js'
+import { memorySource } from '../bytes/memory.js'
+import { readIfThere, readSmallFile } from '../bytes/small-file.js'
+import type { Source } from '../bytes/source.js'
+import { certificateFingerprint } from '../verity/signature.js'
+import { type Busybox, findBusybox } from './busybox.js'
+import { type CpioEntry, cpioArchive } from './cpio.js'
+import { defaultModules } from './default-modules.js'
+import { readModuleIndex, unpackedPath } from './kernel-modules.js'
+import { type ModuleFile, moduleClosure } from './module-index.js'
+import { makeSquashfs } from './squashfs.js'
+import { stageFiles, type TreeFile } from './stage.js'
+import { usrTree } from './usr-tree.js'
+
+export interface InitrdSettings {
+  readonly modulesFrom: string
+  readonly modules: readonly string[]
+  readonly certificates: readonly X509Certificate[]
+  /** Null: those of this machine. */
+  readonly authorities: string | null
+  readonly keyring: string | null
+  readonly tar: boolean
+  readonly epoch: number
+  readonly signal: AbortSignal | undefined
+}
+
+/** What /init loads before it can mount /usr. */
+const earlyModules = ['loop', 'squashfs']
+
+/**
+ * The archive: busybox, and a squashfs of /usr with all else. It is read from what lies in a directory that must stay.
+ * @throws as `buildInitrd`
+ */
+export async function composeInitrd(directory: string, settings: InitrdSettings): Promise<Source> {
+  const { modulesFrom, modules, tar, epoch, signal } = settings
+  const index = await readModuleIndex(modulesFrom)
+  const early = moduleClosure(index, [], earlyModules)
+  const all = moduleClosure(index, modules, [...earlyModules, ...defaultModules])
+  const busybox = await findBusybox(signal)
+  const trust = await trustFiles(settings)
+  const [usr, squashfs, beside] = ['usr', 'usr.squashfs', 'early'].map((name) => join(directory, name)) as [
+    string,
+    string,
+    string,
+  ]
+  await stageFiles(await usrTree(modulesFrom, all, tar), usr, epoch, signal)
+  await makeSquashfs(usr, squashfs, epoch, signal)
+  await stageFiles(
+    early.map((module) => earlyFile(modulesFrom, module)),
+    beside,
+    epoch,
+    signal,
+  )
+  const entries: CpioEntry[] = [
+    ...directories.map((path) => ({ path, kind: 'directory', mode: path === 'tmp' ? 0o1777 : 0o755 }) as const),
+    { path: 'dev/console', kind: 'character-device', major: 5, minor: 1, mode: 0o600 },
+    { path: 'dev/null', kind: 'character-device', major: 1, minor: 3, mode: 0o666 },
+    bytes('init', Buffer.from(initScript(early.map(earlyName))), 0o755),
+    bytes('etc/initrd-release', Buffer.from('ID=ddi\nNAME=ddi\n')),
+    ...trust,
+    ...(await busyboxEntries(busybox)),
+    ...['lib', 'lib64'].map((name) => link(name, `usr/${name}`)),
+    await file('usr.squashfs', squashfs),
+    ...(await Promise.all(early.map((module) => file(`m/${earlyName(module)}`, join(beside, earlyName(module)))))),
+  ]
+  return cpioArchive(entries, epoch)
+}
+
+const directories = [
+  ...['bin', 'dev', 'etc', 'etc/ssl', 'etc/ssl/certs', 'etc/systemd', 'etc/verity.d', 'm', 'proc', 'run', 'sys'],
+  ...['sysroot', 'tmp', 'usr', 'var'],
+]
+
+function earlyName(module: ModuleFile): string {
+  return basename(unpackedPath(module))
+}
+
+function earlyFile(directory: string, module: ModuleFile): TreeFile {
+  return { path: earlyName(module), kind: 'module', directory, module }
+}
+
+/** The first program: it mounts what has Node.js, and becomes the boot program. */
+function initScript(modules: readonly string[]): string {
+  return `#!/bin/sh
+export PATH=/usr/bin:/bin
+mount -t devtmpfs dev /dev
+${modules.map((name) => `insmod /m/${name}\n`).join('')}mount -t squashfs -o loop,ro /usr.squashfs /usr
+exec node /usr/lib/ddi/boot/main.js
+`
+}
+
+/** Where this machine may have certificate authorities: Debian, Fedora, openSUSE. */
+const systemAuthorities = [
+  '/etc/ssl/certs/ca-certificates.crt',
+  '/etc/pki/tls/certs/ca-bundle.crt',
+  '/etc/ssl/ca-bundle.pem',
+]
+
+/** What images and servers are held against. */
+async function trustFiles({ certificates, authorities, keyring }: InitrdSettings): Promise<CpioEntry[]> {
+  const found = authorities === null ? await firstOf(systemAuthorities) : await readSmallFile(authorities)
+  return [
+    // Two files of one certificate are one.
+    ...new Map(
+      certificates.map((one) => [
+        certificateFingerprint(one),
+        bytes(`etc/verity.d/${certificateFingerprint(one)}.crt`, Buffer.from(one.toString())),
+      ]),
+    ).values(),
+    ...(found ? [bytes('etc/ssl/certs/ca-certificates.crt', found)] : []),
+    ...(keyring === null ? [] : [bytes('etc/systemd/import-pubring.pgp', await readSmallFile(keyring))]),
+  ]
+}
+
+async function firstOf(paths: readonly string[]): Promise<Buffer | undefined> {
+  for (const path of paths) {
+    const found = await readIfThere(path)
+    if (found) return found
+  }
+  return undefined
+}
+
+async function busyboxEntries({ path, names }: Busybox): Promise<CpioEntry[]> {
+  return [
+    await file('bin/busybox', path, 0o755),
+    ...names.map((name) => link(`bin/${name}`, 'busybox')),
+    link('sbin', 'bin'),
+  ]
+}
+
+function bytes(path: string, content: Uint8Array, mode = 0o644): CpioEntry {
+  return { path, kind: 'file', mode, content: memorySource(content) }
+}
+
+function link(path: string, target: string): CpioEntry {
+  return { path, kind: 'link', mode: 0o777, target }
+}
+
+/** A file that is open only while it is read. */
+async function file(path: string, from: string, mode = 0o644): Promise<CpioEntry> {
+  await using opened = await openFile(from)
+  const content: Source = {
+    size: opened.size,
+    async read(offset, length) {
+      await using again = await openFile(from)
+      return await again.read(offset, length)
+    },
+  }
+  return { path, kind: 'file', mode, content }
+}

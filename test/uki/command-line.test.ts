@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { parsePullExpression } from '../../lib/boot/pull-expression.js'
+import { type BootRequest, bootCommandLine } from '../../lib/uki/command-line.js'
+
+const nobody = { hasCertificate: false, hasKeyring: false }
+const certificate = { ...nobody, hasCertificate: true }
+const keyring = { ...nobody, hasKeyring: true }
+const image = 'acme_1.raw.xz'
+const rootHash = 'ab'.repeat(32)
+
+/** What the boot program reads of the command line. */
+function pullOf(request: BootRequest, trust = nobody) {
+  const [, expression] = /^rd\.systemd\.pull=(\S+)/.exec(bootCommandLine(request, trust))!
+  return parsePullExpression(expression!)
+}
+
+test('the boot program understands the request', () => {
+  const { kind, class: use, bootOrigin, local, remote, verify } = pullOf({ image }, certificate)
+  assert.deepEqual(
+    { kind, use, bootOrigin, local, remote, verify },
+    {
+      ...{ kind: 'raw', use: 'machine', bootOrigin: true, local: 'root', remote: image, verify: 'no' },
+    },
+  )
+  const url = pullOf({ image: 'https://h/a.tar.zst' }, keyring)
+  assert.deepEqual(
+    [url.kind, url.bootOrigin, url.remote, url.verify],
+    ['tar', false, 'https://h/a.tar.zst', 'signature'],
+  )
+  assert.deepEqual(pullOf({ image: 'a.tgz', verify: { sha256: rootHash } }).verify, { sha256: rootHash })
+})
+
+test('the rest of the command line follows', () => {
+  assert.equal(
+    bootCommandLine({ network: 'dhcp', rootHash, commandLine: ' quiet rd.break ' }, nobody),
+    `ip=dhcp roothash=${rootHash} quiet rd.break`,
+  )
+  assert.equal(bootCommandLine({}, nobody), '')
+})
+
+test('an image that nothing protects has to be trusted in words', () => {
+  const code = 'ERR_DDI_USAGE'
+  assert.throws(() => bootCommandLine({ image }, nobody), { code, message: /nothing says whose image/ })
+  // A root hash is of a volume, which an archive has none of.
+  assert.throws(() => bootCommandLine({ image: 'a.tar.xz', rootHash }, certificate), { code })
+  assert.throws(() => bootCommandLine({ image, commandLine: 'not.ddi.insecure ddi.insecurely' }, nobody), { code })
+  assert.equal(pullOf({ image, commandLine: 'quiet ddi.insecure' }).verify, 'no')
+  assert.equal(pullOf({ image, rootHash }).verify, 'no')
+})
+
+test('what cannot stand on a command line is refused', () => {
+  const code = 'ERR_DDI_USAGE'
+  for (const image of ['', 'a/b.raw', 'a b.raw', 'a"b.raw', 'a\nb.raw', 'ä.raw'])
+    assert.throws(() => bootCommandLine({ image }, certificate), { code }, image)
+  assert.throws(() => bootCommandLine({ network: 'dhcp ddi.insecure' }, nobody), { code })
+  assert.throws(() => bootCommandLine({ commandLine: 'quiet\0' }, nobody), { code })
+})
