@@ -28,9 +28,10 @@ export const activateOptionNames: OptionNames<ActivateOptions> = { signal: true 
 /**
  * Makes the devices of a plan. If a step fails, what was made before is undone; a killed process leaves nothing, or what
  * `list` shows and `detach` removes.
- * @throws ERR_DDI_NO_DEVICE_MAPPER if the plan needs device-mapper and the kernel has none; ERR_DDI_NAME_IN_USE,
+ * @throws ERR_DDI_NO_DEVICE_MAPPER if the plan needs device-mapper and the kernel has none; ERR_DDI_BUSY if it would write
+ *   what another attachment verifies or writes, or verify what one writes; ERR_DDI_NAME_IN_USE,
  *   ERR_DDI_IMAGE_CHANGED, ERR_DDI_MISSING_TARGET, ERR_DDI_SIGNATURE_KERNEL, ERR_DDI_NO_LOOP, ERR_DDI_NO_FREE_LOOP,
- *   ERR_DDI_BUSY, ERR_DDI_PERMISSION, ERR_DDI_KERNEL, ERR_DDI_ABORTED
+ *   ERR_DDI_PERMISSION, ERR_DDI_KERNEL, ERR_DDI_ABORTED
  */
 export async function activate(plan: Plan, options: ActivateOptions = {}): Promise<Attachment> {
   checkOptions(options, activateOptionNames, 'activate')

@@ -18,7 +18,7 @@ import { syncPartitionNodes } from '../kernel/partitions.js'
 import type { LinearTarget } from '../kernel/targets.js'
 import { beginUdevTransaction } from '../kernel/udev.js'
 import { checkOptions, type OptionNames } from '../options.js'
-import { type FoundAttachment, type FoundDevice, findAttachments } from './list.js'
+import { type FoundAttachment, findAttachments, linearDevices } from './list.js'
 import { parseLoopReference, uuidPrefix } from './names.js'
 
 /**
@@ -222,21 +222,6 @@ async function findUsed(
     ({ deviceNumber, offset, sizeLimit }) =>
       bases.includes(deviceNumber) && sizeLimit > 0 && overlap([{ start: offset, length: sizeLimit }], runs),
   )?.device
-}
-
-async function linearDevices(devices: readonly FoundDevice[]) {
-  const mapper = await openDeviceMapper()
-  if (!mapper) return []
-  try {
-    return await Promise.all(
-      devices.map(async (device) => {
-        const table = await mapper.table(device.name)
-        return { device, extents: table.filter((target): target is LinearTarget => target.kind === 'linear') }
-      }),
-    )
-  } finally {
-    await mapper[Symbol.asyncDispose]()
-  }
 }
 
 /** Gives the device that offers a volume the volume's new end. */

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { DmDevice } from '../../bindings/addon.js'
 import { type DeviceMapper, formatDevice, mapperPath, openDeviceMapper } from '../kernel/device-mapper.js'
 import { type ListedLoop, listLoops } from '../kernel/loop.js'
+import type { LinearTarget } from '../kernel/targets.js'
 import { type DeviceMark, type LoopMark, parseDeviceUuid, parseLoopReference, uuidPrefix } from './names.js'
 
 export interface ListedVolume {
@@ -86,6 +87,22 @@ async function findDevices(): Promise<readonly FoundDevice[]> {
       ours.push({ ...device, kind: 'crypt', role: 'volume', node, attachment, under })
     }
     return ours.sort((a, b) => kindOrder[a.kind] - kindOrder[b.kind])
+  } finally {
+    await mapper[Symbol.asyncDispose]()
+  }
+}
+
+/** Devices with the extents of other devices that they are made of. */
+export async function linearDevices(devices: readonly FoundDevice[]) {
+  const mapper = await openDeviceMapper()
+  if (!mapper) return []
+  try {
+    return await Promise.all(
+      devices.map(async (device) => {
+        const table = await mapper.table(device.name)
+        return { device, extents: table.filter((target): target is LinearTarget => target.kind === 'linear') }
+      }),
+    )
   } finally {
     await mapper[Symbol.asyncDispose]()
   }

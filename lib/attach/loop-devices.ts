@@ -6,6 +6,7 @@ import { attachLoop, type Loop, lockLoopControl } from '../kernel/loop.js'
 import { throwIfAborted } from '../work.js'
 import { findLoops } from './list.js'
 import { loopReference } from './names.js'
+import { refuseShared } from './shared.js'
 
 /** A volume that is one run of a file. */
 interface Part extends PlannedVolume {
@@ -42,6 +43,7 @@ export async function activateLoops(plan: Plan, signal: AbortSignal | undefined)
       checkSize(loop, extent.length, base.path)
       devices.set(node, loop.device)
     }
+    await refuseShared(plan.name)
     // Only now do they outlive this process: if it is killed before, they clear themselves.
     for (const loop of loops) await loop.keep()
     return devices

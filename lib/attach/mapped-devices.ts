@@ -11,6 +11,7 @@ import { beginUdevTransaction, type UdevTransaction } from '../kernel/udev.js'
 import { throwIfAborted } from '../work.js'
 import { checkSize } from './loop-devices.js'
 import { deviceUuid, loopReference } from './names.js'
+import { refuseShared } from './shared.js'
 
 /** `major:minor` of the devices of nodes, by their ids. */
 type Numbers = ReadonlyMap<string, string>
@@ -34,6 +35,7 @@ export async function activateMapped(plan: Plan, mapper: DeviceMapper, signal: A
         numbers.set(node.id, formatDevice(device))
       }
     }
+    await refuseShared(plan.name)
   } catch (error) {
     await udev.settle()
     await undo(made, mapper)

@@ -37,7 +37,7 @@ export interface DeviceMapper extends AsyncDisposable {
   targetVersions(): Promise<Readonly<Record<string, string>>>
   /**
    * Makes a device with a live table; if that fails, leaves none. The device has a node after `ensureNode`.
-   * @throws ERR_DDI_NAME_IN_USE, ERR_DDI_MISSING_TARGET, ERR_DDI_PERMISSION, ERR_DDI_KERNEL
+   * @throws ERR_DDI_NAME_IN_USE, ERR_DDI_MISSING_TARGET, ERR_DDI_BUSY if somebody else holds a device under it, ERR_DDI_PERMISSION, ERR_DDI_KERNEL
    */
   create(device: NewDevice, udev: UdevTransaction): Promise<DmDevice>
   /** Replaces the live table of a device; I/O waits meanwhile. @throws ERR_DDI_KERNEL */
@@ -135,7 +135,7 @@ class OpenDeviceMapper implements DeviceMapper {
       throw systemError(
         error,
         `the kernel refused the table of ${name} (${lines.join('; ')}); its log may say why`,
-        key ? refusedSignature : {},
+        { EBUSY: 'ERR_DDI_BUSY', ...(key && refusedSignature) },
       )
     }
   }

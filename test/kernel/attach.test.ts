@@ -396,6 +396,47 @@ test('a partition that is of another disk by then is refused', async () => {
   run('losetup', '--detach', device)
 })
 
+test('what one attachment verifies, no other writes: over the same file, a loop device, or a partition of one', async () => {
+  using folder = temporaryFolder()
+  const { path, rootHash } = makeVerityImage(folder.path)
+  const outer = join(folder.path, 'outer')
+  makeGptImage(outer, 64 * MiB, [
+    { type: typeUuids.linuxGeneric, size: 40 * MiB, from: path, label: 'inner' },
+    { type: typeUuids.home, size: 4 * MiB, label: 'home' },
+  ])
+  const device = run('losetup', '--find', '--show', '--partscan', outer).trim()
+  const refused = { code: 'ERR_DDI_BUSY' }
+  const verified = { name: 'verified', rootHash }
+  const written = { name: 'written', writable: true, volumes: ['os_1'] }
+  const whole = { ...written, volumes: ['inner'] }
+  for (const [one, other, options] of [
+    [path, path, written],
+    [`${device}p1`, outer, whole],
+    [`${device}p1`, device, whole],
+    [`${device}p1`, `${device}p1`, written],
+  ] as const) {
+    for (const [first, second] of [
+      [() => attach(one, verified), () => attach(other, options)],
+      [() => attach(other, options), () => attach(one, verified)],
+    ] as const) {
+      await using _ = await first()
+      await assert.rejects(second(), refused, `${one} ${other}`)
+    }
+    const both = await Promise.allSettled([attach(one, verified), attach(other, options)])
+    for (const one of both) if (one.status === 'fulfilled') await one.value.detach()
+    assert.ok(both.some(({ status }) => status === 'rejected'))
+  }
+  // Twice the same, and what lies beside it.
+  await using _ = await attach(`${device}p1`, verified)
+  await using _again = await attach(`${device}p1`, { ...verified, name: 'again' })
+  await using _unverified = await attach(outer, { name: 'unverified', volumes: ['inner'] })
+  await using home = await attach(outer, { name: 'home', writable: true, volumes: ['home'] })
+  assert.equal(home.volumes[0]!.readOnly, false)
+  await assert.rejects(attach(outer, { name: 'home-too', writable: true, volumes: ['home'] }), refused)
+  for (const name of ['verified', 'again', 'unverified', 'home']) await detach(name)
+  run('losetup', '--detach', device)
+})
+
 test('what the kernel refuses is told with its errno, and undone', async () => {
   using folder = temporaryFolder()
   const { path, rootHash } = makeVerityImage(folder.path)

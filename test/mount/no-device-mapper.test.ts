@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { buildImage, mountImage, unmountImage } from '../../lib/index.js'
+import { attach, buildImage, mountImage, unmountImage } from '../../lib/index.js'
 import { defineImage } from '../support/images.js'
 import { cli, run, temporaryFolder } from '../support/run.js'
 
@@ -65,6 +65,19 @@ test('a mount is undone by its directory and by its image, and what fails leaves
     assert.ok(!existsSync(join(at, 'etc')))
   }
   await assert.rejects(mountImage(path, at, { mountOptions: { home: 'no-such-option' } }), { code: 'ERR_DDI_KERNEL' })
+  assertNothingLeft(folder.path)
+})
+
+test('a volume is written through one device only, and read through any number', { skip }, async () => {
+  using folder = temporaryFolder()
+  const path = await makeImage(folder.path)
+  const [one, two] = [{ name: 'ddi-test-one' }, { name: 'ddi-test-two' }]
+  const written = { volumes: ['home'], writable: true }
+  {
+    await using _ = await attach(path, { ...one, ...written })
+    await assert.rejects(attach(path, { ...two, ...written }), { code: 'ERR_DDI_BUSY', message: /detach ddi-test-one/ })
+    await using _read = await attach(path, { ...two, volumes: ['home', 'root-x86-64'] })
+  }
   assertNothingLeft(folder.path)
 })
 
