@@ -17,7 +17,11 @@ export function checkSectorSize(sectorSize: number): void {
 }
 
 /** How many sectors an entry array takes. */
-export function arraySectors({ entryCount, entrySize, sectorSize }: Gpt): number {
+export function arraySectors({
+  entryCount,
+  entrySize,
+  sectorSize,
+}: Pick<Gpt, 'entryCount' | 'entrySize' | 'sectorSize'>): number {
   return Math.ceil((entryCount * entrySize) / sectorSize)
 }
 
@@ -91,15 +95,20 @@ export function checkPartitions({ partitions, sectorSize, entryCount, usableStar
   }
 }
 
-/** What a header with a right checksum may still claim wrongly of a disk of `sectors`. */
+/** What a header with a right checksum may still claim wrongly of its entries. */
+export function checkEntries({ entrySize, entryCount }: Header): GptProblem['code'] | undefined {
+  if (!isEntrySize(entrySize)) return 'ERR_DDI_GPT_ENTRY_SIZE'
+  return entryCount === 0 || entryCount * entrySize > largestArray ? 'ERR_DDI_GPT_ENTRY_COUNT' : undefined
+}
+
+/** The same of a disk of `sectors`. */
 export function checkGeometry(header: Header, sectorSize: number, sectors: bigint): GptProblem['code'] | undefined {
   const { entrySize, entryCount, firstUsable, lastUsable, array, lba } = header
-  if (!isEntrySize(entrySize)) return 'ERR_DDI_GPT_ENTRY_SIZE'
-  const arrayBytes = entryCount * entrySize
-  if (entryCount === 0 || arrayBytes > largestArray) return 'ERR_DDI_GPT_ENTRY_COUNT'
+  const ofEntries = checkEntries(header)
+  if (ofEntries) return ofEntries
   if (lastUsable >= sectors || header.alternate >= sectors) return 'ERR_DDI_GPT_TRUNCATED'
   if (firstUsable > lastUsable || (lba >= firstUsable && lba <= lastUsable)) return 'ERR_DDI_GPT_USABLE_RANGE'
-  const arrayEnd = array + BigInt(Math.ceil(arrayBytes / sectorSize))
+  const arrayEnd = array + BigInt(arraySectors({ entryCount, entrySize, sectorSize }))
   if (array < 2n || arrayEnd > sectors) return 'ERR_DDI_GPT_ARRAY_RANGE'
   if (lba >= array && lba < arrayEnd) return 'ERR_DDI_GPT_ARRAY_RANGE'
   if (array <= lastUsable && arrayEnd > firstUsable) return 'ERR_DDI_GPT_ARRAY_RANGE'

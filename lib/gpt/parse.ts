@@ -57,9 +57,27 @@ export function parseHeader(sector: Uint8Array, lba: bigint): Checked<Header> {
   return { value: header }
 }
 
-function parseEntry(entry: Uint8Array, number: number, sectorSize: number): Partition {
+/** An entry that is used, and the LBAs that it says. */
+export interface UsedEntry {
+  readonly number: number
+  readonly entry: Uint8Array
+  readonly first: bigint
+  readonly last: bigint
+}
+
+/** The used entries of an array, wherever they say that their partitions lie. */
+export function* usedEntries(array: Uint8Array, { entryCount, entrySize }: Header): Generator<UsedEntry> {
+  for (let index = 0; index < entryCount; index++) {
+    const entry = array.subarray(index * entrySize, index * entrySize + smallestEntry)
+    if (entry.subarray(0, 16).every((byte) => byte === 0)) continue
+    const view = new DataView(entry.buffer, entry.byteOffset, entry.byteLength)
+    yield { number: index + 1, entry, first: view.getBigUint64(32, true), last: view.getBigUint64(40, true) }
+  }
+}
+
+/** What an entry says; its place only if numbers can hold it. */
+export function parseEntry({ number, entry, first, last }: UsedEntry, sectorSize: number): Partition {
   const view = new DataView(entry.buffer, entry.byteOffset, entry.byteLength)
-  const first = view.getBigUint64(32, true)
   const text = Buffer.from(entry.buffer, entry.byteOffset + 56, 72).toString('utf16le')
   const end = text.indexOf('\0')
   return {
@@ -67,7 +85,7 @@ function parseEntry(entry: Uint8Array, number: number, sectorSize: number): Part
     typeUuid: formatUuid(swapUuidEndianness(entry)),
     uuid: formatUuid(swapUuidEndianness(entry.subarray(16, 32))),
     start: Number(first) * sectorSize,
-    length: Number(view.getBigUint64(40, true) - first + 1n) * sectorSize,
+    length: Number(last - first + 1n) * sectorSize,
     attributes: view.getBigUint64(48, true),
     label: end < 0 ? text : text.slice(0, end),
   }
@@ -80,15 +98,11 @@ export function parseEntries(
   sectorSize: number,
 ): Checked<Partition[]> & { partition?: number } {
   const partitions: Partition[] = []
-  for (let index = 0; index < header.entryCount; index++) {
-    const entry = array.subarray(index * header.entrySize, index * header.entrySize + smallestEntry)
-    if (entry.subarray(0, 16).every((byte) => byte === 0)) continue
-    const view = new DataView(entry.buffer, entry.byteOffset, entry.byteLength)
-    const first = view.getBigUint64(32, true)
-    const last = view.getBigUint64(40, true)
+  for (const used of usedEntries(array, header)) {
+    const { number, first, last } = used
     if (first > last || first < header.firstUsable || last > header.lastUsable)
-      return { code: 'ERR_DDI_GPT_ENTRY_RANGE', partition: index + 1 }
-    partitions.push(parseEntry(entry, index + 1, sectorSize))
+      return { code: 'ERR_DDI_GPT_ENTRY_RANGE', partition: number }
+    partitions.push(parseEntry(used, sectorSize))
   }
   const byStart = [...partitions].sort((a, b) => a.start - b.start)
   for (const [index, next] of byStart.slice(1).entries()) {

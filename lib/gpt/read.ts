@@ -1,5 +1,6 @@
 import type { Source } from '../bytes/source.js'
 import { DdiError, errorCodes } from '../errors.js'
+import { remainsOf } from './remains.js'
 import { scanGpt, scanStoredGpt } from './scan.js'
 import type { Copy, Gpt, GptProblem, StoredGpt } from './table.js'
 
@@ -14,6 +15,23 @@ export function problemError(problem: GptProblem): DdiError {
   return new DdiError(problem.code, describeProblem(problem))
 }
 
+/** How many partitions an error names. */
+const mostNamed = 8
+
+/** Why the table of a disk is refused: names each partition that lies where none may. @throws what `source.read` throws */
+export async function refusedTable(source: Source, problem: GptProblem): Promise<DdiError> {
+  const isOfPlaces = problem.partition !== undefined || problem.code === 'ERR_DDI_GPT_TRUNCATED'
+  const remains = isOfPlaces ? await remainsOf(source) : undefined
+  if (!remains) return problemError(problem)
+  const { copy, misplaced } = remains
+  const named = misplaced.slice(0, mostNamed).map(({ partition: { number, label }, why }) => {
+    return `partition ${number}${label ? ` (${JSON.stringify(label)})` : ''} ${why}`
+  })
+  if (misplaced.length > mostNamed) named.push(`so do ${misplaced.length - mostNamed} more`)
+  const which = named.join('; ') || 'all partitions are whole, and only the end of the table is missing'
+  return new DdiError(problem.code, `${copy} table: ${errorCodes[problem.code][1]}: ${which}`)
+}
+
 /**
  * Reads the GUID Partition Table of a disk (UEFI specification 2.10, section 5.3), of any sector size from 512 to 4096.
  * @param source the disk; `memorySource(bytes)` and `openFile(path)` make one
@@ -22,7 +40,7 @@ export function problemError(problem: GptProblem): DdiError {
  */
 export async function readGpt(source: Source): Promise<{ table: Gpt; copy: Copy; problems: readonly GptProblem[] }> {
   const scan = await scanGpt(source)
-  if ('code' in scan) throw problemError(scan)
+  if ('code' in scan) throw await refusedTable(source, scan)
   return scan
 }
 
@@ -33,6 +51,6 @@ export async function readGpt(source: Source): Promise<{ table: Gpt; copy: Copy;
  */
 export async function readStoredGpt(source: Source, only?: 'backup'): Promise<StoredGpt> {
   const scan = await scanStoredGpt(source, only)
-  if ('code' in scan) throw problemError(scan)
+  if ('code' in scan) throw await refusedTable(source, scan)
   return scan
 }

@@ -8,16 +8,16 @@ import { hasSuperblock } from './superblock.js'
 import type { Copy, Gpt, GptProblem, GptScan, Partition, StoredGpt } from './table.js'
 
 /** Header and array of a usual table, of any sector size, at either end of the disk. */
-const usualTable = 32 * 1024
+export const usualTable = 32 * 1024
 
 /** A disk, taken for one of a sector size. */
-interface Sectors {
+export interface Sectors {
   readonly source: Source
   readonly size: number
   readonly count: bigint
 }
 
-function inSectors(source: Source, size: number): Sectors {
+export function inSectors(source: Source, size: number): Sectors {
   return { source, size, count: BigInt(Math.floor(source.size / size)) }
 }
 
@@ -96,7 +96,7 @@ async function headersAt(
   return { found, damage }
 }
 
-async function readHeader({ source, size, count }: Sectors, lba: bigint): Promise<Checked<StoredCopy>> {
+export async function readHeader({ source, size, count }: Sectors, lba: bigint): Promise<Checked<StoredCopy>> {
   if (lba >= count) return { code: 'ERR_DDI_GPT_NO_HEADER' }
   const sector = await source.read(Number(lba) * size, size)
   const { code, value: header } = parseHeader(sector, lba)
@@ -122,7 +122,7 @@ async function readCopy(sectors: Sectors, lba: bigint): Promise<CheckedCopy> {
   return { value: { ...stored, array } }
 }
 
-async function readArray({ source, size }: Sectors, { entryCount, entrySize }: Header, lba: bigint) {
+export async function readArray({ source, size }: Sectors, { entryCount, entrySize }: Header, lba: bigint) {
   return Uint8Array.from(await source.read(Number(lba) * size, entryCount * entrySize))
 }
 

@@ -14,7 +14,7 @@ import { type Orphan, tableVolumes } from '../disk/partition.js'
 import { findByName, requireWhole, type Volume, wholeImageVolume } from '../disk/volume.js'
 import { DdiError, type ErrorCode } from '../errors.js'
 import { fitToDisk } from '../gpt/commit.js'
-import { describeProblem, problemError } from '../gpt/read.js'
+import { describeProblem, problemError, refusedTable } from '../gpt/read.js'
 import { scanStoredGpt } from '../gpt/scan.js'
 import type { Copy, StoredGpt } from '../gpt/table.js'
 import { checkOptions, type OptionNames } from '../options.js'
@@ -145,7 +145,7 @@ async function readContents(source: Source, context: Context): Promise<Contents>
   const scan = await scanStoredGpt(source)
   if ('table' in scan) return await gptContents(source, scan, context)
   const isLeftover = scan.code === 'ERR_DDI_GPT_LEFTOVER'
-  if (scan.code !== 'ERR_DDI_NO_TABLE' && !isLeftover) throw problemError(scan)
+  if (scan.code !== 'ERR_DDI_NO_TABLE' && !isLeftover) throw await refusedTable(source, scan)
   if (await isSuper(source)) return await superContents(source, context)
   return {
     size: source.size,

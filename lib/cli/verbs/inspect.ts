@@ -1,7 +1,9 @@
 import { foundExtents } from '../../disk/volume.js'
+import { DdiError } from '../../errors.js'
 import { dissect } from '../../image/dissect.js'
 import type { DissectedVolume, Dissection, Verity } from '../../image/dissection.js'
 import { type Image, openImage } from '../../image/open.js'
+import { dissectRemains } from '../../image/remains.js'
 import type { ImageFacts } from '../../mount/facts.js'
 import { printable } from '../../text.js'
 import { describeExtents } from '../extents.js'
@@ -29,14 +31,27 @@ export default verb({
 
 async function inspect(path: string, options: ImageValues & { readonly contents: boolean }): Promise<void> {
   const { nested, contents, json } = options
-  await using image = await openImage(path, { nested })
+  await using image = await openImage(path, { nested }).catch((error: unknown) => showRemains(path, json, error))
   const dissection = await dissect(image, await dissectOptions(options))
   if (json !== 'off') {
     printJson({ ...describe(dissection), ...(contents && { contents: await factsOf(image, options) }) }, json)
     return
   }
   await printDissection(path, dissection)
+  noteProblems([...image.table.problems, ...dissection.problems])
   if (contents) printFacts(await factsOf(image, options))
+}
+
+/** Shows what a table says nevertheless. @throws why it is refused */
+async function showRemains(path: string, json: ImageValues['json'], refusal: unknown): Promise<never> {
+  const isOfTable = refusal instanceof DdiError && refusal.code.startsWith('ERR_DDI_GPT_')
+  const remains = isOfTable ? await dissectRemains(path, refusal) : undefined
+  if (remains) {
+    await using _ = remains.image
+    if (json === 'off') await printDissection(path, remains)
+    else printJson(describe(remains), json)
+  }
+  throw refusal
 }
 
 async function factsOf(image: Image, options: ImageValues): Promise<ImageFacts> {
@@ -52,7 +67,7 @@ async function factsOf(image: Image, options: ImageValues): Promise<ImageFacts> 
 }
 
 async function printDissection(path: string, dissection: Dissection): Promise<void> {
-  const { image, volumes, problems } = dissection
+  const { image, volumes } = dissection
   const { table } = image
   const kind = {
     gpt: `GPT ${table.uuid} (${table.source} copy)`,
@@ -60,7 +75,6 @@ async function printDissection(path: string, dissection: Dissection): Promise<vo
     none: 'no partition table',
   }[table.type]
   print(`${printable(path)}: ${formatSize(image.size)}, ${kind}, ${image.sectorSize}-byte sectors\n`)
-  noteProblems([...table.problems, ...problems])
   await printTable(
     ['VOLUME', 'ARCH', 'LABEL', 'SIZE', 'FSTYPE', 'FLAGS', 'USED', 'UUID'],
     volumes.map((volume) => [

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { addon } from '../../../bindings/addon.js'
 import { memorySource, scanGpt } from '../../../lib/gpt/index.js'
+import { remainsOf } from '../../../lib/gpt/remains.js'
 import { makeDisk } from '../../support/gpt.js'
 import { bombs, randomDisk, sealBoth } from '../tables.js'
 import type { Target } from '../target.js'
@@ -22,6 +23,9 @@ export default {
   large: bombs.slice(0, 2),
   mend: sealBoth,
   async run(bytes) {
+    const remains = await remainsOf(memorySource(bytes))
+    for (const { start, length } of remains?.misplaced.map(({ partition }) => partition) ?? [])
+      assert.ok(start >= 0 && length >= 0 && start + length <= bytes.length)
     // Both readers say the same.
     assert.deepEqual(addon().scanPartitionsInBytes(bytes), await scanGpt(memorySource(bytes)))
   },
