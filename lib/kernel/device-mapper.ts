@@ -132,11 +132,10 @@ class OpenDeviceMapper implements DeviceMapper {
           cause: error,
         })
       const lines = table.map((one) => `${one.startSector} ${one.sectorCount} ${one.type} ${one.parameters}`)
-      throw systemError(
-        error,
-        `the kernel refused the table of ${name} (${lines.join('; ')}); its log may say why`,
-        { EBUSY: 'ERR_DDI_BUSY', ...(key && refusedSignature) },
-      )
+      throw systemError(error, `the kernel refused the table of ${name} (${lines.join('; ')}); its log may say why`, {
+        EBUSY: 'ERR_DDI_BUSY',
+        ...(key && refusedSignature),
+      })
     }
   }
 

@@ -20,6 +20,8 @@ interface Layout {
   readonly sectorSize: number
   /** Whether sgdisk can read it: it takes every file for one of 512-byte sectors. */
   readonly sgdisk: boolean
+  /** Of random sequences. Default: 8. */
+  readonly runs?: number
   /** What else than no problems it may say. Default: nothing. */
   readonly said?: RegExp
   make(path: string): void
@@ -43,8 +45,9 @@ const foreign = ['--new=1:4096:+2M', `--typecode=1:${freebsd}`, '--attributes=1:
 
 const layouts: Readonly<Record<string, Layout>> = {
   'boot code behind the header': sgdisk('--move-main-table=2048', ...foreign, '--change-name=1:theirs'),
-  'few entries': sgdisk('--resize-table=8', ...foreign),
-  'many entries': sgdisk('--resize-table=4096', '--new=1:8192:+1M', '--new=4000:0:+1M'),
+  'few entries': sgdisk('--resize-table=4', ...foreign),
+  // sgdisk compares each entry with each other one.
+  'many entries': { ...sgdisk('--resize-table=16384', '--new=1:8192:+1M', '--new=16000:0:+1M'), runs: 1 },
   // Its record in the MBR is what whoever made it wrote there, whatever becomes of the partition.
   'a hybrid MBR': {
     ...sgdisk(...foreign, '--new=2:0:+3M', '--hybrid=2'),
@@ -56,6 +59,23 @@ const layouts: Readonly<Record<string, Layout>> = {
     ['label: gpt', 'first-lba: 100', 'last-lba: 20000', 'start=4096, size=4096, name=one'],
   ),
   'an odd partition': sgdisk('--set-alignment=1', '--new=1:2049:+1000K', '--new=5:10240:15001'),
+  'parted’s, misaligned': {
+    sectorSize: 512,
+    sgdisk: true,
+    make: (path) => {
+      const partitions = ['mkpart', 'one', 'ext4', '2049s', '5000s', 'mkpart', 'two', '8192s', '9999s']
+      run('parted', '--script', '--align=none', path, 'mklabel', 'gpt', ...partitions, 'set', '1', 'legacy_boot', 'on')
+    },
+  },
+  'systemd-repart’s': { sectorSize: 512, sgdisk: true, make: (path) => repart(path, '--empty=force') },
+  'systemd-repart’s, on an array elsewhere': {
+    sectorSize: 512,
+    sgdisk: true,
+    make: (path) => {
+      run('sgdisk', '--move-main-table=2048', '--resize-table=16', '--new=3:4096:+1M', path)
+      repart(path, '--empty=refuse')
+    },
+  },
   'sectors of 4096 bytes': script(
     4096,
     ['fdisk', '-b', '4096'],
@@ -66,6 +86,18 @@ const layouts: Readonly<Record<string, Layout>> = {
     sgdisk: false,
     make: (path) => writeFileSync(path, vendorDisk()),
   },
+}
+
+function repart(path: string, ...options: readonly string[]): void {
+  using folder = temporaryFolder()
+  const sizes = ['SizeMinBytes=1M', 'SizeMaxBytes=1M']
+  const definitions = {
+    '10-root.conf': ['Type=root', 'Label=theirs', 'Flags=0x4', ...sizes],
+    '20-home.conf': ['Type=home', 'PaddingMinBytes=1M', 'GrowFileSystem=yes', ...sizes],
+  }
+  for (const [name, lines] of Object.entries(definitions))
+    writeFileSync(join(folder.path, name), ['[Partition]', ...lines, ''].join('\n'))
+  run('systemd-repart', ...options, '--dry-run=no', `--definitions=${folder.path}`, path)
 }
 
 /** As firmware may write it: longer header and entries, with bytes of its own in each. */
@@ -199,7 +231,7 @@ async function change(disk: Disk, { verb, pick, size }: Step): Promise<readonly 
   const extents = moved.flatMap(({ extents }) => extents.map(({ start, length }): Range => [start, start + length]))
   return [[...Array(headerEntries).keys()].map((n) => n + 1), all, extents]
 }
-const headerEntries = 4096
+const headerEntries = 16384
 
 function assertSound(said: string, or = /No problems found/): void {
   assert.ok(/No problems found/.test(said) || or.test(said), said)
@@ -239,7 +271,7 @@ for (const [name, layout] of Object.entries(layouts)) {
         if (layout.sectorSize !== 512)
           assert.match(run('fdisk', '-b', `${layout.sectorSize}`, '--list', path), /Disklabel type: gpt/)
       }),
-      { numRuns: 8 },
+      { numRuns: layout.runs ?? 8 },
     )
   })
 }
