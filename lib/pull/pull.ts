@@ -6,7 +6,7 @@ import { parseAddress } from './address.js'
 import { type PullOptions, pullOptionNames, settingsOf } from './options.js'
 import { type Destination, type Received, receive } from './receive.js'
 import { FileDestination, type FileTarget, fileTargetNames } from './to-file.js'
-import { TreeDestination, type TreeTarget, treeTargetNames } from './to-tree.js'
+import { requireGnuTar, TreeDestination, type TreeTarget, treeTargetNames } from './to-tree.js'
 import { VolumeDestination, type VolumeTarget, volumeTargetNames } from './to-volume.js'
 
 /** What a download becomes: a file, a directory, or a volume of a disk. */
@@ -23,7 +23,7 @@ export interface Pulled extends Received {
  * Downloads an image. It appears only after verification, and is on the disk then. What an interrupted pull left beside a file or
  * directory, the next pull of the same address resumes.
  * @param address http, https or file; compression by xz, gzip, bzip2 or zstd is removed
- * @throws ERR_DDI_USAGE, ERR_DDI_EXISTS, ERR_DDI_BUSY if another process pulls to the same path, ERR_DDI_NO_SPACE, ERR_DDI_ABORTED,
+ * @throws ERR_DDI_USAGE, ERR_DDI_EXISTS, ERR_DDI_LIBRARY_MISSING, ERR_DDI_BUSY if another process pulls to the same path, ERR_DDI_NO_SPACE, ERR_DDI_ABORTED,
  *   ERR_DDI_ROOT_HASH_WRONG and the like, for a volume what {@link Disk.create} throws, and the `ERR_DDI_PULL_…` codes; the target
  *   is as before then
  */
@@ -38,6 +38,7 @@ export async function pull(address: string | URL, target: PullTarget, options: P
     return { path: target.disk, volume: volume.made, ...received }
   }
   const { path } = target
+  if (target.kind === 'tar') await requireGnuTar()
   await refuseSpecial(path, target.kind === 'tar')
   if (!target.replace) await refuseExisting(path)
   await makeDirectories(dirname(path))

@@ -4,7 +4,7 @@ import { exists, flushDirectory, refuseExisting } from '../bytes/new-file.js'
 import { DdiError, systemError } from '../errors.js'
 import { syncFileSystem } from '../kernel/file-systems.js'
 import type { OptionNames } from '../options.js'
-import { runTool, type Tool } from '../tool.js'
+import { runTool, type Tool, toolPath } from '../tool.js'
 import type { Batch } from './batches.js'
 import { throughProcess } from './process.js'
 import type { Arrival, Destination } from './receive.js'
@@ -168,6 +168,23 @@ function extraction(tree: string): Tool {
     package: 'tar',
     env: { LC_ALL: 'C.UTF-8', TAR_OPTIONS: '' },
   }
+}
+
+/**
+ * Refuses another tar, such as busybox’s, which would leave out attributes and take other options: before anything is downloaded.
+ * @throws ERR_DDI_LIBRARY_MISSING
+ */
+export async function requireGnuTar(): Promise<void> {
+  const tool: Tool = { command: ['tar', '--version'], package: 'tar' }
+  const said = await runTool(tool).catch((error: unknown) => {
+    if (error instanceof DdiError && error.code === 'ERR_DDI_TOOL') return error.message
+    throw error
+  })
+  if (!said.includes('GNU tar'))
+    throw new DdiError(
+      'ERR_DDI_LIBRARY_MISSING',
+      `${await toolPath(tool)} is not GNU tar, which trees are unpacked by: install tar`,
+    )
 }
 
 /** The beginnings of the keywords of extended headers for what a file system may be unable to keep. */

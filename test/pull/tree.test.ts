@@ -1,23 +1,27 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import {
   existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { pull } from '../../lib/index.js'
 import type { TreeTarget } from '../../lib/pull/to-tree.js'
 import { emptyFile, MiB } from '../support/images.js'
 import { signByGpg } from '../support/keyring.js'
 import { serveByNginx } from '../support/nginx.js'
-import { run, temporaryFolder } from '../support/run.js'
+import { cliPath, run, temporaryFolder } from '../support/run.js'
 import { type ServedFile, serve } from '../support/server.js'
 
 const no = { verify: 'no' } as const
@@ -418,4 +422,19 @@ test('what cannot be kept or made read-only where a tree goes is an error before
     await pullIt(name, {}, at('here'))
     run('rm', '-r', at('here'))
   }
+})
+
+test('another tar is refused before anything is downloaded', async () => {
+  using folder = temporaryFolder()
+  await using server = await serve({ '/x.tar': { bytes: Buffer.alloc(10240) } })
+  const busybox = run('which', 'busybox').trim()
+  const tar = realpathSync(run('which', 'tar').trim())
+  const pulling = `'${process.execPath}' '${cliPath}' pull '${server.url}/x.tar' --verify=no --output '${folder.path}/x'`
+  // The server is in this process: it answers while the other one runs.
+  const child = spawn('unshare', ['--mount', 'sh', '-c', `mount --bind '${busybox}' '${tar}' && exec ${pulling}`])
+  const said = text(child.stderr)
+  const [status] = (await once(child, 'exit')) as [number]
+  assert.equal(status, 1)
+  assert.match(await said, /is not GNU tar.*ERR_DDI_LIBRARY_MISSING/s)
+  assert.deepEqual(server.requests, [])
 })
