@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Attachment } from '../attach/activate.js'
 import { attach } from '../attach/attach.js'
 import { exists } from '../bytes/new-file.js'
-import { readSmallFile } from '../bytes/small-file.js'
+import { readIfThere, readSmallFile } from '../bytes/small-file.js'
 import { DdiError, systemError } from '../errors.js'
 import { checkOptions, type OptionNames, pickOptions } from '../options.js'
 import { parseAddress } from '../pull/address.js'
@@ -11,16 +11,9 @@ import { pullOptionNames, settingsOf } from '../pull/options.js'
 import type { Pulled } from '../pull/pull.js'
 import { printable } from '../text.js'
 import { type FetchOptions, fetchImage } from './fetch.js'
-import { findBootOrigin } from './origin.js'
+import { type BootOrigin, findBootOrigin } from './origin.js'
 import { type BootParameters, parseBootParameters } from './parameters.js'
-import {
-  type Expression,
-  onlyRoot,
-  planRequests,
-  readExpressions,
-  rootRequests,
-  type WantedRequest,
-} from './requests.js'
+import { type Expression, expressionsOf, onlyRoot, planRequests, rootRequests, type WantedRequest } from './requests.js'
 import { mountRootImage, type RootImage, requireTrusted } from './root-image.js'
 import { decideTrust, dissectOptionsOf, readTrustAnchors, type TrustAnchors, type TrustSubject } from './trust.js'
 
@@ -57,8 +50,9 @@ export async function pullAtBoot(options: BootPullOptions = {}): Promise<readonl
   const { initrd = await exists('/etc/initrd-release'), sysroot, ...fetching } = options
   const parameters = parseBootParameters((await readSmallFile('/proc/cmdline')).toString('utf8'))
   const credentials = process.env['CREDENTIALS_DIRECTORY'] ?? '/run/credentials/@system'
+  const credential = (await readIfThere(join(credentials, pullCredential)))?.toString('utf8') ?? ''
   const anchors = await readTrustAnchors('/', parameters)
-  const place = { root: '/', initrd, parameters, anchors, credentials }
+  const place = { root: '/', initrd, parameters, anchors, credential, origin: () => findBootOrigin() }
   const { pulls, root } = await pullRequests(place, { ...fetching, wantsRoot: sysroot !== undefined })
   if (sysroot !== undefined && pulls.length === 0)
     throw new DdiError('ERR_DDI_USAGE', `no image of class machine is requested for ${sysroot}`)
@@ -73,9 +67,14 @@ export interface PullPlace {
   readonly initrd: boolean
   readonly parameters: BootParameters
   readonly anchors: TrustAnchors
-  /** The directory of credentials. */
-  readonly credentials: string
+  /** The text of {@link pullCredential}, empty if there is none. */
+  readonly credential: string
+  /** Where this machine booted from. */
+  readonly origin: () => Promise<BootOrigin | undefined>
 }
+
+/** The credential that requests pulls. */
+export const pullCredential = 'import.pull'
 
 export interface RequestOptions extends FetchOptions {
   /** One image is to become the root: it is not attached, but left to the caller. */
@@ -93,11 +92,10 @@ export interface BootPulls {
  * @throws ERR_DDI_USAGE if it is not clear which image is to become the root
  */
 export async function pullRequests(place: PullPlace, { wantsRoot, ...options }: RequestOptions): Promise<BootPulls> {
-  const { root, initrd, parameters, credentials } = place
+  const { initrd, parameters, credential } = place
   // Wrong options are an error of this call, not of each request.
   settingsOf(pickOptions(options, pullNames))
-  const expressions = await readExpressions(parameters.text, credentials, initrd)
-  const planned = await planRequests(expressions, { root, initrd, origin: () => findBootOrigin({ root }) })
+  const planned = await planRequests(expressionsOf(parameters.text, credential, initrd), place)
   const candidates = wantsRoot || initrd ? rootRequests(planned, parameters.text) : []
   const asRoot = wantsRoot || candidates.length === 1 ? onlyRoot(candidates) : undefined
   const all = await Promise.all(
@@ -157,8 +155,12 @@ async function fulfil(
     fetched.state === 'pulled'
       ? { expression, state: 'pulled', path, pulled: fetched.pulled, attachment }
       : { expression, state: 'present', path, attachment }
-  const url = fetched.state === 'pulled' ? parseAddress(fetched.url).url.href : null
-  return { pull, ...(isTaken && trust && { image: { kind, name, path, url, readOnly, trust, policy, rootHashes } }) }
+  if (!isTaken || !trust) return { pull }
+  const came =
+    fetched.state === 'pulled'
+      ? { url: parseAddress(fetched.url).url.href, sha256: fetched.pulled.sha256 }
+      : { url: null, sha256: null }
+  return { pull, image: { kind, name, path, ...came, readOnly, trust, policy, rootHashes } }
 }
 
 /** What an image is about to be used for by us, or by the system that boots; undefined if it is only stored. */

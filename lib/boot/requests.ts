@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import { exists } from '../bytes/new-file.js'
-import { readIfThere } from '../bytes/small-file.js'
 import { DdiError, systemError } from '../errors.js'
 import { imageName, imagePath } from '../pull/names.js'
 import { printable } from '../text.js'
@@ -35,21 +34,18 @@ export type WantedRequest = Extract<PlannedRequest, { readonly state: 'wanted' }
 
 /**
  * The requests of the kernel command line and of the `import.pull` credential.
- * @param credentials the directory of credentials
  * @param initrd whether those for the initrd, or those for the system
  */
-export async function readExpressions(
-  commandLine: string,
-  credentials: string,
-  initrd: boolean,
-): Promise<readonly Expression[]> {
-  const credential = (await readIfThere(join(credentials, 'import.pull')))?.toString('utf8') ?? ''
+export function expressionsOf(commandLine: string, credential: string, initrd: boolean): readonly Expression[] {
   const of = (requestedBy: Expression['requestedBy']) => (expression: string) => ({ expression, requestedBy })
   return [
     ...parameterValues(commandLine, `${initrd ? 'rd.' : ''}systemd.pull`).map(of('command-line')),
     ...expressionsIn(credential).map(of('credential')),
   ]
 }
+
+/** All are fulfilled at the same time. */
+const mostRequests = 64
 
 /** What planning needs to know of the machine. */
 export interface RequestPlace {
@@ -62,12 +58,18 @@ export interface RequestPlace {
 
 /**
  * Says where each image is to come from and to go to, before anything is downloaded. Of requests for one place, none is fulfilled.
- * Without a boot origin, a request that needs one is skipped, unless its image is called by name: it may be here.
+ * Without a boot origin, a request that needs one is skipped, unless its image is called by name and is here.
+ * @throws ERR_DDI_USAGE if they are too many
  */
 export async function planRequests(
   expressions: readonly Expression[],
   place: RequestPlace,
 ): Promise<readonly PlannedRequest[]> {
+  if (expressions.length > mostRequests)
+    throw new DdiError(
+      'ERR_DDI_USAGE',
+      `${expressions.length} pulls are requested: at most ${mostRequests} are possible`,
+    )
   let origin: Promise<BootOrigin | undefined> | undefined
   const once = () => (origin ??= place.origin())
   const planned = await Promise.all(

@@ -21,6 +21,8 @@ export interface RootImage {
   readonly path: string
   /** Where it was pulled from; null if it was here already. */
   readonly url: string | null
+  /** Of the file as it was pulled, in hexadecimal; null if it was here already. */
+  readonly sha256: string | null
   readonly readOnly: boolean
   readonly trust: Trust
   readonly policy: ImagePolicy | undefined

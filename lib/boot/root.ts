@@ -1,34 +1,75 @@
-import { join } from 'node:path'
 import { printable } from '../text.js'
+import { fetchCompanions } from './companions.js'
 import type { BootContext } from './context.js'
-import { type BootPull, pullRequests } from './pulls.js'
+import { joinCredentials, leaveCredentials, readCredentials } from './credentials.js'
+import type { FetchOptions } from './fetch.js'
+import { measureBoot } from './measure.js'
+import { findBootOrigin } from './origin.js'
+import { type BootPull, type PullPlace, pullCredential, pullRequests } from './pulls.js'
 import { mountRootImage, type RootImage } from './root-image.js'
 import { readServerTrust, readTrustAnchors } from './trust.js'
 
 export type { RootImage } from './root-image.js'
 
 /**
- * Pulls everything that this boot requests, and checks what is to be the root.
+ * Pulls everything that this boot requests, and what lies beside the kernel that was booted; checks and measures what is to be the root.
  * @returns the image of the root; undefined if none is requested, or it is skipped because the machine did not boot from a URL
  * @throws the error of the root’s request; of any other one if `systemd.pull.failure_action=` says that it matters; of a request that is
- *   malformed if there is no root else; ERR_DDI_USAGE if it is not clear which image is the root; as {@link readTrustAnchors}
+ *   malformed if there is no root else; ERR_DDI_USAGE if it is not clear which image is the root; ERR_DDI_TPM; and as
+ *   `readTrustAnchors`
  */
 export async function obtainRoot(context: BootContext): Promise<RootImage | undefined> {
   const { root, parameters, log, signal } = context
   const anchors = await readTrustAnchors(root, parameters)
-  const place = { root, initrd: true, parameters, anchors, credentials: join(root, 'run/credentials/@system') }
-  const { pulls, root: image } = await pullRequests(place, {
+  const options = {
     ...(await readServerTrust(root)),
-    wantsRoot: true,
     retry: parameters.retry,
     onNote: log.say,
     onProgress: log.progress,
     signal,
-  })
+  }
+  const origin = await findBootOrigin({ root })
+  log.say(origin ? `booted from ${printable(origin.url)} (${origin.source})` : 'this machine did not boot from a URL')
+  const credential = await gatherCredentials(context, { anchors, url: origin?.url }, options)
+  const place = { root, initrd: true, parameters, anchors, credential, origin: async () => origin }
+  const { pulls, root: image } = await pullRequests(place, { ...options, wantsRoot: true })
   for (const one of pulls) log.say(outcome(one))
   const failed = pulls.find((one) => one.state === 'failed')
   if (failed && (!image || parameters.failureAction !== 'none')) throw failed.error
+  if (image) await record(context, describe(image))
   return image
+}
+
+/**
+ * Finds the credentials of this boot, the companions’ among them, and leaves them for the system that is booted.
+ * @returns the one that requests pulls
+ */
+async function gatherCredentials(
+  context: BootContext,
+  { anchors, url }: Pick<PullPlace, 'anchors'> & { readonly url: string | undefined },
+  options: FetchOptions,
+): Promise<string> {
+  const { root, parameters, log } = context
+  const own = await readCredentials(root, parameters.text, log.say)
+  const beside = url === undefined ? undefined : await fetchCompanions(url, { root, anchors }, options)
+  await record(context, beside?.taken.map(({ file, sha256 }) => `companion=${file} sha256=${sha256}`) ?? [])
+  const assignments = [...own].map(([name, value]) => ({ name, value }))
+  const all = joinCredentials([...assignments, ...(beside?.credentials ?? [])], log.say)
+  await leaveCredentials(root, all)
+  return Buffer.from(all.get(pullCredential) ?? []).toString('utf8')
+}
+
+async function record({ root, log }: BootContext, texts: readonly string[]): Promise<void> {
+  for (const { pcr, text } of await measureBoot(root, texts)) log.say(`measured into PCR ${pcr}: ${printable(text)}`)
+}
+
+/** What decides which system is booted. */
+function describe({ url, rootHashes, sha256 }: RootImage): readonly string[] {
+  return [
+    ...(url === null ? [] : [`url=${url}`]),
+    ...rootHashes.map((hash) => `roothash=${hash}`),
+    ...(sha256 === null ? [] : [`sha256=${sha256}`]),
+  ]
 }
 
 function outcome(one: BootPull): string {

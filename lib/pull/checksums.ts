@@ -16,19 +16,24 @@ export const keyringPaths = ['/etc/systemd/import-pubring', '/usr/lib/systemd/im
 const largestList = 4 * 1024 * 1024
 const largestSignature = 256 * 1024
 
-/**
- * Finds the SHA-256 of a file in a list as written by sha256sum (`HASH  NAME`, `HASH *NAME`) or BSD tools (`SHA256 (NAME) = HASH`).
- * @param name without directories; a name in the list may have some, if no other one ends the same
- * @returns in lower case; undefined if it is not in the list
- */
-export function findChecksum(text: string, name: string): string | undefined {
-  const rows = text.split('\n').flatMap((untrimmed) => {
+/** The rows of a list as written by sha256sum (`HASH  NAME`, `HASH *NAME`) or BSD tools (`SHA256 (NAME) = HASH`); hashes in lower case. */
+export function checksumRows(text: string): readonly { readonly hash: string; readonly name: string }[] {
+  return text.split('\n').flatMap((untrimmed) => {
     const line = untrimmed.trimEnd()
     const [, hash, own] = /^([0-9a-f]{64})[ \t]+\*?(.+)$/is.exec(line) ?? []
     const [, bsdName, bsdHash] = /^SHA256 \((.+)\) = ([0-9a-f]{64})$/i.exec(line) ?? []
     const found = hash ?? bsdHash
     return found === undefined ? [] : [{ hash: found.toLowerCase(), name: own ?? bsdName! }]
   })
+}
+
+/**
+ * Finds the SHA-256 of a file in a list of checksums.
+ * @param name without directories; a name in the list may have some, if no other one ends the same
+ * @returns in lower case; undefined if it is not in the list
+ */
+export function findChecksum(text: string, name: string): string | undefined {
+  const rows = checksumRows(text)
   const exact = rows.find((row) => row.name === name)
   const [only, second] = rows.filter((row) => posix.basename(row.name) === name)
   return exact?.hash ?? (second ? undefined : only?.hash)
@@ -52,10 +57,8 @@ export async function expectedChecksum(
   const beside = (file: string) => Object.assign(new URL(file, url), { search: '', hash: '' })
   // A list for all files of the directory, or one for this file alone.
   for (const list of [beside('SHA256SUMS'), beside(`${posix.basename(url.pathname)}.sha256`)]) {
-    const bytes = await transport.read(list, largestList)
-    if (!bytes) continue
-    if (mode === 'signature') await verifySignature(transport, list, bytes, keyring)
-    const text = Buffer.from(bytes).toString('utf8')
+    const text = await readChecksumList(transport, list, mode, keyring)
+    if (text === undefined) continue
     const alone = list.pathname.endsWith('.sha256')
       ? /^\s*([0-9a-f]{64})\s*$/i.exec(text)?.[1]?.toLowerCase()
       : undefined
@@ -63,6 +66,24 @@ export async function expectedChecksum(
     if (found !== undefined) return found
   }
   throw new DdiError('ERR_DDI_PULL_NO_CHECKSUM', `no checksum of ${name} in SHA256SUMS or ${name}.sha256 beside ${url}`)
+}
+
+/**
+ * Reads a list of checksums, and verifies its signature if it has to have one.
+ * @param keyring as {@link expectedChecksum} takes it
+ * @returns undefined if the server has none
+ * @throws as {@link expectedChecksum}
+ */
+export async function readChecksumList(
+  transport: Transport,
+  list: URL,
+  mode: 'checksum' | 'signature',
+  keyring: string | undefined,
+): Promise<string | undefined> {
+  const bytes = await transport.read(list, largestList)
+  if (!bytes) return undefined
+  if (mode === 'signature') await verifySignature(transport, list, bytes, keyring)
+  return Buffer.from(bytes).toString('utf8')
 }
 
 async function verifySignature(

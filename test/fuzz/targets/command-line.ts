@@ -1,6 +1,15 @@
+import assert from 'node:assert/strict'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parameterValues } from '../../../lib/boot/command-line.js'
 import { expressionsIn, parsePullExpression } from '../../../lib/boot/pull-expression.js'
+import { expressionsOf, planRequests, rootRequests } from '../../../lib/boot/requests.js'
 import type { Target } from '../target.js'
+
+const root = join(tmpdir(), 'planned')
+const place = { root, initrd: false, origin: async () => ({ url: 'http://h/x.efi', source: 'lease' }) as const }
+/** No name leads out of the directory for its class. */
+const machine = new RegExp(`^${root}/(var/lib|run)/machines/[^/]+$`)
 
 /** The kernel's command line, and the expressions in it and in credentials. */
 export default {
@@ -24,8 +33,13 @@ export default {
     'file:///',
     '"',
   ],
-  run(bytes) {
+  async run(bytes) {
     const text = bytes.toString('utf8')
-    for (const one of [...parameterValues(text, 'systemd.pull'), ...expressionsIn(text)]) parsePullExpression(one)
+    try {
+      for (const one of [...parameterValues(text, 'systemd.pull'), ...expressionsIn(text)]) parsePullExpression(one)
+    } finally {
+      const planned = await planRequests(expressionsOf(text, text, false), place)
+      for (const { path } of rootRequests(planned, text)) assert.match(path, machine)
+    }
   },
 } satisfies Target

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { companionsIn } from '../../lib/boot/companions.js'
+import { obtainRoot } from '../../lib/boot/root.js'
+import { bootIn } from '../support/boot.js'
+import { flipBit, makeSignedImage, type VerityImage } from '../support/images.js'
+import { signByGpg } from '../support/keyring.js'
+import { type Identity, makeIdentity } from '../support/keys.js'
+import { serveByNginx } from '../support/nginx.js'
+import { temporaryFolder } from '../support/run.js'
+import { signatureRecord } from '../support/signature-record.js'
+
+const folder = temporaryFolder()
+const at = (name: string) => join(folder.path, name)
+let keyring: string
+let signer: Identity
+let image: VerityImage
+before(() => {
+  for (const name of ['images', 'www', 'www/acme.efi.extra.d']) mkdirSync(at(name))
+  signer = makeIdentity(folder.path, 'signer')
+  image = makeSignedImage(at('images'), (hash) => signatureRecord(folder.path, hash, signer))
+  const extra = at('www/acme.efi.extra.d')
+  writeFileSync(join(extra, 'greeting.cred'), 'hello')
+  writeFileSync(join(extra, 'changed.cred'), 'as listed')
+  writeFileSync(join(extra, 'plain.sysext.raw'), Buffer.alloc(5000, 'not signed'))
+  copyFileSync(image.path, join(extra, 'tools.sysext.raw'))
+  copyFileSync(image.path, join(extra, 'corrupt.confext.raw'))
+  flipBit(join(extra, 'corrupt.confext.raw'), image.dataStart + 70_000)
+  const names = ['greeting.cred', 'changed.cred', 'plain.sysext.raw', 'tools.sysext.raw', 'corrupt.confext.raw']
+  const rows = names.map((name) => {
+    const hash = createHash('sha256')
+      .update(readFileSync(join(extra, name)))
+      .digest('hex')
+    return `${hash}  ${name}\n`
+  })
+  writeFileSync(join(extra, 'SHA256SUMS'), rows.join(''))
+  keyring = signByGpg(at('gpg'), join(extra, 'SHA256SUMS'))
+  writeFileSync(join(extra, 'changed.cred'), 'other')
+})
+after(() => folder[Symbol.dispose]())
+
+async function boot(name: string, anchors: { readonly keyring?: string; readonly certificate?: string }) {
+  await using nginx = await serveByNginx(at('www'), at(`nginx-${name}`))
+  const context = bootIn(at(name), `ddi.url=${nginx.url}/acme.efi ddi.retry=0`)
+  // Another one than that of this machine.
+  context.put('etc/systemd/import-pubring.pgp', anchors.keyring ? readFileSync(anchors.keyring) : 'none')
+  if (anchors.certificate) context.put('etc/verity.d/signer.crt', readFileSync(anchors.certificate))
+  assert.equal(await obtainRoot(context), undefined)
+  const has = (path: string) => existsSync(join(context.root, 'run', path))
+  return { has, said: context.said.join('\n'), root: context.root }
+}
+
+test('companions in a signed list are for the system that is booted', async () => {
+  const { has, said, root } = await boot('signed', { keyring })
+  assert.equal(readFileSync(join(root, 'run/credentials/@initrd/greeting'), 'utf8'), 'hello')
+  assert.ok(has('extensions/plain.raw') && has('extensions/tools.raw') && has('confexts/corrupt.raw'))
+  assert.ok(!has('credentials/@initrd/changed'))
+  assert.match(said, /companion changed\.cred left out: .*ERR_DDI_PULL_CHECKSUM/)
+})
+
+test('in a list that nobody trusted signed, extensions that a certificate of the initrd signed count, and nothing else', async () => {
+  const { has, said } = await boot('unsigned', { certificate: signer.certificate })
+  assert.ok(has('extensions/tools.raw'))
+  assert.ok(!has('credentials/@initrd') && !has('extensions/plain.raw') && !has('confexts/corrupt.raw'))
+  for (const line of [
+    /greeting\.cred left out: .*ERR_DDI_UNTRUSTED/,
+    /plain\.sysext\.raw left out/,
+    /corrupt\.confext\.raw left out: .*ERR_DDI_VERITY_CORRUPT/,
+  ])
+    assert.match(said, line)
+})
+
+test('without an anchor, nothing beside the kernel counts', async () => {
+  const { has, said } = await boot('bare', {})
+  assert.ok(!has('extensions') && !has('confexts') && !has('credentials/@initrd'))
+  assert.match(said, /tools\.sysext\.raw left out: .*ERR_DDI_UNTRUSTED/)
+})
+
+test('a list of companions has names that lead nowhere else', () => {
+  const hash = 'a'.repeat(64)
+  const names = [
+    './a.cred',
+    'b.sysext.raw',
+    'dir/c.cred',
+    '../d.confext.raw',
+    '.e.sysext.raw',
+    'f.raw',
+    'g:h.cred',
+    'i?j.cred',
+  ]
+  assert.deepEqual(
+    companionsIn(names.map((name) => `${hash}  ${name}\n`).join('')).map(({ use, name, file }) => [use, name, file]),
+    [
+      ['credential', 'a', 'a.cred'],
+      ['sysext', 'b', 'b.sysext.raw'],
+      ['credential', 'i?j', 'i?j.cred'],
+    ],
+  )
+  assert.equal(companionsIn(Array.from({ length: 1000 }, (_, n) => `${hash}  ${n}.cred\n`).join('')).length, 64)
+})

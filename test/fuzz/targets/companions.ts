@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict'
+import { companionsIn } from '../../../lib/boot/companions.js'
+import type { Target } from '../target.js'
+
+const hash = 'ab'.repeat(32)
+
+/** A list of checksums beside a kernel. */
+export default {
+  seeds: [Buffer.from(`${hash}  a.cred\n${hash} *b.sysext.raw\nSHA256 (c.confext.raw) = ${hash}\n`)],
+  large: [
+    () => Buffer.from(`${hash}  a.cred\n`.repeat(20_000)),
+    () => Buffer.from(`${hash}  ${'a'.repeat(2_000_000)}.cred`),
+  ],
+  words: [`${hash}  `, '.cred', '.sysext.raw', '.confext.raw', '../', './', '\n', ' *', '%2f', '?'],
+  run(bytes) {
+    const found = companionsIn(bytes.toString('utf8'))
+    assert.ok(found.length <= 64)
+    for (const { file, name } of found) assert.ok(!file.includes('/') && !name.includes('/') && name.length <= 255)
+  },
+} satisfies Target
