@@ -1,6 +1,6 @@
 import { openDisk } from '../attach/disk.js'
 import type { Disk } from '../disk/disk.js'
-import type { WholeVolume } from '../disk/volume.js'
+import { foundExtents, type Volume } from '../disk/volume.js'
 import { printable } from '../text.js'
 import { describeExtents, segmentCount } from './extents.js'
 import type { JsonValues } from './options.js'
@@ -14,10 +14,12 @@ export const volumeArgument = argument('<name>', 'label, UUID or partition numbe
 export async function changeDisk(
   path: string,
   { json }: JsonValues,
-  change: (disk: Disk) => Promise<WholeVolume>,
+  change: (disk: Disk) => Promise<Volume>,
 ): Promise<void> {
   await using disk = await openDisk(path)
-  const { designator, architecture, uuid, typeUuid, label, flags, size, extents } = await change(disk)
+  const volume = await change(disk)
+  const { designator, architecture, uuid, typeUuid, label, flags, size } = volume
+  const extents = foundExtents(volume)
   if (json === 'off') print(`${printable(label || uuid!)}: ${formatSize(size)} in ${segmentCount(extents.length)}`)
   else
     printJson({ designator, architecture, uuid, typeUuid, label, flags, size, extents: describeExtents(extents) }, json)

@@ -49,7 +49,8 @@ export function mayContinue(typeUuid: string): boolean {
   return dpsTypes.has(typeUuid) || typeUuid === nestedTypeUuid || typeUuid === extensionTypeUuid
 }
 
-function isContinued({ attributes, typeUuid }: Partition): boolean {
+/** Whether a partition says that its volume goes on in an extension. */
+export function isContinued({ attributes, typeUuid }: Partition): boolean {
   return (attributes & partitionAttributes.continued) !== 0n && mayContinue(typeUuid)
 }
 
@@ -101,7 +102,9 @@ function followChain(
   })
   // Both would go on in the same extensions: no block is in two volumes.
   if (twin)
-    return broken(`partitions ${head.number} and ${twin.number} have one UUID, and both continue in its extensions`)
+    return broken(
+      `partitions ${head.number} and ${twin.number} have one UUID, and both continue in its extensions: remove one, or give it another UUID`,
+    )
   while (isContinued(segments.at(-1)!)) {
     const n = segments.length
     if (n >= most) return broken(`it continues after ${n} segments, as many as the table has entries`)

@@ -5,7 +5,7 @@ import type { Run } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import type { Gpt, Partition } from '../gpt/table.js'
 import { freeRuns, segmentUnit } from './allocation.js'
-import { type Chain, chainPartitions, findChains, mayContinue, type VolumeHead } from './chain.js'
+import { type Chain, chainPartitions, findChains, isContinued, mayContinue, type VolumeHead } from './chain.js'
 
 /** A table with a change, and the chain that was changed. */
 export interface ChainChange {
@@ -153,6 +153,19 @@ export function removeChain(table: Gpt, chain: Chain): Gpt {
 /** Gives a volume another label, UUID, type or attributes; its extensions follow in the same table. @throws ERR_DDI_VOLUME_EXISTS */
 export function renameChain(table: Gpt, chain: Chain, head: Partial<VolumeHead>): ChainChange {
   return withSegments(table, chain, { ...chain[0], ...head }, chain)
+}
+
+/**
+ * Gives one of several heads that would share extensions a UUID of its own: the extensions are not its own then.
+ * @returns undefined if no other head has its UUID
+ * @throws ERR_DDI_VOLUME_EXISTS
+ */
+export function separateHead(table: Gpt, head: Partition, uuid: string): Gpt | undefined {
+  const isTwin = (one: Partition) => one !== head && one.uuid === head.uuid && isContinued(one)
+  if (!table.partitions.some(isTwin)) return undefined
+  if (table.partitions.some((one) => one.uuid === uuid))
+    throw new DdiError('ERR_DDI_VOLUME_EXISTS', `the disk already has a partition of UUID ${uuid}`)
+  return { ...table, partitions: table.partitions.map((one) => (one === head ? { ...head, uuid } : one)) }
 }
 
 /**

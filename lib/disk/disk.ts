@@ -21,6 +21,7 @@ import {
   renameChain,
   resizeChain,
   roomIn,
+  separateHead,
   spaceForVolume,
 } from './change.js'
 import { chainVolume, type Orphan, tableVolumes } from './partition.js'
@@ -36,7 +37,7 @@ import {
   type TableUsers,
   type VolumeTable,
 } from './table.js'
-import { requireWhole, type WholeVolume } from './volume.js'
+import { type BrokenVolume, requireWhole, type Volume, type WholeVolume } from './volume.js'
 
 /** A disk whose GPT has volumes that change. */
 export interface Disk extends VolumeTable<VolumeHead, LinearExtent>, DiskContents {
@@ -56,6 +57,14 @@ export interface Disk extends VolumeTable<VolumeHead, LinearExtent>, DiskContent
   renameAll(heads: ReadonlyMap<WholeVolume, Partial<VolumeHead>>): Promise<void>
   /** Removes several volumes, in one write of the table. @throws as `remove` */
   removeAll(volumes: readonly WholeVolume[]): Promise<void>
+  /** Removes what was found of a broken volume. @throws ERR_DDI_BUSY, ERR_DDI_NO_VOLUME */
+  discard(volume: BrokenVolume): Promise<void>
+  /**
+   * Gives a head that would share extensions with another one a UUID of its own. They are the other's then, which may be whole by
+   * that; this one stays broken.
+   * @throws ERR_DDI_VOLUME_EXISTS, ERR_DDI_BUSY, ERR_DDI_NO_VOLUME, and the defect of a volume that is broken for another reason
+   */
+  separate(volume: BrokenVolume, uuid: string): Promise<BrokenVolume>
   /**
    * Copies volumes to where they have fewer segments, as long as that helps.
    * @param work progress counts the bytes of a volume, its part, from the start again each time that it moves
@@ -221,7 +230,7 @@ function changed(read: StoredGpt, { table, chain }: ChainChange): DiskChange {
 }
 
 /** The partitions of a volume of this table. */
-function chainOf({ table }: StoredGpt, { origin }: WholeVolume): Chain {
+function chainOf({ table }: StoredGpt, { origin }: Volume): Chain {
   const numbers =
     origin.kind === 'chain'
       ? origin.segments.map(({ number }) => number)
@@ -303,6 +312,34 @@ class OpenDisk extends OpenTable<DiskTable, VolumeHead, LinearExtent> implements
   /** On a disk that has grown, the backup lies where there may be data soon. */
   protected override async makeRoom(): Promise<void> {
     if (movesBackup(this.read, this.size)) await this.replace(this.read)
+  }
+
+  async discard(volume: BrokenVolume): Promise<void> {
+    await this.inTurn(() => this.#replaceBroken(volume, (chain) => removeChain(this.read.table, chain)))
+  }
+
+  async separate(volume: BrokenVolume, uuid: string): Promise<BrokenVolume> {
+    const own = uuid.toLowerCase()
+    return await this.inTurn(async () => {
+      await this.#replaceBroken(volume, ([head]) => separateHead(this.read.table, head, own))
+      return this.#requireBroken({ ...volume, uuid: own })
+    })
+  }
+
+  /** @param change undefined if it does not apply */
+  async #replaceBroken(volume: BrokenVolume, change: (chain: Chain) => Gpt | undefined): Promise<void> {
+    const current = this.#requireBroken(volume)
+    const chain = chainOf(this.read, current)
+    const table = change(chain)
+    if (!table) throw current.defect
+    await this.place.users.refuseUsed(chain)
+    await this.replace({ ...this.read, table })
+  }
+
+  #requireBroken(volume: BrokenVolume): BrokenVolume {
+    const found = this.present(volume)
+    if (found.state === 'broken') return found
+    throw new DdiError('ERR_DDI_USAGE', `volume ${JSON.stringify(found.label || found.uuid)} is not broken`)
   }
 
   async defragment(work: Work = {}): Promise<readonly WholeVolume<LinearExtent>[]> {

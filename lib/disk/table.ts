@@ -268,6 +268,11 @@ export class OpenTable<Read, Head extends object, E extends Extent> implements V
 
   /** A volume as the table has it now. @throws ERR_DDI_NO_VOLUME, and the defect of a broken one */
   protected current(volume: WholeVolume): WholeVolume<E> {
+    return requireWhole(this.present(volume))
+  }
+
+  /** The same of one that may be broken. @throws ERR_DDI_NO_VOLUME */
+  protected present(volume: Volume): Volume<E> {
     // Programs without types may pass a name.
     if (typeof volume !== 'object')
       throw new DdiError('ERR_DDI_USAGE', `${JSON.stringify(volume)} is not a volume: pass what find() returns`)
@@ -275,7 +280,7 @@ export class OpenTable<Read, Head extends object, E extends Extent> implements V
     const found = this.volumes.find((one) => identity(one) === wanted)
     if (!found)
       throw new DdiError('ERR_DDI_NO_VOLUME', `${this.rules.where} does not have the volume ${nameOf(volume)} any more`)
-    return requireWhole(found)
+    return found
   }
 
   protected async commit({ next, volume }: Change<Read, E>): Promise<WholeVolume<E>> {

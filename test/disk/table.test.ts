@@ -21,7 +21,7 @@ import {
   type VolumeTable,
   type WholeVolume,
 } from '../../lib/index.js'
-import { emptyDisk, makeDisk, rawEntry, volumeHead } from '../support/gpt.js'
+import { emptyDisk, makeDisk, rawEntry, seal, volumeHead } from '../support/gpt.js'
 import { MiB, typeUuids } from '../support/images.js'
 import { recordingTarget } from '../support/power-cut.js'
 import { superDisk } from '../support/super.js'
@@ -429,6 +429,43 @@ test('partitions of one UUID are found by their numbers, and get UUIDs of their 
   await disk.rename(disk.find('two'), { uuid: other })
   assert.deepEqual(await disk.check(), { mended: [], left: [] })
   assert.equal(disk.find(other).extents[0]!.start, 2 * MiB)
+})
+
+test('of two heads that would share extensions, one gives way: the other is whole by that, and nothing is freed', async () => {
+  for (const way of ['separate', 'discard', 'wrong'] as const) {
+    const target = recordingTarget(emptyDisk(8))
+    const first = await diskOn(target, 'memory')
+    const one = await first.create(volumeHead('one'), MiB)
+    const other = await first.create(volumeHead('other'), MiB)
+    await first.grow(one, MiB)
+    // A second head with the UUID of the first, which continues too.
+    for (const lba of [1, 8 * 2048 - 1]) {
+      const array = Number(target.bytes.readBigUInt64LE(lba * 512 + 72)) * 512
+      target.bytes.copy(target.bytes, array + 128 + 16, array + 16, array + 32)
+      target.bytes.copy(target.bytes, array + 128 + 48, array + 48, array + 56)
+      seal(target.bytes, 512, lba)
+    }
+    const disk = await diskOn(target, 'memory')
+    const [left, right] = disk.volumes
+    assert.ok(left?.state === 'broken' && right?.state === 'broken')
+    assert.equal((await disk.check({ repair: true })).mended.length, 0)
+    if (way === 'discard') await disk.discard(right)
+    if (way === 'separate') {
+      await assert.rejects(disk.separate(right, one.uuid!), { code: 'ERR_DDI_VOLUME_EXISTS' })
+      const own = await disk.separate(right, other.uuid!.toUpperCase())
+      assert.equal(own.uuid, other.uuid)
+      // Broken still: where it went on is not known.
+      await assert.rejects(disk.separate(own, randomUUID()), { code: 'ERR_DDI_CHAIN_BROKEN' })
+      assert.equal((await disk.check({ repair: true })).left.length, 1)
+      await disk.discard(own)
+    }
+    if (way === 'wrong') {
+      await disk.discard(left)
+      await assert.rejects(disk.discard(left), { code: 'ERR_DDI_NO_VOLUME' })
+      assert.equal(disk.find('other').size, 2 * MiB)
+    } else assert.deepEqual(disk.find('one').extents.length, 2)
+    assert.deepEqual(await disk.check(), { mended: [], left: [] })
+  }
 })
 
 test('changes that are begun at once are made one after the other', async () => {

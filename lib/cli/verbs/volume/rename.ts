@@ -1,3 +1,4 @@
+import { findByName, requireWhole } from '../../../disk/volume.js'
 import { DdiError } from '../../../errors.js'
 import { changeDisk, diskArgument, volumeArgument } from '../../disk-change.js'
 import { given } from '../../given.js'
@@ -14,11 +15,19 @@ export default verb({
     force: flag('--force', 'even if another volume has the label'),
     ...json,
   },
-  examples: ['ddi-attach volume rename disk.raw acme_1.4 --label acme_1.5'],
+  examples: [
+    'ddi-attach volume rename disk.raw acme_1.4 --label acme_1.5',
+    'ddi-attach volume rename disk.raw 3 --uuid "$(uuidgen)"',
+  ],
   async run([path, name], options) {
     const { label, uuid, force } = options
     if (label === undefined && uuid === undefined)
       throw new DdiError('ERR_DDI_USAGE', 'give --label or --uuid, or both')
-    await changeDisk(path, options, (disk) => disk.rename(disk.find(name), given({ label, uuid }), { force }))
+    await changeDisk(path, options, async (disk) => {
+      const volume = findByName(disk.volumes, name, path)
+      if (volume.state === 'broken' && uuid !== undefined && label === undefined)
+        return await disk.separate(volume, uuid)
+      return await disk.rename(requireWhole(volume), given({ label, uuid }), { force })
+    })
   },
 })
