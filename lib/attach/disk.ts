@@ -48,8 +48,12 @@ export interface InitDiskOptions {
   readonly force?: boolean
   /** Default: a random one. */
   readonly uuid?: string
+  /** How many partitions the table can name, 128 to 4096: a volume takes one for each of its segments. Default: 128. */
+  readonly entries?: number
 }
-const initDiskOptionNames: OptionNames<InitDiskOptions> = { force: true, uuid: true }
+const initDiskOptionNames: OptionNames<InitDiskOptions> = { force: true, uuid: true, entries: true }
+export const fewestEntries = 128
+export const mostEntries = 4096
 
 /** How much of the beginning of a disk no partition uses, in bytes. */
 const beforePartitions = 1024 * 1024
@@ -61,7 +65,9 @@ const beforePartitions = 1024 * 1024
  */
 export async function initDisk(path: string, options: InitDiskOptions = {}): Promise<Disk> {
   checkOptions(options, initDiskOptionNames, 'initDisk')
-  const { force = false, uuid = randomUUID() } = options
+  const { force = false, uuid = randomUUID(), entries = fewestEntries } = options
+  if (!Number.isInteger(entries) || entries < fewestEntries || entries > mostEntries)
+    throw new DdiError('ERR_DDI_USAGE', `invalid number of entries ${entries}: ${fewestEntries} to ${mostEntries}`)
   return await openForChange(path, async (file, opened) => {
     const sectorSize = file.kind === 'file' ? 512 : (await addon().blockGeometry(file.fd, path)).sectorSize
     if (file.size < 2 * beforePartitions)
@@ -77,7 +83,7 @@ export async function initDisk(path: string, options: InitDiskOptions = {}): Pro
         `${path} holds data already, and a GPT would destroy it: ${held} exists on it`,
       )
     await file.write(0, new Uint8Array(beforePartitions))
-    for (const { offset, bytes } of encodeNewDisk(newGpt(file.size, sectorSize, uuid), file.size))
+    for (const { offset, bytes } of encodeNewDisk(newGpt(file.size, sectorSize, uuid, [], entries), file.size))
       await file.write(offset, bytes)
     await file.flush()
     await opened.users.changed()

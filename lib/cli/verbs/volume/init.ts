@@ -1,7 +1,7 @@
-import { initDisk } from '../../../attach/disk.js'
+import { fewestEntries, initDisk, mostEntries } from '../../../attach/disk.js'
 import { diskArgument } from '../../disk-change.js'
 import { given } from '../../given.js'
-import { uuid } from '../../values.js'
+import { uuid, wholeNumber } from '../../values.js'
 import { flag, option, verb } from '../../verb.js'
 
 export default verb({
@@ -9,11 +9,21 @@ export default verb({
   arguments: [diskArgument],
   options: {
     uuid: option('--uuid <uuid>', 'UUID of the disk (default: a random one)', uuid),
+    entries: option(
+      '--entries <count>',
+      `how many partitions the table can name, ${fewestEntries} to ${mostEntries}`,
+      wholeNumber(fewestEntries, mostEntries),
+      `${fewestEntries}`,
+    ),
     force: flag('--force', 'overwrite what the disk holds'),
   },
-  examples: ['truncate --size 64M disk.raw', 'ddi-attach volume init disk.raw'],
-  async run([path], { uuid, force }) {
-    const disk = await initDisk(path, { force, ...given({ uuid }) })
+  examples: [
+    'truncate --size 64M disk.raw',
+    'ddi-attach volume init disk.raw',
+    'ddi-attach volume init /dev/sdb --entries 512',
+  ],
+  async run([path], { uuid, entries, force }) {
+    const disk = await initDisk(path, { force, entries, ...given({ uuid }) })
     await disk.close()
   },
 })
