@@ -115,10 +115,19 @@ export type { MountedVolume } from './mount/volume.js'
 export type { VerifyMode } from './pull/checksums.js'
 export type { PullOptions } from './pull/options.js'
 export { type Pulled, type PullTarget, pull } from './pull/pull.js'
+export {
+  ambiguousProducts,
+  type FindStoresOptions,
+  type FoundStore,
+  findStores,
+  readStore,
+  storeOfProduct,
+} from './store/disks.js'
 export type { StoreImage } from './store/image.js'
 export { type Installed, type InstallOptions, installImage } from './store/install.js'
 export { formatLabel, type ImageName, parseLabel } from './store/names.js'
 export type { Hold, Retention } from './store/retention.js'
+export { type Scrubbed, scrub } from './store/scrub.js'
 export { candidates, type ImageEntry } from './store/select.js'
 export { afterRefusal, afterTry, type ImageMarks, type ImageState, type Mark, marksOf, stateOf } from './store/state.js'
 export { type ForceOptions, openStore, type Store, type StoreOptions, storeOn } from './store/store.js'

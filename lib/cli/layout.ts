@@ -1,3 +1,5 @@
+import type { DiskContents } from '../disk/disk.js'
+import { foundExtents } from '../disk/volume.js'
 import { formatSize } from './output.js'
 import { printTable } from './table.js'
 
@@ -22,5 +24,24 @@ export async function printLayout(pieces: readonly LaidOut[], size: number): Pro
     [...pieces]
       .sort((a, b) => a.start - b.start)
       .map((piece) => [formatSize(piece.start), formatSize(piece.length), bar(piece), piece.owner]),
+  )
+}
+
+/** A disk with its volumes, each segment of theirs, orphans and free space. @param size of the disk, in bytes */
+export async function printDisk({ volumes, orphans, free }: DiskContents, size: number): Promise<void> {
+  const pieces = volumes.flatMap((volume) => {
+    const extents = foundExtents(volume)
+    const name = volume.label || volume.uuid
+    return extents.flatMap((extent, n) =>
+      extent.kind === 'linear' ? [{ ...extent, owner: `${name}${extents.length > 1 ? ` (${n})` : ''}` }] : [],
+    )
+  })
+  await printLayout(
+    [
+      ...pieces,
+      ...orphans.map((orphan) => ({ ...orphan, owner: 'orphan' })),
+      ...free.map((run) => ({ ...run, owner: 'free' })),
+    ],
+    size,
   )
 }

@@ -55,7 +55,7 @@ export type ImageValues = ValuesOf<typeof imageOptions>
 
 export async function dissectOptions(options: ImageValues): Promise<DissectOptions> {
   const { rootHash, usrHash, architecture, imagePolicy, certificate, signature } = options
-  const certificates = certificate.length > 0 ? await certificatesOf(certificate) : undefined
+  const certificates = await certificatesOf(certificate)
   return given({
     signature,
     rootHash,
@@ -156,8 +156,9 @@ export async function mountWork(options: ValuesOf<typeof mountOptions>): Promise
   }
 }
 
-/** Those that options name, and those of verity.d. */
-async function certificatesOf(paths: readonly string[]): Promise<readonly X509Certificate[]> {
+/** Those that options name, and those of verity.d; undefined if options name none. */
+export async function certificatesOf(paths: readonly string[]): Promise<readonly X509Certificate[] | undefined> {
+  if (paths.length === 0) return undefined
   return [...(await namedCertificates(paths)), ...(await trustedCertificates())]
 }
 

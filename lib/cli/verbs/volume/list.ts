@@ -3,7 +3,7 @@ import { type DiskContents, readDisk } from '../../../disk/disk.js'
 import { foundExtents } from '../../../disk/volume.js'
 import { diskArgument } from '../../disk-change.js'
 import { describeExtents } from '../../extents.js'
-import { printLayout } from '../../layout.js'
+import { printDisk } from '../../layout.js'
 import { json } from '../../options.js'
 import { formatSize, print, printJson } from '../../output.js'
 import { printTable } from '../../table.js'
@@ -35,10 +35,10 @@ function describe({ volumes, orphans, free }: DiskContents) {
 }
 
 /** @param size of the disk, in bytes */
-async function printVolumes({ volumes, orphans, free }: DiskContents, size: number): Promise<void> {
+async function printVolumes(contents: DiskContents, size: number): Promise<void> {
   await printTable(
     ['VOLUME', 'LABEL', 'SIZE', 'SEGMENTS', 'STATE', 'UUID'],
-    volumes.map((volume) => [
+    contents.volumes.map((volume) => [
       volume.designator,
       volume.label,
       formatSize(volume.size),
@@ -47,20 +47,6 @@ async function printVolumes({ volumes, orphans, free }: DiskContents, size: numb
       volume.uuid,
     ]),
   )
-  const pieces = volumes.flatMap((volume) => {
-    const extents = foundExtents(volume)
-    const name = volume.label || volume.uuid
-    return extents.flatMap((extent, n) =>
-      extent.kind === 'linear' ? [{ ...extent, owner: `${name}${extents.length > 1 ? ` (${n})` : ''}` }] : [],
-    )
-  })
   print('')
-  await printLayout(
-    [
-      ...pieces,
-      ...orphans.map((orphan) => ({ ...orphan, owner: 'orphan' })),
-      ...free.map((run) => ({ ...run, owner: 'free' })),
-    ],
-    size,
-  )
+  await printDisk(contents, size)
 }

@@ -1,0 +1,12 @@
+import { diskArgument } from '../../disk-change.js'
+import { json } from '../../options.js'
+import { forceLastGood, imageArgument, markImage } from '../../store.js'
+import { verb } from '../../verb.js'
+
+export default verb({
+  summary: 'say that an image does not work: it is not booted again',
+  arguments: [diskArgument, imageArgument],
+  options: { force: forceLastGood, ...json },
+  examples: ['ddi-attach store bad /dev/sda acme_1.4'],
+  run: (given, options) => markImage(given, 'bad', options),
+})

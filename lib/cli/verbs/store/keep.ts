@@ -1,0 +1,12 @@
+import { diskArgument } from '../../disk-change.js'
+import { json } from '../../options.js'
+import { imageArgument, markImage } from '../../store.js'
+import { verb } from '../../verb.js'
+
+export default verb({
+  summary: 'never remove an image to make room for others',
+  arguments: [diskArgument, imageArgument],
+  options: json,
+  examples: ['ddi-attach store keep /dev/sda acme_1.4'],
+  run: (given, options) => markImage(given, 'keep', options),
+})

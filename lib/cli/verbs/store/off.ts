@@ -1,0 +1,12 @@
+import { diskArgument } from '../../disk-change.js'
+import { json } from '../../options.js'
+import { forceLastGood, imageArgument, markImage } from '../../store.js'
+import { verb } from '../../verb.js'
+
+export default verb({
+  summary: 'never boot an image, until it is on again',
+  arguments: [diskArgument, imageArgument],
+  options: { force: forceLastGood, ...json },
+  examples: ['ddi-attach store off /dev/sda acme_1.4'],
+  run: (given, options) => markImage(given, 'off', options),
+})

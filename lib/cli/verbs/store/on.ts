@@ -1,0 +1,12 @@
+import { diskArgument } from '../../disk-change.js'
+import { json } from '../../options.js'
+import { imageArgument, markImage } from '../../store.js'
+import { verb } from '../../verb.js'
+
+export default verb({
+  summary: 'let an image that is off, or was preferred, be booted as others are',
+  arguments: [diskArgument, imageArgument],
+  options: json,
+  examples: ['ddi-attach store on /dev/sda acme_1.4'],
+  run: (given, options) => markImage(given, 'on', options),
+})

@@ -1,0 +1,12 @@
+import { diskArgument } from '../../disk-change.js'
+import { json } from '../../options.js'
+import { imageArgument, markImage } from '../../store.js'
+import { verb } from '../../verb.js'
+
+export default verb({
+  summary: 'boot an image before all others of its product, whatever their versions',
+  arguments: [diskArgument, imageArgument],
+  options: json,
+  examples: ['ddi-attach store prefer /dev/sda acme_1.4'],
+  run: (given, options) => markImage(given, 'prefer', options),
+})
