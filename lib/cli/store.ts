@@ -1,6 +1,6 @@
 import type { StoreImage } from '../store/image.js'
 import type { Mark } from '../store/state.js'
-import { openStore, type Store } from '../store/store.js'
+import { openStore } from '../store/store.js'
 import { printable } from '../text.js'
 import { describeExtents } from './extents.js'
 import type { JsonValues } from './options.js'
@@ -20,30 +20,20 @@ export function describeImage({ volume, attributes, ...image }: StoreImage) {
   }
 }
 
-/** Opens a store for one change, and prints the image as the change left it. */
-export async function changeStore(
-  path: string,
-  { json }: JsonValues,
-  change: (store: Store) => Promise<StoreImage>,
+/** Marks an image, as most verbs of stores do, and prints it as that left it. */
+export async function markImage(
+  [path, name]: readonly [string, string],
+  mark: Mark,
+  { json, force = false }: JsonValues & { readonly force?: boolean },
 ): Promise<void> {
   await using store = await openStore(path)
-  const image = await change(store)
+  const image = await store.mark(store.find(name), mark, { force })
   if (json !== 'off') printJson(describeImage(image), json)
   else print(`${printable(image.label)}: ${describeState(image)}`)
 }
 
-/** Marks an image, as most verbs of stores do. */
-export async function markImage(
-  [path, name]: readonly [string, string],
-  mark: Mark,
-  options: JsonValues & { readonly force?: boolean },
-): Promise<void> {
-  const { force = false } = options
-  await changeStore(path, options, (store) => store.mark(store.find(name), mark, { force }))
-}
-
 /** `new, 2 tries left, priority 15, kept` */
-export function describeState({ state, priority, tries, keep }: StoreImage): string {
+function describeState({ state, priority, tries, keep }: StoreImage): string {
   const usual = 8
   return [
     state,

@@ -6,7 +6,8 @@ import type { Dissection } from '../image/dissection.js'
 import { type Image, imageOn } from '../image/open.js'
 import type { ProtectedDesignator } from '../image/root-hash-sources.js'
 import { verify } from '../image/verify.js'
-import type { Work } from '../work.js'
+import { checkOptions } from '../options.js'
+import { type Progress, type Work, workNames } from '../work.js'
 import type { StoreImage } from './image.js'
 
 /**
@@ -26,10 +27,9 @@ export interface Scrubbed {
  * @throws ERR_DDI_IO, ERR_DDI_ABORTED; damage does not make it throw
  */
 export async function scrub(disk: Source, image: StoreImage, work: Work = {}): Promise<Scrubbed> {
+  checkOptions(work, workNames, 'scrub')
   const { label, volume } = image
-  const onProgress =
-    work.onProgress &&
-    ((progress: Parameters<NonNullable<Work['onProgress']>>[0]) => work.onProgress?.({ ...progress, part: label }))
+  const onProgress = work.onProgress && ((progress: Progress) => work.onProgress?.({ ...progress, part: label }))
   try {
     await using opened = await imageOn(extentSource(disk, volume.extents), { name: label })
     const [problem] = opened.table.problems
