@@ -56,17 +56,13 @@ async function compare(image: Image, work: Work): Promise<Omit<Scrubbed, 'image'
   return { result: 'damaged', damage: damage.join('; ') }
 }
 
-const optionOf = { root: 'rootHash', usr: 'usrHash' } as const satisfies Record<
-  ProtectedDesignator,
-  keyof DissectOptions
->
-
 /** The root hashes that the UUIDs of partitions spell out, as the Discoverable Partitions Specification says. */
 function claimedHashes({ verity }: Dissection): Pick<DissectOptions, 'rootHash' | 'usrHash'> {
-  const claimed = [...verity].flatMap(([designator, { data, hash }]) =>
-    hash.kind === 'volume' && data.uuid && hash.volume.uuid
-      ? [[optionOf[designator], `${data.uuid}${hash.volume.uuid}`.replaceAll('-', '')]]
-      : [],
-  )
-  return Object.fromEntries(claimed)
+  const claim = (designator: ProtectedDesignator) => {
+    const pair = verity.get(designator)
+    if (pair?.hash.kind !== 'volume' || !pair.data.uuid || !pair.hash.volume.uuid) return undefined
+    return `${pair.data.uuid}${pair.hash.volume.uuid}`.replaceAll('-', '')
+  }
+  const [rootHash, usrHash] = [claim('root'), claim('usr')]
+  return { ...(rootHash !== undefined && { rootHash }), ...(usrHash !== undefined && { usrHash }) }
 }
