@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { constants } from 'node:os'
 import { getSystemErrorName } from 'node:util'
 import { DdiError, type ErrorCode } from '../lib/errors.js'
 import { packageRoot } from './package-root.js'
@@ -345,9 +346,10 @@ const linuxErrors: Readonly<Record<number, string>> = {
   129: 'EKEYREJECTED',
 }
 
-/** Gives rejections the fields of Node’s own system errors: `code`, and a message with the error’s name. */
+/** Gives errors the fields of Node’s own system errors: `code`, and a message with the error’s name. */
 function withErrorCodes(native: Addon): Addon {
-  const name = (error: NodeJS.ErrnoException) => {
+  const name = (error: NodeJS.ErrnoException): never => {
+    if (error.message === 'std::bad_alloc') error.errno = -constants.errno.ENOMEM
     if (typeof error.errno === 'number') {
       error.code = linuxErrors[-error.errno] ?? getSystemErrorName(error.errno)
       error.message = `${error.code}, ${error.message}`
@@ -358,8 +360,12 @@ function withErrorCodes(native: Addon): Addon {
     Object.entries(native as unknown as Record<string, (...all: unknown[]) => unknown>).map(([key, call]) => [
       key,
       (...all: unknown[]) => {
-        const result = call(...all)
-        return result instanceof Promise ? result.catch(name) : result
+        try {
+          const result = call(...all)
+          return result instanceof Promise ? result.catch(name) : result
+        } catch (error) {
+          return name(error as NodeJS.ErrnoException)
+        }
       },
     ]),
   ) as unknown as Addon

@@ -108,7 +108,7 @@ export function probeDisk({ fd, path, size }: { fd: number; path: string; size: 
  * The same for bytes that do not lie in a file as they are.
  * @param head the beginning of the volume; 1 MiB has the superblock of every file system that libblkid knows
  * @param size of the whole volume, in bytes
- * @throws ERR_DDI_LIBRARY_MISSING, ERR_DDI_IO
+ * @throws ERR_DDI_LIBRARY_MISSING, ERR_DDI_IO, ERR_DDI_LIMIT
  */
 export function probeBytes(head: Uint8Array, path: string, size: number): FileSystem | null {
   const { load, DataType } = ffi()
@@ -119,6 +119,8 @@ export function probeBytes(head: Uint8Array, path: string, size: number): FileSy
     paramsType: [DataType.String, DataType.I32],
     paramsValue: ['ddi', 0],
   })
+  if (fd < 0)
+    throw new DdiError('ERR_DDI_LIMIT', `${path} cannot be probed: the process can make no more files in memory`)
   try {
     writeSync(fd, head)
     ftruncateSync(fd, size)

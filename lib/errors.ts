@@ -122,7 +122,8 @@ export const errorCodes = {
   ERR_DDI_TOOL: ['system', 'a tool that makes, fills, checks or resizes a file system failed'],
   ERR_DDI_NOT_FOUND: ['system', 'a file or directory does not exist'],
   ERR_DDI_FILE_KIND: ['system', 'a key, certificate, definition or side file is not a regular file, or is too large'],
-  ERR_DDI_IO: ['system', 'reading failed'],
+  ERR_DDI_IO: ['system', 'reading or writing failed'],
+  ERR_DDI_LIMIT: ['system', 'the process can open no more files, or has no more memory'],
   ERR_DDI_ABORTED: ['system', 'the caller aborted the operation'],
   ERR_DDI_ADDON_MISSING: ['system', 'the native addon is missing, or not built for this platform'],
   ERR_DDI_LIBRARY_MISSING: ['system', 'a system library or tool is not installed'],
@@ -189,20 +190,35 @@ export function systemCode(error: unknown): string | undefined {
   return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : undefined
 }
 
+/** What a system error means, whichever call failed. */
+const usualCodes: Readonly<Record<string, ErrorCode>> = {
+  EPERM: 'ERR_DDI_PERMISSION',
+  EACCES: 'ERR_DDI_PERMISSION',
+  EIO: 'ERR_DDI_IO',
+  ENOSPC: 'ERR_DDI_NO_SPACE',
+  EDQUOT: 'ERR_DDI_NO_SPACE',
+  EFBIG: 'ERR_DDI_NO_SPACE',
+  EMFILE: 'ERR_DDI_LIMIT',
+  ENFILE: 'ERR_DDI_LIMIT',
+  ENOMEM: 'ERR_DDI_LIMIT',
+  ELOOP: 'ERR_DDI_NOT_FOUND',
+  ENAMETOOLONG: 'ERR_DDI_NOT_FOUND',
+}
+
 /**
  * Turns a failed system call into a DdiError that keeps its fields; a DdiError stays as it is.
  * @param what the operation that failed: the beginning of the message
- * @param codes the code for each symbolic errno; EPERM and EACCES become `ERR_DDI_PERMISSION`, all others `ERR_DDI_KERNEL`
+ * @param codes the code for each symbolic errno that means something else here than it usually does; what has no code
+ *   becomes `ERR_DDI_KERNEL`
  */
 export function systemError(error: unknown, what: string, codes: Readonly<Record<string, ErrorCode>> = {}): DdiError {
   if (error instanceof DdiError) return error
   const name = systemCode(error)
   const { errno, syscall, path } = error as SystemErrorFields
-  const code =
-    (name && codes[name]) ?? (name === 'EPERM' || name === 'EACCES' ? 'ERR_DDI_PERMISSION' : 'ERR_DDI_KERNEL')
+  const code = (name === undefined ? undefined : (codes[name] ?? usualCodes[name])) ?? 'ERR_DDI_KERNEL'
   const reason = error instanceof Error ? error.message : String(error)
   const advice = code === 'ERR_DDI_PERMISSION' ? ' (run as root?)' : ''
-  return new DdiError(code || 'ERR_DDI_KERNEL', `${what}: ${reason}${advice}`, {
+  return new DdiError(code, `${what}: ${reason}${advice}`, {
     cause: error,
     ...(errno !== undefined && { errno }),
     ...(syscall !== undefined && { syscall }),

@@ -1,8 +1,8 @@
-import { type ChildProcess, execFile } from 'node:child_process'
+import { type ChildProcess, type ChildProcessWithoutNullStreams, execFile, spawn } from 'node:child_process'
 import { access, constants, realpath, stat } from 'node:fs/promises'
 import { basename, isAbsolute, join } from 'node:path'
 import { promisify } from 'node:util'
-import { DdiError } from './errors.js'
+import { DdiError, systemCode, systemError } from './errors.js'
 import { throwIfAborted } from './work.js'
 
 const execute = promisify(execFile)
@@ -67,7 +67,7 @@ export async function toolPath({
  * The command line of a program that ends with us, killed or not: setpriv(1) asks the kernel for it.
  * @param command begins with an absolute path
  */
-export async function tiedToUs([path, ...rest]: readonly [string, ...string[]]): Promise<[string, string[]]> {
+async function tiedToUs([path, ...rest]: readonly [string, ...string[]]): Promise<[string, string[]]> {
   findingSetpriv ??= findSetpriv()
   const setpriv = await findingSetpriv
   return setpriv === undefined ? [path, rest] : [setpriv, ['--pdeathsig=KILL', '--', path, ...rest]]
@@ -79,6 +79,26 @@ let findingSetpriv: Promise<string | undefined> | undefined
 async function findSetpriv(): Promise<string | undefined> {
   const path = await findProgram('setpriv')
   return path !== undefined && basename(await realpath(path)) === 'setpriv' ? path : undefined
+}
+
+/**
+ * Starts a program that ends with us, its standard streams piped.
+ * @param command begins with an absolute path
+ * @throws ERR_DDI_LIMIT, ERR_DDI_KERNEL if it cannot be started, ERR_DDI_ABORTED
+ */
+export async function startProgram(
+  command: readonly [string, ...string[]],
+  { env, signal }: { readonly env?: NodeJS.ProcessEnv; readonly signal?: AbortSignal | undefined } = {},
+): Promise<ChildProcessWithoutNullStreams> {
+  const [program, words] = await tiedToUs(command)
+  try {
+    const child = spawn(program, words, { stdio: 'pipe', ...(env && { env }), ...(signal && { signal }) })
+    await new Promise<void>((done, fail) => child.once('spawn', done).once('error', fail))
+    return child
+  } catch (error) {
+    throwIfAborted(signal)
+    throw systemError(error, `cannot run ${command.join(' ')}`)
+  }
 }
 
 /**
@@ -103,6 +123,7 @@ export async function runTool(tool: Tool, signal?: AbortSignal): Promise<string>
     throwIfAborted(signal)
     const { code, stdout, stderr } = error as { code?: unknown; stdout?: unknown; stderr?: unknown }
     if (accepted.some((status) => status === code)) return String(stdout)
+    if (systemCode(error)) throw systemError(error, `cannot run ${command.join(' ')}`)
     const said = `${String(stderr ?? '')}${String(stdout ?? '')}`.trim().slice(0, 2000)
     throw new DdiError('ERR_DDI_TOOL', `${command.join(' ')} failed: ${said}`, { cause: error })
   }

@@ -98,8 +98,10 @@ const probedSuffixes = {
  * @param remote replaces the last component of its path, never its host; if empty, the suffix of that component is replaced by each
  *   of {@link probedSuffixes}
  * @param kind of the image. Default: raw
+ * @throws ERR_DDI_USAGE if the origin is no URL
  */
 export function besideOrigin(origin: string, remote: string, kind: ImageKind = 'raw'): readonly URL[] {
+  if (!URL.canParse(origin)) throw new DdiError('ERR_DDI_USAGE', `${JSON.stringify(origin)} is not a URL`)
   const base = Object.assign(new URL(origin), { search: '', hash: '' })
   const [, directory = '/', name = ''] = /^(.*\/)([^/]*)$/.exec(base.pathname) ?? []
   const at = (last: string) => Object.assign(new URL(base), { pathname: `${directory}${last}` })

@@ -83,8 +83,7 @@ async function draftPartition(
 async function copiedContents({ copyBlocks }: PartitionDefinition, { root }: BuildContext): Promise<Bytes> {
   if (copyBlocks === null) return { kind: 'none' }
   const path = await resolveInRoot(root, copyBlocks).catch((error: unknown) => {
-    const missing = { ENOENT: 'ERR_DDI_NOT_FOUND', ENOTDIR: 'ERR_DDI_NOT_FOUND', ELOOP: 'ERR_DDI_NOT_FOUND' } as const
-    throw systemError(error, `cannot open ${join(root, copyBlocks)}`, missing)
+    throw systemError(error, `cannot open ${join(root, copyBlocks)}`)
   })
   await using file = await openFile(path)
   return { kind: 'file', path: file.path, size: file.size, isTemporary: false }

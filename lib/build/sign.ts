@@ -1,10 +1,9 @@
-import { spawn } from 'node:child_process'
 import type { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { buffer, text } from 'node:stream/consumers'
 import { DdiError, systemCode, systemError } from '../errors.js'
 import { checkOptions } from '../options.js'
-import { tiedToUs } from '../tool.js'
+import { startProgram } from '../tool.js'
 import {
   certificateFingerprint,
   type SignatureRecord,
@@ -36,7 +35,7 @@ export async function sign(rootHash: Uint8Array, signer: Signer, work: Work = {}
 
 async function runSigner(command: string, rootHash: string, signal: AbortSignal | undefined): Promise<Uint8Array> {
   throwIfAborted(signal)
-  const child = spawn(...(await tiedToUs(['/bin/sh', '-c', command])), { stdio: ['pipe', 'pipe', 'pipe'], signal })
+  const child = await startProgram(['/bin/sh', '-c', command], { signal })
   // A command that does not read its input may have exited before it is written: its exit status says more.
   child.stdin.on('error', (error) => {
     if (systemCode(error) !== 'EPIPE') child.kill()

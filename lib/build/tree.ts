@@ -5,7 +5,7 @@ import { writeNewFile } from '../bytes/new-file.js'
 import { alignUp } from '../bytes/runs.js'
 import { sliceSource } from '../bytes/slice.js'
 import type { Run } from '../bytes/source.js'
-import { DdiError, systemCode } from '../errors.js'
+import { DdiError, systemCode, systemError } from '../errors.js'
 import { checkOptions, type OptionNames, pickOptions } from '../options.js'
 import { newSuperblock, type TreeOptions, treeOptionNames, writeTree } from '../verity/format.js'
 import type { Superblock } from '../verity/superblock.js'
@@ -88,7 +88,7 @@ async function isBlockDevice(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isBlockDevice()
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false
-    throw error
+    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return false
+    throw systemError(error, `cannot stat ${path}`)
   }
 }

@@ -61,7 +61,7 @@ export async function growAround(path: string, start: number, size: number): Pro
   } catch (error) {
     await handle.close()
     if (['ENOTSUP', 'EINVAL', 'ENOSYS'].includes(systemCode(error) ?? '')) return undefined
-    throw systemError(error, `cannot grow ${path}`, noSpace)
+    throw systemError(error, `cannot grow ${path}`)
   }
 }
 
@@ -76,7 +76,6 @@ export async function createFile(path: string, size: number): Promise<FileTarget
       EEXIST: 'ERR_DDI_EXISTS',
       ENOENT: 'ERR_DDI_NOT_FOUND',
       ENOTDIR: 'ERR_DDI_NOT_FOUND',
-      ...noSpace,
     })
   })
   try {
@@ -85,13 +84,9 @@ export async function createFile(path: string, size: number): Promise<FileTarget
   } catch (error) {
     await handle.close()
     await rm(path, { force: true })
-    throw systemError(error, what, noSpace)
+    throw systemError(error, what)
   }
 }
-
-const noSpace = { ENOSPC: 'ERR_DDI_NO_SPACE', EDQUOT: 'ERR_DDI_NO_SPACE', EFBIG: 'ERR_DDI_NO_SPACE' } as const
-/** The codes of failed writes. */
-export const writeErrors = { EIO: 'ERR_DDI_IO', ...noSpace } as const
 
 async function openChecked(path: string, flags: number): Promise<OpenFile> {
   let handle: FileHandle
@@ -168,7 +163,7 @@ class OpenFile implements FileTarget {
       try {
         bytesRead = (await this.#handle.read(bytes, done, length - done, offset + done)).bytesRead
       } catch (error) {
-        throw systemError(error, `cannot read ${this.path} at byte ${offset + done}`, { EIO: 'ERR_DDI_IO' })
+        throw systemError(error, `cannot read ${this.path} at byte ${offset + done}`)
       }
       if (bytesRead === 0)
         throw new DdiError(
@@ -190,7 +185,7 @@ class OpenFile implements FileTarget {
       try {
         done += (await this.#handle.write(bytes, done, bytes.length - done, offset + done)).bytesWritten
       } catch (error) {
-        throw systemError(error, `cannot write ${this.path} at byte ${offset + done}`, writeErrors)
+        throw systemError(error, `cannot write ${this.path} at byte ${offset + done}`)
       }
     }
   }
@@ -201,7 +196,7 @@ class OpenFile implements FileTarget {
       return true
     } catch (error) {
       if (['ENOTSUP', 'EINVAL', 'ENOSYS'].includes(systemCode(error) ?? '')) return false
-      throw systemError(error, `cannot write ${this.path} at byte ${offset}`, writeErrors)
+      throw systemError(error, `cannot write ${this.path} at byte ${offset}`)
     }
   }
 
@@ -209,7 +204,7 @@ class OpenFile implements FileTarget {
     try {
       await this.#handle.sync()
     } catch (error) {
-      throw systemError(error, `cannot flush ${this.path}`, writeErrors)
+      throw systemError(error, `cannot flush ${this.path}`)
     }
   }
 
@@ -217,7 +212,7 @@ class OpenFile implements FileTarget {
     try {
       await this.#handle.truncate(size)
     } catch (error) {
-      throw systemError(error, `cannot truncate ${this.path}`, writeErrors)
+      throw systemError(error, `cannot truncate ${this.path}`)
     }
   }
 

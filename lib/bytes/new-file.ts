@@ -69,8 +69,8 @@ export async function makeDirectories(path: string): Promise<void> {
   try {
     await makeDirectory(path, true)
   } catch (error) {
-    const [missing, full] = ['ERR_DDI_NOT_FOUND', 'ERR_DDI_NO_SPACE'] as const
-    const codes = { ENOENT: missing, ENOTDIR: missing, EEXIST: missing, ELOOP: missing, ENOSPC: full, EDQUOT: full }
+    const missing = 'ERR_DDI_NOT_FOUND'
+    const codes = { ENOENT: missing, ENOTDIR: missing, EEXIST: missing } as const
     throw systemError(error, `cannot make the directory ${path}`, codes)
   }
 }

@@ -56,8 +56,7 @@ export async function openScratchDirectory(path: string): Promise<ScratchDirecto
 }
 
 function cannotMake(path: string, error: unknown): DdiError {
-  const [missing, full] = ['ERR_DDI_NOT_FOUND', 'ERR_DDI_NO_SPACE'] as const
-  const codes = { ENOENT: missing, ENOTDIR: missing, ENOSPC: full, EDQUOT: full }
+  const codes = { ENOENT: 'ERR_DDI_NOT_FOUND', ENOTDIR: 'ERR_DDI_NOT_FOUND' } as const
   return systemError(error, `cannot make temporary files in ${dirname(path)}`, codes)
 }
 

@@ -25,7 +25,7 @@ export async function readSmallFile(path: string): Promise<Buffer> {
     if (!(await handle.stat()).isFile()) throw new DdiError('ERR_DDI_FILE_KIND', `${path} is not a regular file`)
     return await readBounded(path, handle.createReadStream({ autoClose: false }))
   } catch (error) {
-    throw systemError(error, `cannot read ${path}`, { ...codes, EIO: 'ERR_DDI_IO' })
+    throw systemError(error, `cannot read ${path}`, codes)
   } finally {
     await handle.close()
   }

@@ -16,6 +16,10 @@ const rootHash: Hint = {
 
 /** The errors of the library name no options: here they are, by code. The first hint that fits is printed. */
 const hints: Readonly<Partial<Record<ErrorCode, readonly Hint[]>>> = {
+  ERR_DDI_LIMIT: [
+    { message: /ENOMEM/, text: '`ulimit -v` shows how much memory a process may have' },
+    { text: '`ulimit -n` shows how many files a process may open' },
+  ],
   ERR_DDI_NO_ROOT_HASH: [rootHash],
   ERR_DDI_NOT_COVERED: [rootHash],
   ERR_DDI_NOTHING_TO_ATTACH: [

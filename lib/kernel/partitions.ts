@@ -1,6 +1,7 @@
-import { open, readdir, readFile, realpath } from 'node:fs/promises'
+import { readdir, readFile, realpath } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { addon, type ScannedTable } from '../../bindings/addon.js'
+import { openFile } from '../bytes/file.js'
 import type { Run } from '../bytes/source.js'
 import { DdiError, errorCodes, systemCode, systemError } from '../errors.js'
 
@@ -128,13 +129,10 @@ async function scanDevice(fd: number, device: string): Promise<ScannedTable> {
 
 async function withDevice<Result>(device: string, use: (fd: number) => Promise<Result>): Promise<Result> {
   try {
-    const handle = await open(device, 'r')
-    try {
-      return await use(handle.fd)
-    } finally {
-      await handle.close()
-    }
+    await using file = await openFile(device)
+    if (file.kind !== 'block-device') throw new DdiError('ERR_DDI_IMAGE_KIND', `${device} is not a block device`)
+    return await use(file.fd)
   } catch (error) {
-    throw systemError(error, `cannot change the partitions of ${device}`, { ENOENT: 'ERR_DDI_NOT_FOUND' })
+    throw systemError(error, `cannot change the partitions of ${device}`)
   }
 }

@@ -59,9 +59,7 @@ async function passOn(handle: FileHandle, to: Writable, { path, size, work }: Pa
 /** Turns what a stream throws into an error about the file that it is of, or what it goes to. */
 function unreadable(error: unknown, path: string): DdiError {
   return systemError(error, `cannot copy ${path}`, {
-    EIO: 'ERR_DDI_IO',
     EUCLEAN: 'ERR_DDI_FILE_SYSTEM',
-    ENOSPC: 'ERR_DDI_NO_SPACE',
   })
 }
 
@@ -71,14 +69,7 @@ interface OpenedFile extends AsyncDisposable {
 }
 
 async function openFile(root: Root, path: string): Promise<OpenedFile> {
-  const place = await root.open(path, constants.O_RDONLY).catch((error: unknown) => {
-    throw systemError(error, `cannot read ${path}`, {
-      ENOENT: 'ERR_DDI_NOT_FOUND',
-      ENOTDIR: 'ERR_DDI_NOT_FOUND',
-      ELOOP: 'ERR_DDI_NOT_FOUND',
-      ENXIO: 'ERR_DDI_NOT_FOUND',
-    })
-  })
+  const place = await root.open(path, constants.O_RDONLY)
   try {
     const handle = await handleOf(place)
     return {
@@ -91,7 +82,7 @@ async function openFile(root: Root, path: string): Promise<OpenedFile> {
     }
   } catch (error) {
     await place[Symbol.asyncDispose]()
-    throw error
+    throw systemError(error, `cannot read ${path}`)
   }
 }
 
@@ -145,7 +136,7 @@ export async function copyTo(tree: Tree, source: string, path: string, work: Wor
     .open(join('/', path, '..'), constants.O_RDONLY | constants.O_DIRECTORY)
     .catch((error: unknown) => {
       if (isMissing(error)) throw new DdiError('ERR_DDI_NOT_FOUND', `there is no directory for ${path} in the image`)
-      throw systemError(error, `cannot copy to ${path}`)
+      throw error
     })
   await using _ = parent
   // The directory is resolved; what has this name in it must not be a link.

@@ -2,12 +2,12 @@ import { close as closeFile, constants } from 'node:fs'
 import { type FileHandle, open, readlink } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { addon } from '../../bindings/addon.js'
-import { systemCode, systemError } from '../errors.js'
+import { DdiError, systemCode, systemError } from '../errors.js'
 
 /** A directory whose files are opened without ever leaving it, whatever links in it say. */
 export interface Root extends AsyncDisposable {
   readonly path: string
-  /** @throws as `systemError` of openat2(2); ENOENT, ELOOP, … stay the `cause`’s code */
+  /** @throws ERR_DDI_NOT_FOUND for what is missing, or cannot be opened in this way; ERR_DDI_PERMISSION, ERR_DDI_KERNEL */
   open(path: string, flags?: number, mode?: number): Promise<OpenedInRoot>
   close(): Promise<void>
 }
@@ -36,9 +36,14 @@ export async function openRoot(path: string): Promise<Root> {
     path,
     close,
     async open(within, flags = pathOnly, mode = 0) {
+      if (handle.fd < 0) throw new DdiError('ERR_DDI_USAGE', `${path} is closed`)
       // A FIFO would keep us waiting, a terminal become ours; a mere path does neither.
       const careful = flags & pathOnly ? 0 : constants.O_NONBLOCK | constants.O_NOCTTY
-      const fd = await addon().openInRoot(handle.fd, within, flags | careful, mode)
+      const fd = await addon()
+        .openInRoot(handle.fd, within, flags | careful, mode)
+        .catch((error: unknown) => {
+          throw systemError(error, `cannot open ${within} of ${path}`, missing)
+        })
       const own = `/proc/self/fd/${fd}`
       return { fd, path: own, realPath: () => readlink(own), [Symbol.asyncDispose]: () => closeDescriptor(fd) }
     },
@@ -64,9 +69,19 @@ export async function handleOf({ path }: OpenedInRoot): Promise<FileHandle> {
   return await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
 }
 
+const missing = {
+  ENOENT: 'ERR_DDI_NOT_FOUND',
+  ENOTDIR: 'ERR_DDI_NOT_FOUND',
+  ELOOP: 'ERR_DDI_NOT_FOUND',
+  EXDEV: 'ERR_DDI_NOT_FOUND',
+  ENXIO: 'ERR_DDI_NOT_FOUND',
+} as const
+
 /** Nothing is there, or nothing that may be opened in this way. */
 export function isMissing(error: unknown): boolean {
-  return ['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV'].includes(systemCode(error) ?? '')
+  return error instanceof DdiError
+    ? error.code === 'ERR_DDI_NOT_FOUND'
+    : Object.hasOwn(missing, systemCode(error) ?? '')
 }
 
 /** The largest file that is read whole: only short texts are. */

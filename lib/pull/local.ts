@@ -37,6 +37,6 @@ async function* bytesOf(path: string, start: number, signal: AbortSignal): Async
     yield* batchesOf(createReadStream(path, { start, highWaterMark: 1024 * 1024, signal }))
   } catch (error) {
     throwIfAborted(signal)
-    throw systemError(error, `cannot read ${path}`, { ENOENT: 'ERR_DDI_PULL_NOT_FOUND', EIO: 'ERR_DDI_IO' })
+    throw systemError(error, `cannot read ${path}`, { ENOENT: 'ERR_DDI_PULL_NOT_FOUND' })
   }
 }

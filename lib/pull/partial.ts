@@ -3,7 +3,6 @@ import { constants } from 'node:fs'
 import { type FileHandle, lstat, readFile, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { addon } from '../../bindings/addon.js'
-import { writeErrors } from '../bytes/file.js'
 import { DdiError, systemError } from '../errors.js'
 import { type Batch, lengthOf } from './batches.js'
 import { createOwn, isOwn, openCarefully, readOwn, writeOwn } from './own-file.js'
@@ -56,7 +55,7 @@ export async function openPartial(path: string, url: URL, verified: boolean): Pr
     return new LockedPartial({ base, url, file, received, boot, earlier: usable })
   } catch (error) {
     await file.close()
-    throw systemError(error, `cannot resume ${base}.partial`, writeErrors)
+    throw systemError(error, `cannot resume ${base}.partial`)
   }
 }
 
@@ -108,7 +107,7 @@ class LockedPartial implements PartialDownload {
     for (let at = 0; at < this.#stored; ) {
       const chunk = Buffer.allocUnsafeSlow(Math.min(readSize, this.#stored - at))
       const { bytesRead } = await this.file.read(chunk, 0, chunk.length, at).catch((error: unknown) => {
-        throw systemError(error, `cannot read ${this.path}`, { EIO: 'ERR_DDI_IO' })
+        throw systemError(error, `cannot read ${this.path}`)
       })
       if (bytesRead === 0) return
       yield [chunk.subarray(0, bytesRead)]
@@ -177,7 +176,7 @@ async function lockPartial(path: string): Promise<FileHandle> {
       await file.close()
     }
   } catch (error) {
-    throw systemError(error, `cannot write ${path}`, writeErrors)
+    throw systemError(error, `cannot write ${path}`)
   }
   throw new DdiError('ERR_DDI_BUSY', `${path} is replaced all the time`)
 }

@@ -1,9 +1,8 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { type DdiError, systemError } from '../errors.js'
-import { systemPath, type Tool, tiedToUs, toolPath } from '../tool.js'
+import { startProgram, systemPath, type Tool, toolPath } from '../tool.js'
 import { type Batch, batchesOf, chunksOf } from './batches.js'
 
 /** What becomes of what a program writes to stderr. */
@@ -26,8 +25,7 @@ export async function* throughProcess(
   tool: Tool,
   { failed, isFailure = () => false }: Complaints,
 ): AsyncGenerator<Batch> {
-  const child = spawn(...(await tiedToUs([await toolPath(tool), ...tool.command.slice(1)])), {
-    stdio: ['pipe', 'pipe', 'pipe'],
+  const child = await startProgram([await toolPath(tool), ...tool.command.slice(1)], {
     env: { ...process.env, ...tool.env, PATH: systemPath },
   })
   const ended = once(child, 'close').catch((error: unknown) => error)

@@ -2,7 +2,6 @@ import { fdatasync } from 'node:fs'
 import { promisify } from 'node:util'
 import { addon } from '../../bindings/addon.js'
 import { BoundedQueue } from '../bounded-queue.js'
-import { writeErrors } from '../bytes/file.js'
 import { systemError } from '../errors.js'
 import { type Batch, lengthOf } from './batches.js'
 
@@ -66,6 +65,6 @@ export class SparseWriter {
 /** Waits for a change of a file. @throws ERR_DDI_NO_SPACE, ERR_DDI_IO, ERR_DDI_PERMISSION, ERR_DDI_KERNEL */
 export async function orWriteError(path: string, change: Promise<void>): Promise<void> {
   await change.catch((error: unknown) => {
-    throw systemError(error, `cannot write ${path}`, writeErrors)
+    throw systemError(error, `cannot write ${path}`)
   })
 }

@@ -1,5 +1,5 @@
 import { type FileHandle, open, rm } from 'node:fs/promises'
-import { openFile, writeErrors } from '../bytes/file.js'
+import { openFile } from '../bytes/file.js'
 import { giveName } from '../bytes/new-file.js'
 import { DdiError, systemError } from '../errors.js'
 import { imageOn } from '../image/open.js'
@@ -55,7 +55,7 @@ export class FileDestination implements Destination {
     // A file that a killed pull left, or a link to elsewhere, is not written to.
     await removeFile(path)
     const handle = await open(path, 'wx+', 0o644).catch((error: unknown) => {
-      throw systemError(error, `cannot make ${path}`, writeErrors)
+      throw systemError(error, `cannot make ${path}`)
     })
     this.#file = { handle, path, own: true }
     const writer = new SparseWriter(handle.fd, path, 0)

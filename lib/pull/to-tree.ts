@@ -63,7 +63,7 @@ export class TreeDestination implements Destination {
       this.#isSubvolume = (await statfs(dirname(tree))).type === btrfsMagic && (await hasSubvolumes(tree))
       if (!this.#isSubvolume) await mkdir(tree, 0o755)
     } catch (error) {
-      throw systemError(error, `cannot make ${tree}`, { ENOSPC: 'ERR_DDI_NO_SPACE', EDQUOT: 'ERR_DDI_NO_SPACE' })
+      throw systemError(error, `cannot make ${tree}`)
     }
   }
 

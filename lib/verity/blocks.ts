@@ -31,10 +31,12 @@ export async function digestBlocks(
   const start = offset + run.first * blockSize
   const length = run.count * blockSize
   const blocks = locate(source, start, length)
-  if (!blocks) return await addon().verityHashBlocks(await source.read(start, length), blockSize, hash)
-  return await addon()
-    .verityDigestBlocks({ ...hash, blocks, blockSize, count: run.count })
-    .catch(rethrow)
+  try {
+    if (!blocks) return await addon().verityHashBlocks(await source.read(start, length), blockSize, hash)
+    return await addon().verityDigestBlocks({ ...hash, blocks, blockSize, count: run.count })
+  } catch (error) {
+    throw readError(error)
+  }
 }
 
 /**
@@ -58,17 +60,13 @@ export async function checkBlocks(
   const blocks = locate(source, offset + run.first * blockSize, run.count * blockSize)
   const expected = locate(digests.source, start, length)
   if (blocks && expected) {
+    const digestBlockSize = digests.blockSize
+    const located = { blocks, blockSize, count: run.count, digests: expected, digestBlockSize, firstDigest }
     const bad = await addon()
-      .verityCheckBlocks({
-        ...hash,
-        blocks,
-        blockSize,
-        count: run.count,
-        digests: expected,
-        digestBlockSize: digests.blockSize,
-        firstDigest,
+      .verityCheckBlocks({ ...hash, ...located })
+      .catch((error: unknown) => {
+        throw readError(error)
       })
-      .catch(rethrow)
     return Array.from(bad, (index) => run.first + index)
   }
   const digestLength = digestLengths[hash.algorithm]
@@ -89,11 +87,7 @@ function digestPosition(index: number, { blockSize, digestsPerBlock }: DigestBlo
 }
 
 /** A thread that hashes bytes in place reports what it could not read. */
-function rethrow(error: unknown): never {
-  throw readError(error)
-}
-
 function readError(error: unknown): DdiError {
   const { path = 'the volume' } = error as { path?: string }
-  return systemError(error, `cannot read ${path}`, { ENODATA: 'ERR_DDI_SHORT_READ', EIO: 'ERR_DDI_IO' })
+  return systemError(error, `cannot read ${path}`, { ENODATA: 'ERR_DDI_SHORT_READ' })
 }
