@@ -1,42 +1,78 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DdiError, systemError } from '../errors.js'
+import { throwIfAborted } from '../work.js'
+import type { BootLog } from './boot-log.js'
 import { advanceClock } from './clock.js'
 import type { BootContext } from './context.js'
 import { actAs, emergencyShell } from './failure.js'
 import { handOver } from './hand-over.js'
+import { mountKernelFileSystems } from './kernel-file-systems.js'
 import { loadModules } from './modules.js'
 import { configureNetwork } from './network.js'
-import type { BootStage } from './parameters.js'
-import { obtainRoot } from './root.js'
+import { type BootStage, parseBootParameters } from './parameters.js'
+import type { RootImage } from './root.js'
 
 export interface BootOptions {
-  /** Where the root is mounted, below the root directory. Default: /sysroot */
-  readonly sysroot?: string
-  /** Whether the system that is mounted there takes over then. Default: true */
-  readonly switchRoot?: boolean
+  /** The root directory: `/`, but in tests. */
+  readonly root: string
+  /** Where the root of the system is mounted, below the root directory. */
+  readonly sysroot: string
+  /** Whether the system takes over then; if not, what is booted stays mounted. */
+  readonly switchRoot: boolean
+  readonly log: BootLog
+  readonly signal?: AbortSignal
 }
 
-/** All of a boot, from kernel file systems that are mounted to the first program of the system. @throws what a stage throws */
-export async function boot(context: BootContext, options: BootOptions = {}): Promise<void> {
-  const { sysroot = '/sysroot', switchRoot = true } = options
-  const { root, parameters, log } = context
-  const reach = async (stage: BootStage) => {
-    if (parameters.breakBefore === stage) await emergencyShell(context, `rd.break=${stage}`)
-  }
-  await reach('modules')
-  await loadModules(context)
+/**
+ * Boots a machine, from the kernel's file systems to the first program of the system.
+ * @returns what is mounted, if the system is not to take over; undefined if nothing is requested
+ * @throws what the first stage that fails throws: nothing is to be booted then. ERR_DDI_ABORTED
+ */
+export async function boot({ sysroot, switchRoot, ...given }: BootOptions): Promise<RootImage | undefined> {
+  const { root, log } = given
+  await mountKernelFileSystems(root)
+  log.say(`the boot program began, ${Math.round(process.uptime() * 1000)} ms after its start`)
+  const context = { ...given, parameters: parseBootParameters(await commandLine(root)) }
+  await reach(context, 'modules')
+  const coldplug = await loadModules(context)
   await advanceClock(context)
-  await reach('network')
-  await configureNetwork(context)
-  await reach('pull')
+  await reach(context, 'network')
+  await configureNetwork(context, coldplug)
+  await reach(context, 'pull')
+  // What downloads and attaches is most of the code: the network comes up before it is loaded.
+  const { obtainRoot, mountRoot } = await import('./root.js')
   const image = await obtainRoot(context)
-  await actAs(parameters.successAction)
-  if (!image) return log.say('nothing was pulled to boot')
-  await reach('mount')
-  const { mountRoot } = await import('./root.js')
+  const { successAction } = context.parameters
+  if (successAction !== 'none') {
+    log.say(`everything is pulled; now: ${successAction}`)
+    await actAs(successAction)
+    return undefined
+  }
+  if (!image) {
+    if (switchRoot) throw new DdiError('ERR_DDI_NO_ROOT', 'there is no root to boot: rd.systemd.pull= requests none')
+    return undefined
+  }
+  await reach(context, 'mount')
   await mkdir(join(root, sysroot), { recursive: true })
   await mountRoot(context, image, join(root, sysroot))
-  log.say(`mounted ${image.path} on ${sysroot}`)
-  await reach('hand-over')
-  if (switchRoot) await handOver(context, sysroot)
+  log.say(`${image.path} is mounted on ${sysroot}`)
+  await reach(context, 'hand-over')
+  return switchRoot ? await handOver(context, sysroot) : image
+}
+
+/** The end of a stage, and what may be before the next. */
+async function reach(context: BootContext, stage: BootStage): Promise<void> {
+  throwIfAborted(context.signal)
+  if (context.parameters.breakBefore !== stage) return
+  await emergencyShell(context, `rd.break: before ${stage}`)
+}
+
+/** As the kernel has it, without the end of the line. @throws ERR_DDI_KERNEL */
+async function commandLine(root: string): Promise<string> {
+  const path = join(root, 'proc/cmdline')
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw systemError(error, `cannot read ${path}`)
+  })
+  return text.trim()
 }

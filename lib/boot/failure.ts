@@ -1,23 +1,62 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { openSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { addon, rebootCommands } from '../../bindings/addon.js'
-import { toolPath } from '../tool.js'
+import { systemError } from '../errors.js'
+import { systemPath, toolPath } from '../tool.js'
 import type { BootContext } from './context.js'
-import type { BootAction } from './parameters.js'
+import { actionsIn, type BootAction, wantsShell } from './parameters.js'
 
-/** Does what is to be done in the end; with `none` the machine stays as it is. @throws ERR_DDI_PERMISSION */
+/** Ends the machine, unless there is nothing to do. @throws ERR_DDI_PERMISSION, ERR_DDI_KERNEL */
 export async function actAs(action: BootAction): Promise<void> {
-  if (action !== 'none') await addon().reboot(rebootCommands[action])
+  if (action === 'none') return
+  await addon()
+    .reboot(rebootCommands[action])
+    .catch((error: unknown) => {
+      throw systemError(error, `cannot ${action} this machine`)
+    })
 }
 
-/** A shell on the console, until whoever sits there leaves it. */
+/**
+ * What is done about a failure: it is told; there is a shell, if one is asked for; and the machine ends as the kernel command line says.
+ * @param commandLine which may be what is wrong
+ */
+export async function actOnFailure(
+  context: Pick<BootContext, 'root' | 'log'>,
+  error: unknown,
+  commandLine: string,
+): Promise<void> {
+  const { log } = context
+  const { message, code, stack } = error as Partial<NodeJS.ErrnoException>
+  log.say(`FAILED: ${message ?? String(error)}${code === undefined ? '' : ` (${code})`}`)
+  // An error that nobody foresaw.
+  if (code === undefined && stack !== undefined) for (const line of stack.split('\n').slice(1)) log.say(line)
+  try {
+    if (wantsShell(commandLine)) await emergencyShell(context, 'the boot failed')
+    const { failureAction } = actionsIn(commandLine)
+    log.say(
+      failureAction === 'none' ? 'this machine boots nothing' : `this machine boots nothing; now: ${failureAction}`,
+    )
+    await actAs(failureAction)
+  } catch (another) {
+    log.say((another as Error).message)
+  }
+}
+
+/** A shell on the console, until whoever sits there leaves it. One that cannot be started is told. */
 export async function emergencyShell({ root, log }: Pick<BootContext, 'root' | 'log'>, why: string): Promise<void> {
-  const busybox = await toolPath({ command: ['busybox'], package: 'busybox-static' })
-  log.say(`${why}: a shell; leave it by exit`)
-  const console = openSync(join(root, 'dev/console'), 'r+')
-  // Of a session of its own, so that the terminal can be its.
-  const shell = spawn(busybox, ['setsid', '-c', busybox, 'sh', '-i'], { stdio: [console, console, console] })
-  await once(shell, 'close').catch((error: Error) => log.say(error.message))
+  log.say(`${why}; a shell on the console, until you exit`)
+  try {
+    const setsid = await toolPath({ command: ['setsid'], package: 'busybox-static' })
+    await using console = await open(join(root, 'dev/console'), 'r+')
+    // In a session of its own the console is its terminal: Ctrl-C works.
+    const shell = spawn(setsid, ['-c', 'sh', '-i'], {
+      stdio: [console.fd, console.fd, console.fd],
+      env: { ...process.env, PATH: systemPath },
+    })
+    await once(shell, 'close')
+  } catch (error) {
+    log.say(`there is no shell: ${(error as Error).message}`)
+  }
 }

@@ -1,39 +1,21 @@
-// Process 1 of the initrd. It must not end, or the kernel panics; what was orphaned waits for the system's own to be reaped.
+// Process 1 of the initrd. It must not end, or the kernel panics. Whom nobody waits for, the first program of the system will.
 import { readFile } from 'node:fs/promises'
-import { DdiError } from '../errors.js'
 import { boot } from './boot.js'
 import { openBootLog } from './boot-log.js'
-import { actAs, emergencyShell } from './failure.js'
-import { mountKernelFileSystems } from './kernel-file-systems.js'
-import { actionsIn, parseBootParameters } from './parameters.js'
+import { actOnFailure } from './failure.js'
 
 const root = '/'
 const log = openBootLog(root)
+const failing = new AbortController()
 
-/** Nothing is booted any more. */
-async function fail(error: unknown): Promise<never> {
-  const code = error instanceof DdiError ? ` (${error.code})` : ''
-  log.say(`FAILED: ${error instanceof Error ? error.message : String(error)}${code}`)
-  if (!(error instanceof DdiError) && error instanceof Error) log.say(error.stack ?? '')
-  const text = await readFile('/proc/cmdline', 'utf8').catch(() => '')
-  if (/(^|\s)(rd|ddi)\.shell(\s|=|$)/.test(text)) await emergencyShell({ root, log }, 'after a failure')
-  const { failureAction } = actionsIn(text)
-  log.say(failureAction === 'none' ? 'this machine stays as it is' : `now: ${failureAction}`)
-  await actAs(failureAction)
-  return await forever()
-}
-
-async function forever(): Promise<never> {
-  return await new Promise(() => setInterval(() => undefined, 2 ** 30))
+/** Whatever still runs, nothing is booted from now on. */
+async function fail(error: unknown): Promise<void> {
+  if (failing.signal.aborted) return
+  failing.abort()
+  await actOnFailure({ root, log }, error, await readFile('/proc/cmdline', 'utf8').catch(() => ''))
 }
 
 process.on('uncaughtException', (error) => void fail(error))
-try {
-  await mountKernelFileSystems(root)
-  log.say(`started, ${Math.round(process.uptime() * 1000)} ms after Node.js`)
-  const parameters = parseBootParameters((await readFile('/proc/cmdline', 'utf8')).trim())
-  await boot({ root, parameters, log })
-  await forever()
-} catch (error) {
-  await fail(error)
-}
+// A timer is what keeps a process of Node.js.
+setInterval(() => undefined, 2 ** 30)
+await boot({ root, sysroot: '/sysroot', switchRoot: true, log, signal: failing.signal }).catch(fail)

@@ -17,26 +17,37 @@ const mostRounds = 16
 /**
  * Loads the modules of the initrd for the devices of this machine, and those that images need.
  * What is missing, or does not load, is told and is no error: another module may do.
+ * @returns what loads modules for devices that have appeared since
  */
-export async function loadModules({ root, parameters, log }: BootContext): Promise<void> {
+export async function loadModules({ root, parameters, log }: BootContext): Promise<() => Promise<void>> {
   const release = (await readFile('/proc/sys/kernel/osrelease', 'utf8')).trim()
   const directory = join(root, 'lib/modules', release)
   const table = await readModuleTable(directory)
   const missing = always.filter((name) => !table.modules.has(name) && !table.builtIn.has(name))
   if (missing.length > 0) log.say(`the initrd has no modules of Linux ${release} for ${missing.join(', ')}`)
   const loaded = new Set<string>()
-  let wanted: Iterable<string> = [...always, ...welcome].flatMap((name) => modulesFor(table, name))
-  for (let round = 0; round < mostRounds; round++) {
+  const load = async (aliases: readonly string[]) => {
+    const wanted = new Set(aliases.flatMap((alias) => modulesFor(table, alias)))
     const modules = [...inLoadingOrder(table, wanted)].filter(([name]) => !loaded.has(name))
     for (const [name, { path }] of modules) {
       loaded.add(name)
       const file = join(directory, path)
       await loadModule(file, moduleParameters(parameters.text, name)).catch((error: Error) => log.say(error.message))
     }
-    if (round > 0 && modules.length === 0) break
-    wanted = new Set((await deviceAliases(root)).flatMap((alias) => modulesFor(table, alias)))
+    return modules.length
   }
-  log.say(`${loaded.size} modules`)
+  const seen = new Set<string>()
+  const coldplug = async () => {
+    for (let round = 0; round < mostRounds; round++) {
+      const aliases = (await deviceAliases(root)).filter((alias) => !seen.has(alias))
+      for (const alias of aliases) seen.add(alias)
+      if ((await load(aliases)) === 0) return
+    }
+  }
+  await load([...always, ...welcome])
+  await coldplug()
+  log.say(`modules: ${loaded.size} loaded`)
+  return coldplug
 }
 
 async function readModuleTable(directory: string): Promise<ModuleTable> {

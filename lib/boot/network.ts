@@ -1,58 +1,102 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
 import { DdiError } from '../errors.js'
 import { runTool } from '../tool.js'
+import { throwIfAborted } from '../work.js'
+import { type Attempt, type Configured, configureCard, firstOf } from './addressing.js'
 import type { BootContext } from './context.js'
-import { readLease } from './lease.js'
+import { attribute, lookFor, networkCards } from './interfaces.js'
+import { type InterfaceSettings, type Route, versionOf } from './ip-parameter.js'
 
-/** How long network cards may take to appear, in ms. */
-const patience = 10_000
-
-/** Where the initrd has the script that udhcpc calls. */
-const script = '/usr/lib/ddi/boot/udhcpc.sh'
+/** What is done where nothing is said. */
+const usual: InterfaceSettings = {
+  device: null,
+  addressing: { kind: 'any' },
+  hostname: null,
+  nameServers: [],
+  mtu: null,
+  mac: null,
+}
 
 /**
- * Brings up the network that the kernel command line asks for, on each card.
- * @throws ERR_DDI_NETWORK if no card gets an address
+ * Brings up the network that the kernel command line asks for. All cards that fit are tried, and the first that gets an address is
+ * used, unless one is known to be the one that the machine booted from.
+ * @param coldplug loads modules for devices that have appeared since
+ * @throws ERR_DDI_NETWORK if no card gets an address, ERR_DDI_ABORTED
  */
-export async function configureNetwork({ root, parameters, log, signal }: BootContext): Promise<void> {
-  await busybox(['ip', 'link', 'set', 'lo', 'up'], signal)
-  const cards = await waitForCards(root)
-  log.say(`network: DHCP on ${cards.join(', ')}`)
-  const attempts = cards.map(async (card) => {
-    await busybox(['ip', 'link', 'set', card, 'up'], signal)
-    await busybox(['udhcpc', '-n', '-q', '-f', '-i', card, '-t', '10', '-T', '1', ...requested, '-s', script], signal)
-    return card
-  })
-  const card = await Promise.any(attempts).catch(({ errors }: AggregateError) => {
-    throw new DdiError('ERR_DDI_NETWORK', `no network: ${errors.map(String).join('; ')}`)
-  })
-  const lease = await readLease(root, card)
-  const servers = [...parameters.nameServers, ...lease.nameServers]
-  await writeFile(join(root, 'etc/resolv.conf'), servers.map((server) => `nameserver ${server}\n`).join(''))
-  log.say(`network: ${card} has ${lease.address}`)
+export async function configureNetwork(context: BootContext, coldplug: () => Promise<void>): Promise<void> {
+  const { root, parameters, log, signal } = context
+  await runTool({ command: ['ip', 'link', 'set', 'lo', 'up'], package: 'busybox-static' })
+  const given = parameters.interfaces.length > 0 ? parameters.interfaces : [usual]
+  const wanted = given.filter(({ addressing }) => addressing.kind !== 'off')
+  if (wanted.length === 0) return log.say('network: off, as ip= says')
+  const taken = new Set(given.flatMap(({ device }) => device ?? []))
+  const results = await Promise.allSettled(wanted.map((settings) => configure(context, settings, { taken, coldplug })))
+  throwIfAborted(signal)
+  const configured = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+  const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []))
+  if (configured.length === 0)
+    throw new DdiError('ERR_DDI_NETWORK', `no network: ${failures.map(({ message }) => message).join('; ')}`)
+  for (const { message } of failures) log.say(`network: ${message}`)
+  for (const { card, address } of configured) log.say(`network: ${card} has ${address}`)
+  for (const route of parameters.routes) await addRoute(context, route)
+  const servers = [...parameters.nameServers, ...configured.flatMap(({ nameServers }) => nameServers)]
+  const lines = [...new Set(servers)].map((server) => `nameserver ${server}\n`)
+  await writeFile(join(root, 'etc/resolv.conf'), lines.join(''))
 }
 
-/** Options of DHCP that are asked for besides udhcpc's own. */
-const requested = ['bootfile', 'staticroutes', 'mtu'].flatMap((option) => ['-O', option])
-
-async function busybox(command: readonly string[], signal: AbortSignal | undefined): Promise<void> {
-  await runTool({ command: ['busybox', ...command], package: 'busybox-static' }, signal)
+interface Cards {
+  /** What other settings are for. */
+  readonly taken: ReadonlySet<string>
+  readonly coldplug: () => Promise<void>
 }
 
-async function waitForCards(root: string): Promise<readonly string[]> {
-  for (const start = performance.now(); performance.now() - start < patience; await wait(50)) {
-    const cards = await networkCards(root)
-    if (cards.length > 0) return cards
+async function configure(context: BootContext, settings: InterfaceSettings, cards: Cards): Promise<Configured> {
+  const { root, signal, parameters } = context
+  const tried = new Set<string>()
+  const failures: string[] = []
+  const attempt = (card: string) => async (signal: AbortSignal) => {
+    const one: Attempt = { root, card, patience: parameters.networkPatience, vendorClass: null, signal }
+    return await configureCard(one, settings)
   }
-  throw new DdiError('ERR_DDI_NETWORK', 'this machine has no network card that a module of the initrd is for')
+  // While some are tried, others may appear.
+  for (;;) {
+    const found = await nextCards(context, settings, cards, tried)
+    if (found.length === 0) break
+    for (const card of found) tried.add(card)
+    try {
+      return await firstOf(signal, found.map(attempt))
+    } catch (error) {
+      throwIfAborted(signal)
+      failures.push((error as Error).message)
+    }
+  }
+  const none = settings.device === null ? 'no network card that the initrd has a module for' : `no ${settings.device}`
+  throw new DdiError('ERR_DDI_NETWORK', failures.length > 0 ? failures.join('; ') : `this machine has ${none}`)
 }
 
-/** Those of Ethernet: ARPHRD_ETHER of <linux/if_arp.h>. */
-async function networkCards(root: string): Promise<readonly string[]> {
-  const directory = join(root, 'sys/class/net')
-  const names = (await readdir(directory).catch(() => [])).sort()
-  const types = await Promise.all(names.map((name) => readFile(join(directory, name, 'type'), 'utf8').catch(() => '')))
-  return names.filter((_, index) => types[index]!.trim() === '1')
+/** The cards to try now; the one that the machine booted from by itself. */
+async function nextCards(
+  { root, parameters, signal }: BootContext,
+  { device }: InterfaceSettings,
+  { taken, coldplug }: Cards,
+  tried: ReadonlySet<string>,
+): Promise<readonly string[]> {
+  const look = async () => {
+    await coldplug()
+    const all = await networkCards(root, device)
+    const fit = all.filter((card) => !tried.has(card) && (device !== null || !taken.has(card)))
+    const macs = await Promise.all(fit.map((card) => attribute(root, card, 'address')))
+    const preferred = fit.filter((_, index) => macs[index] === parameters.bootedMac)
+    return [preferred, fit].find((cards) => cards.length > 0)
+  }
+  return (await lookFor(look, tried.size > 0 ? 0 : parameters.networkPatience.link * 1000, signal)) ?? []
+}
+
+async function addRoute({ log }: BootContext, { destination, gateway, device }: Route): Promise<void> {
+  const family = versionOf(gateway) === 6 ? ['-6'] : []
+  const words = [...family, 'route', 'add', destination, 'via', gateway, ...(device === null ? [] : ['dev', device])]
+  await runTool({ command: ['ip', ...words], package: 'busybox-static' }).catch((error: Error) =>
+    log.say(error.message),
+  )
 }

@@ -1,73 +1,81 @@
 #!/bin/sh
-# What busybox's udhcpc calls with each event of a lease: configures the interface, and writes the lease where and as
-# klibc's ipconfig does, /run/net-IFACE.conf. Whoever answers DHCP chose the values: each is held against its form before
-# it is used, and what is written is quoted.
+# What busybox's udhcpc executes once it has a lease: configures the interface, and writes the lease where and as klibc's
+# ipconfig does, /run/net-IFACE.conf. Whoever answers DHCP chose the values: one that is not of its form is left out.
+# The shell does all of that by itself, because each program that it starts takes time.
 umask 022
+LC_ALL=C
 
-# One line that a pattern matches as a whole.
-is() { [ "$(printf %s "$1" | wc -l)" -eq 0 ] && printf '%s\n' "$1" | grep -Eqx "$2"; }
-octet='(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])'
-address="($octet\.){3}$octet"
-length='([12]?[0-9]|3[0-2])'
-is_address() { is "$1" "$address"; }
-addresses() { for one in $1; do is_address "$one" && echo "$one"; done; }
-# For between single quotes, without what acts on a terminal.
-plain() { printf %s "$1" | tr -d "'\\\\\000-\037\177" | cut -c1-1024; }
+# A decimal number up to another one.
+is_number() {
+  case $1 in '' | *[!0-9]* | 0?* | ??????*) return 1 ;; esac
+  [ "$1" -le "$2" ]
+}
+
+is_address() {
+  case $1 in *[!0-9.]* | *. | '') return 1 ;; esac
+  rest=$1 count=0
+  while [ -n "$rest" ]; do
+    is_number "${rest%%.*}" 255 || return 1
+    count=$((count + 1))
+    case $rest in *.*) rest=${rest#*.} ;; *) rest= ;; esac
+  done
+  [ $count -eq 4 ]
+}
+
+is_network() { is_address "${1%/*}" && is_number "${1##*/}" 32; }
 
 # A gateway may lie outside of the network of a machine in a cloud.
 route() {
   ip route add "$1" via "$2" dev "$interface" metric "$3" 2>/dev/null && return
-  ip route add "$2" dev "$interface" scope link && ip route add "$1" via "$2" dev "$interface" metric "$3"
+  ip route add "$2" dev "$interface" && ip route add "$1" via "$2" dev "$interface" metric "$3"
 }
 
-configure() {
-  is "$mtu" '[1-9][0-9]{2,4}' && ip link set "$interface" mtu "$mtu"
-  ip addr flush dev "$interface"
-  ip addr add "$ip/$mask" broadcast + dev "$interface" || exit 1
-  metric=1
-  if [ -n "$staticroutes" ]; then
-    # RFC 3442: who sends these routes means no others.
-    set -- $staticroutes
-    while [ $# -ge 2 ]; do
-      is "$1" "$address/$length" && is_address "$2" && route "$1" "$2" $metric
-      shift 2
-    done
-  else
-    for gateway in $(addresses "$router"); do
-      route default "$gateway" $metric
-      metric=$((metric + 1))
-    done
-  fi
+# The addresses of a list, as values of NAME0, NAME1 …
+addresses() {
+  number=0
+  for one in $2; do
+    is_address "$one" || continue
+    echo "$1$number='$one'"
+    number=$((number + 1))
+  done
 }
 
-lease() {
+# Nothing in it acts on a shell or a terminal.
+text() {
+  case $2 in '' | *[!A-Za-z0-9._~:/?#@!\$\&\(\)*+,\;=%[\]-]*) return ;; esac
+  [ ${#2} -le 4096 ] && echo "$1='$2'"
+}
+
+[ "$1" = bound ] || exit 0
+# Names in what was sent are no patterns.
+set -f
+is_address "$ip" || exit 1
+is_number "$mask" 32 || mask=24
+is_number "$mtu" 65535 && ip link set "$interface" mtu "$mtu"
+ip addr add "$ip/$mask" broadcast + dev "$interface" || exit 1
+metric=1
+if [ -n "$staticroutes" ]; then
+  # RFC 3442: these are all routes that there are.
+  set -- $staticroutes
+  while [ $# -ge 2 ]; do
+    is_network "$1" && is_address "$2" && route "$1" "$2" $metric
+    shift 2
+  done
+else
+  for gateway in $router; do
+    is_address "$gateway" && route default "$gateway" $metric
+    metric=$((metric + 1))
+  done
+fi
+{
   echo "DEVICE='$interface'"
   echo "PROTO='dhcp'"
   echo "IPV4ADDR='$ip'"
-  for gateway in $(addresses "$router"); do
-    echo "IPV4GATEWAY='$gateway'"
-    break
+  for gateway in $router; do
+    is_address "$gateway" && echo "IPV4GATEWAY='$gateway'" && break
   done
-  number=0
-  for server in $(addresses "$dns"); do
-    echo "IPV4DNS$number='$server'"
-    number=$((number + 1))
-  done
-  echo "HOSTNAME='$(plain "$hostname")'"
-  echo "DNSDOMAIN='$(plain "$domain")'"
-  echo "filename='$(plain "${bootfile:-$boot_file}")'"
-}
-
-case $1 in
-deconfig)
-  ip addr flush dev "$interface"
-  ip link set "$interface" up
-  ;;
-bound | renew)
-  is_address "$ip" || exit 1
-  is "$mask" "$length" || mask=24
-  configure
-  lease >"/run/.net-$interface.conf" && mv "/run/.net-$interface.conf" "/run/net-$interface.conf"
-  ;;
-esac
-exit 0
+  addresses IPV4DNS "$dns"
+  text HOSTNAME "$hostname"
+  text DNSDOMAIN "$domain"
+  text filename "${bootfile:-$boot_file}"
+} >"/run/net-$interface.conf"
