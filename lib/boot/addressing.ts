@@ -9,6 +9,7 @@ import type { Given6 } from './dhcp6-message.js'
 import { type Address6, addresses6, attribute, defaultRoute6, lookFor, waitForCarrier } from './interfaces.js'
 import { type Addressing, type InterfaceSettings, versionOf } from './ip-parameter.js'
 import { readLease, writeLease6 } from './lease.js'
+import type { NetworkUse } from './network-use.js'
 
 /** A network card that can be used. */
 export interface Configured {
@@ -22,8 +23,8 @@ export interface Attempt {
   readonly root: string
   readonly card: string
   readonly patience: { readonly carrier: number; readonly dhcp: number }
-  /** What DHCP servers are told that this machine is: option 60 of RFC 2132. */
-  readonly vendorClass: string | null
+  /** What DHCP servers are told that this machine is. */
+  readonly client: NetworkUse['client']
   readonly signal: AbortSignal
 }
 
@@ -132,10 +133,11 @@ async function fixed(
 }
 
 /** busybox's client calls our script with what it was given. */
-async function dhcp4({ root, card, patience, vendorClass, signal }: Attempt): Promise<Configured> {
+async function dhcp4({ root, card, patience, client, signal }: Attempt): Promise<Configured> {
   const script = join(packageRoot, 'dist/boot/udhcpc.sh')
   const options = ['bootfile', 'staticroutes', 'mtu'].flatMap((option) => ['-O', option])
-  const identity = vendorClass === null ? [] : ['-V', vendorClass]
+  // Options 60 and 93, in hexadecimal.
+  const identity = client ? ['-V', client.class, '-x', `0x5d:${client.architecture.toString(16).padStart(4, '0')}`] : []
   const tries = ['-t', String(patience.dhcp), '-T', '1']
   const command = [
     'busybox',

@@ -7,6 +7,7 @@ import { type Attempt, type Configured, configureCard, firstOf } from './address
 import type { BootContext } from './context.js'
 import { attribute, lookFor, networkCards } from './interfaces.js'
 import { type InterfaceSettings, type Route, versionOf } from './ip-parameter.js'
+import { type NetworkUse, networkUse } from './network-use.js'
 
 /** What is done where nothing is said. */
 const usual: InterfaceSettings = {
@@ -19,19 +20,22 @@ const usual: InterfaceSettings = {
 }
 
 /**
- * Brings up the network that the kernel command line asks for. All cards that fit are tried, and the first that gets an address is
+ * Brings up the network that the kernel command line asks for, if anything is to come from it. All cards that fit are tried, and the first that gets an address is
  * used, unless one is known to be the one that the machine booted from.
  * @param coldplug loads modules for devices that have appeared since
  * @throws ERR_DDI_NETWORK if no card gets an address, ERR_DDI_ABORTED
  */
 export async function configureNetwork(context: BootContext, coldplug: () => Promise<void>): Promise<void> {
   const { root, parameters, log, signal } = context
-  await runTool({ command: ['ip', 'link', 'set', 'lo', 'up'], package: 'busybox-static' })
+  const use = await networkUse(context)
+  if (!use.isNeeded) return log.say('network: not needed, as nothing is to come from a server')
   const given = parameters.interfaces.length > 0 ? parameters.interfaces : [usual]
   const wanted = given.filter(({ addressing }) => addressing.kind !== 'off')
   if (wanted.length === 0) return log.say('network: off, as ip= says')
   const taken = new Set(given.flatMap(({ device }) => device ?? []))
-  const results = await Promise.allSettled(wanted.map((settings) => configure(context, settings, { taken, coldplug })))
+  const results = await Promise.allSettled(
+    wanted.map((settings) => configure(context, settings, { taken, coldplug, use })),
+  )
   throwIfAborted(signal)
   const configured = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
   const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []))
@@ -49,6 +53,7 @@ interface Cards {
   /** What other settings are for. */
   readonly taken: ReadonlySet<string>
   readonly coldplug: () => Promise<void>
+  readonly use: NetworkUse
 }
 
 async function configure(context: BootContext, settings: InterfaceSettings, cards: Cards): Promise<Configured> {
@@ -56,7 +61,7 @@ async function configure(context: BootContext, settings: InterfaceSettings, card
   const tried = new Set<string>()
   const failures: string[] = []
   const attempt = (card: string) => async (signal: AbortSignal) => {
-    const one: Attempt = { root, card, patience: parameters.networkPatience, vendorClass: null, signal }
+    const one: Attempt = { root, card, patience: parameters.networkPatience, client: cards.use.client, signal }
     return await configureCard(one, settings)
   }
   // While some are tried, others may appear.
@@ -79,7 +84,7 @@ async function configure(context: BootContext, settings: InterfaceSettings, card
 async function nextCards(
   { root, parameters, signal }: BootContext,
   { device }: InterfaceSettings,
-  { taken, coldplug }: Cards,
+  { taken, coldplug, use }: Cards,
   tried: ReadonlySet<string>,
 ): Promise<readonly string[]> {
   const look = async () => {
@@ -87,7 +92,7 @@ async function nextCards(
     const all = await networkCards(root, device)
     const fit = all.filter((card) => !tried.has(card) && (device !== null || !taken.has(card)))
     const macs = await Promise.all(fit.map((card) => attribute(root, card, 'address')))
-    const preferred = fit.filter((_, index) => macs[index] === parameters.bootedMac)
+    const preferred = fit.filter((_, index) => macs[index] === use.mac)
     return [preferred, fit].find((cards) => cards.length > 0)
   }
   return (await lookFor(look, tried.size > 0 ? 0 : parameters.networkPatience.link * 1000, signal)) ?? []

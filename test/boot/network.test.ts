@@ -56,6 +56,7 @@ function configure(server: string, ...words: string[]): Outcome {
       'sh',
       process.execPath,
       worker,
+      'rd.systemd.pull=raw,machine::http://10.99.0.1/os.raw',
       ...words,
     ],
     { encoding: 'utf8', env: { ...process.env, DNSMASQ: server } },
@@ -180,4 +181,14 @@ test('without an answer there is no network, and the reason is told', () => {
     /no network card that the initrd has a module for/,
   )
   assert.deepEqual(configure('', 'ip=off').said, ['network: off, as ip= says'])
+})
+
+test('firmware that left the URL to DHCP is told by whom it is asked', () => {
+  const http =
+    '--dhcp-vendorclass=set:http,HTTPClient:Arch:00016 --dhcp-option-force=tag:http,60,HTTPClient --dhcp-match=set:x64,option:client-arch,16 --dhcp-boot=tag:http,tag:x64,http://10.99.0.1/a.efi'
+  assert.match(
+    configure(`${dhcp4} ${http}`, 'ip=eth0:dhcp', 'ddi.url=lease').leases,
+    /^filename='http:\/\/10\.99\.0\.1\/a\.efi'$/m,
+  )
+  assert.doesNotMatch(configure(`${dhcp4} ${http}`, 'ip=eth0:dhcp').leases, /filename/)
 })
