@@ -7,6 +7,7 @@ import { type Attempt, type Configured, configureCard, firstOf } from './address
 import type { BootContext } from './context.js'
 import { attribute, lookFor, networkCards } from './interfaces.js'
 import { type InterfaceSettings, type Route, versionOf } from './ip-parameter.js'
+import { type NetworkParameters, parseNetworkParameters } from './network-parameters.js'
 import { type NetworkUse, networkUse } from './network-use.js'
 
 /** What is done where nothing is said. */
@@ -20,21 +21,22 @@ const usual: InterfaceSettings = {
 }
 
 /**
- * Brings up the network that the kernel command line asks for, if anything is to come from it. All cards that fit are tried, and the first that gets an address is
- * used, unless one is known to be the one that the machine booted from.
+ * Brings up the network that the kernel command line asks for, if anything is to come from it. All cards that fit are tried, and the
+ * first that gets an address is used; one that the machine is known to have booted from is tried first, and by itself.
  * @param coldplug loads modules for devices that have appeared since
  * @throws ERR_DDI_NETWORK if no card gets an address, ERR_DDI_ABORTED
  */
 export async function configureNetwork(context: BootContext, coldplug: () => Promise<void>): Promise<void> {
   const { root, parameters, log, signal } = context
-  const use = await networkUse(context)
+  const network = parseNetworkParameters(parameters.text)
+  const use = await networkUse(context, network.bootedMac)
   if (!use.isNeeded) return log.say('network: not needed, as nothing is to come from a server')
-  const given = parameters.interfaces.length > 0 ? parameters.interfaces : [usual]
+  const given = network.interfaces.length > 0 ? network.interfaces : [usual]
   const wanted = given.filter(({ addressing }) => addressing.kind !== 'off')
   if (wanted.length === 0) return log.say('network: off, as ip= says')
   const taken = new Set(given.flatMap(({ device }) => device ?? []))
   const results = await Promise.allSettled(
-    wanted.map((settings) => configure(context, settings, { taken, coldplug, use })),
+    wanted.map((settings) => configure(context, settings, { taken, coldplug, use, patience: network.patience })),
   )
   throwIfAborted(signal)
   const configured = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
@@ -43,8 +45,8 @@ export async function configureNetwork(context: BootContext, coldplug: () => Pro
     throw new DdiError('ERR_DDI_NETWORK', `no network: ${failures.map(({ message }) => message).join('; ')}`)
   for (const { message } of failures) log.say(`network: ${message}`)
   for (const { card, address } of configured) log.say(`network: ${card} has ${address}`)
-  for (const route of parameters.routes) await addRoute(context, route)
-  const servers = [...parameters.nameServers, ...configured.flatMap(({ nameServers }) => nameServers)]
+  for (const route of network.routes) await addRoute(context, route)
+  const servers = [...network.nameServers, ...configured.flatMap(({ nameServers }) => nameServers)]
   const lines = [...new Set(servers)].map((server) => `nameserver ${server}\n`)
   await writeFile(join(root, 'etc/resolv.conf'), lines.join(''))
 }
@@ -54,14 +56,15 @@ interface Cards {
   readonly taken: ReadonlySet<string>
   readonly coldplug: () => Promise<void>
   readonly use: NetworkUse
+  readonly patience: NetworkParameters['patience']
 }
 
 async function configure(context: BootContext, settings: InterfaceSettings, cards: Cards): Promise<Configured> {
-  const { root, signal, parameters } = context
+  const { root, signal } = context
   const tried = new Set<string>()
   const failures: string[] = []
   const attempt = (card: string) => async (signal: AbortSignal) => {
-    const one: Attempt = { root, card, patience: parameters.networkPatience, client: cards.use.client, signal }
+    const one: Attempt = { root, card, patience: cards.patience, client: cards.use.client, signal }
     return await configureCard(one, settings)
   }
   // While some are tried, others may appear.
@@ -82,9 +85,9 @@ async function configure(context: BootContext, settings: InterfaceSettings, card
 
 /** The cards to try now; the one that the machine booted from by itself. */
 async function nextCards(
-  { root, parameters, signal }: BootContext,
+  { root, signal }: BootContext,
   { device }: InterfaceSettings,
-  { taken, coldplug, use }: Cards,
+  { taken, coldplug, use, patience }: Cards,
   tried: ReadonlySet<string>,
 ): Promise<readonly string[]> {
   const look = async () => {
@@ -95,7 +98,7 @@ async function nextCards(
     const preferred = fit.filter((_, index) => macs[index] === use.mac)
     return [preferred, fit].find((cards) => cards.length > 0)
   }
-  return (await lookFor(look, tried.size > 0 ? 0 : parameters.networkPatience.link * 1000, signal)) ?? []
+  return (await lookFor(look, tried.size > 0 ? 0 : patience.link * 1000, signal)) ?? []
 }
 
 async function addRoute({ log }: BootContext, { destination, gateway, device }: Route): Promise<void> {

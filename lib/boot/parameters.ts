@@ -1,6 +1,5 @@
 import { DdiError } from '../errors.js'
 import { parameterValues } from './command-line.js'
-import { type InterfaceSettings, parseIpParameter, parseRouteParameter, type Route, versionOf } from './ip-parameter.js'
 
 /** What the kernel command line says of the boot. A value given twice counts as it was given last. */
 export interface BootParameters {
@@ -14,19 +13,6 @@ export interface BootParameters {
   readonly usrHash: string | null
   /** `systemd.image_policy=` */
   readonly imagePolicy: string | null
-  /** `ip=` */
-  readonly interfaces: readonly InterfaceSettings[]
-  /** `rd.route=` */
-  readonly routes: readonly Route[]
-  /** `nameserver=`, an address. */
-  readonly nameServers: readonly string[]
-  /**
-   * For a network card, its carrier and its address, in seconds: `rd.net.timeout.iflink=`, `rd.net.timeout.carrier=` and
-   * `rd.net.timeout.dhcp=`, dracut.cmdline(7).
-   */
-  readonly networkPatience: { readonly link: number; readonly carrier: number; readonly dhcp: number }
-  /** `BOOTIF=01-52-54-00-12-34-56`, as PXELINUX and GRUB leave it: the type of hardware, and the address of the card that booted. */
-  readonly bootedMac: string | null
   /** `ddi.url=`: where the machine booted from, if the firmware does not say. */
   readonly url: string | null
   /** `ddi.insecure`: boots what nothing vouches for. */
@@ -66,20 +52,6 @@ export function parseBootParameters(text: string): BootParameters {
     rootHash: last('roothash'),
     usrHash: last('usrhash'),
     imagePolicy: last('systemd.image_policy'),
-    interfaces: parameterValues(text, 'ip').map(parseIpParameter),
-    routes: parameterValues(text, 'rd.route').map(parseRouteParameter),
-    nameServers: parameterValues(text, 'nameserver').map(parseNameServer),
-    networkPatience: {
-      link: seconds(text, 'rd.net.timeout.iflink') ?? 10,
-      carrier: seconds(text, 'rd.net.timeout.carrier') ?? 10,
-      dhcp: seconds(text, 'rd.net.timeout.dhcp') ?? 30,
-    },
-    bootedMac:
-      /^01((?:-[0-9a-f]{2}){6})$/i
-        .exec(last('BOOTIF') ?? '')?.[1]
-        ?.slice(1)
-        .replaceAll('-', ':')
-        .toLowerCase() ?? null,
     url: last('ddi.url'),
     insecure: isSet(text, 'ddi.insecure'),
     volatile: choice(text, 'ddi.volatile', volatiles) ?? 'no',
@@ -166,12 +138,6 @@ function choice<Value>(text: string, name: string, values: Readonly<Record<strin
   return values[given]
 }
 
-function parseNameServer(given: string): string {
-  const address = given.replace(/^\[(.*)\]$/, '$1')
-  if (versionOf(address) !== 0) return address
-  throw new DdiError('ERR_DDI_USAGE', `nameserver=${given} on the kernel command line: it has to be an address`)
-}
-
 /** A number of them; `yes` is for ever, and `no` is none. */
 function retryTime(text: string): number {
   const words = { yes: Number.POSITIVE_INFINITY, infinity: Number.POSITIVE_INFINITY, no: 0 }
@@ -179,7 +145,8 @@ function retryTime(text: string): number {
   return Object.hasOwn(words, given) ? words[given as keyof typeof words] : seconds(text, 'ddi.retry')!
 }
 
-function seconds(text: string, name: string): number | undefined {
+/** @returns undefined if it is not given @throws ERR_DDI_USAGE */
+export function seconds(text: string, name: string): number | undefined {
   const given = parameterValues(text, name).at(-1)
   if (given === undefined || /^\d{1,9}$/.test(given)) return given === undefined ? undefined : Number(given)
   throw new DdiError('ERR_DDI_USAGE', `${name}=${given} on the kernel command line: it has to be a number of seconds`)

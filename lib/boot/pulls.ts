@@ -13,7 +13,15 @@ import { printable } from '../text.js'
 import { type FetchOptions, fetchImage } from './fetch.js'
 import { type BootOrigin, findBootOrigin } from './origin.js'
 import { type BootParameters, parseBootParameters } from './parameters.js'
-import { type Expression, expressionsOf, onlyRoot, planRequests, rootRequests, type WantedRequest } from './requests.js'
+import {
+  type Expression,
+  expressionsOf,
+  onlyRoot,
+  planRequests,
+  pullCredential,
+  rootRequests,
+  type WantedRequest,
+} from './requests.js'
 import { mountRootImage, type RootImage, requireTrusted } from './root-image.js'
 import { decideTrust, dissectOptionsOf, readTrustAnchors, type TrustAnchors, type TrustSubject } from './trust.js'
 
@@ -72,9 +80,6 @@ export interface PullPlace {
   /** Where this machine booted from. */
   readonly origin: () => Promise<BootOrigin | undefined>
 }
-
-/** The credential that requests pulls. */
-export const pullCredential = 'import.pull'
 
 export interface RequestOptions extends FetchOptions {
   /** One image is to become the root: it is not attached, but left to the caller. */

@@ -8,6 +8,9 @@ import { type BootOrigin, besideOrigin } from './origin.js'
 import { expressionsIn, type PullRequest, parsePullExpression } from './pull-expression.js'
 import type { TrustSubject } from './trust.js'
 
+/** The credential that requests pulls. */
+export const pullCredential = 'import.pull'
+
 /** What was requested of this boot, as text. */
 export interface Expression {
   readonly expression: string

@@ -5,7 +5,8 @@ import { joinCredentials, leaveCredentials, readCredentials } from './credential
 import type { FetchOptions } from './fetch.js'
 import { measureBoot } from './measure.js'
 import { findBootOrigin } from './origin.js'
-import { type BootPull, type PullPlace, pullCredential, pullRequests } from './pulls.js'
+import { type BootPull, type PullPlace, pullRequests } from './pulls.js'
+import { pullCredential } from './requests.js'
 import { mountRootImage, type RootImage } from './root-image.js'
 import { readServerTrust, readTrustAnchors } from './trust.js'
 

@@ -25,6 +25,6 @@ test('a kernel boots it, and the boot program runs', async () => {
       'rd.systemd.pull.failure_action=poweroff',
     ],
   )
-  // It has no network here.
-  assert.match(stdout, /ddi: FAILED: .*ERR_DDI_NETWORK/)
+  // Nothing is requested here.
+  assert.match(stdout, /ddi: FAILED: .*ERR_DDI_NO_ROOT/)
 })
