@@ -16,6 +16,8 @@ export async function buildBootProgram(root) {
     format: 'esm',
     platform: 'node',
     target: 'node20',
+    // Of modules that are written for require(), import() would have nothing but the default export.
+    mainFields: ['module', 'main'],
     // They find their own files.
     external: ['ffi-rs', 'node-gyp-build', 'zstd-napi'],
     // undici is written for require().
