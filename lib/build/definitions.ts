@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import { readSmallFile } from '../bytes/small-file.js'
+import { assignments, booleanOf, expandSpecifiers, type Refuse, type Specifiers, wordsIn } from '../definition.js'
 import { DdiError, systemError } from '../errors.js'
 import { partitionTypeUuid } from '../gpt/dps-types.js'
 import { parseSize } from '../size.js'
@@ -56,16 +57,6 @@ export interface PartitionDefinition {
   readonly maxSegment: number | null
 }
 
-/** What specifiers stand for. */
-export interface Specifiers {
-  /** Fields of the os-release file of the tree that is copied from. */
-  readonly osRelease: ReadonlyMap<string, string>
-  /** As systemd names processors: `x86-64`. */
-  readonly architecture: string
-}
-
-type Refuse = (what: string) => DdiError
-
 /** Where an option stands, for its errors. */
 interface Place {
   readonly refuse: Refuse
@@ -74,12 +65,6 @@ interface Place {
 
 /** What an option sets, given what was set before it. */
 type Option = (value: string, place: Place, fields: PartitionDefinition) => Partial<PartitionDefinition>
-
-const boolean = (value: string, { refuse }: Place): boolean => {
-  if (/^(1|yes|y|true|t|on)$/i.test(value)) return true
-  if (/^(0|no|n|false|f|off)$/i.test(value)) return false
-  throw refuse(`${JSON.stringify(value)} is not a boolean: write yes or no`)
-}
 
 const size = (value: string, { refuse }: Place): number => {
   try {
@@ -134,12 +119,12 @@ const options: Readonly<Record<string, Option>> = {
     return { copyFiles: [...copyFiles, { source: absolute(source, place), target: absolute(target, place) }] }
   },
   ExcludeFiles(value, place, { excludeFiles }) {
-    const paths = words(expand(value, place)).map((path) => keepSlash(absolute(path, place), path))
+    const paths = wordsIn(expand(value, place)).map((path) => keepSlash(absolute(path, place), path))
     return { excludeFiles: [...excludeFiles, ...paths] }
   },
   MakeDirectories(value, place, { makeDirectories }) {
     return {
-      makeDirectories: [...makeDirectories, ...words(expand(value, place)).map((path) => absolute(path, place))],
+      makeDirectories: [...makeDirectories, ...wordsIn(expand(value, place)).map((path) => absolute(path, place))],
     }
   },
   CopyBlocks(value, place) {
@@ -147,7 +132,7 @@ const options: Readonly<Record<string, Option>> = {
     return { copyBlocks: absolute(expand(value, place), place) }
   },
   Minimize(value, place) {
-    return { minimize: value === 'best' || value === 'guess' || boolean(value, place) }
+    return { minimize: value === 'best' || value === 'guess' || booleanOf(value, place.refuse) }
   },
   Verity(value, { refuse }) {
     if (value !== 'off' && value !== 'data' && value !== 'hash' && value !== 'signature')
@@ -160,15 +145,15 @@ const options: Readonly<Record<string, Option>> = {
       throw refuse(`${JSON.stringify(value)} is not a 64-bit number`)
     return { flags: BigInt(value) }
   },
-  ReadOnly: (value, place) => ({ readOnly: boolean(value, place) }),
-  NoAuto: (value, place) => ({ noAuto: boolean(value, place) }),
-  GrowFileSystem: (value, place) => ({ growFileSystem: boolean(value, place) }),
+  ReadOnly: (value, place) => ({ readOnly: booleanOf(value, place.refuse) }),
+  NoAuto: (value, place) => ({ noAuto: booleanOf(value, place.refuse) }),
+  GrowFileSystem: (value, place) => ({ growFileSystem: booleanOf(value, place.refuse) }),
   SplitName(value, place) {
     const name = expand(value, place)
     if (!splitName.test(name)) throw place.refuse(`${JSON.stringify(name)} cannot be part of a file name`)
     return { splitName: name === '' || name === '-' ? null : name }
   },
-  Dynamic: (value, place) => ({ dynamic: boolean(value, place) }),
+  Dynamic: (value, place) => ({ dynamic: booleanOf(value, place.refuse) }),
   MaxSegmentBytes: (value, place) => ({ maxSegment: size(value, place) }),
 }
 
@@ -177,30 +162,8 @@ function keepSlash(normal: string, written: string): string {
   return written.endsWith('/') && !normal.endsWith('/') ? `${normal}/` : normal
 }
 
-function words(text: string): string[] {
-  return text.split(/\s+/).filter((word) => word !== '')
-}
-
-const osReleaseSpecifiers: Readonly<Record<string, string>> = {
-  A: 'IMAGE_VERSION',
-  B: 'BUILD_ID',
-  M: 'IMAGE_ID',
-  o: 'ID',
-  w: 'VERSION_ID',
-  W: 'VARIANT_ID',
-}
-
-/** Replaces specifiers: those of os-release, the processor, `%T`, `%V` and `%%`. */
 function expand(text: string, { specifiers, refuse }: Place): string {
-  return text.replace(/%(.?)/gs, (written, letter: string) => {
-    if (letter === '%') return '%'
-    if (letter === 'a') return specifiers.architecture
-    if (letter === 'T') return '/tmp'
-    if (letter === 'V') return '/var/tmp'
-    const field = osReleaseSpecifiers[letter]
-    if (field === undefined) throw refuse(`the specifier ${written} is not supported`)
-    return specifiers.osRelease.get(field) ?? ''
-  })
+  return expandSpecifiers(text, specifiers, refuse)
 }
 
 /** What a definition is that says nothing. */
@@ -239,7 +202,7 @@ const unset: Omit<PartitionDefinition, 'path'> = {
 export function parseDefinition(text: string, path: string, specifiers: Specifiers): PartitionDefinition {
   const refuseLine = (line: number) => (what: string) => new DdiError('ERR_DDI_DEFINITION', `${path}:${line}: ${what}`)
   let fields: PartitionDefinition = { path, ...unset }
-  for (const { name, value, line } of assignments(text, refuseLine)) {
+  for (const { name, value, line } of assignments(text, ['Partition'], refuseLine)) {
     const option = Object.hasOwn(options, name) ? options[name] : undefined
     if (!option) throw refuseLine(line)(`${name}= is not supported`)
     const place: Place = { specifiers, refuse: (what) => refuseLine(line)(`${name}=: ${what}`) }
@@ -250,51 +213,6 @@ export function parseDefinition(text: string, path: string, specifiers: Specifie
   checkContents(fields, refuse)
   checkProtection(fields, refuse)
   return fields
-}
-
-interface Line {
-  readonly text: string
-  /** Counted from 1; for lines that were continued, the last one's. */
-  readonly line: number
-}
-
-/** Lines without comments, continued ones joined. */
-function* logicalLines(text: string): Generator<Line> {
-  // Joined at their end: a line may be continued as often as there are lines.
-  let pending: string[] = []
-  for (const [index, raw] of text.split('\n').entries()) {
-    if (pending.length === 0 && /^\s*$/.test(raw)) continue
-    // As systemd does, also within a continued line.
-    if (/^\s*[#;]/.test(raw)) continue
-    const isContinued = raw.endsWith('\\')
-    pending.push(isContinued ? `${raw.slice(0, -1)} ` : raw)
-    if (isContinued) continue
-    yield { text: pending.join(''), line: index + 1 }
-    pending = []
-  }
-}
-
-interface Assignment {
-  readonly name: string
-  readonly value: string
-  readonly line: number
-}
-
-function* assignments(text: string, refuse: (line: number) => Refuse): Generator<Assignment> {
-  let section: string | undefined
-  for (const { text: whole, line } of logicalLines(text)) {
-    const header = /^\s*\[(.*)\]\s*$/.exec(whole)
-    if (header) {
-      section = header[1]!
-      if (section !== 'Partition') throw refuse(line)(`unknown section [${section}]: only [Partition] is supported`)
-      continue
-    }
-    const [, name, value] = /^([A-Za-z0-9]+)\s*=(.*)$/.exec(whole.trim()) ?? []
-    if (name === undefined || value === undefined)
-      throw refuse(line)(`${JSON.stringify(whole.slice(0, 100))} is not NAME=VALUE`)
-    if (section === undefined) throw refuse(line)(`${name}= comes before [Partition]`)
-    yield { name, value: value.trim(), line }
-  }
 }
 
 function checkSizes({ typeUuid, sizeMin, sizeMax, paddingMin, paddingMax }: PartitionDefinition, refuse: Refuse): void {
