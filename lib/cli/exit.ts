@@ -9,6 +9,9 @@ export const exitStatus = {
   permission: 4,
 } as const satisfies Record<ErrorKind | 'done', number>
 
+/** That of a verb that looked for something new, and found nothing: no error. */
+export const nothingNew = 10
+
 export function statusOf(error: unknown): number {
   return error instanceof DdiError ? exitStatus[error.kind] : exitStatus.system
 }

@@ -11,12 +11,14 @@ import { ImageDestination, type ImageTrust, trustNames } from './destination.js'
 import type { StoreImage } from './image.js'
 import { formatLabel, type ImageName, parseLabel } from './names.js'
 import { defaultTries, mostTries, newAttributes } from './state.js'
-import type { Store } from './store.js'
+import type { Protection, Store } from './store.js'
 
 export interface InstallOptions extends PullOptions, ImageTrust {
   /** Default: what the name of the file says, `PRODUCT_VERSION.raw.xz`. */
   readonly product?: string
   readonly version?: string
+  /** Versions of the product that make no room for it. */
+  readonly protectVersions?: readonly string[]
   /** How many boots it gets to become good, 1 to 15. Default: 3. */
   readonly tries?: number
 }
@@ -26,6 +28,7 @@ const installOptionNames: OptionNames<InstallOptions> = {
   product: true,
   version: true,
   tries: true,
+  protectVersions: true,
 }
 
 export interface Installed extends Received {
@@ -47,7 +50,7 @@ export async function installImage(
   options: InstallOptions = {},
 ): Promise<Installed> {
   checkOptions(options, installOptionNames, 'installImage')
-  const { product, version, tries = defaultTries } = options
+  const { product, version, tries = defaultTries, protectVersions = [] } = options
   if (!Number.isInteger(tries) || tries < 1 || tries > mostTries)
     throw new DdiError('ERR_DDI_USAGE', `invalid number of tries ${tries}: 1 to ${mostTries}`)
   const address = typeof from === 'string' || from instanceof URL ? parseAddress(from) : undefined
@@ -61,7 +64,7 @@ export async function installImage(
     head: { label, uuid, attributes: newAttributes(tries) },
     trust: pickOptions(options, trustNames),
     makeRoom: async (size) => {
-      removed = await store.makeRoom(size)
+      removed = await store.makeRoom(size, isOneOf(name.product, protectVersions))
     },
   })
   const isLocal = address === undefined || address.url.protocol === 'file:'
@@ -70,6 +73,11 @@ export async function installImage(
     ? await receive(address, destination, settings)
     : await receiveStream(from as Readable, destination, settings)
   return { image: store.find(uuid), removed, ...received }
+}
+
+/** Whether an image is of a product, and of one of these versions, however they are spelt. */
+export function isOneOf(product: string, versions: readonly string[]): Protection {
+  return (image) => image.product === product && versions.some((one) => compareVersions(one, image.version) === 0)
 }
 
 /** @throws ERR_DDI_STORE_NAME */

@@ -38,7 +38,7 @@ export function formatLabel({ product, version }: ImageName): string {
 }
 
 /** @throws ERR_DDI_STORE_NAME */
-function requireProduct(product: string): void {
+export function requireProduct(product: string): void {
   if (!productForm.test(product))
     throw new DdiError(
       'ERR_DDI_STORE_NAME',

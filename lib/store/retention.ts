@@ -3,7 +3,7 @@ import type { ImageEntry } from './select.js'
 import { type ImageState, marksOf, stateOf } from './state.js'
 
 /** Why an image is not removed to make room. */
-export type Hold = 'in use' | 'newest good one' | 'kept'
+export type Hold = 'in use' | 'newest good one' | 'kept' | 'protected'
 
 /** What may be removed to make room, in this order, and what may not. */
 export interface Retention<I> {
@@ -13,12 +13,16 @@ export interface Retention<I> {
 
 const order: readonly ImageState[] = ['bad', 'off', 'good', 'new']
 
-/** docs/image-store.md, "Who may be removed to make room". @param isUsed whether an image runs or is attached */
-export function retention<I extends ImageEntry>(images: readonly I[], isUsed: (image: I) => boolean): Retention<I> {
+/**
+ * docs/image-store.md, "Who may be removed to make room".
+ * @param others what holds images besides their marks: that they run, or are attached
+ */
+export function retention<I extends ImageEntry>(images: readonly I[], others: ReadonlyMap<I, Hold>): Retention<I> {
   const newest = newestGood(images)
   const held = new Map<I, Hold>()
   for (const image of images) {
-    if (isUsed(image)) held.set(image, 'in use')
+    const other = others.get(image)
+    if (other) held.set(image, other)
     else if (newest.has(image)) held.set(image, 'newest good one')
     else if (marksOf(image.attributes).keep) held.set(image, 'kept')
   }

@@ -6,7 +6,7 @@ import { DdiError } from '../errors.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { type AttributeChanges, marked, refuseLastGood } from './change.js'
 import { imagesAmong, type StoreImage } from './image.js'
-import { type Retention, retention } from './retention.js'
+import { type Hold, type Retention, retention } from './retention.js'
 import { imagesToRemove } from './room.js'
 import { runningImage } from './running.js'
 import { candidates } from './select.js'
@@ -32,13 +32,16 @@ export interface Store extends AsyncDisposable {
   /** @throws ERR_DDI_BUSY if it runs or is attached, ERR_DDI_STORE_LAST_GOOD unless forced */
   remove(image: StoreImage, options?: ForceOptions): Promise<void>
   /** What may be removed to make room, and what may not. */
-  retention(): Promise<Retention<StoreImage>>
+  retention(isProtected?: Protection): Promise<Retention<StoreImage>>
   /** Removes images until `size` bytes have room. @returns those removed @throws ERR_DDI_NO_SPACE, ERR_DDI_TABLE_FULL */
-  makeRoom(size: number): Promise<readonly StoreImage[]>
+  makeRoom(size: number, isProtected?: Protection): Promise<readonly StoreImage[]>
   /** Removes images of a product until at most `most` are left, or all that are left may not be removed. @returns those removed */
-  trim(product: string, most: number): Promise<readonly StoreImage[]>
+  trim(product: string, most: number, isProtected?: Protection): Promise<readonly StoreImage[]>
   close(): Promise<void>
 }
+
+/** Says which images are not removed either, whatever the specification would have removed. Default: none. */
+export type Protection = (image: StoreImage) => boolean
 
 export interface ForceOptions {
   /** Even if the product is left without a good image. Default: false. */
@@ -121,21 +124,22 @@ class OpenStore implements Store {
     await this.disk.remove(current.volume)
   }
 
-  async retention(): Promise<Retention<StoreImage>> {
+  async retention(isProtected: Protection = () => false): Promise<Retention<StoreImage>> {
     const { images } = this
-    const used = new Set<StoreImage>()
+    const held = new Map<StoreImage, Hold>()
     for (const image of images)
-      if (image.uuid === this.running || (await this.disk.isUsed(image.volume))) used.add(image)
-    return retention(images, (image) => used.has(image))
+      if (image.uuid === this.running || (await this.disk.isUsed(image.volume))) held.set(image, 'in use')
+      else if (isProtected(image)) held.set(image, 'protected')
+    return retention(images, held)
   }
 
-  async makeRoom(size: number): Promise<readonly StoreImage[]> {
-    return await this.#removeAll(imagesToRemove(this.disk, await this.retention(), size))
+  async makeRoom(size: number, isProtected?: Protection): Promise<readonly StoreImage[]> {
+    return await this.#removeAll(imagesToRemove(this.disk, await this.retention(isProtected), size))
   }
 
-  async trim(product: string, most: number): Promise<readonly StoreImage[]> {
+  async trim(product: string, most: number, isProtected?: Protection): Promise<readonly StoreImage[]> {
     const there = this.images.filter((image) => image.product === product).length
-    const removable = (await this.retention()).removable.filter((image) => image.product === product)
+    const removable = (await this.retention(isProtected)).removable.filter((image) => image.product === product)
     return await this.#removeAll(removable.slice(0, Math.max(0, there - most)))
   }
 

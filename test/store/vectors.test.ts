@@ -33,7 +33,10 @@ test('every vector of the specification: what boots, what a try makes of it, who
     assert.equal(boots?.label ?? null, vector.boots, name)
     const attributes = boots ? `0x${afterTry(boots.attributes).toString(16)}` : null
     assert.equal(attributes, vector.attributesAfterTry, name)
-    const { removable } = retention(images, ({ label }) => label === running)
+    const { removable } = retention(
+      images,
+      new Map(images.filter(({ label }) => label === running).map((image) => [image, 'in use'])),
+    )
     assert.deepEqual(
       removable.map(({ label }) => label),
       vector.removable,

@@ -1,0 +1,159 @@
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { readIfThere, readSmallFile } from '../bytes/small-file.js'
+import { assignments, booleanOf, expandSpecifiers, type Refuse, type Specifiers, wordsIn } from '../definition.js'
+import { DdiError } from '../errors.js'
+import { machineArchitectures } from '../image/architecture.js'
+import { parseOsRelease } from '../image/os-release.js'
+import { requireProduct } from './names.js'
+import { type MatchPattern, parsePattern, productIn } from './pattern.js'
+
+/** Where the images of a product come from, and where they go: the sections of a definition of sysupdate.d(5). */
+export interface Transfer {
+  readonly product: string
+  readonly source: { readonly type: 'url-file' | 'regular-file'; readonly path: string }
+  /** Of names in the source; the first that matches counts. */
+  readonly patterns: readonly MatchPattern[]
+  /** Older versions are not installed. */
+  readonly minVersion: string | null
+  /** Versions that make no room. */
+  readonly protectVersions: readonly string[]
+  /** Whether the list of checksums has to be signed. */
+  readonly verify: boolean
+  /** Path of the disk; null: whichever disk of this machine has images of the product. */
+  readonly disk: string | null
+  /** How many images of the product are kept at most; null: as many as fit. */
+  readonly instancesMax: number | null
+}
+
+/** A definition, and the options in it that have no effect here. */
+export interface ReadTransfer extends Transfer {
+  /** Of its file. */
+  readonly path: string
+  readonly ignored: readonly string[]
+}
+
+interface Fields {
+  readonly sourceType: string
+  readonly sourcePath: string
+  readonly sourcePatterns: readonly MatchPattern[]
+  readonly targetType: string
+  readonly targetPath: string
+  readonly targetPatterns: readonly MatchPattern[]
+  readonly minVersion: string | null
+  readonly protectVersions: readonly string[]
+  readonly verify: boolean
+  readonly instancesMax: number | null
+}
+
+const unset: Fields = {
+  sourceType: '',
+  sourcePath: '',
+  sourcePatterns: [],
+  targetType: '',
+  targetPath: 'auto',
+  targetPatterns: [],
+  minVersion: null,
+  protectVersions: [],
+  verify: true,
+  instancesMax: null,
+}
+
+type Option = (value: string, refuse: Refuse, fields: Fields) => Partial<Fields>
+
+const options: Readonly<Record<string, Option>> = {
+  'Transfer MinVersion': (value) => ({ minVersion: value }),
+  'Transfer ProtectVersion': (value, _, { protectVersions }) => ({
+    protectVersions: [...protectVersions, ...wordsIn(value)],
+  }),
+  'Transfer Verify': (value, refuse) => ({ verify: booleanOf(value, refuse) }),
+  'Source Type': (value) => ({ sourceType: value }),
+  'Source Path': (value) => ({ sourcePath: value }),
+  'Source MatchPattern': (value, _, { sourcePatterns }) => ({
+    sourcePatterns: [...sourcePatterns, ...wordsIn(value).map(parsePattern)],
+  }),
+  'Target Type': (value) => ({ targetType: value }),
+  'Target Path': (value) => ({ targetPath: value }),
+  'Target MatchPattern': (value, _, { targetPatterns }) => ({
+    targetPatterns: [...targetPatterns, ...wordsIn(value).map(parsePattern)],
+  }),
+  'Target InstancesMax': (value, refuse) => {
+    if (!/^\d{1,4}$/.test(value) || Number(value) < 2)
+      throw refuse(`${JSON.stringify(value)} is not a number from 2: the image that runs and a new one are two`)
+    return { instancesMax: Number(value) }
+  },
+}
+
+/** What would make a definition mean something else if it had no effect. */
+const refused: readonly string[] = ['Transfer Features', 'Transfer RequisiteFeatures', 'Target PathRelativeTo']
+
+/**
+ * Parses a definition.
+ * @param path of its file, for errors
+ * @returns undefined if its target is no store: others do those
+ * @throws ERR_DDI_DEFINITION, with the line
+ */
+export function parseTransfer(text: string, path: string, specifiers: Specifiers): ReadTransfer | undefined {
+  const refuseLine = (line: number) => (what: string) => new DdiError('ERR_DDI_DEFINITION', `${path}:${line}: ${what}`)
+  const all = [...assignments(text, ['Transfer', 'Source', 'Target'], refuseLine)]
+  if (all.findLast(({ section, name }) => section === 'Target' && name === 'Type')?.value !== 'ddi-store')
+    return undefined
+  let fields = unset
+  const ignored: string[] = []
+  for (const { section, name, value, line } of all) {
+    const option = Object.hasOwn(options, `${section} ${name}`) ? options[`${section} ${name}`] : undefined
+    const refuse: Refuse = (what) => refuseLine(line)(`${name}=: ${what}`)
+    if (refused.includes(`${section} ${name}`)) throw refuse('not supported for stores')
+    if (option) fields = { ...fields, ...option(expandSpecifiers(value, specifiers, refuse), refuse, fields) }
+    else ignored.push(`[${section}] ${name}=`)
+  }
+  return { path, ignored, ...transferOf(fields, (what) => new DdiError('ERR_DDI_DEFINITION', `${path}: ${what}`)) }
+}
+
+function transferOf(fields: Fields, refuse: Refuse): Transfer {
+  const { sourceType: type, sourcePath: path, sourcePatterns: patterns, targetPatterns, targetPath } = fields
+  if (type !== 'url-file' && type !== 'regular-file')
+    throw refuse(`[Source] Type=${type} is not supported for stores: url-file or regular-file`)
+  if (path === '') throw refuse('[Source] Path= is missing')
+  if (patterns.length === 0) throw refuse('[Source] MatchPattern= is missing')
+  const product = productIn(targetPatterns[0] ?? patterns[0]!)
+  if (product === undefined)
+    throw refuse('which product it is for cannot be told: write [Target] MatchPattern=PRODUCT_@v')
+  requireProduct(product)
+  const { minVersion, protectVersions, verify, instancesMax } = fields
+  const disk = targetPath === 'auto' ? null : targetPath
+  return { product, source: { type, path }, patterns, minVersion, protectVersions, verify, disk, instancesMax }
+}
+
+/** In the order in which a file of one name counts. */
+const directories = ['etc', 'run', 'usr/local/lib', 'usr/lib'].map((directory) => `${directory}/sysupdate.d`)
+
+/**
+ * Reads the definitions of sysupdate.d(5) whose target is a store (`*.transfer`, `*.conf`), in the order of their names.
+ * @param root the root directory to look for them in. Default: /
+ * @throws ERR_DDI_DEFINITION, ERR_DDI_PERMISSION
+ */
+export async function readTransfers(root = '/'): Promise<readonly ReadTransfer[]> {
+  const paths = new Map<string, string>()
+  for (const directory of directories)
+    for (const name of await readdir(join(root, directory)).catch(() => []))
+      if (/\.(transfer|conf)$/.test(name) && !paths.has(name)) paths.set(name, join(root, directory, name))
+  const specifiers = await machineSpecifiers(root)
+  const transfers: ReadTransfer[] = []
+  for (const [, path] of [...paths].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    // A link to /dev/null masks what lies in the other directories.
+    if (!(await stat(path)).isFile()) continue
+    const transfer = parseTransfer((await readSmallFile(path)).toString(), path, specifiers)
+    if (transfer) transfers.push(transfer)
+  }
+  return transfers
+}
+
+async function machineSpecifiers(root: string): Promise<Specifiers> {
+  const release = (path: string) => readIfThere(join(root, path))
+  const osRelease = (await release('etc/os-release')) ?? (await release('usr/lib/os-release'))
+  return {
+    osRelease: parseOsRelease(osRelease?.toString() ?? ''),
+    architecture: machineArchitectures()[0] ?? '',
+  }
+}
