@@ -126,6 +126,17 @@ const hints: Readonly<Partial<Record<ErrorCode, readonly Hint[]>>> = {
   ERR_DDI_PULL_ARCHIVE: [
     { option: '--lossy', message: /Cannot set|Ignoring/, text: 'unpack it without what cannot be kept with --lossy' },
   ],
+  ERR_DDI_KERNEL_VERSION: [
+    { option: '--uname', message: /has to be given/, text: 'give the version with --uname' },
+    { option: '--modules-from', message: /modules of/, text: 'name the directory of the modules with --modules-from' },
+  ],
+  ERR_DDI_MODULES: [
+    {
+      option: '--modules-from',
+      message: /run depmod/,
+      text: 'of modules in another root than /: `depmod --basedir ROOT VERSION`, and --modules-from ROOT/lib/modules/VERSION',
+    },
+  ],
   ERR_DDI_PULL_TOO_LARGE: [{ option: '--max-size', text: 'raise the limit with --max-size' }],
 }
 

@@ -2,7 +2,7 @@
 export const defaultModules: readonly string[] = [
   // virtual machines
   ...['virtio_pci', 'virtio_mmio', 'virtio_blk', 'virtio_scsi', 'virtio_net', 'virtio_console', 'virtio_rng'],
-  ...['virtio_balloon', 'qemu_fw_cfg', 'hv_vmbus', 'hv_netvsc', 'hv_storvsc', 'vmxnet3', 'vmw_pvscsi'],
+  ...['virtio_balloon', 'qemu_fw_cfg', 'dmi_sysfs', 'hv_vmbus', 'hv_netvsc', 'hv_storvsc', 'vmxnet3', 'vmw_pvscsi'],
   ...['xen_blkfront', 'xen_netfront', 'ena', 'gve'],
   // disks
   ...['nvme', 'ahci', 'ata_piix', 'sd_mod', 'sr_mod', 'mmc_block', 'sdhci_pci', 'sdhci_acpi'],

@@ -10,12 +10,14 @@ import { type CpioEntry, cpioArchive } from './cpio.js'
 import { defaultModules } from './default-modules.js'
 import { readModuleIndex, unpackedPath } from './kernel-modules.js'
 import { type ModuleFile, moduleClosure } from './module-index.js'
-import { makeSquashfs } from './squashfs.js'
+import { makeSquashfs, squashfsCompression } from './squashfs.js'
 import { stageFiles, type TreeFile } from './stage.js'
 import { usrTree } from './usr-tree.js'
 
 export interface InitrdSettings {
   readonly modulesFrom: string
+  /** Of the kernel, as `/boot/config-VERSION`; null: unknown. */
+  readonly configuration: string | null
   readonly modules: readonly string[]
   readonly certificates: readonly X509Certificate[]
   /** Null: those of this machine. */
@@ -34,10 +36,10 @@ const earlyModules = ['loop', 'squashfs']
  * @throws as `buildInitrd`
  */
 export async function composeInitrd(directory: string, settings: InitrdSettings): Promise<Source> {
-  const { modulesFrom, modules, tar, epoch, signal } = settings
+  const { modulesFrom, configuration, modules, tar, epoch, signal } = settings
   const index = await readModuleIndex(modulesFrom)
-  const early = moduleClosure(index, [], earlyModules)
-  const all = moduleClosure(index, modules, [...earlyModules, ...defaultModules])
+  const early = moduleClosure(index, earlyModules, [])
+  const all = moduleClosure(index, [...earlyModules, ...modules], defaultModules)
   const busybox = await findBusybox(signal)
   const trust = await trustFiles(settings)
   const [usr, squashfs, beside] = ['usr', 'usr.squashfs', 'early'].map((name) => join(directory, name)) as [
@@ -46,7 +48,7 @@ export async function composeInitrd(directory: string, settings: InitrdSettings)
     string,
   ]
   await stageFiles(await usrTree(modulesFrom, all, tar), usr, epoch, signal)
-  await makeSquashfs(usr, squashfs, epoch, signal)
+  await makeSquashfs(usr, squashfs, { compression: squashfsCompression(configuration), epoch, signal })
   await stageFiles(
     early.map((module) => earlyFile(modulesFrom, module)),
     beside,
@@ -81,12 +83,14 @@ function earlyFile(directory: string, module: ModuleFile): TreeFile {
   return { path: earlyName(module), kind: 'module', directory, module }
 }
 
-/** The first program: it mounts what has Node.js, and becomes the boot program. */
+/** The first program: it mounts what has Node.js, and becomes the boot program. If it cannot, it ends, and the kernel panics. */
 function initScript(modules: readonly string[]): string {
   return `#!/bin/sh
 export PATH=/usr/bin:/bin
-mount -t devtmpfs dev /dev
-${modules.map((name) => `insmod /m/${name}\n`).join('')}mount -t squashfs -o loop,ro /usr.squashfs /usr
+fail() { echo "ddi: FAILED: the initrd cannot $1"; exit 1; }
+echo "ddi: the initrd begins"
+mount -t devtmpfs dev /dev || fail "mount /dev"
+${modules.map((name) => `insmod /m/${name} || fail "load ${name}"\n`).join('')}mount -t squashfs -o loop,ro /usr.squashfs /usr || fail "mount /usr"
 exec node /usr/lib/ddi/boot/main.js
 `
 }

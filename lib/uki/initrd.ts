@@ -7,6 +7,7 @@ import { settledEpoch } from '../epoch.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { type Work, workNames } from '../work.js'
 import { composeInitrd, type InitrdSettings } from './initrd-contents.js'
+import { kernelConfiguration } from './kernel-modules.js'
 
 export interface InitrdOptions extends Work {
   /** The modules of the kernel: `/lib/modules/6.1.0-50-amd64`. */
@@ -55,16 +56,17 @@ export async function buildInitrd(path: string, options: InitrdOptions): Promise
   checkOptions(options, initrdOptionNames, 'buildInitrd')
   const { modulesFrom, replace = false, signal, onProgress } = options
   await using scratch = await openScratchDirectory(path)
-  const archive = await composeInitrd(scratch.path, initrdSettings(options))
+  const archive = await composeInitrd(scratch.path, initrdSettings(options, await kernelConfiguration(modulesFrom)))
   await writeNewFile(path, archive.size, (target) => copy(archive, target, { signal, onProgress }), { replace })
   return { path, size: archive.size, kernelVersion: basename(resolve(modulesFrom)) }
 }
 
-/** Fills in defaults. @throws ERR_DDI_USAGE */
-export function initrdSettings(options: InitrdOptions): InitrdSettings {
+/** Fills in defaults. @param configuration of the kernel; null: unknown @throws ERR_DDI_USAGE */
+export function initrdSettings(options: InitrdOptions, configuration: string | null): InitrdSettings {
   const { modulesFrom, modules = [], certificates = [], authorities, keyring, tar = false, epoch, signal } = options
   return {
     modulesFrom: resolve(modulesFrom),
+    configuration,
     modules,
     certificates,
     authorities: authorities ?? null,

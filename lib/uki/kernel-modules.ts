@@ -22,6 +22,20 @@ export async function readModuleIndex(directory: string): Promise<ModuleIndex> {
   return parseModuleIndex({ dep, builtin, alias, softdep })
 }
 
+/**
+ * What a kernel was configured with.
+ * @param directory of its modules, where some distributions have it
+ * @param beside another place: Debian has it beside the kernel
+ * @returns null if neither has it
+ */
+export async function kernelConfiguration(directory: string, beside?: string): Promise<string | null> {
+  for (const path of [join(directory, 'config'), ...(beside === undefined ? [] : [beside])]) {
+    const found = await readIfThere(path)
+    if (found) return found.toString('utf8')
+  }
+  return null
+}
+
 /** Where a module is once it is unpacked: the kernel need not be able to. */
 export function unpackedPath({ path }: ModuleFile): string {
   return path.replace(/\.(gz|xz|zst)$/, '')

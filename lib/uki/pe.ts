@@ -84,6 +84,7 @@ export function parsePe(head: Uint8Array, size: number, name: string): Pe {
   refuseOverlap(sections, name)
   const dataStarts = sections.flatMap(({ raw }) => (raw.length > 0 ? [raw.start] : []))
   const headersEnd = Math.min(roundUp(field(optionalFields.headerSize), fileAlignment), ...dataStarts)
+  if (headersEnd > size) throw refuse(`is truncated: its headers end after its ${size} bytes`)
   if (sectionTable + count * sectionHeaderSize > headersEnd) throw refuse('has section headers that lie in a section')
   // The number of data directories precedes them; that of certificates is the fifth, and gives a place in the file.
   const directories = optionalHeader + (magic === 0x10b ? 96 : 112)

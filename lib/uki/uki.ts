@@ -1,4 +1,4 @@
-import { basename, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { copy } from '../bytes/copy.js'
 import { openFile } from '../bytes/file.js'
 import { refuseExisting, writeNewFile } from '../bytes/new-file.js'
@@ -11,6 +11,7 @@ import { type BootRequest, bootCommandLine } from './command-line.js'
 import { type InitrdOptions, initrdOptionNames, initrdSettings } from './initrd.js'
 import { composeInitrd } from './initrd-contents.js'
 import { type KernelImage, readKernelImage } from './kernel-image.js'
+import { kernelConfiguration } from './kernel-modules.js'
 import { appendSections, peChecksum } from './pe-sections.js'
 import { type SecureBootKey, signProgram } from './secure-boot.js'
 import { readStub, ukiSections } from './uki-sections.js'
@@ -73,7 +74,8 @@ export async function buildUki(path: string, options: UkiOptions): Promise<Built
   refuseOtherVersion(kernelVersion, modulesFrom)
   const stub = await readStub(options.stub, kernel.pe)
   await using scratch = await openScratchDirectory(path)
-  const settings = initrdSettings({ ...pickOptions(options, sharedNames), modulesFrom })
+  const configuration = await kernelConfiguration(modulesFrom, join(dirname(options.kernel), `config-${kernelVersion}`))
+  const settings = initrdSettings({ ...pickOptions(options, sharedNames), modulesFrom }, configuration)
   const initrd = await composeInitrd(scratch.path, settings)
   const sections = await ukiSections(options, { commandLine, kernelVersion, stub, initrd, kernel, kernelFile })
   const program = appendSections(stub.bytes, sections, stub.path)

@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
 import test from 'node:test'
 import { inspectUki } from '../../lib/uki/inspect.js'
 import { buildUki, type UkiOptions } from '../../lib/uki/uki.js'
@@ -18,6 +28,26 @@ const epoch = 1_750_000_000
 
 function section(uki: Buffer, { offset, size }: { readonly offset: number; readonly size: number }): Buffer {
   return uki.subarray(offset, offset + size)
+}
+
+/** The package as npm packs it, with its dependencies, and without what builds it. */
+function installPackage(folder: string): string {
+  run('npm', 'pack', '--silent', '--ignore-scripts', '--pack-destination', folder, packageRoot)
+  const archive = readdirSync(folder).find((name) => name.endsWith('.tgz'))!
+  run('tar', '--extract', '--file', join(folder, archive), '--directory', folder)
+  const installed = join(folder, 'package')
+  const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as {
+    readonly dependencies: Readonly<Record<string, string>>
+    readonly optionalDependencies: Readonly<Record<string, string>>
+  }
+  mkdirSync(join(installed, 'node_modules'))
+  for (const name of Object.keys({ ...dependencies, ...optionalDependencies }))
+    symlinkSync(join(packageRoot, 'node_modules', name), join(installed, 'node_modules', name))
+  // As scripts/build.mjs --prebuild puts it there.
+  const prebuild = join(installed, 'prebuilds/linux-x64/ddi.glibc.node')
+  mkdirSync(dirname(prebuild), { recursive: true })
+  if (!existsSync(prebuild)) copyFileSync(join(packageRoot, 'build/Release/ddi.node'), prebuild)
+  return installed
 }
 
 test('a UKI has what it was made of, and the same bytes elsewhere and later', async () => {
@@ -68,8 +98,21 @@ test('a UKI has what it was made of, and the same bytes elsewhere and later', as
     typeof require('/usr/lib/ddi/node_modules/ffi-rs').open + typeof require('/usr/lib/ddi/node_modules/zstd-napi/binding.js').DCtx`
   assert.equal(run('chroot', tree, '/usr/bin/node', '--print', addons).trim(), 'functionfunction')
 
-  const secureBoot = owner
-  await buildUki(other, { ...options, secureBoot })
+  // By an installed package, whose command line is all that it has.
+  const installed = installPackage(folder.path)
+  const secureBoot = ['--secure-boot-key', owner.key, '--secure-boot-certificate', owner.certificate]
+  run(
+    ...([
+      'env',
+      `SOURCE_DATE_EPOCH=${epoch}`,
+      process.execPath,
+      join(installed, 'dist/cli/main.js'),
+      'uki',
+      'build',
+    ] as const),
+    ...['--output', other, '--kernel', kernel, '--modules-from', modulesFrom, '--certificate', owner.certificate],
+    ...['--image', 'a.raw.xz', '--network', 'dhcp', ...secureBoot],
+  )
   run('sbverify', '--cert', owner.certificate, other)
   const [signer] = (await inspectUki(other)).signatures
   assert.equal(signer!.fingerprint, certificateFingerprint(certificates[0]!))
