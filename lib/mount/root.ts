@@ -39,8 +39,13 @@ export async function openRoot(path: string): Promise<Root> {
       if (handle.fd < 0) throw new DdiError('ERR_DDI_USAGE', `${path} is closed`)
       // A FIFO would keep us waiting, a terminal become ours; a mere path does neither.
       const careful = flags & pathOnly ? 0 : constants.O_NONBLOCK | constants.O_NOCTTY
-      const fd = await addon()
-        .openInRoot(handle.fd, within, flags | careful, mode)
+      const openAt = (place: string) => addon().openInRoot(handle.fd, place, flags | careful, mode)
+      const fd = await openAt(within)
+        .catch(async (error: unknown) => {
+          const followed = systemCode(error) === 'ELOOP' ? await followLinks(handle.fd, within) : undefined
+          if (followed === undefined) throw error
+          return await openAt(followed)
+        })
         .catch((error: unknown) => {
           throw systemError(error, `cannot open ${within} of ${path}`, missing)
         })
@@ -49,6 +54,34 @@ export async function openRoot(path: string): Promise<Root> {
     },
     [Symbol.asyncDispose]: close,
   }
+}
+
+/** As many as the kernel follows. */
+const mostLinks = 40
+
+/**
+ * Follows the links of a path, which a mount with nosymfollow has nobody do.
+ * @returns a path from the root; undefined if there are too many
+ */
+async function followLinks(rootFd: number, path: string): Promise<string | undefined> {
+  const left = path.split('/')
+  const done: string[] = []
+  let links = 0
+  for (let name = left.shift(); name !== undefined; name = left.shift()) {
+    if (name === '..') done.pop()
+    if (['', '.', '..'].includes(name)) continue
+    // What is no link, or not there, is for the kernel to judge.
+    const target = await readlink(`/proc/self/fd/${rootFd}/${[...done, name].join('/')}`).catch(() => undefined)
+    if (target === undefined) {
+      done.push(name)
+      continue
+    }
+    if (++links > mostLinks) return undefined
+    if (target.startsWith('/')) done.length = 0
+    left.unshift(...target.split('/'))
+  }
+  // Which only directories may end with.
+  return (done.join('/') || '.') + (path.endsWith('/') ? '/' : '')
 }
 
 /**

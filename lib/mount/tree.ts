@@ -17,7 +17,8 @@ import { walk } from './walk.js'
 /**
  * Calls a function that reads the files of an image. They are mounted for that time if this process may mount and the image
  * lies in files; else the tools of its file systems take them out, and a volume that a trusted root hash covers is verified as
- * a whole first.
+ * a whole first. The mount is in the namespace of this process, below a directory that only its user may enter; nothing in it
+ * can be run, and no link in it is followed but by the tree.
  * @param given path of an image file or block device, or an open image, which stays open
  * @param options `writable` needs a mount
  * @throws what `mountImage` throws; ERR_DDI_PERMISSION if only a mount can read the file system, or something is to be
@@ -53,9 +54,9 @@ async function withTreeOf<Result>(
   }
 }
 
-/** Looking at files takes none of what they may do. */
+/** Looking at files takes none of what they may do; their links are followed here, and by nobody else (Linux 5.10). */
 function confined({ mountOptions = {} }: MountOptions): NonNullable<MountOptions['mountOptions']> {
-  const words = placedDesignators.map((one) => [one, `${mountOptions[one] ?? ''},nosuid,nodev,noexec`])
+  const words = placedDesignators.map((one) => [one, `${mountOptions[one] ?? ''},nosuid,nodev,noexec,nosymfollow`])
   return Object.fromEntries(words) as NonNullable<MountOptions['mountOptions']>
 }
 

@@ -1,9 +1,10 @@
 // Images mounted by a kernel that has loop devices and no device-mapper: each volume is a loop device.
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
 import { test } from 'node:test'
-import { attach, buildImage, mountImage, unmountImage } from '../../lib/index.js'
+import { attach, buildImage, mountImage, unmountImage, withTree } from '../../lib/index.js'
+import { openRoot, type Root } from '../../lib/mount/root.js'
 import { defineImage } from '../support/images.js'
 import { cli, run, temporaryFolder } from '../support/run.js'
 
@@ -78,6 +79,47 @@ test('a volume is written through one device only, and read through any number',
     await assert.rejects(attach(path, { ...two, ...written }), { code: 'ERR_DDI_BUSY', message: /detach ddi-test-one/ })
     await using _read = await attach(path, { ...two, volumes: ['home', 'root-x86-64'] })
   }
+  assertNothingLeft(folder.path)
+})
+
+test('who looks into an image follows its links as the kernel would in a root, and nobody else does', {
+  skip,
+}, async () => {
+  using folder = temporaryFolder()
+  const tree = join(folder.path, 'tree')
+  for (const name of ['etc/deep', 'usr/lib']) mkdirSync(join(tree, name), { recursive: true })
+  writeFileSync(join(tree, 'usr/lib/os-release'), 'ID=acme\n')
+  const links = {
+    'etc/os-release': '../usr/lib/os-release',
+    absolute: '/etc/os-release',
+    outside: '../../../../../etc/deep/.././os-release',
+    etc2: 'etc',
+    through: '/etc2/deep/../../outside',
+    dangling: 'usr/none',
+    loop: 'pool',
+    pool: 'loop',
+    file: 'usr/lib/os-release/x',
+    ...Object.fromEntries(Array.from({ length: 50 }, (_, n) => [`n${n}`, n === 0 ? 'absolute' : `n${n - 1}`])),
+  }
+  for (const [name, target] of Object.entries(links)) symlinkSync(target, join(tree, name))
+  const path = join(folder.path, 'image.raw')
+  run('mkfs.erofs', path, tree)
+  await withTree(path, {}, async ({ source, root }) => {
+    assert.equal(source.kind, 'mount')
+    assert.match(run('findmnt', '--noheadings', '--output', 'OPTIONS', root.path), /nosymfollow/)
+    await using plain = await openRoot(tree)
+    const ways = [...Object.keys(links), 'etc2/os-release', '/through', 'etc2', 'etc2/..', 'n0/', '.', '/', 'none/x']
+    for (const way of ways) {
+      const leadsTo = async (within: Root) => {
+        await using opened = await within.open(way)
+        return relative(within.path, await opened.realPath())
+      }
+      const [one, other] = await Promise.allSettled([leadsTo(root), leadsTo(plain)])
+      if (other!.status === 'fulfilled') assert.deepEqual(one, other, way)
+      else assert.equal((one as PromiseRejectedResult).reason?.code, other!.reason.code, way)
+    }
+  })
+  assert.equal(cli('copy-from', path, 'through').stdout, 'ID=acme\n')
   assertNothingLeft(folder.path)
 })
 
