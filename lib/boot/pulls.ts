@@ -10,6 +10,7 @@ import { parseAddress } from '../pull/address.js'
 import { pullOptionNames, settingsOf } from '../pull/options.js'
 import type { Pulled } from '../pull/pull.js'
 import { printable } from '../text.js'
+import { parameterValue } from './command-line.js'
 import { type FetchOptions, fetchImage } from './fetch.js'
 import { type BootOrigin, findBootOrigin } from './origin.js'
 import { type BootParameters, parseBootParameters } from './parameters.js'
@@ -61,7 +62,10 @@ export async function pullAtBoot(options: BootPullOptions = {}): Promise<readonl
   const credential = (await readIfThere(join(credentials, pullCredential)))?.toString('utf8') ?? ''
   const anchors = await readTrustAnchors('/', parameters)
   const place = { root: '/', initrd, parameters, anchors, credential, origin: () => findBootOrigin() }
-  const { pulls, root } = await pullRequests(place, { ...fetching, wantsRoot: sysroot !== undefined })
+  // Whoever calls this has a say in what is done about a failure: nobody waits unless asked to.
+  const waits = parameterValue(parameters.text, 'ddi.retry') !== undefined
+  const retry = waits ? { retry: parameters.retry } : {}
+  const { pulls, root } = await pullRequests(place, { ...retry, ...fetching, wantsRoot: sysroot !== undefined })
   if (sysroot !== undefined && pulls.length === 0)
     throw new DdiError('ERR_DDI_USAGE', `no image of class machine is requested for ${sysroot}`)
   if (root && sysroot !== undefined) await mountRootImage(root, resolve(sysroot), parameters, options.signal)

@@ -6,12 +6,14 @@ import { type CorruptionAction, plan } from '../image/plan.js'
 import type { ImagePolicy } from '../image/policy.js'
 import type { ProtectedDesignator } from '../image/root-hash-sources.js'
 import { requireSound } from '../image/verify.js'
-import { mountImage } from '../mount/mount.js'
+import { type MountedImage, mountImage } from '../mount/mount.js'
+import { overlay } from '../mount/overlay.js'
 import type { ImageKind } from '../pull/names.js'
 import type { Work } from '../work.js'
 import { parameterValue } from './command-line.js'
 import type { BootParameters } from './parameters.js'
 import { dissectOptionsOf, type Trust } from './trust.js'
+import { mountOverUsr } from './volatile.js'
 
 /** What is to be the root of the system, and what it is trusted by. */
 export interface RootImage {
@@ -62,25 +64,37 @@ export type RootParameters = Pick<BootParameters, 'text' | 'rootFlags' | 'volati
 const systemDesignators: readonly ProtectedDesignator[] = ['root', 'usr']
 
 /**
- * Mounts a raw image, or binds a tree, as the root of a system.
+ * Mounts a raw image, or binds a tree, as the root of a system: as it is, under a layer in memory, or as the /usr of a root in memory.
  * @param sysroot a directory that exists
- * @throws what `mountImage` throws; nothing is left then
+ * @throws what `mountImage` throws, ERR_DDI_MOUNT_POINT; nothing is left then
  */
 export async function mountRootImage(
   image: RootImage,
   sysroot: string,
-  { text, rootFlags, volatile }: RootParameters,
+  parameters: RootParameters,
   signal?: AbortSignal | undefined,
 ): Promise<void> {
-  const { kind, path, trust, policy } = image
-  if (kind === 'tar') return await bind(path, sysroot, image.readOnly)
+  const mountTree = async (directory: string): Promise<AsyncDisposable> =>
+    image.kind === 'tar'
+      ? await bindTree(image, directory, parameters)
+      : await mountRaw(image, directory, parameters, signal)
+  if (parameters.volatile === 'yes') await mountOverUsr(sysroot, mountTree)
+  else await mountTree(sysroot)
+}
+
+async function mountRaw(
+  { path, trust, policy }: RootImage,
+  directory: string,
+  { text, rootFlags, volatile }: RootParameters,
+  signal: AbortSignal | undefined,
+): Promise<MountedImage> {
   const onCorruption = corruptionAction(text)
-  const isOverlaid = volatile === 'overlay'
+  const inMemoryOverlay = volatile === 'overlay'
   // A layer in memory is as writable as executable, or no system runs from it.
-  const options = [...(isOverlaid ? ['exec', 'suid'] : []), ...(rootFlags === null ? [] : [rootFlags])].join(',')
-  await mountImage(path, sysroot, {
+  const options = [...(inMemoryOverlay ? ['exec', 'suid'] : []), ...(rootFlags === null ? [] : [rootFlags])].join(',')
+  return await mountImage(path, directory, {
     ...dissectOptionsOf(trust, policy),
-    inMemoryOverlay: isOverlaid,
+    inMemoryOverlay,
     ...(onCorruption && { onCorruption }),
     ...(options !== '' && { mountOptions: { root: options, usr: options } }),
     ...(!policy && trust.by !== 'nothing' && { designators: systemDesignators }),
@@ -105,14 +119,26 @@ const corruptionActions: Readonly<Record<string, CorruptionAction>> = {
   'panic-on-corruption': 'panic',
 }
 
-async function bind(tree: string, target: string, readOnly: boolean): Promise<void> {
+async function bindTree(
+  { path, readOnly }: RootImage,
+  directory: string,
+  { volatile }: Pick<RootParameters, 'volatile'>,
+): Promise<AsyncDisposable> {
   const { bind, remount, noDev } = mountFlags
+  let mounts = 0
+  const unmount = async () => {
+    for (; mounts > 0; mounts--) await addon().unmount(directory, 0)
+  }
   try {
-    await addon().mount(tree, target, '', bind, '')
+    await addon().mount(path, directory, '', bind, '')
+    mounts++
     // What /run is mounted with does not fit a system: it has set-user-ID programs.
     const flags = bind | remount | noDev | (readOnly ? mountFlags.readOnly : 0)
-    await addon().mount('', target, '', flags, '')
+    await addon().mount('', directory, '', flags, '')
+    if (volatile === 'overlay') await overlay(directory, { flags: noDev, data: '' })
+    return { [Symbol.asyncDispose]: unmount }
   } catch (error) {
-    throw systemError(error, `cannot bind ${tree} to ${target}`, { ENOENT: 'ERR_DDI_MOUNT_POINT' })
+    await unmount()
+    throw systemError(error, `cannot bind ${path} to ${directory}`, { ENOENT: 'ERR_DDI_MOUNT_POINT' })
   }
 }

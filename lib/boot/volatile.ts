@@ -1,0 +1,58 @@
+import { mkdir, mkdtemp, rmdir, symlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { addon, mountFlags, unmountFlags } from '../../bindings/addon.js'
+import { exists } from '../bytes/new-file.js'
+import { systemError } from '../errors.js'
+import { mountAt } from '../mount/overlay.js'
+import { resolveInRoot } from '../mount/root.js'
+
+/** What a root in memory links to in /usr, as far as it is there: file-hierarchy(7). */
+const links = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32'] as const
+const directories = ['dev', 'etc', 'proc', 'run', 'sys', 'tmp', 'var'] as const
+
+/**
+ * Makes a root that is empty memory but for the /usr of a tree: `systemd.volatile=yes`.
+ * @param mountTree mounts the tree on a directory; disposing of it undoes that
+ * @throws ERR_DDI_MOUNT_POINT if the tree has no /usr, ERR_DDI_KERNEL, and what `mountTree` throws
+ */
+export async function mountOverUsr(
+  sysroot: string,
+  mountTree: (directory: string) => Promise<AsyncDisposable>,
+): Promise<void> {
+  await mkdir('/run/ddi', { recursive: true, mode: 0o755 })
+  const hidden = await mkdtemp('/run/ddi/root-')
+  try {
+    const tree = await mountTree(hidden)
+    try {
+      const usr = await resolveInRoot(hidden, 'usr').catch((error: unknown) => {
+        throw systemError(error, 'the root has no /usr to boot from', { ENOENT: 'ERR_DDI_MOUNT_POINT' })
+      })
+      await makeRoot(sysroot, usr)
+    } catch (error) {
+      await tree[Symbol.asyncDispose]()
+      throw error
+    }
+    // What was bound from it stays.
+    await addon().unmount(hidden, unmountFlags.detach)
+  } finally {
+    await rmdir(hidden)
+  }
+}
+
+async function makeRoot(sysroot: string, from: string): Promise<void> {
+  const usr = join(sysroot, 'usr')
+  await mountAt('tmpfs', sysroot, 'tmpfs', { flags: mountFlags.noDev, data: 'mode=0755' })
+  try {
+    await mkdir(usr)
+    await addon().mount(from, usr, '', mountFlags.bind, '')
+    for (const name of links) if (await exists(join(usr, name))) await symlink(`usr/${name}`, join(sysroot, name))
+    for (const name of directories) await mkdir(join(sysroot, name), { mode: name === 'tmp' ? 0o1777 : 0o755 })
+    await mkdir(join(sysroot, 'root'), { mode: 0o700 })
+  } catch (error) {
+    await addon()
+      .unmount(usr, 0)
+      .catch(() => {})
+    await addon().unmount(sysroot, 0)
+    throw systemError(error, `cannot make a root of ${from}`)
+  }
+}
