@@ -63,8 +63,8 @@ interface Place {
   readonly specifiers: Specifiers
 }
 
-/** What an option sets, given what was set before it. */
-type Option = (value: string, place: Place, fields: PartitionDefinition) => Partial<PartitionDefinition>
+/** What an option sets. */
+type Option = (value: string, place: Place) => Partial<PartitionDefinition>
 
 const size = (value: string, { refuse }: Place): number => {
   try {
@@ -113,20 +113,17 @@ const options: Readonly<Record<string, Option>> = {
     if (!found) throw refuse(`unknown file system ${JSON.stringify(value)}: one of ${buildFormats.join(', ')}`)
     return { format: found }
   },
-  CopyFiles(value, place, { copyFiles }) {
+  CopyFiles(value, place) {
     const [source = '', target = source, ...rest] = expand(value, place).split(':')
     if (rest.length > 0) throw place.refuse('only SOURCE or SOURCE:TARGET is supported')
-    return { copyFiles: [...copyFiles, { source: absolute(source, place), target: absolute(target, place) }] }
+    return { copyFiles: [{ source: absolute(source, place), target: absolute(target, place) }] }
   },
-  ExcludeFiles(value, place, { excludeFiles }) {
-    const paths = wordsIn(expand(value, place)).map((path) => keepSlash(absolute(path, place), path))
-    return { excludeFiles: [...excludeFiles, ...paths] }
-  },
-  MakeDirectories(value, place, { makeDirectories }) {
-    return {
-      makeDirectories: [...makeDirectories, ...wordsIn(expand(value, place)).map((path) => absolute(path, place))],
-    }
-  },
+  ExcludeFiles: (value, place) => ({
+    excludeFiles: wordsIn(expand(value, place)).map((path) => keepSlash(absolute(path, place), path)),
+  }),
+  MakeDirectories: (value, place) => ({
+    makeDirectories: wordsIn(expand(value, place)).map((path) => absolute(path, place)),
+  }),
   CopyBlocks(value, place) {
     if (value === 'auto') throw place.refuse('"auto" is not supported: it means the running system')
     return { copyBlocks: absolute(expand(value, place), place) }
@@ -194,6 +191,9 @@ const unset: Omit<PartitionDefinition, 'path'> = {
   maxSegment: null,
 }
 
+/** What each line adds to; all other options are those of the last line. */
+type Lists = Partial<Pick<PartitionDefinition, 'copyFiles' | 'excludeFiles' | 'makeDirectories'>>
+
 /**
  * Parses one definition.
  * @param path of its file, for errors
@@ -202,11 +202,21 @@ const unset: Omit<PartitionDefinition, 'path'> = {
 export function parseDefinition(text: string, path: string, specifiers: Specifiers): PartitionDefinition {
   const refuseLine = (line: number) => (what: string) => new DdiError('ERR_DDI_DEFINITION', `${path}:${line}: ${what}`)
   let fields: PartitionDefinition = { path, ...unset }
+  const given: Lists[] = []
   for (const { name, value, line } of assignments(text, ['Partition'], refuseLine)) {
     const option = Object.hasOwn(options, name) ? options[name] : undefined
     if (!option) throw refuseLine(line)(`${name}= is not supported`)
     const place: Place = { specifiers, refuse: (what) => refuseLine(line)(`${name}=: ${what}`) }
-    fields = { ...fields, ...option(value, place, fields) }
+    const set = option(value, place)
+    fields = { ...fields, ...set }
+    given.push(set)
+  }
+  // Collected at their end: there may be as many lines as a file has.
+  fields = {
+    ...fields,
+    copyFiles: given.flatMap(({ copyFiles = [] }) => copyFiles),
+    excludeFiles: given.flatMap(({ excludeFiles = [] }) => excludeFiles),
+    makeDirectories: given.flatMap(({ makeDirectories = [] }) => makeDirectories),
   }
   const refuse = (what: string) => new DdiError('ERR_DDI_DEFINITION', `${path}: ${what}`)
   checkSizes(fields, refuse)

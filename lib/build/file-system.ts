@@ -1,6 +1,5 @@
-import { mkdir, opendir, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DdiError } from '../errors.js'
 import { runTool } from '../tool.js'
 import type { BuildFormat } from './definitions.js'
 
@@ -105,21 +104,9 @@ const vfat: Format = {
     await run('dosfstools', ['mkfs.vfat', ...invariant, ...identity, ...width, path])
     const names = tree === null ? [] : (await readdir(tree)).sort()
     if (tree === null || names.length === 0) return
-    await refuseSpecialFiles(tree)
     const files = names.map((name) => join(tree, name))
     await run('mtools', ['mcopy', '-s', '-p', '-Q', '-m', '-n', '-i', path, ...files, '::'])
   },
-}
-
-/** What FAT cannot hold; mcopy would read it, and a FIFO has no end. @throws ERR_DDI_DEFINITION */
-async function refuseSpecialFiles(tree: string): Promise<void> {
-  for await (const { parentPath, name } of await opendir(tree, { recursive: true })) {
-    const path = join(parentPath, name)
-    const stats = await stat(path).catch(() => undefined)
-    // A link that leads nowhere, mcopy reports.
-    if (stats && !stats.isFile() && !stats.isDirectory())
-      throw new DdiError('ERR_DDI_DEFINITION', `vfat holds only files and directories: exclude ${path}`)
-  }
 }
 
 const swap: Format = {

@@ -107,19 +107,21 @@ async function refuseLinks(stage: string, directory: string, definition: string)
 }
 
 /**
- * Refuses a tree with symbolic links where the file system has none: its tool would follow some, to wherever they lead on this
- * machine, and leave out others.
+ * Refuses a tree with anything but files and directories where the file system has nothing else: its tool would follow some
+ * links, to wherever they lead on this machine, leave out others, and read a FIFO, which has no end.
  * @throws ERR_DDI_DEFINITION
  */
-export async function refuseAnyLink(tree: string, definition: string): Promise<void> {
-  for await (const entry of await opendir(tree, { recursive: true }))
-    if (entry.isSymbolicLink()) {
-      const link = relative(tree, join(entry.parentPath, entry.name))
-      throw new DdiError(
-        'ERR_DDI_DEFINITION',
-        `${definition}: its file system has no symbolic links, and ${link} is one: exclude it, or copy what it leads to`,
-      )
-    }
+export async function refuseSpecialFiles(tree: string, definition: string): Promise<void> {
+  for await (const entry of await opendir(tree, { recursive: true })) {
+    if (entry.isFile() || entry.isDirectory()) continue
+    const path = relative(tree, join(entry.parentPath, entry.name))
+    throw new DdiError(
+      'ERR_DDI_DEFINITION',
+      entry.isSymbolicLink()
+        ? `${definition}: its file system has no symbolic links, and ${path} is one: exclude it, or copy what it leads to`
+        : `${definition}: its file system has files and directories only: exclude ${path}`,
+    )
+  }
 }
 
 /** Removes from a copy what is excluded of its source; with a trailing slash, only the directory's contents. */

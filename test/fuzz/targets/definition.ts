@@ -10,6 +10,7 @@ export default {
     `${'a '.repeat(100_000)}`,
     `${'\\\n'.repeat(100_000)}`,
     `[${' '.repeat(300_000)}`,
+    `Type=root\nFormat=ext4\n${'CopyFiles=/\nExcludeFiles=/a\nMakeDirectories=/b\n'.repeat(30_000)}`,
   ].map((text) => () => Buffer.from(`[Partition]\n${text}`)),
   words: [
     ...[
