@@ -12,9 +12,11 @@ import { ownOrigin, type Volume, type WholeVolume } from './volume.js'
 /** What Android labels the partition that its logical partitions lie in. */
 const superLabel = 'super'
 
-/** No deeper tables are looked for, and no more: an image alone does not decide how long we read it. */
+/** No deeper tables are looked for, no more, and none after so many volumes: an image alone does not decide how long we read it. */
 const deepest = 4
 const mostTables = 256
+/** As many as the largest GPT has. */
+const mostVolumes = 32768
 
 export interface NestedOptions {
   /** Looks for tables in every volume, not only in those of {@link nestedTypeUuid} and Android's `super`. Default: false. */
@@ -60,7 +62,7 @@ interface Search extends Required<NestedOptions> {
 
 async function searchIn(search: Search, volumes: readonly Volume[], depth: number): Promise<void> {
   for (const volume of volumes) {
-    if (search.tablesLeft === 0) return
+    if (search.tablesLeft === 0 || search.volumes.length >= mostVolumes) return
     if (volume.state === 'broken' || !(search.anyType || isTyped(volume))) continue
     const inner = await volumesIn(volume, search)
     if (!inner) continue

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { memorySource } from '../../lib/bytes/memory.js'
+import { nestedVolumes } from '../../lib/disk/nested.js'
+import { tableVolumes } from '../../lib/disk/partition.js'
+import { encodeNewDisk } from '../../lib/gpt/create.js'
 import { extensionTypeUuid, extensionUuid, nestedTypeUuid, openImage, requireWhole } from '../../lib/index.js'
 import { seal } from '../support/gpt.js'
 import { MiB, makeGptImage, type PartitionSpec, typeUuids, writeAt } from '../support/images.js'
@@ -97,4 +102,31 @@ test('a nested table that points out of its partition, or is none, is a problem 
   makeGptImage(none, 16 * MiB, [{ type: nestedTypeUuid, size: MiB }])
   await using empty = await openImage(none)
   assert.equal(empty.table.problems[0]?.code, 'ERR_DDI_NO_TABLE')
+})
+
+test('once there are as many volumes as a table can have, no further one is read', async () => {
+  const count = 16384
+  const size = (count + 4096) * 4096
+  const [usableStart, usableEnd] = [2048 * 4096, (count + 2048) * 4096]
+  const partitions = Array.from({ length: count }, (_, index) => ({
+    number: index + 1,
+    typeUuid: typeUuids.home,
+    uuid: randomUUID(),
+    start: usableStart + index * 4096,
+    length: 4096,
+    attributes: 0n,
+    label: '',
+  }))
+  const table = { sectorSize: 4096, uuid: randomUUID(), entrySize: 128, entryCount: count, usableStart, usableEnd }
+  const disk = Buffer.alloc(size)
+  for (const { offset, bytes } of encodeNewDisk({ ...table, partitions }, size)) disk.set(bytes, offset)
+  const { volumes } = tableVolumes({
+    ...table,
+    partitions: [1, 2, 3, 4].map((number) => ({
+      ...partitions[0]!,
+      ...{ number, uuid: randomUUID(), typeUuid: nestedTypeUuid, start: 0, length: size },
+    })),
+  })
+  const found = await nestedVolumes(memorySource(disk), volumes)
+  assert.equal(found.volumes.length, 2 * count)
 })
