@@ -194,6 +194,34 @@ test('verity format, killed at any write, leaves no hash file or a whole one, by
   assert.ok(kills >= 3, `${kills} kills`)
 })
 
+test('verity format --append, killed at any write, keeps the data, and is right when it is said to be, by veritysetup', () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'data')
+  const data = Buffer.alloc(2 * MiB, 'data')
+  const kills = killEverywhere(
+    ['verity', 'format', path, '--append', `--salt=${'ab'.repeat(32)}`],
+    () => writeFileSync(path, data),
+    (ended) => {
+      assert.ok(readFileSync(path).subarray(0, data.length).equals(data))
+      if (!ended) return
+      const offset = `--hash-offset=${data.length}`
+      const rootHash = /^Root hash:\s+(\w+)$/m.exec(
+        run(
+          'veritysetup',
+          'format',
+          '--no-superblock',
+          `--salt=${'ab'.repeat(32)}`,
+          path,
+          join(folder.path, 'hash'),
+          '--data-blocks=512',
+        ),
+      )![1]!
+      run('veritysetup', 'verify', path, path, rootHash, offset)
+    },
+  )
+  assert.ok(kills >= 2, `${kills} kills`)
+})
+
 test('a build that is killed leaves nothing that the next one does not remove, and no tool that goes on', async () => {
   using folder = temporaryFolder()
   const at = (name: string) => join(folder.path, name)
