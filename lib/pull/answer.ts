@@ -80,21 +80,37 @@ export function parseAnswer(request: PartRequest, status: number, fields: Header
   // A byte that exists was requested: the file has become shorter.
   if (status === 416 && isContinuing(request)) throw changed(url)
   if (status === 206) {
+    if (rangeFields(request)['range'] === undefined)
+      throw refusal('ERR_DDI_PULL_RESPONSE', 'the server sends a part, and all of the file was requested')
     const range = String(fields['content-range'])
     const [, start, last, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/i.exec(range) ?? []
     const size = total === '*' ? null : Number(total)
     if (Number(start) !== from || Number(last) < from || (size !== null && Number(last) >= size))
       throw refusal('ERR_DDI_PULL_RESPONSE', `bytes from ${from} were requested, and the server sends ${range}`)
+    // Without the end, what comes may be less than the rest.
+    if ((request.until ?? request.size ?? size) === null) throw changed(url)
     const answer = { start: from, end: Number(last) + 1, size, validator: validatorOf(fields) ?? impliedBy(validator) }
     if (isContinuing(request)) requireSameFile(url, request, answer)
     return answer
   }
   if (status !== 200) throw refusal('ERR_DDI_PULL_RESPONSE', `the server answers ${status}`)
-  if (/^text\/html\b/.test(String(fields['content-type'] ?? '')))
-    throw refusal('ERR_DDI_PULL_RESPONSE', 'the server sends a web page, not an image')
+  const encoding = foreignEncoding(fields)
+  if (encoding !== undefined)
+    throw refusal('ERR_DDI_PULL_RESPONSE', `the server encodes the file (${encoding}), and was asked not to`)
+  const [page] =
+    /^(text\/html|application\/(xhtml\+xml|(problem\+)?json))\b/i.exec(String(fields['content-type'])) ?? []
+  if (page !== undefined) throw refusal('ERR_DDI_PULL_RESPONSE', `the server sends ${page}, not an image`)
   const length = fields['content-length']
   const size = typeof length === 'string' ? Number(length) : null
   return { start: 0, end: size, size, validator: validatorOf(fields) }
+}
+
+/** Servers name the packing of a file as it is stored, too, and a download is unpacked by what it begins with. */
+const knownEncodings = /^(identity|(x-)?gzip|(x-)?bzip2|(x-)?xz|zstd)$/i
+
+function foreignEncoding(fields: HeaderFields): string | undefined {
+  const names = String(fields['content-encoding'] ?? 'identity').split(',')
+  return names.map((name) => name.trim()).find((name) => !knownEncodings.test(name))
 }
 
 /** The validator of an answer that names none: a time of change may be left out of one to If-Range, a tag may not. RFC 9110, 15.3.7. */

@@ -59,11 +59,15 @@ export async function expectedChecksum(
   for (const list of [beside('SHA256SUMS'), beside(`${posix.basename(url.pathname)}.sha256`)]) {
     const text = await readChecksumList(transport, list, mode, keyring)
     if (text === undefined) continue
-    const alone = list.pathname.endsWith('.sha256')
-      ? /^\s*([0-9a-f]{64})\s*$/i.exec(text)?.[1]?.toLowerCase()
-      : undefined
-    const found = findChecksum(text, name) ?? alone
+    const found = findChecksum(text, name)
     if (found !== undefined) return found
+    const alone = list.pathname.endsWith('.sha256') ? /^\s*([0-9a-f]{64})\s*$/i.exec(text)?.[1] : undefined
+    if (alone === undefined) continue
+    if (mode === 'checksum') return alone.toLowerCase()
+    throw new DdiError(
+      'ERR_DDI_PULL_NO_CHECKSUM',
+      `${list} has a hash without a name: its signature is as good for any other file; sign what sha256sum ${name} writes`,
+    )
   }
   throw new DdiError('ERR_DDI_PULL_NO_CHECKSUM', `no checksum of ${name} in SHA256SUMS or ${name}.sha256 beside ${url}`)
 }

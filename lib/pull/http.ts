@@ -34,27 +34,17 @@ export async function openHttp(settings: Settings, signal: AbortSignal): Promise
       // What is meant for one host is not sent to another.
       const isOwn = at.host === url.host
       const headers = { 'user-agent': 'ddi', ...(isOwn && ownFields), ...fields }
-      const response = await orAborted(request(at, { dispatcher: isOwn ? own : others, headers, signal }), signal)
+      const response = await inTime(settings.timeouts, signal, (signal) =>
+        request(at, { dispatcher: isOwn ? own : others, headers, signal }),
+      )
       // Whoever reads the body gets its error; without a reader it is not an unhandled one.
       response.body.on('error', () => {})
       if (![301, 302, 303, 307, 308].includes(response.statusCode)) return response
-      await response.body.dump()
+      // It may never end.
+      response.body.destroy()
       at = redirectTarget(at, response.headers['location'])
     }
     throw new DdiError('ERR_DDI_PULL_REDIRECT', `${url} redirects more than ${mostRedirects} times`)
-  }
-
-  const failed = (url: URL, error: unknown) => {
-    throwIfAborted(signal)
-    return error instanceof DdiError ? error : brokenError(url, error)
-  }
-
-  async function* bytesOf(url: URL, body: Readable): AsyncGenerator<Batch> {
-    try {
-      yield* batchesOf(body)
-    } catch (error) {
-      throw failed(url, error)
-    }
   }
 
   return {
@@ -66,13 +56,13 @@ export async function openHttp(settings: Settings, signal: AbortSignal): Promise
           const answer = parseAnswer(part, statusCode, headers)
           // The body of a 416 is not of the file.
           const isEmpty = answer.start === answer.end
-          return { ...answer, bytes: isEmpty ? nothing() : bytesOf(part.url, body), cancel }
+          return { ...answer, bytes: isEmpty ? nothing() : bytesOf(part.url, body, signal), cancel }
         } catch (error) {
           cancel()
           throw error
         }
       } catch (error) {
-        throw failed(part.url, error)
+        throw failed(part.url, error, signal)
       }
     },
     async [Symbol.asyncDispose]() {
@@ -81,14 +71,40 @@ export async function openHttp(settings: Settings, signal: AbortSignal): Promise
   }
 }
 
-/** undici aborts what it has sent, and not what waits for a proxy. */
-async function orAborted<Result>(result: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  return await new Promise((resolve, reject) => {
-    const abort = () => reject(aborted(signal))
+/**
+ * Waits for the headers of an answer. Answers that only announce one, and steps of a proxy, begin undici’s timeouts anew.
+ * @throws ERR_DDI_ABORTED
+ */
+async function inTime<Answer>(
+  { connect, headers }: Settings['timeouts'],
+  signal: AbortSignal,
+  request: (signal: AbortSignal) => Promise<Answer>,
+): Promise<Answer> {
+  const ending = new AbortController()
+  const abort = () => ending.abort(aborted(signal))
+  const late = () => ending.abort(new Error('no answer in time'))
+  // A proxy takes as long as a server may.
+  const timer = connect > 0 && headers > 0 ? setTimeout(late, 2 * (connect + headers)) : undefined
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    // undici aborts what it has sent, and not what waits for a proxy.
+    const ended = new Promise<never>((_, reject) => {
+      ending.signal.addEventListener('abort', () => reject(ending.signal.reason), { once: true })
+    })
     if (signal.aborted) abort()
-    signal.addEventListener('abort', abort, { once: true })
-    result.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
+    return await Promise.race([ended, request(AbortSignal.any([ending.signal, signal]))])
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', abort)
+  }
+}
+
+async function* bytesOf(url: URL, body: Readable, signal: AbortSignal): AsyncGenerator<Batch> {
+  try {
+    yield* batchesOf(body)
+  } catch (error) {
+    throw failed(url, error, signal)
+  }
 }
 
 async function* nothing(): AsyncGenerator<Batch> {}
@@ -119,6 +135,12 @@ function authorization({ login, password }: Credentials): { readonly authorizati
 
 /** Errors of undici for requests that it does not make. */
 const refusals = ['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED']
+
+/** @throws ERR_DDI_ABORTED if that is why */
+function failed(url: URL, error: unknown, signal: AbortSignal): DdiError {
+  throwIfAborted(signal)
+  return error instanceof DdiError ? error : brokenError(url, error)
+}
 
 function brokenError(url: URL, error: unknown): DdiError {
   const { code, message } = error as { code?: string; message?: string }

@@ -24,6 +24,8 @@ test('answers say which bytes they have', () => {
   const answers: readonly (readonly [PartRequest, number, HeaderFields, object])[] = [
     [whole, 200, {}, { start: 0, end: null, size: null, validator: null }],
     [whole, 200, { 'content-length': '500', etag: '"a"' }, { start: 0, end: 500, size: 500, validator: '"a"' }],
+    // As Apache names what is stored packed.
+    [whole, 200, { 'content-encoding': 'x-gzip' }, { start: 0, end: null, size: null, validator: null }],
     // The file is another one, or the server has no ranges.
     [rest, 200, { 'content-length': '5', etag: '"b"' }, { start: 0, end: 5, size: 5, validator: '"b"' }],
     [
@@ -62,12 +64,20 @@ test('answers that are none of the file are refused, those that may be better la
     [whole, 416, {}, 'ERR_DDI_PULL_RESPONSE'],
     [whole, 204, {}, 'ERR_DDI_PULL_RESPONSE'],
     [whole, 200, { 'content-type': 'text/html; charset=utf-8' }, 'ERR_DDI_PULL_RESPONSE'],
+    [whole, 200, { 'content-type': 'application/xhtml+xml' }, 'ERR_DDI_PULL_RESPONSE'],
+    [whole, 200, { 'content-type': 'application/problem+json' }, 'ERR_DDI_PULL_RESPONSE'],
     [rest, 206, {}, 'ERR_DDI_PULL_RESPONSE'],
     [rest, 206, { 'content-range': 'bytes 0-499/500' }, 'ERR_DDI_PULL_RESPONSE'],
     [rest, 206, { 'content-range': 'bytes 99-499/500' }, 'ERR_DDI_PULL_RESPONSE'],
     [rest, 206, { 'content-range': 'bytes 100-' }, 'ERR_DDI_PULL_RESPONSE'],
     [rest, 206, { 'content-range': 'bytes 100-99/500' }, 'ERR_DDI_PULL_RESPONSE'],
     [rest, 206, { 'content-range': 'bytes 100-500/500' }, 'ERR_DDI_PULL_RESPONSE'],
+    // A part that nobody asked for, or of what nobody knows the end.
+    [whole, 206, { 'content-range': 'bytes 0-9/500' }, 'ERR_DDI_PULL_RESPONSE'],
+    [whole, 206, { 'content-range': 'bytes 0-499/500' }, 'ERR_DDI_PULL_RESPONSE'],
+    [{ ...rest, size: null }, 206, { 'content-range': 'bytes 100-149/*', etag: '"tag"' }, 'ERR_DDI_PULL_CHANGED'],
+    [whole, 200, { 'content-encoding': 'br' }, 'ERR_DDI_PULL_RESPONSE'],
+    [whole, 200, { 'content-encoding': 'gzip, deflate' }, 'ERR_DDI_PULL_RESPONSE'],
     // Servers that ignore If-Range, and a file that is another one.
     [rest, 206, { 'content-range': 'bytes 100-499/500', etag: '"other"' }, 'ERR_DDI_PULL_CHANGED'],
     [rest, 206, { 'content-range': 'bytes 100-499/500' }, 'ERR_DDI_PULL_CHANGED'],

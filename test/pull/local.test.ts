@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, renameSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
@@ -43,6 +43,34 @@ test('what is not a regular file, or not local, is an error with its code', asyn
       { code: 'ERR_DDI_USAGE' },
       url,
     )
+})
+
+test('a local file that changes before it is read, or while it is, is an error', async () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'image.raw')
+  const changes: Record<string, () => void> = {
+    'is cut': () => truncateSync(path, 4 * 1024 * 1024),
+    grows: () => appendFileSync(path, 'x'),
+    'is written': () => utimesSync(path, 1, 1),
+  }
+  const replace = () => {
+    writeFileSync(`${path}.new`, Buffer.alloc(9 * 1024 * 1024))
+    renameSync(`${path}.new`, path)
+  }
+  for (const [name, change] of Object.entries({ ...changes, 'is replaced': replace })) {
+    writeFileSync(path, Buffer.alloc(9 * 1024 * 1024))
+    const begin = () => openLocal(pathToFileURL(path), { from: 0, size: null, validator: null }, signal)
+    const early = await begin()
+    change()
+    await assert.rejects(collect(early.bytes), { code: 'ERR_DDI_PULL_CHANGED' }, name)
+    if (change === replace) continue
+    writeFileSync(path, Buffer.alloc(9 * 1024 * 1024))
+    const { bytes } = await begin()
+    const iterator = bytes[Symbol.asyncIterator]()
+    await iterator.next()
+    change()
+    await assert.rejects(collect({ [Symbol.asyncIterator]: () => iterator }), { code: 'ERR_DDI_PULL_CHANGED' }, name)
+  }
 })
 
 test('an aborted read is an error with its code', async () => {

@@ -255,6 +255,29 @@ test('servers that lie, stall, loop and change: each has its own error, nothing 
     await assert.rejects(pull(address, { kind: 'raw', path: join(folder.path, 'x') }, quick), { code: 'ERR_DDI_USAGE' })
 })
 
+test('answers that are only announced, and redirects whose body never ends, are not waited for', async () => {
+  using folder = temporaryFolder()
+  const bytes = mixed(MiB)
+  const announcing: Handler = (_, response) => {
+    const timer = setInterval(() => response.writeEarlyHints({ link: '</x>; rel=preload' }), 50)
+    response.on('close', () => clearInterval(timer))
+  }
+  const dripping: Handler = (_, response) => {
+    response.writeHead(302, { location: '/image.raw' })
+    const timer = setInterval(() => response.write('x'), 50)
+    response.on('close', () => clearInterval(timer))
+  }
+  await using server = await serve({ '/announcing': announcing, '/dripping': dripping, '/image.raw': { bytes } })
+  const impatient: PullOptions = { ...no, retries: 1, timeouts: { connect: 300, headers: 300, stall: 300 } }
+  const target = (name: string) => ({ kind: 'raw', path: join(folder.path, name) }) as const
+  await assert.rejects(pull(`${server.url}/announcing`, target('announcing'), impatient), {
+    code: 'ERR_DDI_PULL_BROKEN',
+    message: /no answer in time/,
+  })
+  await pull(`${server.url}/dripping`, target('dripping'), impatient)
+  assert.ok(readFileSync(join(folder.path, 'dripping')).equals(bytes))
+})
+
 test('a server without ranges is resumed too, if the file is the same', async () => {
   using folder = temporaryFolder()
   const bytes = mixed(4 * MiB)
@@ -419,6 +442,7 @@ test('a signature by a key that is not in the keyring, or has expired, does not 
   const bytes = randomBytes(1000)
   const list = Buffer.from(`${sha256(bytes)}  image.raw\n`)
   writeFileSync(join(folder.path, 'list'), list)
+  writeFileSync(join(folder.path, 'hash'), `${sha256(bytes)}\n`)
   const home = join(folder.path, 'gpg')
   mkdirSync(home, { mode: 0o700 })
   const gpg = (...args: string[]) =>
@@ -426,15 +450,16 @@ test('a signature by a key that is not in the keyring, or has expired, does not 
   gpg('--quick-generate-key', 'good', 'default', 'default', 'never')
   gpg('--quick-generate-key', 'other', 'default', 'default', 'never')
   gpg('--faked-system-time=20200101T000000', '--quick-generate-key', 'old', 'default', 'default', '1d')
-  const sign = (user: string, ...more: string[]) => {
-    gpg(...more, '--local-user', user, '--detach-sign', '--output', join(folder.path, user), join(folder.path, 'list'))
-    return { bytes: readFileSync(join(folder.path, user)) }
+  const sign = (user: string, file: string, ...more: string[]) => {
+    const signature = join(folder.path, `${user}-${file}`)
+    gpg(...more, '--local-user', user, '--detach-sign', '--output', signature, join(folder.path, file))
+    return { bytes: readFileSync(signature) }
   }
   const files: Record<string, ServedFile> = {}
   for (const [user, signature] of Object.entries({
-    good: sign('good'),
-    other: sign('other'),
-    old: sign('old', '--faked-system-time=20200101T000010'),
+    good: sign('good', 'list'),
+    other: sign('other', 'list'),
+    old: sign('old', 'list', '--faked-system-time=20200101T000010'),
   })) {
     files[`/${user}/image.raw`] = { bytes }
     files[`/${user}/SHA256SUMS`] = { bytes: list }
@@ -443,6 +468,10 @@ test('a signature by a key that is not in the keyring, or has expired, does not 
   files['/changed/image.raw'] = { bytes }
   files['/changed/SHA256SUMS'] = { bytes: Buffer.concat([list, Buffer.from('\n')]) }
   files['/changed/SHA256SUMS.gpg'] = files['/good/SHA256SUMS.gpg']!
+  // A hash without a name is the hash of any file that was ever signed.
+  files['/nameless/image.raw'] = { bytes }
+  files['/nameless/image.raw.sha256'] = { bytes: readFileSync(join(folder.path, 'hash')) }
+  files['/nameless/image.raw.sha256.gpg'] = sign('good', 'hash')
   await using server = await serve(files)
   const keyring = join(folder.path, 'keyring')
   gpg('--export', '--output', keyring, 'good', 'old')
@@ -450,6 +479,7 @@ test('a signature by a key that is not in the keyring, or has expired, does not 
     pull(`${server.url}/${user}/image.raw`, { kind: 'raw', path: join(folder.path, `${user}.raw`) }, { keyring })
   await pullIt('good')
   for (const user of ['other', 'changed']) await assert.rejects(pullIt(user), { code: 'ERR_DDI_PULL_SIGNATURE' }, user)
+  await assert.rejects(pullIt('nameless'), { code: 'ERR_DDI_PULL_NO_CHECKSUM', message: /without a name/ })
   assert.deepEqual(
     readdirSync(folder.path).filter((name) => name.endsWith('.raw')),
     ['good.raw'],
