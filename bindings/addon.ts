@@ -338,6 +338,7 @@ function load(): Addon {
 
 /** Errors of <asm-generic/errno.h> that libuv has no names for. */
 const linuxErrors: Readonly<Record<number, string>> = {
+  8: 'ENOEXEC',
   65: 'ENOPKG',
   117: 'EUCLEAN',
   126: 'ENOKEY',

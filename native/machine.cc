@@ -11,11 +11,12 @@ namespace {
 
 // (command)
 Napi::Value Reboot(const Napi::CallbackInfo& info) {
-  return Task<Nothing>::Run(info.Env(), [command = static_cast<int>(Number(info, 0))]() -> Outcome<Nothing> {
-    sync();
-    if (reboot(command) < 0) return KernelError{errno, "reboot", ""};
-    return Nothing{};
-  });
+  return Task<Nothing>::Run(info.Env(),
+                            [command = static_cast<int>(static_cast<uint32_t>(Number(info, 0)))]() -> Outcome<Nothing> {
+                              sync();
+                              if (reboot(command) < 0) return KernelError{errno, "reboot", ""};
+                              return Nothing{};
+                            });
 }
 
 // (seconds)

@@ -42,8 +42,12 @@ function secondsSinceStart(): number {
 
 function describe({ done, total, part }: Progress, rate: number): string {
   const MiB = (bytes: number) => (bytes / 2 ** 20).toFixed(1)
-  const share = total === null || total === 0 ? '' : ` of ${MiB(total)}, ${Math.floor((done / total) * 100)} %`
-  return `${part}: ${MiB(done)}${share} MiB, ${MiB(rate)} MiB/s`
+  const amount = total === null ? `${MiB(done)} MiB` : `${MiB(done)} of ${MiB(total)} MiB, ${percent(done, total)} %`
+  return `${part}: ${amount}, ${MiB(rate)} MiB/s`
+}
+
+function percent(done: number, total: number): number {
+  return total === 0 ? 100 : Math.floor((done / total) * 100)
 }
 
 /** A machine without a console, or whose memory is full, boots all the same. */

@@ -49,7 +49,7 @@ export async function emergencyShell({ root, log }: Pick<BootContext, 'root' | '
   log.say(`${why}; a shell on the console, until you exit`)
   try {
     const setsid = await toolPath({ command: ['setsid'], package: 'busybox-static' })
-    await using console = await open(join(root, 'dev/console'), 'r+')
+    await using console = await open(join(root, 'dev/console'), 'a+')
     // In a session of its own the console is its terminal: Ctrl-C works.
     const shell = spawn(setsid, ['-c', 'sh', '-i'], {
       stdio: [console.fd, console.fd, console.fd],

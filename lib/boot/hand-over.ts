@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { DdiError } from '../errors.js'
 import { switchRoot } from '../kernel/switch-root.js'
 import { throwIfAborted } from '../work.js'
+import { completeRoot } from './base-directories.js'
 import type { BootContext } from './context.js'
 
 /** Where a system has its first program, unless `init=` says it. No shell: whoever wants one says so. */
@@ -18,6 +19,7 @@ export async function handOver({ root, parameters, log, signal }: BootContext, s
   const candidates = parameters.init === null ? programs : [parameters.init]
   const variables = Object.entries(process.env).filter(([name]) => !ours.includes(name))
   const environment = Object.fromEntries(variables) as Record<string, string>
+  await completeRoot(join(root, sysroot))
   for (const program of candidates) {
     throwIfAborted(signal)
     try {

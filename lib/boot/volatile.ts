@@ -1,14 +1,10 @@
-import { mkdir, mkdtemp, rmdir, symlink } from 'node:fs/promises'
+import { mkdir, mkdtemp, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { addon, mountFlags, unmountFlags } from '../../bindings/addon.js'
-import { exists } from '../bytes/new-file.js'
 import { systemError } from '../errors.js'
 import { mountAt } from '../mount/overlay.js'
 import { resolveInRoot } from '../mount/root.js'
-
-/** What a root in memory links to in /usr, as far as it is there: file-hierarchy(7). */
-const links = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32'] as const
-const directories = ['dev', 'etc', 'proc', 'run', 'sys', 'tmp', 'var'] as const
+import { completeRoot } from './base-directories.js'
 
 /**
  * Makes a root that is empty memory but for the /usr of a tree: `systemd.volatile=yes`.
@@ -45,9 +41,7 @@ async function makeRoot(sysroot: string, from: string): Promise<void> {
   try {
     await mkdir(usr)
     await addon().mount(from, usr, '', mountFlags.bind, '')
-    for (const name of links) if (await exists(join(usr, name))) await symlink(`usr/${name}`, join(sysroot, name))
-    for (const name of directories) await mkdir(join(sysroot, name), { mode: name === 'tmp' ? 0o1777 : 0o755 })
-    await mkdir(join(sysroot, 'root'), { mode: 0o700 })
+    await completeRoot(sysroot)
   } catch (error) {
     await addon()
       .unmount(usr, 0)

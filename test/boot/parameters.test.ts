@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseNetworkParameters } from '../../lib/boot/network-parameters.js'
+import { parseBootParameters, wantsShell } from '../../lib/boot/parameters.js'
+
+test('what is not said has a default, and what is unknown is for others', () => {
+  const { text, ...others } = parseBootParameters('BOOT_IMAGE=/vmlinuz quiet root=/dev/sda1 ddi.other=1')
+  assert.equal(text, 'BOOT_IMAGE=/vmlinuz quiet root=/dev/sda1 ddi.other=1')
+  assert.deepEqual(others, {
+    pulls: [],
+    rootHash: null,
+    usrHash: null,
+    imagePolicy: null,
+    url: null,
+    insecure: false,
+    volatile: 'no',
+    retry: Number.POSITIVE_INFINITY,
+    successAction: 'none',
+    failureAction: 'none',
+    init: null,
+    rootFlags: null,
+    breakBefore: null,
+  })
+})
+
+test('each parameter is read, the last of several counts, and quotes protect spaces', () => {
+  const text =
+    'rd.systemd.pull=raw,machine::http://a/a.raw rd.systemd.pull=raw,sysext::http://a/b.raw roothash=aa roothash=bb ddi.insecure ddi.volatile=overlay ddi.retry=30 init="/sbin/my init" rootflags=noatime rd.break systemd.pull.success_action=reboot'
+  const { pulls, rootHash, insecure, volatile, retry, init, rootFlags, breakBefore, successAction } =
+    parseBootParameters(text)
+  assert.deepEqual(
+    { pulls, rootHash, insecure, volatile, retry, init, rootFlags, breakBefore, successAction },
+    {
+      pulls: ['raw,machine::http://a/a.raw', 'raw,sysext::http://a/b.raw'],
+      rootHash: 'bb',
+      insecure: true,
+      volatile: 'overlay',
+      retry: 30,
+      init: '/sbin/my init',
+      rootFlags: 'noatime',
+      breakBefore: 'hand-over',
+      successAction: 'reboot',
+    },
+  )
+  assert.equal(parseBootParameters('rd.break=pre-mount').breakBefore, 'mount')
+  assert.equal(parseBootParameters('ddi.retry=no').retry, 0)
+  assert.deepEqual(['rd.shell', 'ddi.shell=1', 'ddi.shell=no', 'rd.shellx'].map(wantsShell), [true, true, false, false])
+  assert.equal(parseBootParameters('ddi.insecure=no').insecure, false)
+})
+
+test('a value that does not exist is told, with those that do', () => {
+  for (const text of [
+    'ddi.volatile=maybe',
+    'ddi.retry=soon',
+    'rd.break=never',
+    'rd.systemd.pull.failure_action=explode',
+  ])
+    assert.throws(
+      () => parseBootParameters(text),
+      { code: 'ERR_DDI_USAGE', message: /^\S+=\w+ on the kernel command line: it has to be/ },
+      text,
+    )
+  for (const text of ['nameserver=dns.example', 'rd.net.timeout.dhcp=x', 'ip=dhpc', 'rd.route=x'])
+    assert.throws(() => parseNetworkParameters(text), { code: 'ERR_DDI_USAGE' }, text)
+})
+
+test('the card that a boot loader booted from', () => {
+  assert.equal(parseNetworkParameters('BOOTIF=01-52-54-00-12-34-AB').bootedMac, '52:54:00:12:34:ab')
+  for (const text of ['', 'BOOTIF=52-54-00-12-34-56', 'BOOTIF=20-52-54-00-12-34-56'])
+    assert.equal(parseNetworkParameters(text).bootedMac, null)
+})
