@@ -13,7 +13,7 @@ export const errorCodes = {
   ERR_DDI_SUPER_SLOT: ['usage', 'an Android super partition has no such metadata slot'],
   ERR_DDI_NO_VOLUME: ['usage', 'no volume, or more than one, has the given name, label or UUID'],
   ERR_DDI_VOLUME_EXISTS: ['usage', 'a volume with that UUID or name exists'],
-  ERR_DDI_SHRINK_REFUSED: ['usage', 'a volume would become smaller than its file system or hash tree'],
+  ERR_DDI_SHRINK_REFUSED: ['usage', 'a volume would become smaller than what it holds, or than may be needed for that'],
   ERR_DDI_STORE_NAME: ['usage', 'a product, a version or both together cannot name an image of a store'],
   ERR_DDI_STORE_LAST_GOOD: ['usage', 'a product would be left without a good image'],
   ERR_DDI_STORE_AMBIGUOUS: ['usage', 'images of one product lie on several disks'],

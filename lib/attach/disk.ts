@@ -3,14 +3,15 @@ import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { addon } from '../../bindings/addon.js'
 import { probeDisk } from '../../bindings/blkid.js'
+import { isSuper } from '../android/super.js'
 import { deviceNumber, type FileTarget, openFileForWriting } from '../bytes/file.js'
 import type { LinearExtent, Run } from '../bytes/source.js'
 import { type Disk, diskOn } from '../disk/disk.js'
+import { scanDisk } from '../disk/scan.js'
 import { noUsers, type TableUsers } from '../disk/table.js'
 import type { WholeVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
-import { encodeNewDisk, newGpt } from '../gpt/create.js'
-import { scanGpt } from '../gpt/scan.js'
+import { backupLength, encodeNewDisk, newGpt } from '../gpt/create.js'
 import { mapperPath, openDeviceMapper } from '../kernel/device-mapper.js'
 import { type ListedLoop, listLoops, loopBackings } from '../kernel/loop.js'
 import { mountPoints } from '../kernel/mounts.js'
@@ -30,8 +31,10 @@ import { parseLoopReference, uuidPrefix } from './names.js'
 export async function openDisk(path: string, options: OpenDiskOptions = {}): Promise<Disk> {
   checkOptions(options, openDiskOptionNames, 'openDisk')
   const { table, force = false } = options
-  return await openForChange(path, (file, opened) =>
-    diskOn(file, path, table ? { ...opened, rescue: { held: probeDisk(file) ?? undefined, force } } : opened),
+  return await openForChange(
+    path,
+    async (file, opened) =>
+      await diskOn(file, path, table ? { ...opened, rescue: { held: await otherThanGpt(file), force } } : opened),
   )
 }
 
@@ -60,7 +63,7 @@ const beforePartitions = 1024 * 1024
 
 /**
  * Makes an empty GPT on a disk image or block device.
- * @throws ERR_DDI_EXISTS if it holds anything that libblkid knows, or a table, unless forced; ERR_DDI_USAGE if it is too
+ * @throws ERR_DDI_EXISTS unless forced, if it holds a table, a super partition, what libblkid knows, or any other bytes than zeroes where the GPT goes; ERR_DDI_USAGE if it is too
  *   small; and as {@link openDisk}
  */
 export async function initDisk(path: string, options: InitDiskOptions = {}): Promise<Disk> {
@@ -76,7 +79,7 @@ export async function initDisk(path: string, options: InitDiskOptions = {}): Pro
         `${path} has ${file.size} bytes: a GPT needs ${2 * beforePartitions} at least`,
       )
     await opened.users.refuseUsed([{ start: 0, length: file.size }])
-    const held = await heldBy(file)
+    const held = await heldBy(file, sectorSize)
     if (held !== undefined && !force)
       throw new DdiError(
         'ERR_DDI_EXISTS',
@@ -91,12 +94,21 @@ export async function initDisk(path: string, options: InitDiskOptions = {}): Pro
   })
 }
 
-/** What lies on a disk, for people; undefined if nothing is known that does. */
-async function heldBy(file: FileTarget): Promise<string | undefined> {
-  const scan = await scanGpt(file)
+/** What lies on a disk, for people; undefined if a new GPT would overwrite nothing but zeroes. */
+async function heldBy(file: FileTarget, sectorSize: number): Promise<string | undefined> {
+  const scan = await scanDisk(file)
   if (!('code' in scan)) return 'a GPT'
+  const other = await otherThanGpt(file)
+  if (other !== undefined) return other
   if (scan.code !== 'ERR_DDI_NO_TABLE') return 'what is left of a GPT'
-  return probeDisk(file) ?? undefined
+  const behind = backupLength(sectorSize)
+  const overwritten = [await file.read(0, beforePartitions), await file.read(file.size - behind, behind)]
+  return overwritten.every((bytes) => bytes.every((byte) => byte === 0)) ? undefined : 'data of no format known here'
+}
+
+/** What begins a disk besides a GPT, for people; undefined if nothing is known that does. */
+async function otherThanGpt(file: FileTarget): Promise<string | undefined> {
+  return (await isSuper(file)) ? 'a super partition' : (probeDisk(file) ?? undefined)
 }
 
 /** Opens a file or block device exclusively, and what is to be changed on it. @throws as {@link openDisk}, and what `open` throws */

@@ -1,7 +1,7 @@
 import { concatSources, firstAfter } from './concat.js'
 import { zeroSource } from './repeat.js'
 import { sliceSource } from './slice.js'
-import type { Extent, LinearExtent, Run, Source, Target } from './source.js'
+import { checkRange, type Extent, type LinearExtent, type Run, type Source, type Target } from './source.js'
 
 /** Runs of a base as extents. */
 export function linear(runs: readonly Run[]): LinearExtent[] {
@@ -78,9 +78,12 @@ function endsOf(extents: readonly Extent[]): Float64Array {
   return ends
 }
 
-/** What lies in a volume, as extents of the volume’s own base. */
+/** What lies in a volume, as extents of the volume’s own base. @throws ERR_DDI_SHORT_READ if it lies beyond its end */
 export function composeExtents(outer: readonly Extent[], inner: readonly Extent[]): Extent[] {
-  return inner.flatMap((extent) =>
-    extent.kind === 'zero' ? [extent] : sliceExtents(outer, extent.start, extent.length),
-  )
+  const size = totalLength(outer)
+  return inner.flatMap((extent) => {
+    if (extent.kind === 'zero') return [extent]
+    checkRange(size, extent.start, extent.length)
+    return sliceExtents(outer, extent.start, extent.length)
+  })
 }

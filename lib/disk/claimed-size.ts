@@ -1,9 +1,14 @@
 import type { Source } from '../bytes/source.js'
-import { readSuperblock } from '../verity/superblock.js'
-import { layoutTree } from '../verity/tree.js'
+
+/** How many bytes of a volume a file system takes. */
+interface FileSystemClaim {
+  /** What libblkid may name it. */
+  readonly types: RegExp
+  readonly size: number
+}
 
 /** How to recognise a format by the first bytes of a volume, and where its superblock says how many bytes it takes. */
-interface Claim {
+interface Format extends Pick<FileSystemClaim, 'types'> {
   /** Byte offset of the magic bytes. */
   readonly at: number
   readonly magic: Buffer
@@ -15,13 +20,20 @@ interface Claim {
 const ascii = (text: string) => Buffer.from(text, 'latin1')
 
 // All little-endian but xfs.
-const claims: readonly Claim[] = [
+const formats: readonly Format[] = [
   // ext2 to ext4: fs/ext4/ext4.h
-  { at: 1024 + 56, magic: Buffer.from([0x53, 0xef]), end: 2048, size: extSize },
+  { types: /^(ext\d|ext4dev|jbd)$/, at: 1024 + 56, magic: Buffer.from([0x53, 0xef]), end: 2048, size: extSize },
   // xfs_format.h
-  { at: 0, magic: ascii('XFSB'), end: 512, size: (head) => Number(head.readBigUInt64BE(8)) * head.readUInt32BE(4) },
+  {
+    types: /^xfs$/,
+    at: 0,
+    magic: ascii('XFSB'),
+    end: 512,
+    size: (head) => Number(head.readBigUInt64BE(8)) * head.readUInt32BE(4),
+  },
   // btrfs_tree.h
   {
+    types: /^btrfs$/,
     at: 65536 + 64,
     magic: ascii('_BHRfS_M'),
     end: 65536 + 4096,
@@ -29,17 +41,18 @@ const claims: readonly Claim[] = [
   },
   // erofs_fs.h
   {
+    types: /^erofs$/,
     at: 1024,
     magic: Buffer.from([0xe2, 0xe1, 0xf5, 0xe0]),
     end: 1024 + 128,
     size: (head) => head.readUInt32LE(1024 + 36) * 2 ** head[1024 + 12]!,
   },
   // squashfs_fs.h
-  { at: 0, magic: ascii('hsqs'), end: 96, size: (head) => Number(head.readBigUInt64LE(40)) },
+  { types: /^squashfs$/, at: 0, magic: ascii('hsqs'), end: 96, size: (head) => Number(head.readBigUInt64LE(40)) },
 ]
 
 /** What has to be read of a volume: btrfs keeps its superblock furthest from the start. */
-const headLength = Math.max(...claims.map(({ end }) => end))
+const headLength = Math.max(...formats.map(({ end }) => end))
 
 function extSize(head: Buffer): number {
   const blockSize = 1024 << (head.readUInt32LE(1024 + 24) & 15)
@@ -49,15 +62,14 @@ function extSize(head: Buffer): number {
 }
 
 /**
- * How many bytes of a volume its file system or hash tree claims: cutting below that destroys it.
- * @returns 0 if it holds no format known here
- * @throws ERR_DDI_VERITY_SUPERBLOCK, ERR_DDI_VERITY_ALGORITHM for a broken hash tree, and what `volume.read` throws
+ * What the file system in a volume claims: cutting below that destroys it.
+ * @returns undefined if it holds none whose superblock is read here
+ * @throws what `volume.read` throws
  */
-export async function claimedSize(volume: Source): Promise<number> {
+export async function claimOfFileSystem(volume: Source): Promise<FileSystemClaim | undefined> {
   const head = Buffer.from(await volume.read(0, Math.min(volume.size, headLength)))
-  if (head.toString('latin1', 0, 6) === 'verity') return layoutTree(await readSuperblock(volume)).end
-  const found = claims.find(
+  const found = formats.find(
     ({ at, magic, end }) => head.length >= end && head.subarray(at, at + magic.length).equals(magic),
   )
-  return found?.size(head) ?? 0
+  return found && { types: found.types, size: found.size(head) }
 }

@@ -4,7 +4,7 @@ import { extentSource, extentTarget, linear, sliceExtents, totalLength } from '.
 import type { LinearExtent, Run, Source, Target } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { commitGpt, fitToDisk, movesBackup, repairedMbr } from '../gpt/commit.js'
-import { describeProblem, readStoredGpt } from '../gpt/read.js'
+import { describeProblem, refusedTable } from '../gpt/read.js'
 import type { Gpt, Partition, StoredGpt } from '../gpt/table.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { type Progress, type Work, workNames } from '../work.js'
@@ -25,6 +25,7 @@ import {
   spaceForVolume,
 } from './change.js'
 import { chainVolume, type Orphan, tableVolumes } from './partition.js'
+import { scanDisk } from './scan.js'
 import {
   type Change,
   type CreateOptions,
@@ -131,10 +132,11 @@ export async function diskOn(
   return new OpenDisk(gpt, { target, path, users, close }, rescue ? { ...read, rescue } : read)
 }
 
-/** A table with all the space that a change of it can use. @throws as `readGpt` */
+/** A table with all the space that a change of it can use. @throws ERR_DDI_NO_TABLE and the `ERR_DDI_GPT_…` codes, and as `scanDisk` */
 async function readTable(source: Source, only?: 'backup'): Promise<StoredGpt> {
-  const stored = await readStoredGpt(source, only)
-  return { ...stored, table: fitToDisk(stored, source.size) }
+  const scan = await scanDisk(source, only)
+  if ('code' in scan) throw await refusedTable(source, scan)
+  return { ...scan, table: fitToDisk(scan, source.size) }
 }
 
 /** A table as it was read, or as it is to be. */

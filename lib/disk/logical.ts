@@ -1,13 +1,35 @@
 import type { LogicalPartition, Metadata } from '../android/metadata.js'
 import { totalLength } from '../bytes/extents.js'
 import type { Extent, ExtentOf } from '../bytes/source.js'
+import { DdiError } from '../errors.js'
 import type { WholeVolume } from './volume.js'
+
+/** A device of a super partition as it is found. */
+export interface FoundDevice {
+  /** For people. */
+  readonly path: string
+  /** In bytes. */
+  readonly size: number
+}
 
 /**
  * The logical partitions of an Android super partition as volumes.
- * @param sizes of the devices that they lie on, in bytes, which are one behind the other in the volumes' base
+ * @param found the devices that they lie on, which are one behind the other in the volumes' base
+ * @throws ERR_DDI_SUPER_DEVICE if one is smaller than the metadata says
  */
-export function logicalVolumes({ partitions }: Metadata, sizes: readonly number[]): readonly WholeVolume[] {
+export function logicalVolumes(
+  { partitions, devices }: Metadata,
+  found: readonly FoundDevice[],
+): readonly WholeVolume[] {
+  for (const [index, { path, size }] of found.entries()) {
+    const device = devices[index]
+    if (device && size < device.size)
+      throw new DdiError(
+        'ERR_DDI_SUPER_DEVICE',
+        `${path} has ${size} bytes, and the metadata says that ${device.name} has ${device.size}`,
+      )
+  }
+  const sizes = found.map(({ size }) => size)
   return partitions.map((partition) => logicalVolume(partition, sizes))
 }
 

@@ -3,10 +3,9 @@ import { isSuper, readSuper } from '../android/super.js'
 import { composeExtents, extentSource } from '../bytes/extents.js'
 import type { Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
-import { readGpt } from '../gpt/read.js'
 import { nestedTypeUuid } from './chain.js'
+import { readDisk } from './disk.js'
 import { logicalVolumes } from './logical.js'
-import { tableVolumes } from './partition.js'
 import { ownOrigin, type Volume, type WholeVolume } from './volume.js'
 
 /** What Android labels the partition that its logical partitions lie in. */
@@ -100,7 +99,7 @@ function nestedIn(within: WholeVolume, volume: Volume): Volume {
 
 /** The volumes of the GPT or super partition that a source is. */
 async function readVolumes(source: Source, slot: number): Promise<readonly Volume[]> {
-  if (!(await isSuper(source))) return tableVolumes((await readGpt(source)).table).volumes
+  if (!(await isSuper(source))) return (await readDisk(source)).volumes
   const metadata = withSlotSuffixes((await readSuper(source, slot)).metadata, slot)
   const [, other] = metadata.devices
   if (other)
@@ -108,5 +107,5 @@ async function readVolumes(source: Source, slot: number): Promise<readonly Volum
       'ERR_DDI_SUPER_DEVICE',
       `its logical partitions lie on ${other.name} too: open the devices themselves`,
     )
-  return logicalVolumes(metadata, [source.size])
+  return logicalVolumes(metadata, [{ path: 'the volume', size: source.size }])
 }

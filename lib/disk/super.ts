@@ -12,7 +12,7 @@ import { composeExtents, extentSource, extentTarget, linear } from '../bytes/ext
 import type { Extent, LinearExtent, Source, Target } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { readDisk } from './disk.js'
-import { logicalVolumes } from './logical.js'
+import { type FoundDevice, logicalVolumes } from './logical.js'
 import {
   type Change,
   createOptionNames,
@@ -83,21 +83,16 @@ export async function findSuper(disk: Source, path: string, name?: string): Prom
 export async function superOn(disk: Target, path: string, options: SuperOptions = {}): Promise<Super> {
   const { slot = 0, extents = linear([{ start: 0, length: disk.size }]), close = async () => {} } = options
   const target = extentTarget(disk, extents)
-  const current = await readSuper(target, slot)
+  const current = await readSlots(target, slot)
   const { devices } = current.metadata
-  const [first, other] = devices
+  const [, other] = devices
   if (other)
     throw new DdiError(
       'ERR_DDI_SUPER_DEVICE',
       `${path} is one of ${devices.length} devices of a super partition, which can be read, but not changed`,
     )
-  if (target.size < first.size)
-    throw new DdiError(
-      'ERR_DDI_SUPER_DEVICE',
-      `${path} has ${target.size} bytes, and the metadata says that ${first.name} has ${first.size}`,
-    )
   const users = usersWithin(extents, options.users ?? noUsers)
-  return new OpenSuper(liblp(slot, await otherSlots(target, current)), { target, path, users, close }, current)
+  return new OpenSuper(liblp(slot, { path, size: target.size }), { target, path, users, close }, current)
 }
 
 /** Users of a disk as those of a super partition on it. What offers logical partitions does not grow with them. */
@@ -109,30 +104,38 @@ function usersWithin(extents: readonly LinearExtent[], users: TableUsers): Table
   }
 }
 
-/**
- * The tables of one slot.
- * @param foreign what other slots use, under names that no partition can have: nothing is put there
- */
-function liblp(slot: number, foreign: readonly LogicalPartition[]): TableFormat<SuperSlot, LogicalHead, Extent> {
-  const guarded = ({ metadata }: SuperSlot): Metadata => ({
+/** A slot that changes, beside all others. */
+interface SuperTable extends SuperSlot {
+  /** What other slots use, under names that no partition can have: nothing is put there. */
+  readonly foreign: readonly LogicalPartition[]
+}
+
+async function readSlots(target: Target, slot: number): Promise<SuperTable> {
+  const read = await readSuper(target, slot)
+  return { ...read, foreign: await otherSlots(target, read) }
+}
+
+/** The tables of one slot. */
+function liblp(slot: number, device: FoundDevice): TableFormat<SuperTable, LogicalHead, Extent> {
+  const guarded = ({ metadata, foreign }: SuperTable): Metadata => ({
     ...metadata,
     partitions: [...metadata.partitions, ...foreign],
   })
-  const unguarded = (read: SuperSlot, { partitions, ...rest }: Metadata): SuperSlot => ({
+  const unguarded = (read: SuperTable, { partitions, ...rest }: Metadata): SuperTable => ({
     ...read,
-    metadata: { ...rest, partitions: partitions.filter((one) => !foreign.includes(one)) },
+    metadata: { ...rest, partitions: partitions.filter((one) => !read.foreign.includes(one)) },
   })
-  const volumes = ({ metadata }: SuperSlot) => logicalVolumes(metadata, [metadata.devices[0].size])
-  const changed = (read: SuperSlot, metadata: Metadata, name: string): Change<SuperSlot, Extent> => {
+  const volumes = ({ metadata }: SuperTable) => logicalVolumes(metadata, [device])
+  const changed = (read: SuperTable, metadata: Metadata, name: string): Change<SuperTable, Extent> => {
     const next = unguarded(read, metadata)
     return { next, volume: volumes(next).find(({ label }) => label === name)! }
   }
-  const partitionOf = ({ metadata }: SuperSlot, { label }: WholeVolume) => findPartition(metadata, `${label}`)
+  const partitionOf = ({ metadata }: SuperTable, { label }: WholeVolume) => findPartition(metadata, `${label}`)
   return {
     where: 'the super partition',
     headNames: { label: true, group: true, attributes: true },
     createOptionNames,
-    read: (target) => readSuper(target, slot),
+    read: (target) => readSlots(target, slot),
     commit: (target, current, { metadata }) => commitSuper(target, current, metadata),
     volumes,
     free: (read) => freeSuperRuns(guarded(read), read.geometry).map(({ start, length }) => ({ start, length })),
@@ -153,7 +156,7 @@ function liblp(slot: number, foreign: readonly LogicalPartition[]): TableFormat<
   }
 }
 
-class OpenSuper extends OpenTable<SuperSlot, LogicalHead, Extent> implements Super {
+class OpenSuper extends OpenTable<SuperTable, LogicalHead, Extent> implements Super {
   readonly format = 'super'
 
   get slot(): number {

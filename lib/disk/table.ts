@@ -4,7 +4,7 @@ import type { Extent, LinearExtent, Run, Source, Target } from '../bytes/source.
 import { DdiError } from '../errors.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { type Work, workNames } from '../work.js'
-import { claimedSize } from './claimed-size.js'
+import { refuseCut } from './claims.js'
 import { findByName, ownOrigin, requireWhole, type Volume, type WholeVolume } from './volume.js'
 
 /** What a table says. */
@@ -62,7 +62,7 @@ export interface CreateOptions extends Work, NameOptions {
 }
 
 export interface ResizeOptions {
-  /** Cuts even what the file system or hash tree in the volume claims. Default: false. */
+  /** Cuts even what lies in the volume, or of which it is not known where it ends. Default: false. */
   readonly force?: boolean
 }
 
@@ -255,12 +255,7 @@ export class OpenTable<Read, Head extends object, E extends Extent> implements V
     const left = change.volume.size
     const growsInUse = users.grown !== undefined && size > current.size
     if (!growsInUse) await users.refuseUsed(stored(current.extents))
-    const claimed = left < current.size && !force ? await claimedSize(extentSource(target, current.extents)) : 0
-    if (left < claimed)
-      throw new DdiError(
-        'ERR_DDI_SHRINK_REFUSED',
-        `${nameOf(current)} would have ${left} bytes, and what is in it claims ${claimed}: shrink that first, or force it`,
-      )
+    if (left < current.size && !force) await refuseCut(extentSource(target, current.extents), left, nameOf(current))
     const resized = await this.commit(change)
     if (growsInUse) await users.grown?.({ ...resized, extents: stored(resized.extents) })
     return resized

@@ -1,8 +1,8 @@
 import type { Source } from '../bytes/source.js'
 import { DdiError, errorCodes } from '../errors.js'
 import { remainsOf } from './remains.js'
-import { scanGpt, scanStoredGpt } from './scan.js'
-import type { Copy, Gpt, GptProblem, StoredGpt } from './table.js'
+import { scanGpt } from './scan.js'
+import type { Copy, Gpt, GptProblem } from './table.js'
 
 /** Describes a problem for people: what is wrong, and where. */
 export function describeProblem(problem: GptProblem): string {
@@ -40,17 +40,6 @@ export async function refusedTable(source: Source, problem: GptProblem): Promise
  */
 export async function readGpt(source: Source): Promise<{ table: Gpt; copy: Copy; problems: readonly GptProblem[] }> {
   const scan = await scanGpt(source)
-  if ('code' in scan) throw await refusedTable(source, scan)
-  return scan
-}
-
-/**
- * The same, with the bytes that a change of the table keeps.
- * @param only reads the backup at the end of the disk, whatever lies before it: to rescue one
- * @throws as {@link readGpt}
- */
-export async function readStoredGpt(source: Source, only?: 'backup'): Promise<StoredGpt> {
-  const scan = await scanStoredGpt(source, only)
   if ('code' in scan) throw await refusedTable(source, scan)
   return scan
 }

@@ -1,5 +1,5 @@
 // What file systems and the like leave at the beginning of a disk without overwriting its protective MBR. native/partition_scan.cc
-// keeps the same list.
+// keeps the same list. It is for those who read tables without libblkid, which lib/disk/scan.ts asks besides.
 import type { Source } from '../bytes/source.js'
 
 const ascii = (text: string) => Buffer.from(text, 'latin1')
@@ -10,7 +10,11 @@ const superblocks: readonly (readonly [at: number, magic: Buffer])[] = [
   [1024, Buffer.from([0xe2, 0xe1, 0xf5, 0xe0])], // erofs
   [1024, Buffer.from([0x10, 0x20, 0xf5, 0xf2])], // f2fs
   [1024 + 56, Buffer.from([0x53, 0xef])], // ext2 to ext4
+  // At the end of a page of 4, 8, 16 and 64 KiB.
   [4086, ascii('SWAPSPACE2')],
+  [8182, ascii('SWAPSPACE2')],
+  [16374, ascii('SWAPSPACE2')],
+  [65526, ascii('SWAPSPACE2')],
   [4096, Buffer.from([0xfc, 0x4e, 0x2b, 0xa9])], // Linux RAID 1.2
   [4096 + 24, Buffer.from('c68573f64e1a45ca8265f57f48ba6d81', 'hex')], // bcache
   [4096 + 24, Buffer.from('c68573f666ce90a9d96a60cf803df7ef', 'hex')], // bcachefs

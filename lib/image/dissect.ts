@@ -1,7 +1,8 @@
 import type { X509Certificate } from 'node:crypto'
 import type { FileSystem } from '../../bindings/blkid.js'
 import { extentSource } from '../bytes/extents.js'
-import { requireWhole, type Volume, type WholeVolume } from '../disk/volume.js'
+import { probe } from '../disk/probe.js'
+import { foundExtents, requireWhole, type Volume, type WholeVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
 import { checkOptions, type OptionNames } from '../options.js'
@@ -11,7 +12,6 @@ import { type DissectedVolume, type Dissection, isCovered, type UsableVolume, ty
 import { isEncrypted, luks } from './luks.js'
 import type { Image, TableProblem } from './open.js'
 import { type ImagePolicy, judge, type PolicySubject, policyDesignators } from './policy.js'
-import { probe } from './probe.js'
 import { findProtected } from './protection.js'
 import type { KnownRootHash, ProtectedDesignator } from './root-hash-sources.js'
 import { isOffered, newest, preferred } from './selection.js'
@@ -87,7 +87,7 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
   }
   assignPlainRoles(volumes, roles)
   for (const volume of options.probe === 'used' ? roles.values() : volumes)
-    volume.fileSystem = await probe(image, volume)
+    volume.fileSystem = await probe(extentSource(image.source, foundExtents(volume)), image.name)
   if (options.policy) await applyPolicy(options.policy, { image, volumes, roles, verity, architectures })
   // Bytes that a root hash covers need not be a file system that libblkid knows.
   const known = isCovered(verity.get('root')) || volumes.some(({ fileSystem }) => fileSystem)

@@ -11,11 +11,11 @@ import { freeRuns } from '../disk/allocation.js'
 import { logicalVolumes } from '../disk/logical.js'
 import { nestedVolumes } from '../disk/nested.js'
 import { type Orphan, tableVolumes } from '../disk/partition.js'
+import { scanDisk } from '../disk/scan.js'
 import { findByName, requireWhole, type Volume, wholeImageVolume } from '../disk/volume.js'
 import { DdiError, type ErrorCode } from '../errors.js'
 import { fitToDisk } from '../gpt/commit.js'
 import { describeProblem, problemError, refusedTable } from '../gpt/read.js'
-import { scanStoredGpt } from '../gpt/scan.js'
 import type { Copy, StoredGpt } from '../gpt/table.js'
 import { checkOptions, type OptionNames } from '../options.js'
 
@@ -142,7 +142,7 @@ interface Context extends Required<OpenOptions> {
 }
 
 async function readContents(source: Source, context: Context): Promise<Contents> {
-  const scan = await scanStoredGpt(source)
+  const scan = await scanDisk(source)
   if ('table' in scan) return await gptContents(source, scan, context)
   const isLeftover = scan.code === 'ERR_DDI_GPT_LEFTOVER'
   if (scan.code !== 'ERR_DDI_NO_TABLE' && !isLeftover) throw await refusedTable(source, scan)
@@ -187,11 +187,11 @@ async function superContents(first: Source, context: Context): Promise<Contents>
   const { metadata: unsuffixed, copy, problems } = await readSuper(first, slot)
   const metadata = withSlotSuffixes(unsuffixed, slot)
   const { devices, isSparse } = await openDevices(first, metadata, context)
-  const source = concatSources(devices)
   const inner = logicalVolumes(
     metadata,
-    devices.map(({ size }) => size),
+    devices.map(({ source, path }) => ({ path, size: source.size })),
   )
+  const source = concatSources(devices.map((device) => device.source))
   return {
     size: source.size,
     sectorSize: 512,
@@ -206,17 +206,11 @@ async function superContents(first: Source, context: Context): Promise<Contents>
 
 /** The devices that logical partitions lie on, the one with the metadata first. */
 async function openDevices(first: Source, { devices }: Metadata, context: Context) {
-  const opened: Source[] = []
+  const opened: { readonly source: Source; readonly path: string }[] = []
   let isSparse = false
-  for (const [index, { name, size }] of devices.entries()) {
+  for (const [index, { name }] of devices.entries()) {
     const device = index === 0 ? { source: first, path: context.name } : await openDevice(name, context)
-    const { source, path } = device
-    if (source.size < size)
-      throw new DdiError(
-        'ERR_DDI_SUPER_DEVICE',
-        `${path} has ${source.size} bytes, and the metadata says that ${name} has ${size}`,
-      )
-    opened.push(source)
+    opened.push(device)
     if ('sparse' in device && device.sparse) isSparse = true
   }
   return { devices: opened, isSparse }

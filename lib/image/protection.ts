@@ -1,7 +1,7 @@
 import { extentSource } from '../bytes/extents.js'
 import { openFile } from '../bytes/file.js'
 import type { Source } from '../bytes/source.js'
-import { claimedSize } from '../disk/claimed-size.js'
+import { claimOfFileSystem } from '../disk/claimed-size.js'
 import { requireWhole, type WholeVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import { rootHashUuids } from '../verity/root-hash.js'
@@ -193,7 +193,7 @@ async function checkTree(image: Image, data: UsableVolume, hash: Source, rootHas
 /** A root hash does not say how much of a volume its tree covers. @throws ERR_DDI_VERITY_SUPERBLOCK if a file system would be cut off */
 async function checkFileSystemFits({ name }: Image, superblock: Superblock, data: Source): Promise<void> {
   const covered = superblock.dataBlocks * superblock.dataBlockSize
-  const claimed = covered < data.size ? await claimedSize(data) : 0
+  const claimed = covered < data.size ? ((await claimOfFileSystem(data))?.size ?? 0) : 0
   if (claimed > covered)
     throw new DdiError(
       'ERR_DDI_VERITY_SUPERBLOCK',

@@ -1,11 +1,13 @@
+import { extentSource } from '../bytes/extents.js'
 import { openFile } from '../bytes/file.js'
 import { extensionTypeUuid } from '../disk/chain.js'
 import { chainVolume, tableVolumes } from '../disk/partition.js'
+import { probe } from '../disk/probe.js'
+import { foundExtents } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import { remainsOf } from '../gpt/remains.js'
 import type { DissectedVolume, Dissection } from './dissection.js'
 import type { Image } from './open.js'
-import { probe } from './probe.js'
 
 /**
  * What is left to show of an image whose table is refused: its volumes, for which nothing has a use.
@@ -48,7 +50,8 @@ export async function dissectRemains(path: string, refusal: DdiError): Promise<D
       [Symbol.asyncDispose]: close,
     }
     const volumes: DissectedVolume[] = []
-    for (const volume of image.volumes) volumes.push({ ...volume, fileSystem: await probe(image, volume) })
+    for (const volume of image.volumes)
+      volumes.push({ ...volume, fileSystem: await probe(extentSource(file, foundExtents(volume)), path) })
     const given = { rootHashes: new Map(), signatures: false }
     return { image, volumes, roles: new Map(), verity: new Map(), signature: 'auto', given, problems: [] }
   } catch (error) {

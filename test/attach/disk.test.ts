@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { initDisk, openDisk } from '../../lib/index.js'
 import { volumeHead } from '../support/gpt.js'
-import { emptyFile, MiB, makeFileSystem, makeGptImage, typeUuids } from '../support/images.js'
+import { emptyFile, MiB, makeFileSystem, makeGptImage, typeUuids, writeAt } from '../support/images.js'
 import { cli, packageRoot, run, temporaryFolder } from '../support/run.js'
+import { superDisk } from '../support/super.js'
 
 test('a blank disk gets an empty GPT that sgdisk and sfdisk accept', async () => {
   using folder = temporaryFolder()
@@ -29,7 +30,16 @@ test('a disk that holds anything is refused unless forced, and is not changed', 
   const leftover = join(folder.path, 'leftover.raw')
   writeFileSync(leftover, readFileSync(gpt).fill(0, 0, MiB))
   const fileSystem = makeFileSystem(folder.path, 'ext4')
-  for (const path of [dos, gpt, leftover, fileSystem]) {
+  // libblkid knows none of these.
+  const superPartition = join(folder.path, 'super.img')
+  writeFileSync(superPartition, superDisk(8 * MiB))
+  const packed = emptyFile(join(folder.path, 'packed.xz'), 4 * MiB)
+  writeAt(packed, 0, Buffer.from('fd377a585a00', 'hex'))
+  const tar = join(folder.path, 'docs.tar')
+  run('tar', '--create', `--file=${tar}`, '--record-size=2M', `--directory=${packageRoot}`, 'docs')
+  const ending = emptyFile(join(folder.path, 'ending'), 8 * MiB)
+  writeAt(ending, 8 * MiB - 1, Uint8Array.of(1))
+  for (const path of [dos, gpt, leftover, fileSystem, superPartition, packed, tar, ending]) {
     const before = readFileSync(path)
     await assert.rejects(initDisk(path), { code: 'ERR_DDI_EXISTS', message: /holds data/ })
     assert.ok(readFileSync(path).equals(before))

@@ -3,14 +3,18 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { composeExtents, linear } from '../../lib/bytes/extents.js'
 import { memorySource } from '../../lib/bytes/memory.js'
 import { nestedVolumes } from '../../lib/disk/nested.js'
 import { tableVolumes } from '../../lib/disk/partition.js'
+import { superOn } from '../../lib/disk/super.js'
 import { encodeNewDisk } from '../../lib/gpt/create.js'
 import { extensionTypeUuid, extensionUuid, nestedTypeUuid, openImage, requireWhole } from '../../lib/index.js'
 import { seal } from '../support/gpt.js'
 import { MiB, makeGptImage, type PartitionSpec, typeUuids, writeAt } from '../support/images.js'
+import { recordingTarget } from '../support/power-cut.js'
 import { temporaryFolder } from '../support/run.js'
+import { superDisk } from '../support/super.js'
 
 const inner: PartitionSpec[] = [
   { type: typeUuids.home, size: 2 * MiB, label: 'inner-home' },
@@ -129,4 +133,23 @@ test('once there are as many volumes as a table can have, no further one is read
   })
   const found = await nestedVolumes(memorySource(disk), volumes)
   assert.equal(found.volumes.length, 2 * count)
+})
+
+test('a super partition in a volume that is too small for it is refused, never cut', async () => {
+  using folder = temporaryFolder()
+  const box = join(folder.path, 'super')
+  const large = superDisk(8 * MiB)
+  const metadata = await superOn(recordingTarget(large), 'memory')
+  await metadata.create({ label: 'data' }, 5 * MiB)
+  writeFileSync(box, large.subarray(0, 4 * MiB))
+  const path = join(folder.path, 'disk.raw')
+  makeGptImage(path, 16 * MiB, [{ type: typeUuids.linuxGeneric, size: 4 * MiB, label: 'super', from: box }])
+  await using image = await openImage(path)
+  assert.deepEqual(
+    [image.volumes.map(({ label }) => label), image.table.problems.map(({ code }) => code)],
+    [['super'], ['ERR_DDI_SUPER_DEVICE']],
+  )
+  assert.throws(() => composeExtents(linear([{ start: 0, length: 4096 }]), linear([{ start: 0, length: 8192 }])), {
+    code: 'ERR_DDI_SHORT_READ',
+  })
 })

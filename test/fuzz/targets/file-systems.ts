@@ -1,6 +1,6 @@
 import { probeBytes } from '../../../bindings/blkid.js'
 import { memorySource } from '../../../lib/bytes/memory.js'
-import { claimedSize } from '../../../lib/disk/claimed-size.js'
+import { claimOfFileSystem } from '../../../lib/disk/claimed-size.js'
 import type { Target } from '../target.js'
 
 /** Superblocks that libblkid looks at, by their magic numbers and where they are. */
@@ -29,6 +29,6 @@ export default {
   async run(bytes) {
     if (bytes.length < 512) return
     for (const size of [bytes.length, 64 * 1024 * 1024]) probeBytes(bytes, 'x', size)
-    await claimedSize(memorySource(bytes))
+    await claimOfFileSystem(memorySource(bytes))
   },
 } satisfies Target

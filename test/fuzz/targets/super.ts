@@ -94,7 +94,10 @@ export default {
     for (const slot of [0, 1]) {
       const metadata = withSlotSuffixes((await readSuper(source, slot)).metadata, slot)
       const sizes = metadata.devices.map(({ size }) => size)
-      const volumes = logicalVolumes(metadata, sizes)
+      const volumes = logicalVolumes(
+        metadata,
+        sizes.map((size) => ({ path: 'x', size })),
+      )
       checkVolumes(
         volumes,
         sizes.reduce((sum, size) => sum + size, 0),

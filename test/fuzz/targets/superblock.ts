@@ -1,5 +1,5 @@
 import { memorySource } from '../../../lib/bytes/memory.js'
-import { claimedSize } from '../../../lib/disk/claimed-size.js'
+import { claimOfFileSystem } from '../../../lib/disk/claimed-size.js'
 import { newSuperblock } from '../../../lib/verity/format.js'
 import {
   checkRootHash,
@@ -18,7 +18,7 @@ export default {
   ),
   async run(bytes) {
     const hash = memorySource(Buffer.concat([bytes], Math.max(bytes.length, 8192)))
-    await claimedSize(hash)
+    await claimOfFileSystem(hash)
     const superblock = parseSuperblock(await hash.read(0, 512))
     layoutTree(superblock)
     checkTreeFits(superblock, 303_104, hash.size)

@@ -9,7 +9,7 @@ export default verb({
   arguments: [superArgument, logicalArgument],
   options: {
     size: requiredOption('--size <size>', 'new size, or +1G, or -1G', newSize),
-    force: flag('--force', 'cut off even what the file system claims'),
+    force: flag('--force', 'cut off even what the partition holds'),
     ...superOptions,
     ...json,
   },

@@ -4,11 +4,11 @@ import { size } from '../../values.js'
 import { flag, requiredOption, verb } from '../../verb.js'
 
 export default verb({
-  summary: 'cut space off the end of a volume, but never below what its file system claims',
+  summary: 'cut space off the end of a volume, but never below what it holds',
   arguments: [diskArgument, volumeArgument],
   options: {
     size: requiredOption('--size <size>', 'how much less, such as 1G', size),
-    force: flag('--force', 'cut off even what the file system claims'),
+    force: flag('--force', 'cut off even what the volume holds'),
     ...json,
   },
   examples: ['ddi-attach volume shrink disk.raw home --size 1G'],
