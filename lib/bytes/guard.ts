@@ -1,5 +1,5 @@
 import { DdiError } from '../errors.js'
-import { checkRange, type FileExtent, type Source } from './source.js'
+import { checkRange, type FileExtent, type Source, type Target } from './source.js'
 
 /**
  * A source from outside of this library, held to the contract of {@link Source}: what it returns goes to parsers, and to native
@@ -50,5 +50,23 @@ class Guarded implements Source {
     if (total !== length || !isPlaced)
       throw new DdiError('ERR_DDI_USAGE', `a source says that ${length} of its bytes lie where they cannot`)
     return extents
+  }
+}
+
+/** A target whose every change waits for something that may refuse it. @param before takes the length of the change, in bytes */
+export function guardTarget(target: Target, before: (length: number) => Promise<void>): Target {
+  return {
+    size: target.size,
+    read: (offset, length) => target.read(offset, length),
+    where: (offset, length) => target.where?.(offset, length),
+    async write(offset, bytes) {
+      await before(bytes.length)
+      await target.write(offset, bytes)
+    },
+    async punch(offset, length) {
+      await before(length)
+      return (await target.punch?.(offset, length)) ?? false
+    },
+    flush: () => target.flush(),
   }
 }

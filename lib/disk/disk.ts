@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { copy } from '../bytes/copy.js'
 import { extentSource, extentTarget, linear, sliceExtents, totalLength } from '../bytes/extents.js'
+import { guardTarget } from '../bytes/guard.js'
 import type { LinearExtent, Run, Source, Target } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { commitGpt, fitToDisk, movesBackup, repairedMbr } from '../gpt/commit.js'
@@ -128,8 +129,7 @@ export async function diskOn(
   path: string,
   { users = noUsers, close = async () => {}, rescue }: DiskOptions = {},
 ): Promise<Disk> {
-  const read = await readTable(target, rescue && 'backup')
-  return new OpenDisk(gpt, { target, path, users, close }, rescue ? { ...read, rescue } : read)
+  return new OpenDisk(gpt, { target, path, users, close }, await readDiskTable(target, rescue))
 }
 
 /** A table with all the space that a change of it can use. @throws ERR_DDI_NO_TABLE and the `ERR_DDI_GPT_…` codes, and as `scanDisk` */
@@ -147,15 +147,19 @@ interface DiskTable extends StoredGpt {
   readonly rescue?: Rescue
 }
 
+async function readDiskTable(source: Source, rescue?: Rescue): Promise<DiskTable> {
+  const read = await readTable(source, rescue && 'backup')
+  return rescue ? { ...read, rescue } : read
+}
+
 type DiskChange = Change<DiskTable, LinearExtent>
 
 const gpt: TableFormat<DiskTable, VolumeHead, LinearExtent> = {
   where: 'the disk',
   headNames: { typeUuid: true, uuid: true, label: true, attributes: true },
   createOptionNames: diskCreateOptionNames,
-  read: (target) => readTable(target),
+  read: (target, before) => readDiskTable(target, before?.rescue),
   async commit(target, current, { table, repairsMbr }) {
-    await refuseChanged(target, current)
     const { held, force = false } = current.rescue ?? {}
     if (held !== undefined && !force) throw new DdiError('ERR_DDI_EXISTS', rescueWarning(held))
     const mbr = repairsMbr ? repairedMbr(current, target.size, force) : current.mbr
@@ -183,17 +187,6 @@ const gpt: TableFormat<DiskTable, VolumeHead, LinearExtent> = {
     ]
   },
   repaired: (read) => ({ ...read, table: reclaimOrphans(read.table), repairsMbr: true }),
-}
-
-/** Another program may have written a table since ours was read, whatever lock we hold. @throws ERR_DDI_BUSY */
-async function refuseChanged(target: Target, current: DiskTable): Promise<void> {
-  const now = await readTable(target, current.rescue && 'backup')
-  const bytes = ({ array, headers, mbr }: DiskTable) => Buffer.concat([array, headers.primary, headers.backup, mbr])
-  if (!bytes(now).equals(bytes(current)))
-    throw new DdiError(
-      'ERR_DDI_BUSY',
-      'nothing was written: another program has changed the table of the disk since it was read',
-    )
 }
 
 function rescueWarning(held: string): string {
@@ -288,22 +281,20 @@ class OpenDisk extends OpenTable<DiskTable, VolumeHead, LinearExtent> implements
   unnamed(size?: number): UnnamedVolume {
     const { read } = this
     const space = spaceForVolume(read.table, size)
-    const target = extentTarget(this.place.target, linear(space))
+    const refuseTaken = () => {
+      if (this.read.table !== read.table && !isDeepStrictEqual(this.read.table, read.table))
+        throw new DdiError('ERR_DDI_BUSY', 'the volumes of the disk changed since this space was free')
+    }
+    const free = this.freeSpace(linear(space), () => this.inTurn(() => this.makeRoom()))
+    const target = guardTarget(free, async () => refuseTaken())
     const named = (head: VolumeHead, length: number) =>
       changed(read, nameSpace(read.table, nameable(read.table, head, {}), space, length))
-    let room: Promise<void> | undefined
     return {
       ...target,
-      write: async (offset, bytes) => {
-        room ??= this.makeRoom()
-        await room
-        await target.write(offset, bytes)
-      },
       preview: (head, length) => named(head, length).volume,
       name: (head, length) =>
         this.inTurn(async () => {
-          if (!isDeepStrictEqual(this.read.table, read.table))
-            throw new DdiError('ERR_DDI_BUSY', 'the volumes of the disk changed since this space was free')
+          refuseTaken()
           const change = named(head, length)
           await target.flush()
           return await this.commit(change)
@@ -314,6 +305,7 @@ class OpenDisk extends OpenTable<DiskTable, VolumeHead, LinearExtent> implements
   /** On a disk that has grown, the backup lies where there may be data soon. */
   protected override async makeRoom(): Promise<void> {
     if (movesBackup(this.read, this.size)) await this.replace(this.read)
+    else await super.makeRoom()
   }
 
   async discard(volume: BrokenVolume): Promise<void> {
@@ -366,22 +358,30 @@ class OpenDisk extends OpenTable<DiskTable, VolumeHead, LinearExtent> implements
       if (!next) return current
       const change = changed(this.read, next)
       await this.place.users.refuseUsed(current.extents)
-      await this.makeRoom()
       // The new place is free until the commit: after a power cut the volume is where it was.
-      await moveExtents(this.place.target, current.extents, change.volume.extents, {
-        ...work,
-        part: volume.label || volume.uuid!,
-      })
+      await moveExtents(
+        this.place.target,
+        this.freeSpace(change.volume.extents),
+        [current.extents, change.volume.extents],
+        {
+          ...work,
+          part: volume.label || volume.uuid!,
+        },
+      )
       current = await this.commit(change)
     }
   }
 }
 
-/** Copies what lies elsewhere in `to` than in `from`, two lists of extents of one length. */
+/**
+ * Copies what will lie elsewhere of a volume.
+ * @param moved the volume in its new place
+ * @param places its extents until now, and its new ones, of the same length
+ */
 async function moveExtents(
-  target: Target,
-  from: readonly LinearExtent[],
-  to: readonly LinearExtent[],
+  disk: Source,
+  moved: Target,
+  [from, to]: readonly [readonly LinearExtent[], readonly LinearExtent[]],
   { part, ...work }: Work & { readonly part: string },
 ): Promise<void> {
   let offset = 0
@@ -393,7 +393,7 @@ async function moveExtents(
       const source: Run = { start: before + shift, length }
       const onProgress = ({ done }: Progress) => work.onProgress?.({ done: before + done, total, part })
       if (start !== source.start)
-        await copy(extentSource(target, linear([source])), extentTarget(target, linear([{ start, length }])), {
+        await copy(extentSource(disk, linear([source])), extentTarget(moved, linear([{ start: before, length }])), {
           ...work,
           onProgress,
         })

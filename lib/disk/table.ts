@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util'
 import { copy } from '../bytes/copy.js'
 import { extentSource, extentTarget } from '../bytes/extents.js'
+import { guardTarget } from '../bytes/guard.js'
 import type { Extent, LinearExtent, Run, Source, Target } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { checkOptions, type OptionNames } from '../options.js'
@@ -120,7 +122,8 @@ export interface TableFormat<Read, Head extends object, E extends Extent> {
   readonly where: string
   readonly headNames: OptionNames<Head>
   readonly createOptionNames: OptionNames<CreateOptions>
-  read(target: Target): Promise<Read>
+  /** @param before as it was read before: to read it again in the same way */
+  read(target: Target, before?: Read): Promise<Read>
   /** Writes a table, all or nothing. @param current as it was read */
   commit(target: Target, current: Read, next: Read): Promise<void>
   volumes(read: Read): readonly Volume<E>[]
@@ -133,6 +136,9 @@ export interface TableFormat<Read, Head extends object, E extends Extent> {
   findings(read: Read): readonly string[]
   repaired(read: Read): Read
 }
+
+/** How many bytes are written into free space until the table is asked again whether it is free. */
+const writtenUnasked = 64 * 1024 * 1024
 
 /** What the tables of all formats have in common. */
 export class OpenTable<Read, Head extends object, E extends Extent> implements VolumeTable<Head, E> {
@@ -177,8 +183,7 @@ export class OpenTable<Read, Head extends object, E extends Extent> implements V
     return await this.inTurn(async () => {
       const change = this.rules.create(this.read, head, size, options)
       if (from) {
-        await this.makeRoom()
-        await copy(from, extentTarget(this.place.target, stored(change.volume.extents)), { signal, onProgress })
+        await copy(from, this.freeSpace(stored(change.volume.extents)), { signal, onProgress })
       }
       return await this.commit(change)
     })
@@ -283,11 +288,39 @@ export class OpenTable<Read, Head extends object, E extends Extent> implements V
     return this.current(volume)
   }
 
-  /** Called before free space is written that the table is still to name. */
-  protected async makeRoom(): Promise<void> {}
+  /**
+   * Free space, to be written before the table names it.
+   * @param prepare called before the first write, and now and then between others
+   */
+  protected freeSpace(extents: readonly LinearExtent[], prepare = () => this.makeRoom()): Target {
+    let left = 0
+    return guardTarget(extentTarget(this.place.target, extents), async (length) => {
+      if (left <= 0) {
+        await prepare()
+        left = writtenUnasked
+      }
+      left -= length
+    })
+  }
+
+  /** Makes sure that free space is still free. */
+  protected async makeRoom(): Promise<void> {
+    await this.#refuseChanged()
+  }
+
+  /** Another program may have written a table since ours was read, whatever lock we hold. @throws ERR_DDI_BUSY */
+  async #refuseChanged(): Promise<void> {
+    const { rules, place, read } = this
+    if (!isDeepStrictEqual(await rules.read(place.target, read), read))
+      throw new DdiError(
+        'ERR_DDI_BUSY',
+        `another program has changed the table of ${rules.where} since it was read: it stays as it is now`,
+      )
+  }
 
   protected async replace(next: Read): Promise<void> {
     const { target, users } = this.place
+    await this.#refuseChanged()
     await this.rules.commit(target, this.read, next)
     this.read = await this.rules.read(target)
     this.#volumes = this.rules.volumes(this.read)

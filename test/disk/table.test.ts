@@ -499,3 +499,71 @@ test('changes that are begun at once are made one after the other', async () => 
       assert.deepEqual(contents(subject, extents).subarray(0, MiB), contentsOf.get(label!), label!)
   }
 })
+
+test('what another program makes while free space is written, or a change is decided, stays as it is', async () => {
+  for (const format of ['gpt', 'super'] as const) {
+    const subject = subjects(96)[format]
+    const { target } = subject
+    const { table, create } = await subject.open()
+    const one = await create('one', MiB)
+    /** As another program that heeds no lock: `foreign` takes all that is free, and has data of its own. */
+    const foreign = async (): Promise<Buffer> => {
+      const other = await subject.open()
+      const taken = await other.create('foreign', Math.max(...other.table.free.map(({ length }) => length)))
+      fill(subject, taken, Buffer.alloc(taken.size, 0xf0))
+      return Buffer.from(target.bytes)
+    }
+    const busy = { code: 'ERR_DDI_BUSY' }
+    let after = await foreign()
+    const from = memorySource(Buffer.alloc(MiB, 1))
+    for (const change of [
+      () => create('two', MiB, { from }),
+      () => create('two', MiB),
+      () => table.grow(one, MiB),
+      () => table.shrink(one, 4096),
+      () => table.rename(one, { label: 'other' }),
+      () => table.remove(one),
+    ])
+      await assert.rejects(change, busy)
+    assert.ok(target.bytes.equals(after), format)
+
+    const next = await subject.open()
+    await next.table.remove(next.table.find('foreign'))
+    const large = memorySource(Buffer.alloc(80 * MiB, 2))
+    const onProgress = ({ done }: Progress) => {
+      if (done === 8 * MiB) coming = foreign()
+    }
+    let coming: Promise<Buffer> | undefined
+    await assert.rejects(next.create('three', 80 * MiB, { from: large, onProgress }), busy)
+    after = await coming!
+    // It was written on until the table was asked again, and no further.
+    const end = after.length
+    const last = (await subject.open()).table.find('foreign').extents.at(-1)!
+    assert.equal(last.kind, 'linear')
+    const tail = Math.min(end, (last as Run).start + last.length) - MiB
+    assert.ok(target.bytes.subarray(tail, tail + MiB).every((byte) => byte === 0xf0))
+  }
+})
+
+test('a volume that takes the space of an unnamed one is not written over', async () => {
+  const target = recordingTarget(emptyDisk(8))
+  const disk = await diskOn(target, 'memory')
+  const space = disk.unnamed(MiB)
+  const one = await disk.create(volumeHead('one'), MiB, { from: memorySource(Buffer.alloc(MiB, 1)) })
+  await assert.rejects(space.write(0, Buffer.alloc(4096, 2)), { code: 'ERR_DDI_BUSY' })
+  await assert.rejects(space.punch!(0, 4096), { code: 'ERR_DDI_BUSY' })
+  assert.ok(
+    target.bytes
+      .subarray(one.extents[0]!.start)
+      .subarray(0, MiB)
+      .every((byte) => byte === 1),
+  )
+})
+
+test('what is attached of a slot of a super partition is not taken by another slot that was read before', async () => {
+  const target = recordingTarget(superDisk(16 * MiB))
+  const a = await superOn(target, 'memory', { slot: 0 })
+  const b = await superOn(target, 'memory', { slot: 1 })
+  await b.create({ label: 'of-b' }, 4 * MiB)
+  await assert.rejects(a.create({ label: 'of-a' }, 4 * MiB), { code: 'ERR_DDI_BUSY' })
+})
