@@ -41,16 +41,19 @@ export async function boot({ sysroot, switchRoot, ...given }: BootOptions): Prom
   await configureNetwork(context, coldplug)
   await reach(context, 'pull')
   // What downloads and attaches is most of the code: the network comes up before it is loaded.
-  const { obtainRoot, mountRoot } = await import('./root.js')
-  const image = await obtainRoot(context)
+  const { obtainRoot, rootOnDisk, mountRoot } = await import('./root.js')
+  const pulled = await obtainRoot(context)
   const { successAction } = context.parameters
   if (successAction !== 'none') {
     log.say(`everything is pulled; now: ${successAction}`)
     await actAs(successAction)
     return undefined
   }
+  // Who does not hand over leaves the disk to the initrd that it is a part of.
+  const image = pulled ?? (switchRoot ? await rootOnDisk(context) : undefined)
   if (!image) {
-    if (switchRoot) throw new DdiError('ERR_DDI_NO_ROOT', 'there is no root to boot: rd.systemd.pull= requests none')
+    if (switchRoot)
+      throw new DdiError('ERR_DDI_NO_ROOT', 'there is no root to boot: none was pulled, and root= names no disk')
     return undefined
   }
   await reach(context, 'mount')

@@ -11,9 +11,9 @@ import { type PullOptions, settingsOf } from '../pull/options.js'
 import { pull } from '../pull/pull.js'
 import type { Transport } from '../pull/transport.js'
 import { isCredentialName, largestCredential } from './credentials.js'
-import type { FetchOptions } from './fetch.js'
+import { type FetchOptions, waiting } from './fetch.js'
 import { besideOrigin } from './origin.js'
-import { patiently } from './patience.js'
+import type { PullPlace } from './pulls.js'
 import { requireTrusted } from './root-image.js'
 import { decideTrust, type TrustAnchors } from './trust.js'
 
@@ -26,11 +26,12 @@ export interface Companion {
   readonly sha256: string
 }
 
-/** What came of the companions of a kernel. */
+/** What lies beside a kernel. */
 export interface Companions {
-  readonly credentials: readonly { readonly name: string; readonly value: Uint8Array }[]
-  /** All that were taken, in the order of their list. */
-  readonly taken: readonly Companion[]
+  readonly list: URL
+  /** A key of the initrd signed the list. */
+  readonly signed: boolean
+  readonly files: readonly Companion[]
 }
 
 const mostCompanions = 64
@@ -51,54 +52,83 @@ export function companionsIn(text: string): readonly Companion[] {
   return found.slice(0, mostCompanions)
 }
 
-interface CompanionPlace {
-  readonly root: string
-  readonly anchors: TrustAnchors
+/**
+ * Finds what lies in the directory of companions beside a kernel.
+ * @param origin the URL of the kernel
+ * @throws ERR_DDI_ABORTED, ERR_DDI_PULL_BROKEN if the server stays away
+ */
+export async function listCompanions(origin: string, options: FetchOptions): Promise<Companions> {
+  const kernel = new URL(origin).pathname.split('/').at(-1)!
+  const list = besideOrigin(origin, `${kernel}.extra.d/SHA256SUMS`)[0]!
+  if (kernel === '') return { list, signed: false, files: [] }
+  const { text, signed } = await waiting(options, (pulling) => readList(list, pulling, options.onNote))
+  return { list, signed, files: companionsIn(text) }
+}
+
+/** What becomes of companions of one kind; those that cannot be trusted, or fetched, are left out, and told. */
+export interface TakenCompanions {
+  readonly taken: readonly Companion[]
 }
 
 /**
- * Fetches what lies in the directory of companions beside the kernel that was booted. A credential counts if the list is signed. An
- * extension is kept below /run for the system that is booted if the list is signed, or a certificate of the initrd signed the
- * extension. What cannot be trusted, or fetched, is left out, and told: whoever rules the network can withhold it anyway.
- * @param origin the URL of the kernel
+ * Fetches the credentials. They count if the list is signed.
  * @throws ERR_DDI_ABORTED, ERR_DDI_NO_SPACE, ERR_DDI_PULL_BROKEN if the server stays away
  */
-export async function fetchCompanions(
-  origin: string,
-  place: CompanionPlace,
+export async function takeCredentials(
+  { list, signed, files }: Companions,
+  { insecure }: TrustAnchors,
   options: FetchOptions,
-): Promise<Companions> {
-  const { retry = 0, onNote = () => {}, ...pulling } = options
-  const kernel = new URL(origin).pathname.split('/').at(-1)!
-  if (kernel === '') return { credentials: [], taken: [] }
-  const list = besideOrigin(origin, `${kernel}.extra.d/SHA256SUMS`)[0]!
-  const onFailure = (error: DdiError) => onNote(`${error.message}; trying again`)
-  const patience = { longest: retry, onFailure, signal: pulling.signal }
-  const { text, signed } = await patiently(patience, () => readList(list, pulling, onNote))
-  const credentials: Companions['credentials'][number][] = []
+): Promise<
+  TakenCompanions & { readonly credentials: readonly { readonly name: string; readonly value: Uint8Array }[] }
+> {
+  const credentials: { readonly name: string; readonly value: Uint8Array }[] = []
+  const own = files.filter(({ use }) => use === 'credential')
+  const taken = await takeEach(own, options, async (one) => {
+    if (!signed && !insecure) throw new DdiError('ERR_DDI_UNTRUSTED', 'nobody signed the list of checksums that has it')
+    const read = (pulling: PullOptions) => readCredential(one, urlOf(list, one), pulling)
+    credentials.push({ name: one.name, value: await waiting(options, read) })
+  })
+  return { taken, credentials }
+}
+
+/**
+ * Fetches the extensions, and keeps them below /run for the system that is booted. Each counts if the list is signed, or if a
+ * certificate of the initrd signed it. One that is here already is not fetched.
+ * @throws as {@link takeCredentials}
+ */
+export async function takeExtensions(
+  { list, signed, files }: Companions,
+  place: Pick<PullPlace, 'root' | 'anchors'>,
+  options: FetchOptions,
+): Promise<TakenCompanions> {
+  const own = files.filter(({ use }) => use !== 'credential')
+  const taken = await takeEach(own, options, async (one) => {
+    await waiting(options, (pulling) => takeExtension(one, urlOf(list, one), signed, { ...place, pulling }))
+  })
+  return { taken }
+}
+
+function urlOf(list: URL, { file }: Companion): URL {
+  return besideOrigin(list.href, file)[0]!
+}
+
+/** Whoever rules the network can withhold companions: what is wrong with one is no reason not to boot. */
+async function takeEach(
+  files: readonly Companion[],
+  { onNote }: FetchOptions,
+  take: (one: Companion) => Promise<void>,
+): Promise<readonly Companion[]> {
   const taken: Companion[] = []
-  for (const one of companionsIn(text)) {
-    const url = besideOrigin(list.href, one.file)[0]!
+  for (const one of files) {
     try {
-      await patiently(patience, async (progressed) => {
-        const onProgress: PullOptions['onProgress'] = (progress) => {
-          progressed()
-          pulling.onProgress?.({ ...progress, part: one.file })
-        }
-        if (one.use !== 'credential')
-          return await takeExtension(one, url, signed, { ...place, options: { ...pulling, onProgress } })
-        credentials.push({
-          name: one.name,
-          value: await readCredential(one, url, signed || place.anchors.insecure, pulling),
-        })
-      })
+      await take(one)
       taken.push(one)
     } catch (error) {
       if (!(error instanceof DdiError) || isFatal(error)) throw error
-      onNote(`companion ${one.file} left out: ${error.message} (${error.code})`)
+      onNote?.(`companion ${one.file} left out: ${error.message} (${error.code})`)
     }
   }
-  return { credentials, taken }
+  return taken
 }
 
 /** What goes wrong with everything else, too. */
@@ -110,7 +140,7 @@ function isFatal({ code }: DdiError): boolean {
 async function readList(
   list: URL,
   options: PullOptions,
-  onNote: (text: string) => void,
+  onNote: FetchOptions['onNote'],
 ): Promise<{ readonly text: string; readonly signed: boolean }> {
   await using transport = await openTransport(settingsOf(options))
   const read = async (mode: 'signature' | 'checksum') =>
@@ -119,20 +149,14 @@ async function readList(
     return { text: await read('signature'), signed: true }
   } catch (error) {
     if (!(error instanceof DdiError) || isFatal(error)) throw error
-    onNote(`${parseAddress(list).url}: ${error.message} (${error.code})`)
+    onNote?.(`${parseAddress(list).url}: ${error.message} (${error.code})`)
     // Some servers refuse what they do not have.
     if (error.code === 'ERR_DDI_PULL_RESPONSE') return { text: '', signed: false }
     return { text: await read('checksum'), signed: false }
   }
 }
 
-async function readCredential(
-  { sha256 }: Companion,
-  url: URL,
-  trusted: boolean,
-  options: PullOptions,
-): Promise<Uint8Array> {
-  if (!trusted) throw new DdiError('ERR_DDI_UNTRUSTED', 'nobody signed the list of checksums that has it')
+async function readCredential({ sha256 }: Companion, url: URL, options: PullOptions): Promise<Uint8Array> {
   await using transport: Transport = await openTransport(settingsOf(options))
   const value = await transport.read(url, largestCredential)
   if (!value) throw new DdiError('ERR_DDI_PULL_NOT_FOUND', `${url}: the server has no such file`)
@@ -144,16 +168,16 @@ async function takeExtension(
   { use, name, sha256 }: Companion,
   url: URL,
   signed: boolean,
-  { root, anchors, options }: CompanionPlace & { readonly options: PullOptions },
+  { root, anchors, pulling }: Pick<PullPlace, 'root' | 'anchors'> & { readonly pulling: PullOptions },
 ): Promise<void> {
   const verify = signed ? 'signature' : 'checksum'
   const trust = decideTrust({ kind: 'raw', use: 'extension', verify, requestedBy: 'command-line' }, anchors)
   const path = join(root, imagePath(use as 'sysext' | 'confext', name, 'raw', true))
   const isHere = await exists(path)
-  if (!isHere) await pull(url, { kind: 'raw', path }, { ...options, verify: { sha256 } })
+  if (!isHere) await pull(url, { kind: 'raw', path }, { ...pulling, verify: { sha256 } })
   if (trust.by !== 'signature') return
   try {
-    await requireTrusted(path, trust, { policy: undefined, whole: true, signal: options.signal })
+    await requireTrusted(path, trust, { policy: undefined, whole: true, signal: pulling.signal })
   } catch (error) {
     if (!isHere) await rm(path, { force: true })
     throw error

@@ -26,19 +26,33 @@ export type Fetched =
 export async function fetchImage(one: WantedRequest, options: FetchOptions): Promise<Fetched> {
   const { request, name, path, candidates } = one
   if (await exists(path)) return { state: 'present' }
-  const { retry = 0, onNote = () => {}, ...pulling } = options
   const { kind, readOnly, verify } = request
-  const { signal, onProgress } = pulling
-  const onFailure = (error: DdiError) => onNote(`${error.message}; trying again`)
-  return await patiently({ longest: retry, onFailure, signal }, async (progressed) => {
+  return await waiting(options, async ({ onProgress, ...pulling }) => {
     const url = await firstThat(candidates, pulling)
-    onNote(`pulling ${parseAddress(url).url}`)
-    const noted = (progress: Progress) => {
-      progressed()
-      onProgress?.({ ...progress, part: name })
-    }
-    const pulled = await pull(url, { kind, path, readOnly }, { ...pulling, verify, onProgress: noted })
+    options.onNote?.(`pulling ${parseAddress(url).url}`)
+    const named = (progress: Progress) => onProgress({ ...progress, part: name })
+    const pulled = await pull(url, { kind, path, readOnly }, { ...pulling, verify, onProgress: named })
     return { state: 'pulled', pulled, url }
+  })
+}
+
+/**
+ * Tries again while a server is away, as long as was asked for.
+ * @param attempt gets the options of pulls; it calls `onProgress` when something comes
+ * @throws as `patiently`
+ */
+export async function waiting<Result>(
+  { retry = 0, onNote, ...pulling }: FetchOptions,
+  attempt: (pulling: PullOptions & { readonly onProgress: (progress: Progress) => void }) => Promise<Result>,
+): Promise<Result> {
+  const { signal } = pulling
+  const onFailure = (error: DdiError) => onNote?.(`${error.message}; trying again`)
+  return await patiently({ longest: retry, onFailure, signal }, async (progressed) => {
+    const onProgress = (progress: Progress) => {
+      progressed()
+      pulling.onProgress?.(progress)
+    }
+    return await attempt({ ...pulling, onProgress })
   })
 }
 

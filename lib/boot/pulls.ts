@@ -24,7 +24,14 @@ import {
   type WantedRequest,
 } from './requests.js'
 import { mountRootImage, type RootImage, requireTrusted } from './root-image.js'
-import { decideTrust, dissectOptionsOf, readTrustAnchors, type TrustAnchors, type TrustSubject } from './trust.js'
+import {
+  decideTrust,
+  dissectOptionsOf,
+  readTrustAnchors,
+  type TrustAnchors,
+  type TrustSubject,
+  warningOf,
+} from './trust.js'
 
 export interface BootPullOptions extends FetchOptions {
   /** In the initrd, `rd.systemd.pull=` is used, and images go below /run; otherwise `systemd.pull=`, and they stay. Default: whether /etc/initrd-release exists */
@@ -143,8 +150,8 @@ async function fulfil(
   const { anchors } = place
   const use = useOf(one, role, place)
   const trust = use && decideTrust({ kind, use, verify, requestedBy }, anchors)
-  if (trust?.by === 'nothing')
-    options.onNote?.(`INSECURE: nothing vouches for ${path}, and ddi.insecure takes it all the same`)
+  const warning = trust && warningOf(trust, path)
+  if (warning !== undefined) options.onNote?.(warning)
   const fetched = await fetchImage(one, options)
   const policy = use === 'root' ? anchors.policy : undefined
   const { signal } = options

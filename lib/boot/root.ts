@@ -1,14 +1,16 @@
+import { parseAddress } from '../pull/address.js'
 import { printable } from '../text.js'
-import { fetchCompanions } from './companions.js'
+import { type Companion, type Companions, listCompanions, takeCredentials, takeExtensions } from './companions.js'
 import type { BootContext } from './context.js'
 import { joinCredentials, leaveCredentials, readCredentials } from './credentials.js'
+import { findDiskRoot } from './disk-root.js'
 import type { FetchOptions } from './fetch.js'
 import { measureBoot } from './measure.js'
 import { findBootOrigin } from './origin.js'
-import { type BootPull, type PullPlace, pullRequests } from './pulls.js'
+import { type BootPull, pullRequests } from './pulls.js'
 import { pullCredential } from './requests.js'
 import { mountRootImage, type RootImage } from './root-image.js'
-import { readServerTrust, readTrustAnchors } from './trust.js'
+import { readServerTrust, readTrustAnchors, type TrustAnchors } from './trust.js'
 
 export type { RootImage } from './root-image.js'
 
@@ -30,10 +32,15 @@ export async function obtainRoot(context: BootContext): Promise<RootImage | unde
     signal,
   }
   const origin = await findBootOrigin({ root })
-  log.say(origin ? `booted from ${printable(origin.url)} (${origin.source})` : 'this machine did not boot from a URL')
-  const credential = await gatherCredentials(context, { anchors, url: origin?.url }, options)
+  log.say(
+    origin ? `booted from ${parseAddress(origin.url).url} (${origin.source})` : 'this machine did not boot from a URL',
+  )
+  const companions = origin && (await listCompanions(origin.url, options))
+  const credential = await gatherCredentials(context, anchors, companions, options)
   const place = { root, initrd: true, parameters, anchors, credential, origin: async () => origin }
   const { pulls, root: image } = await pullRequests(place, { ...options, wantsRoot: true })
+  // An extension that was requested comes before one of its name that lies beside the kernel.
+  if (companions) await record(context, named((await takeExtensions(companions, place, options)).taken))
   for (const one of pulls) log.say(outcome(one))
   const failed = pulls.find((one) => one.state === 'failed')
   if (failed && (!image || parameters.failureAction !== 'none')) throw failed.error
@@ -47,17 +54,33 @@ export async function obtainRoot(context: BootContext): Promise<RootImage | unde
  */
 async function gatherCredentials(
   context: BootContext,
-  { anchors, url }: Pick<PullPlace, 'anchors'> & { readonly url: string | undefined },
+  anchors: TrustAnchors,
+  companions: Companions | undefined,
   options: FetchOptions,
 ): Promise<string> {
   const { root, parameters, log } = context
   const own = await readCredentials(root, parameters.text, log.say)
-  const beside = url === undefined ? undefined : await fetchCompanions(url, { root, anchors }, options)
-  await record(context, beside?.taken.map(({ file, sha256 }) => `companion=${file} sha256=${sha256}`) ?? [])
+  const beside = companions && (await takeCredentials(companions, anchors, options))
+  await record(context, named(beside?.taken ?? []))
   const assignments = [...own].map(([name, value]) => ({ name, value }))
   const all = joinCredentials([...assignments, ...(beside?.credentials ?? [])], log.say)
   await leaveCredentials(root, all)
   return Buffer.from(all.get(pullCredential) ?? []).toString('utf8')
+}
+
+/** How companions are measured. */
+function named(taken: readonly Companion[]): readonly string[] {
+  return taken.map(({ file, sha256 }) => `companion=${file} sha256=${sha256}`)
+}
+
+/**
+ * Finds the root on the disk that `root=/dev/…` names, for a machine that pulls none; checks and measures it.
+ * @throws as {@link findDiskRoot}; ERR_DDI_TPM
+ */
+export async function rootOnDisk(context: BootContext): Promise<RootImage | undefined> {
+  const image = await findDiskRoot(context)
+  if (image) await record(context, describe(image))
+  return image
 }
 
 async function record({ root, log }: BootContext, texts: readonly string[]): Promise<void> {

@@ -72,6 +72,13 @@ function missing(kind: ImageKind, use: TrustSubject['use']): string {
   return `nothing vouches for ${what}: it needs ${download}${kind === 'raw' ? `, or ${certificate}` : ''}`
 }
 
+/** What the console says at each boot of an image that nothing vouches for; undefined of any other. */
+export function warningOf(trust: Trust, path: string): string | undefined {
+  return trust.by === 'nothing'
+    ? `INSECURE: nothing vouches for ${path}, and ddi.insecure takes it all the same`
+    : undefined
+}
+
 /** How {@link DissectOptions} say it. */
 export function dissectOptionsOf(trust: Trust, policy: ImagePolicy | undefined): DissectOptions {
   return { ...(policy && { policy }), ...ofTrust(trust) }

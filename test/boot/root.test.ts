@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { obtainRoot } from '../../lib/boot/root.js'
+import { obtainRoot, rootOnDisk } from '../../lib/boot/root.js'
 import { bootIn } from '../support/boot.js'
 import {
   MiB,
@@ -125,6 +125,18 @@ test('a tree is obtained by signed checksums, or by its SHA-256 on the command l
     assert.deepEqual((result as { trust: unknown }).trust, { by: 'download' }, String(result))
     assert.equal(readFileSync(join(root, 'run/machines/root/etc/os-release'), 'utf8'), 'ID=ddi-test\n')
   }
+})
+
+test('a machine that did not boot from a URL has its root on a disk, by the same trust', async () => {
+  const line = `rd.systemd.pull=raw,machine,bootorigin:root: root=/dev/vda roothash=${image.rootHash}`
+  const context = bootIn(join(folder.path, 'disk'), line)
+  context.put('dev/vda', readFileSync(image.path))
+  assert.equal(await obtainRoot(context), undefined)
+  const found = await rootOnDisk(context)
+  assert.deepEqual([found?.path, found?.rootHashes], [join(context.root, 'dev/vda'), [image.rootHash]])
+  const bare = bootIn(context.root, 'root=/dev/vda')
+  await assert.rejects(rootOnDisk(bare), { code: 'ERR_DDI_UNTRUSTED' })
+  assert.equal(await rootOnDisk(bootIn(context.root, 'root=/dev/disk/by-loop-ref/root.raw')), undefined)
 })
 
 test('what is here is used without asking, and without an origin a request is skipped', async () => {
