@@ -134,6 +134,7 @@ export { type ForceOptions, openStore, type Store, type StoreOptions, storeOn } 
 export { type ReadTransfer, readTransfers, type Transfer } from './store/transfer.js'
 export { type Available, availableUpdate, installUpdate, type Updated, type UpdateOptions } from './store/update.js'
 export type { BootRequest } from './uki/command-line.js'
+export { buildExtraInitrd, type ExtraInitrdOptions } from './uki/extra-initrd.js'
 export { type BuiltInitrd, buildInitrd, type InitrdOptions } from './uki/initrd.js'
 export { inspectUki, type UkiFacts, type UkiSection, type UkiSignature } from './uki/inspect.js'
 export type { SecureBootKey } from './uki/secure-boot.js'

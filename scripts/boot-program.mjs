@@ -8,7 +8,7 @@ export async function buildBootProgram(root) {
   rmSync(join(root, 'dist/boot'), { recursive: true, force: true })
   await build({
     absWorkingDir: root,
-    entryPoints: ['dist/lib/boot/main.js'],
+    entryPoints: ['dist/lib/boot/main.js', 'dist/lib/boot/service.js'],
     outdir: 'dist/boot',
     bundle: true,
     splitting: true,

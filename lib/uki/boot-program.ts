@@ -28,21 +28,22 @@ export interface BootProgram {
 
 /**
  * The boot program as the build left it, with Node.js and the native modules that it loads.
+ * @param node where it goes, relative to /usr
  * @param others programs besides Node.js, by their paths relative to /usr
  * @throws ERR_DDI_NOT_FOUND, ERR_DDI_ADDON_MISSING, ERR_DDI_LIBRARY_MISSING, ERR_DDI_ELF
  */
-export async function bootProgram(others: readonly CopiedFile[]): Promise<BootProgram> {
+export async function bootProgram(node: string, others: readonly CopiedFile[]): Promise<BootProgram> {
   const bundle = join(packageRoot, 'dist/boot')
   const names = await readdir(bundle).catch((error: unknown) => {
     throw systemError(error, 'the package has no boot program', { ENOENT: 'ERR_DDI_NOT_FOUND' })
   })
   const addons = nativeModules()
-  const programs = [{ path: 'bin/node', from: await realpath(process.execPath) }, ...others, ...addons.programs]
+  const programs = [{ path: node, from: await realpath(process.execPath) }, ...others, ...addons.programs]
   return {
     files: [
       ...programs.map((one): TreeFile => ({ ...one, kind: 'program' })),
       ...addons.scripts.map((one): TreeFile => ({ ...one, kind: 'copy' })),
-      { path: `${home}/package.json`, kind: 'text', text: '{"type":"module"}\n' },
+      { path: `${home}/package.json`, kind: 'content', content: '{"type":"module"}\n' },
       ...names.map(
         (name): TreeFile => ({
           path: `${home}/dist/boot/${name}`,

@@ -1,10 +1,8 @@
-import type { X509Certificate } from 'node:crypto'
 import { basename, join } from 'node:path'
 import { openFile } from '../bytes/file.js'
 import { memorySource } from '../bytes/memory.js'
-import { readIfThere, readSmallFile } from '../bytes/small-file.js'
+import { exists } from '../bytes/new-file.js'
 import type { Source } from '../bytes/source.js'
-import { certificateFingerprint } from '../verity/signature.js'
 import { type Busybox, findBusybox } from './busybox.js'
 import { type CpioEntry, cpioArchive } from './cpio.js'
 import { defaultModules } from './default-modules.js'
@@ -12,6 +10,7 @@ import { readModuleIndex, unpackedPath } from './kernel-modules.js'
 import { type ModuleFile, moduleClosure } from './module-index.js'
 import { makeSquashfs, squashfsCompression } from './squashfs.js'
 import { stageFiles, type TreeFile } from './stage.js'
+import { type TrustOptions, trustFiles } from './trust-files.js'
 import { usrTree } from './usr-tree.js'
 
 export interface InitrdSettings {
@@ -19,10 +18,7 @@ export interface InitrdSettings {
   /** Of the kernel, as `/boot/config-VERSION`; null: unknown. */
   readonly configuration: string | null
   readonly modules: readonly string[]
-  readonly certificates: readonly X509Certificate[]
-  /** Null: those of this machine. */
-  readonly authorities: string | null
-  readonly keyring: string | null
+  readonly trust: TrustOptions
   readonly tar: boolean
   readonly epoch: number
   readonly signal: AbortSignal | undefined
@@ -41,7 +37,7 @@ export async function composeInitrd(directory: string, settings: InitrdSettings)
   const early = moduleClosure(index, earlyModules, [])
   const all = moduleClosure(index, [...earlyModules, ...modules], defaultModules)
   const busybox = await findBusybox(signal)
-  const trust = await trustFiles(settings)
+  const trust = await trustEntries(settings.trust)
   const [usr, squashfs, beside] = ['usr', 'usr.squashfs', 'early'].map((name) => join(directory, name)) as [
     string,
     string,
@@ -64,8 +60,8 @@ export async function composeInitrd(directory: string, settings: InitrdSettings)
     ...trust,
     ...(await busyboxEntries(busybox)),
     ...['lib', 'lib64'].map((name) => link(name, `usr/${name}`)),
-    await file('usr.squashfs', squashfs),
-    ...(await Promise.all(early.map((module) => file(`m/${earlyName(module)}`, join(beside, earlyName(module)))))),
+    await fileEntry('usr.squashfs', squashfs),
+    ...(await Promise.all(early.map((module) => fileEntry(`m/${earlyName(module)}`, join(beside, earlyName(module)))))),
   ]
   return cpioArchive(entries, epoch)
 }
@@ -102,33 +98,16 @@ const systemAuthorities = [
   '/etc/ssl/ca-bundle.pem',
 ]
 
-/** What images and servers are held against. */
-async function trustFiles({ certificates, authorities, keyring }: InitrdSettings): Promise<CpioEntry[]> {
-  const found = authorities === null ? await firstOf(systemAuthorities) : await readSmallFile(authorities)
-  return [
-    // Two files of one certificate are one.
-    ...new Map(
-      certificates.map((one) => [
-        certificateFingerprint(one),
-        bytes(`etc/verity.d/${certificateFingerprint(one)}.crt`, Buffer.from(one.toString())),
-      ]),
-    ).values(),
-    ...(found ? [bytes('etc/ssl/certs/ca-certificates.crt', found)] : []),
-    ...(keyring === null ? [] : [bytes('etc/systemd/import-pubring.pgp', await readSmallFile(keyring))]),
-  ]
-}
-
-async function firstOf(paths: readonly string[]): Promise<Buffer | undefined> {
-  for (const path of paths) {
-    const found = await readIfThere(path)
-    if (found) return found
-  }
-  return undefined
+async function trustEntries(trust: TrustOptions): Promise<CpioEntry[]> {
+  const there = await Promise.all(systemAuthorities.map(exists))
+  const usual = systemAuthorities.find((_, index) => there[index])
+  const files = await trustFiles({ ...(usual !== undefined && { authorities: usual }), ...trust })
+  return files.map(({ path, content }) => bytes(path, content))
 }
 
 async function busyboxEntries({ path, names }: Busybox): Promise<CpioEntry[]> {
   return [
-    await file('bin/busybox', path, 0o755),
+    await fileEntry('bin/busybox', path, 0o755),
     ...names.map((name) => link(`bin/${name}`, 'busybox')),
     link('sbin', 'bin'),
   ]
@@ -143,7 +122,7 @@ function link(path: string, target: string): CpioEntry {
 }
 
 /** A file that is open only while it is read. */
-async function file(path: string, from: string, mode = 0o644): Promise<CpioEntry> {
+export async function fileEntry(path: string, from: string, mode = 0o644): Promise<CpioEntry> {
   await using opened = await openFile(from)
   const content: Source = {
     size: opened.size,

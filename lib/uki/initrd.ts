@@ -1,25 +1,16 @@
-import type { X509Certificate } from 'node:crypto'
 import { basename, resolve } from 'node:path'
 import { copy } from '../bytes/copy.js'
 import { writeNewFile } from '../bytes/new-file.js'
 import { openScratchDirectory } from '../bytes/scratch.js'
 import { settledEpoch } from '../epoch.js'
-import { checkOptions, type OptionNames } from '../options.js'
+import { checkOptions, type OptionNames, pickOptions } from '../options.js'
 import { type Work, workNames } from '../work.js'
 import { composeInitrd, type InitrdSettings } from './initrd-contents.js'
 import { kernelConfiguration } from './kernel-modules.js'
+import { type TrustOptions, trustOptionNames } from './trust-files.js'
 
-export interface InitrdOptions extends Work {
-  /** The modules of the kernel: `/lib/modules/6.1.0-50-amd64`. */
-  readonly modulesFrom: string
-  /** Modules besides the usual ones, and what they need. */
-  readonly modules?: readonly string[]
-  /** Trusted signers of root hashes. */
-  readonly certificates?: readonly X509Certificate[]
-  /** File of certificate authorities for HTTPS, PEM. Default: that of this machine, if it has one. */
-  readonly authorities?: string
-  /** File of keys that sign checksums, OpenPGP. */
-  readonly keyring?: string
+/** Of whatever an initrd is made from. */
+export interface InitrdFilesOptions extends Work, TrustOptions {
   /** With GNU tar, for roots that are archives. Default: false. */
   readonly tar?: boolean
   /** Seconds since 1970, for all times. Default: SOURCE_DATE_EPOCH, else now. */
@@ -27,16 +18,22 @@ export interface InitrdOptions extends Work {
   /** Replaces a file that exists. Default: false. */
   readonly replace?: boolean
 }
+export const initrdFilesOptionNames: OptionNames<InitrdFilesOptions> = {
+  ...trustOptionNames,
+  ...{ tar: true, epoch: true, replace: true },
+  ...workNames,
+}
+
+export interface InitrdOptions extends InitrdFilesOptions {
+  /** The modules of the kernel: `/lib/modules/6.1.0-50-amd64`. */
+  readonly modulesFrom: string
+  /** Modules besides the usual ones, and what they need. */
+  readonly modules?: readonly string[]
+}
 export const initrdOptionNames: OptionNames<InitrdOptions> = {
+  ...initrdFilesOptionNames,
   modulesFrom: true,
   modules: true,
-  certificates: true,
-  authorities: true,
-  keyring: true,
-  tar: true,
-  epoch: true,
-  replace: true,
-  ...workNames,
 }
 
 export interface BuiltInitrd {
@@ -63,16 +60,19 @@ export async function buildInitrd(path: string, options: InitrdOptions): Promise
 
 /** Fills in defaults. @param configuration of the kernel; null: unknown @throws ERR_DDI_USAGE */
 export function initrdSettings(options: InitrdOptions, configuration: string | null): InitrdSettings {
-  const { modulesFrom, modules = [], certificates = [], authorities, keyring, tar = false, epoch, signal } = options
+  const { modulesFrom, modules = [], tar = false, signal } = options
   return {
     modulesFrom: resolve(modulesFrom),
     configuration,
     modules,
-    certificates,
-    authorities: authorities ?? null,
-    keyring: keyring ?? null,
+    trust: pickOptions(options, trustOptionNames),
     tar,
-    epoch: settledEpoch(epoch) ?? Math.floor(Date.now() / 1000),
+    epoch: timeOf(options),
     signal,
   }
+}
+
+/** The time that all files have, in seconds since 1970. @throws ERR_DDI_USAGE */
+export function timeOf({ epoch }: InitrdFilesOptions): number {
+  return settledEpoch(epoch) ?? Math.floor(Date.now() / 1000)
 }

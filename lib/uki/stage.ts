@@ -17,7 +17,7 @@ export type TreeFile = {
   | { readonly kind: 'program'; readonly from: string }
   /** @see unpackModule */
   | { readonly kind: 'module'; readonly directory: string; readonly module: ModuleFile }
-  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'content'; readonly content: string | Uint8Array }
   | { readonly kind: 'link'; readonly target: string }
 )
 
@@ -65,12 +65,12 @@ async function stageFile(file: TreeFile, path: string, signal: AbortSignal | und
     case 'module':
       await unpackModule(file.directory, file.module, path, signal)
       break
-    case 'text':
-      await writeFile(path, file.text)
+    case 'content':
+      await writeFile(path, file.content)
       break
   }
   // Whatever the umask and the modes on this machine are.
-  const isExecutable = file.kind !== 'text' && ((await stat(path)).mode & 0o111) !== 0
+  const isExecutable = file.kind !== 'content' && ((await stat(path)).mode & 0o111) !== 0
   await chmod(path, isExecutable ? 0o755 : 0o644)
 }
 

@@ -13,11 +13,11 @@ export async function usrTree(
   withTar: boolean,
 ): Promise<readonly TreeFile[]> {
   const tar = withTar ? [{ path: 'bin/tar', from: await toolPath({ command: ['tar'], package: 'tar' }) }] : []
-  const { files, libraries } = await bootProgram(tar)
+  const { files, libraries } = await bootProgram('bin/node', tar)
   return [
     ...files,
     ...libraryFiles(libraries),
-    { path: 'lib/clock-epoch', kind: 'text', text: '' },
+    { path: 'lib/clock-epoch', kind: 'content', content: '' },
     ...(await moduleFiles(modulesFrom, modules)),
   ]
 }
@@ -43,6 +43,6 @@ async function moduleFiles(directory: string, modules: readonly ModuleFile[]): P
     ...modules.map(
       (module): TreeFile => ({ path: `${home}/${unpackedPath(module)}`, kind: 'module', directory, module }),
     ),
-    ...[...index].map(([name, text]): TreeFile => ({ path: `${home}/${name}`, kind: 'text', text })),
+    ...[...index].map(([name, content]): TreeFile => ({ path: `${home}/${name}`, kind: 'content', content })),
   ]
 }

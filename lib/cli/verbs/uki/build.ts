@@ -3,38 +3,30 @@ import { inspectUki } from '../../../uki/inspect.js'
 import type { SecureBootKey } from '../../../uki/secure-boot.js'
 import { buildUki } from '../../../uki/uki.js'
 import { given } from '../../given.js'
-import { untilInterrupted } from '../../interrupt.js'
-import { json, namedCertificates } from '../../options.js'
+import { initrdOptions, initrdWork, moduleOptions } from '../../initrd-options.js'
+import { json } from '../../options.js'
 import { formatSize, print, printJson } from '../../output.js'
 import { printSections } from '../../uki.js'
 import { rootHash, text, verifyMode } from '../../values.js'
-import { flag, option, repeatable, requiredOption, verb } from '../../verb.js'
+import { option, requiredOption, verb } from '../../verb.js'
 
 export default verb({
   summary: 'build a UKI: one file for the firmware, which downloads an image, verifies it and boots it',
   arguments: [],
   options: {
-    output: requiredOption('-o, --output <file>', 'the new UKI', text),
+    ...initrdOptions,
     kernel: requiredOption('--kernel <file>', 'the kernel, such as /boot/vmlinuz-VERSION', text),
     image: option('--image <name>', 'the root image: a file beside the UKI on its server, or a URL', text),
     network: option('--network <how>', 'ip= of the kernel: dhcp, or an address', text),
     rootHash: option('--root-hash <hex>', 'root hash that the root volume must have', rootHash),
-    certificate: repeatable('--certificate <file>', 'trust this signer of root hashes, PEM or DER', text),
-    keyring: option('--keyring <file>', 'trust these signers of SHA256SUMS, OpenPGP', text),
-    authorities: option(
-      '--authorities <file>',
-      'certificate authorities for HTTPS, PEM (default: those of this machine)',
-      text,
-    ),
     verify: option(
       '--verify <mode>',
       'how the download is verified: no, checksum, signature, or a SHA-256 (default: by its signature with a keyring; not, if a root hash protects the image)',
       verifyMode,
     ),
     cmdline: option('--cmdline <parameters>', 'further kernel parameters', text),
+    ...moduleOptions,
     modulesFrom: option('--modules-from <directory>', 'modules of the kernel (default: /lib/modules/VERSION)', text),
-    module: repeatable('--module <name>', 'add a module, and what it needs', text),
-    withTar: flag('--with-tar', 'add GNU tar, for a root that is an archive'),
     stub: option('--stub <file>', 'program that starts the kernel (default: that of systemd)', text),
     osRelease: option('--os-release <file>', 'description of what boots: os-release(5)', text),
     uname: option('--uname <version>', 'version of the kernel, where its file does not tell', text),
@@ -44,7 +36,6 @@ export default verb({
     microcode: option('--microcode <file>', 'archive with microcode, cpio', text),
     secureBootKey: option('--secure-boot-key <file>', 'sign for UEFI Secure Boot with this key, PEM', text),
     secureBootCertificate: option('--secure-boot-certificate <file>', 'certificate of that key, PEM', text),
-    force: flag('--force', 'replace a file that exists'),
     ...json,
   },
   examples: [
@@ -52,18 +43,15 @@ export default verb({
     'ddi-attach uki build -o acme.efi --kernel vmlinuz --modules-from lib/modules/6.1.0-50-amd64 --root-hash 4d0f… --image acme_1.raw.xz --network dhcp --cmdline console=ttyS0',
   ],
   async run(_, options) {
-    const { output, kernel, image, network, rootHash, certificate, keyring, authorities, verify, cmdline } = options
-    const { modulesFrom, module, withTar, stub, osRelease, uname, sbat, splash, deviceTree, microcode } = options
+    const { output, kernel, image, network, rootHash, verify, cmdline, modulesFrom } = options
+    const { stub, osRelease, uname, sbat, splash, deviceTree, microcode } = options
     const built = await buildUki(output, {
-      ...given({ image, network, rootHash, keyring, authorities, verify, commandLine: cmdline, modulesFrom, stub }),
-      ...given({ osRelease, uname, sbat, splash, deviceTree, microcode }),
+      ...(await initrdWork(options)),
+      ...given({ image, network, rootHash, verify, commandLine: cmdline, modulesFrom }),
+      ...given({ stub, osRelease, uname, sbat, splash, deviceTree, microcode }),
       ...given({ secureBoot: secureBootKey(options.secureBootKey, options.secureBootCertificate) }),
       kernel,
-      certificates: await namedCertificates(certificate),
-      modules: module,
-      tar: withTar,
-      replace: options.force,
-      signal: untilInterrupted(),
+      modules: options.module,
     })
     const { sections } = await inspectUki(output)
     if (options.json !== 'off') return printJson({ ...built, sections }, options.json)

@@ -1,0 +1,20 @@
+// What ddi-boot.service executes in the initrd of somebody else, who has loaded modules and brought up the network, and hands
+// over to the system afterwards.
+import { readFile } from 'node:fs/promises'
+import { openBootLog } from './boot-log.js'
+import { actOnFailure } from './failure.js'
+import { parseBootParameters } from './parameters.js'
+import { mountRoot, obtainRoot } from './root.js'
+
+const root = '/'
+const log = openBootLog(root)
+const commandLine = (await readFile('/proc/cmdline', 'utf8')).trim()
+try {
+  const context = { root, log, parameters: parseBootParameters(commandLine) }
+  const image = await obtainRoot(context)
+  if (image) await mountRoot(context, image, '/sysroot')
+  log.say(image ? `${image.path} is mounted on /sysroot` : 'there is no root to boot: rd.systemd.pull= requests none')
+} catch (error) {
+  process.exitCode = 1
+  await actOnFailure({ root, log }, error, commandLine)
+}

@@ -1,0 +1,36 @@
+import { given } from './given.js'
+import { untilInterrupted } from './interrupt.js'
+import { namedCertificates } from './options.js'
+import { text } from './values.js'
+import { flag, option, repeatable, requiredOption, type ValuesOf } from './verb.js'
+
+/** Of verbs that make what boots a machine. */
+export const initrdOptions = {
+  output: requiredOption('-o, --output <file>', 'the new file', text),
+  certificate: repeatable('--certificate <file>', 'trust this signer of root hashes, PEM or DER', text),
+  keyring: option('--keyring <file>', 'trust these signers of SHA256SUMS, OpenPGP', text),
+  authorities: option(
+    '--authorities <file>',
+    'certificate authorities for HTTPS, PEM (default: those of this machine)',
+    text,
+  ),
+  withTar: flag('--with-tar', 'add GNU tar, for a root that is an archive'),
+  force: flag('--force', 'replace a file that exists'),
+}
+
+/** Of those that have modules of a kernel in it. */
+export const moduleOptions = {
+  module: repeatable('--module <name>', 'add a module, and what it needs', text),
+}
+
+/** As the library takes them. */
+export async function initrdWork(options: ValuesOf<typeof initrdOptions>) {
+  const { certificate, keyring, authorities, withTar, force } = options
+  return {
+    ...given({ keyring, authorities }),
+    certificates: await namedCertificates(certificate),
+    tar: withTar,
+    replace: force,
+    signal: untilInterrupted(),
+  }
+}
