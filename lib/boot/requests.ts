@@ -87,6 +87,18 @@ export async function planRequests(
   return planned.map((one) => refuseTwin(one, planned))
 }
 
+/** Whether anything of it is to come from a server: what is here is not asked for. */
+export async function asksServer(planned: readonly PlannedRequest[]): Promise<boolean> {
+  for (const one of planned)
+    if (
+      one.state === 'wanted' &&
+      one.candidates.some(({ protocol }) => protocol !== 'file:') &&
+      !(await exists(one.path))
+    )
+      return true
+  return false
+}
+
 async function planRequest(
   request: PullRequest,
   { root, initrd, origin }: RequestPlace,

@@ -2,13 +2,13 @@ import { parseAddress } from '../pull/address.js'
 import { printable } from '../text.js'
 import { type Companion, type Companions, listCompanions, takeCredentials, takeExtensions } from './companions.js'
 import type { BootContext } from './context.js'
-import { joinCredentials, leaveCredentials, readCredentials } from './credentials.js'
+import { type Credentials, joinCredentials, leaveCredentials, readCredentials } from './credentials.js'
 import { findDiskRoot } from './disk-root.js'
 import type { FetchOptions } from './fetch.js'
 import { measureBoot } from './measure.js'
 import { findBootOrigin } from './origin.js'
 import { type BootPull, pullRequests } from './pulls.js'
-import { pullCredential } from './requests.js'
+import { asksServer, expressionsOf, planRequests, pullCredential } from './requests.js'
 import { mountRootImage, type RootImage } from './root-image.js'
 import { readServerTrust, readTrustAnchors, type TrustAnchors } from './trust.js'
 
@@ -35,10 +35,13 @@ export async function obtainRoot(context: BootContext): Promise<RootImage | unde
   log.say(
     origin ? `booted from ${parseAddress(origin.url).url} (${origin.source})` : 'this machine did not boot from a URL',
   )
-  const companions = origin && (await listCompanions(origin.url, options))
-  const credential = await gatherCredentials(context, anchors, companions, options)
-  const place = { root, initrd: true, parameters, anchors, credential, origin: async () => origin }
-  const { pulls, root: image } = await pullRequests(place, { ...options, wantsRoot: true })
+  const place = { root, initrd: true, parameters, anchors, origin: async () => origin }
+  const own = await readCredentials(root, parameters.text, log.say)
+  // Where nothing is to come from a server, there may be no network.
+  const planned = await planRequests(expressionsOf(parameters.text, requestsIn(own), true), place)
+  const companions = origin && (await asksServer(planned)) ? await listCompanions(origin.url, options) : undefined
+  const credential = requestsIn(await addCompanions(context, own, { anchors, companions }, options))
+  const { pulls, root: image } = await pullRequests({ ...place, credential }, { ...options, wantsRoot: true })
   // An extension that was requested comes before one of its name that lies beside the kernel.
   if (companions) await record(context, named((await takeExtensions(companions, place, options)).taken))
   for (const one of pulls) log.say(outcome(one))
@@ -48,24 +51,24 @@ export async function obtainRoot(context: BootContext): Promise<RootImage | unde
   return image
 }
 
-/**
- * Finds the credentials of this boot, the companions’ among them, and leaves them for the system that is booted.
- * @returns the one that requests pulls
- */
-async function gatherCredentials(
+function requestsIn(credentials: Credentials): string {
+  return Buffer.from(credentials.get(pullCredential) ?? []).toString('utf8')
+}
+
+/** Adds the companions’ credentials to those of the machine, and leaves all for the system that is booted. */
+async function addCompanions(
   context: BootContext,
-  anchors: TrustAnchors,
-  companions: Companions | undefined,
+  own: Credentials,
+  { anchors, companions }: { readonly anchors: TrustAnchors; readonly companions: Companions | undefined },
   options: FetchOptions,
-): Promise<string> {
-  const { root, parameters, log } = context
-  const own = await readCredentials(root, parameters.text, log.say)
+): Promise<Credentials> {
+  const { root, log } = context
   const beside = companions && (await takeCredentials(companions, anchors, options))
   await record(context, named(beside?.taken ?? []))
   const assignments = [...own].map(([name, value]) => ({ name, value }))
   const all = joinCredentials([...assignments, ...(beside?.credentials ?? [])], log.say)
   await leaveCredentials(root, all)
-  return Buffer.from(all.get(pullCredential) ?? []).toString('utf8')
+  return all
 }
 
 /** How companions are measured. */

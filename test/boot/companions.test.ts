@@ -44,12 +44,19 @@ after(() => folder[Symbol.dispose]())
 
 async function boot(name: string, anchors: { readonly keyring?: string; readonly certificate?: string }) {
   await using nginx = await serveByNginx(at('www'), at(`nginx-${name}`))
-  const context = bootIn(at(name), `ddi.url=${nginx.url}/acme.efi ddi.retry=0`)
+  const request = `rd.systemd.pull=raw,portable,verify=no:tools:${nginx.url}/acme.efi.extra.d/tools.sysext.raw`
+  const context = bootIn(at(name), `ddi.url=${nginx.url}/acme.efi ddi.retry=0 ${request}`)
   // Another one than that of this machine.
   context.put('etc/systemd/import-pubring.pgp', anchors.keyring ? readFileSync(anchors.keyring) : 'none')
   if (anchors.certificate) context.put('etc/verity.d/signer.crt', readFileSync(anchors.certificate))
   assert.equal(await obtainRoot(context), undefined)
   const has = (path: string) => existsSync(join(context.root, 'run', path))
+  // What is here is booted without a server, and then nobody is asked for companions either.
+  const again = bootIn(
+    context.root,
+    'ddi.url=http://127.0.0.1:1/acme.efi ddi.retry=0 rd.systemd.pull=raw,portable,verify=no,bootorigin:tools:x',
+  )
+  assert.equal(await obtainRoot(again), undefined)
   return { has, said: context.said.join('\n'), root: context.root }
 }
 
