@@ -50,25 +50,26 @@ function pullExpression(image: string, request: BootRequest, trust: Trust): stri
       'ERR_DDI_USAGE',
       `${JSON.stringify(image)} is neither the name of a file beside the UKI nor a URL`,
     )
-  const verify = request.verify ?? defaultVerify(kind, request, trust)
+  const verify = request.verify ?? (trust.hasKeyring ? 'signature' : 'no')
+  requireTrust(kind, verify, request, trust)
   const how = typeof verify === 'string' ? verify : verify.sha256
   const options = [kind, 'machine', `verify=${how}`, ...(isUrl ? [] : ['bootorigin'])]
   return `${options.join(',')}:root:${oneWord(image, 'image')}`
 }
 
-function defaultVerify(
+/** Refuses what the boot program would refuse: `decideTrust` of lib/boot. @throws ERR_DDI_USAGE */
+function requireTrust(
   kind: 'raw' | 'tar',
+  verify: NonNullable<BootRequest['verify']>,
   { rootHash, commandLine = '' }: BootRequest,
-  trust: Trust,
-): 'no' | 'signature' {
-  if (trust.hasKeyring) return 'signature'
-  const isProtected = kind === 'raw' && (rootHash !== undefined || trust.hasCertificate)
-  if (isProtected || /(^|\s)ddi\.insecure(\s|=|$)/.test(commandLine)) return 'no'
-  const needed = kind === 'raw' ? 'a root hash, a certificate, ' : ''
-  throw new DdiError(
-    'ERR_DDI_USAGE',
-    `nothing says whose image a machine may boot: it takes ${needed}a keyring or a SHA-256`,
-  )
+  { hasCertificate }: Trust,
+): void {
+  const isPinned = rootHash !== undefined || /(^|\s)(root|usr)hash=/.test(commandLine)
+  const isVouchedFor =
+    kind === 'raw' ? isPinned || hasCertificate : verify === 'signature' || typeof verify === 'object'
+  if (isVouchedFor || /(^|\s)ddi\.insecure(\s|=|$)/.test(commandLine)) return
+  const needed = kind === 'raw' ? 'a root hash or a certificate' : 'a keyring or a SHA-256'
+  throw new DdiError('ERR_DDI_USAGE', `nothing says whose image a machine may boot: it takes ${needed}`)
 }
 
 function oneWord(value: string, what: string): string {

@@ -44,6 +44,10 @@ test('an image that nothing protects has to be trusted in words', () => {
   assert.throws(() => bootCommandLine({ image }, nobody), { code, message: /nothing says whose image/ })
   // A root hash is of a volume, which an archive has none of.
   assert.throws(() => bootCommandLine({ image: 'a.tar.xz', rootHash }, certificate), { code })
+  assert.throws(() => bootCommandLine({ image: 'a.tar.xz', verify: 'checksum' }, keyring), { code })
+  // A root is read as long as the machine runs: what was verified as it came is not enough.
+  assert.throws(() => bootCommandLine({ image }, keyring), { code })
+  assert.throws(() => bootCommandLine({ image, verify: { sha256: rootHash } }, keyring), { code })
   assert.throws(() => bootCommandLine({ image, commandLine: 'not.ddi.insecure ddi.insecurely' }, nobody), { code })
   assert.equal(pullOf({ image, commandLine: 'quiet ddi.insecure' }).verify, 'no')
   assert.equal(pullOf({ image, rootHash }).verify, 'no')
