@@ -4,7 +4,7 @@ import { packageRoot } from '../../bindings/package-root.js'
 import { DdiError } from '../errors.js'
 import { runTool } from '../tool.js'
 import { throwIfAborted } from '../work.js'
-import { type Dhcp6Client, requestAddress, requestInformation } from './dhcp6.js'
+import type { Dhcp6Client } from './dhcp6.js'
 import type { Given6 } from './dhcp6-message.js'
 import { type Address6, addresses6, attribute, defaultRoute6, lookFor, waitForCarrier } from './interfaces.js'
 import { type Addressing, type InterfaceSettings, versionOf } from './ip-parameter.js'
@@ -167,6 +167,7 @@ async function dhcp4({ root, card, patience, client, signal }: Attempt): Promise
 /** With an address that a router advertised; a server of DHCPv6 may know more. */
 async function described(attempt: Attempt, address: string): Promise<Configured> {
   const { root, card, signal } = attempt
+  const { requestInformation } = await import('./dhcp6.js')
   const given = await requestInformation(await clientOf(attempt, informationPatience)).catch((): Given6 => {
     throwIfAborted(signal)
     return { address: null, nameServers: [], bootFileUrl: null }
@@ -177,6 +178,7 @@ async function described(attempt: Attempt, address: string): Promise<Configured>
 
 async function dhcp6(attempt: Attempt): Promise<Configured> {
   const { root, card, patience, signal } = attempt
+  const { requestAddress } = await import('./dhcp6.js')
   const given = await requestAddress(await clientOf(attempt, patience.dhcp * 1000))
   // What else is on the link is for routers to say: RFC 5942.
   await ip(['-6', 'addr', 'add', `${given.address}/128`, 'dev', card])

@@ -1,5 +1,6 @@
 // Process 1 of the initrd. It must not end, or the kernel panics. Whom nobody waits for, the first program of the system will.
 import { readFile } from 'node:fs/promises'
+import { tuneForDownloads } from '../pull/tune.js'
 import { boot } from './boot.js'
 import { openBootLog } from './boot-log.js'
 import { actOnFailure } from './failure.js'
@@ -18,4 +19,5 @@ async function fail(error: unknown): Promise<void> {
 process.on('uncaughtException', (error) => void fail(error))
 // A timer is what keeps a process of Node.js.
 setInterval(() => undefined, 2 ** 30)
+tuneForDownloads()
 await boot({ root, sysroot: '/sysroot', switchRoot: true, log, signal: failing.signal }).catch(fail)

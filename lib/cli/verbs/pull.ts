@@ -5,8 +5,6 @@ import { lstat, mkdir, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, isAbsolute, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { setFlagsFromString } from 'node:v8'
-import { addon } from '../../../bindings/addon.js'
 import { makeDirectories } from '../../bytes/new-file.js'
 import { nestedTypeUuid } from '../../disk/chain.js'
 import { DdiError, systemCode, systemError } from '../../errors.js'
@@ -14,6 +12,7 @@ import { parseAddress } from '../../pull/address.js'
 import { imageKind, imageName, imagePath } from '../../pull/names.js'
 import type { PullOptions } from '../../pull/options.js'
 import { type Pulled, type PullTarget, pull } from '../../pull/pull.js'
+import { tuneForDownloads } from '../../pull/tune.js'
 import { printable } from '../../text.js'
 import { throwIfAborted } from '../../work.js'
 import { segmentCount } from '../extents.js'
@@ -91,7 +90,7 @@ export default verb({
     if (initrd || sysroot !== undefined)
       throw new DdiError('ERR_DDI_USAGE', '--initrd and --sysroot need --from-cmdline')
     const { url } = parseAddress(address)
-    tuneProcess()
+    tuneForDownloads()
     const work = await pullWork(address, options)
     if (options.output === '-') return await pullToOutput(address, name, options, work)
     const target = targetOf(url, name, options)
@@ -100,14 +99,6 @@ export default verb({
     else print(summary(pulled))
   },
 })
-
-/** For a process that does nothing but download. */
-function tuneProcess(): void {
-  // Each packet comes in memory of its own: giving that back and asking for it again took a fifth of the time.
-  addon().keepFreedMemory(64 * 1024 * 1024)
-  // The HTTP parser of undici is WebAssembly and sees little of the data: compiling it again for speed costs more than it gives.
-  setFlagsFromString('--liftoff-only')
-}
 
 function targetOf(url: URL, name: string | undefined, options: TargetValues): PullTarget {
   const { disk, volume: label, output, rootHash, readOnly, force: replace } = options
