@@ -112,11 +112,20 @@ export async function copyFrom(tree: Tree, path: string, target: string | Writab
   if (missing !== undefined)
     throw new DdiError('ERR_DDI_PERMISSION', `${missing} can only be read if the image is mounted (run as root?)`)
   await refuseExisting(target)
+  await copyAll(from, target, { replace: false, ...work })
+}
+
+/** Copies a file or directory, all or nothing. @param options `replace` what has the name of the copy already */
+async function copyAll(
+  from: string,
+  target: string,
+  { replace, signal }: Work & { readonly replace: boolean },
+): Promise<void> {
   await using scratch = await openScratch(target)
   const copied = `${scratch.prefix}.copy`
   const copying = ['cp', '--archive', '--no-target-directory', '--', from, copied] as const
-  await runTool({ command: copying, package: 'coreutils' }, work.signal)
-  await giveName(copied, target, false).catch((error: unknown) => {
+  await runTool({ command: copying, package: 'coreutils' }, signal)
+  await giveName(copied, target, replace).catch((error: unknown) => {
     throw systemError(error, `cannot rename ${copied} to ${target}`)
   })
 }
@@ -124,7 +133,7 @@ export async function copyFrom(tree: Tree, path: string, target: string | Writab
 /**
  * Copies a file or directory into a tree that is mounted for writing. Links in the tree lead nowhere else.
  * @param source a path outside
- * @param path within the tree; what is there is replaced if it is a file
+ * @param path within the tree; what is there is replaced if it is a file, once all of the new one is there
  * @throws ERR_DDI_NOT_FOUND for the source, and for the directory it would go to; ERR_DDI_EXISTS, ERR_DDI_ABORTED
  */
 export async function copyTo(tree: Tree, source: string, path: string, work: Work = {}): Promise<void> {
@@ -144,8 +153,7 @@ export async function copyTo(tree: Tree, source: string, path: string, work: Wor
   const there = await lstat(target).catch(() => undefined)
   if (there?.isSymbolicLink())
     throw new DdiError('ERR_DDI_EXISTS', `${path} is a symbolic link in the image: name its target`)
-  if (there && (there.isDirectory() || stats.isDirectory()))
+  if (there && (!there.isFile() || stats.isDirectory()))
     throw new DdiError('ERR_DDI_EXISTS', `${path} exists in the image`)
-  const copying = ['cp', '--archive', '--no-target-directory', '--', source, target] as const
-  await runTool({ command: copying, package: 'coreutils' }, work.signal)
+  await copyAll(source, target, { replace: there !== undefined, ...work })
 }

@@ -1,11 +1,12 @@
 // Images mounted by a kernel that has loop devices and no device-mapper: each volume is a loop device.
 import assert from 'node:assert/strict'
+import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { test } from 'node:test'
 import { attach, buildImage, mountImage, unmountImage, withTree } from '../../lib/index.js'
 import { openRoot, type Root } from '../../lib/mount/root.js'
-import { defineImage } from '../support/images.js'
+import { defineImage, MiB } from '../support/images.js'
 import { cli, run, temporaryFolder } from '../support/run.js'
 
 const skip =
@@ -133,5 +134,31 @@ test('a LUKS volume is refused before anything is made', { skip }, async () => {
   run('cryptsetup', 'luksFormat', '--batch-mode', ...cheap, path, key)
   const unlock = async () => readFileSync(key)
   await assert.rejects(mountImage(path, folder.path, { unlock }), { code: 'ERR_DDI_NO_DEVICE_MAPPER' })
+  assertNothingLeft(folder.path)
+})
+
+test('what copy-to replaces is lost only once the new file is whole', { skip }, async () => {
+  using folder = temporaryFolder()
+  const tree = join(folder.path, 'tree')
+  mkdirSync(tree)
+  const old = randomBytes(3 * MiB)
+  writeFileSync(join(tree, 'f'), old)
+  run('mkfifo', join(tree, 'fifo'))
+  const path = join(folder.path, 'image.raw')
+  run('mkfs.ext4', '-q', '-d', tree, path, '8M')
+  const large = join(folder.path, 'large')
+  writeFileSync(large, randomBytes(12 * MiB))
+  const text = join(folder.path, 'text')
+  writeFileSync(text, 'new\n')
+  const read = (name: string) => run('debugfs', '-R', `cat ${name}`, path)
+  const listed = () => cli('list-files', path).stdout
+  const before = listed()
+  assert.notEqual(cli('copy-to', path, large, '/f').status, 0)
+  assert.ok(cli('digest', path).stdout.includes(createHash('sha256').update(old).digest('hex')))
+  assert.equal(listed(), before)
+  assert.match(cli('copy-to', path, text, '/fifo').stderr, /ERR_DDI_EXISTS/)
+  assert.equal(cli('copy-to', path, text, '/f').status, 0)
+  assert.equal(read('/f'), 'new\n')
+  assert.equal(listed(), before)
   assertNothingLeft(folder.path)
 })
