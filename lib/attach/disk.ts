@@ -2,11 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { addon } from '../../bindings/addon.js'
-import { probeDisk } from '../../bindings/blkid.js'
-import { isSuper } from '../android/super.js'
 import { deviceNumber, type FileTarget, openFileForWriting } from '../bytes/file.js'
 import type { LinearExtent, Run } from '../bytes/source.js'
 import { type Disk, diskOn } from '../disk/disk.js'
+import { heldBy } from '../disk/held.js'
 import { scanDisk } from '../disk/scan.js'
 import { noUsers, type TableUsers } from '../disk/table.js'
 import type { WholeVolume } from '../disk/volume.js'
@@ -34,7 +33,7 @@ export async function openDisk(path: string, options: OpenDiskOptions = {}): Pro
   return await openForChange(
     path,
     async (file, opened) =>
-      await diskOn(file, path, table ? { ...opened, rescue: { held: await otherThanGpt(file), force } } : opened),
+      await diskOn(file, path, table ? { ...opened, rescue: { held: await heldBy(file), force } } : opened),
   )
 }
 
@@ -63,8 +62,8 @@ const beforePartitions = 1024 * 1024
 
 /**
  * Makes an empty GPT on a disk image or block device.
- * @throws ERR_DDI_EXISTS unless forced, if it holds a table, a super partition, what libblkid knows, or any other bytes than zeroes where the GPT goes; ERR_DDI_USAGE if it is too
- *   small; and as {@link openDisk}
+ * @throws ERR_DDI_EXISTS unless forced, if it holds a table, a super partition, what libblkid knows, or any other bytes than
+ *   zeroes where the GPT goes; ERR_DDI_USAGE if it is too small; and as {@link openDisk}
  */
 export async function initDisk(path: string, options: InitDiskOptions = {}): Promise<Disk> {
   checkOptions(options, initDiskOptionNames, 'initDisk')
@@ -79,7 +78,7 @@ export async function initDisk(path: string, options: InitDiskOptions = {}): Pro
         `${path} has ${file.size} bytes: a GPT needs ${2 * beforePartitions} at least`,
       )
     await opened.users.refuseUsed([{ start: 0, length: file.size }])
-    const held = await heldBy(file, sectorSize)
+    const held = await overwritten(file, sectorSize)
     if (held !== undefined && !force)
       throw new DdiError(
         'ERR_DDI_EXISTS',
@@ -94,21 +93,16 @@ export async function initDisk(path: string, options: InitDiskOptions = {}): Pro
   })
 }
 
-/** What lies on a disk, for people; undefined if a new GPT would overwrite nothing but zeroes. */
-async function heldBy(file: FileTarget, sectorSize: number): Promise<string | undefined> {
+/** What a new GPT on a disk would overwrite, for people; undefined if nothing but zeroes. */
+async function overwritten(file: FileTarget, sectorSize: number): Promise<string | undefined> {
   const scan = await scanDisk(file)
   if (!('code' in scan)) return 'a GPT'
-  const other = await otherThanGpt(file)
-  if (other !== undefined) return other
+  const held = await heldBy(file)
+  if (held !== undefined) return held
   if (scan.code !== 'ERR_DDI_NO_TABLE') return 'what is left of a GPT'
   const behind = backupLength(sectorSize)
-  const overwritten = [await file.read(0, beforePartitions), await file.read(file.size - behind, behind)]
-  return overwritten.every((bytes) => bytes.every((byte) => byte === 0)) ? undefined : 'data of no format known here'
-}
-
-/** What begins a disk besides a GPT, for people; undefined if nothing is known that does. */
-async function otherThanGpt(file: FileTarget): Promise<string | undefined> {
-  return (await isSuper(file)) ? 'a super partition' : (probeDisk(file) ?? undefined)
+  const places = [await file.read(0, beforePartitions), await file.read(file.size - behind, behind)]
+  return places.every((bytes) => bytes.every((byte) => byte === 0)) ? undefined : 'data of no format known here'
 }
 
 /** Opens a file or block device exclusively, and what is to be changed on it. @throws as {@link openDisk}, and what `open` throws */

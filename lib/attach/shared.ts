@@ -1,24 +1,15 @@
-import { readFile } from 'node:fs/promises'
 import { loopFlags } from '../../bindings/addon.js'
 import type { Run } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { formatDevice, mapperPath } from '../kernel/device-mapper.js'
-import { listLoops } from '../kernel/loop.js'
+import { findPlaces, type Place } from '../kernel/places.js'
 import { type FoundAttachment, findAttachments, linearDevices } from './list.js'
 
 /** What a device of ours does with a run of a file or disk. */
-interface Use extends Run {
+interface Use extends Run, Place {
   readonly attachment: string
   readonly device: string
   readonly access: 'read' | 'verify' | 'write'
-  /** What the run is of: a file by its device and inode, a disk by its number. */
-  readonly ground: string
-}
-
-/** Where the bytes of a block device lie: `start` in bytes from the beginning of the ground. */
-interface Place {
-  readonly ground: string
-  readonly start: number
 }
 
 /**
@@ -61,19 +52,7 @@ function endOf({ start, length }: Run): number {
 }
 
 async function findUses(): Promise<readonly Use[]> {
-  const [attachments, loops] = [await findAttachments(), await listLoops()]
-  const overLoops = new Map(
-    loops.map(({ deviceNumber, backingDevice, backingInode, offset }): [string, Place] => [
-      deviceNumber,
-      { ground: `file ${backingDevice}:${backingInode}`, start: offset },
-    ]),
-  )
-  const places = new Map<string, Promise<Place>>()
-  const placeOf = (number: string) => {
-    const place = places.get(number) ?? placeOfDevice(number, overLoops)
-    places.set(number, place)
-    return place
-  }
+  const [attachments, placeOf] = [await findAttachments(), await findPlaces()]
   return (await Promise.all(attachments.map((one) => usesOf(one, placeOf)))).flat()
 }
 
@@ -102,16 +81,4 @@ async function usesOf(
         length: sizeLimit,
       })
   return uses
-}
-
-/** Follows partitions to their disks, and loop devices to their files. */
-async function placeOfDevice(number: string, overLoops: ReadonlyMap<string, Place>): Promise<Place> {
-  const directory = `/sys/dev/block/${number}`
-  const [start, disk] = await Promise.all(
-    // A partition lies in its disk; a disk has no start.
-    [`${directory}/start`, `${directory}/../dev`].map((path) => readFile(path, 'utf8').catch(() => undefined)),
-  )
-  if (start === undefined || disk === undefined) return overLoops.get(number) ?? { ground: `disk ${number}`, start: 0 }
-  const place = await placeOfDevice(disk.trim(), overLoops)
-  return { ...place, start: place.start + Number(start) * 512 }
 }

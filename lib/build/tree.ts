@@ -1,11 +1,14 @@
+import type { BigIntStats } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { extentTarget, linear } from '../bytes/extents.js'
-import { type FileTarget, openFile, openFileForWriting } from '../bytes/file.js'
+import { type FileSource, type FileTarget, openFile, openFileForWriting } from '../bytes/file.js'
 import { writeNewFile } from '../bytes/new-file.js'
 import { alignUp } from '../bytes/runs.js'
 import { sliceSource } from '../bytes/slice.js'
 import type { Run } from '../bytes/source.js'
+import { heldBy } from '../disk/held.js'
 import { DdiError, systemCode, systemError } from '../errors.js'
+import { type Place, placeOf } from '../kernel/places.js'
 import { checkOptions, type OptionNames, pickOptions } from '../options.js'
 import { newSuperblock, type TreeOptions, treeOptionNames, writeTree } from '../verity/format.js'
 import type { Superblock } from '../verity/superblock.js'
@@ -15,7 +18,7 @@ import { type Work, workNames } from '../work.js'
 export interface FormatFileOptions extends TreeOptions, Work {
   /** How many bytes of the data file count. Default: all. */
   readonly dataSize?: number
-  /** Replaces a hash file that exists. Default: false. */
+  /** Replaces a hash file that exists, and what a block device for the tree holds. Default: false. */
   readonly replace?: boolean
 }
 
@@ -36,8 +39,8 @@ export interface FormattedTree {
 /**
  * Makes the hash tree of a file or block device: in a new file, on another block device, or after the data in the same file.
  * @param hashPath where the tree goes; null appends it to the data file, at the next multiple of the hash block size
- * @throws ERR_DDI_USAGE for an unknown option, what `newSuperblock` and `writeTree` throw, ERR_DDI_EXISTS, and ERR_DDI_NO_SPACE if a
- *   block device is too small
+ * @throws ERR_DDI_USAGE for an unknown option, and for a tree that would overwrite its data; what `newSuperblock` and `writeTree`
+ *   throw; ERR_DDI_EXISTS for a file that exists or a block device that holds data; ERR_DDI_NO_SPACE if one is too small
  */
 export async function formatFile(
   dataPath: string,
@@ -75,20 +78,42 @@ export async function formatFile(
       throw error
     }
   }
-  if (await isBlockDevice(hashPath)) {
-    await using device = await openFileForWriting(hashPath)
-    if (device.size < end)
-      throw new DdiError('ERR_DDI_NO_SPACE', `${hashPath} has ${device.size} bytes, and the tree needs ${end}`)
-    return await write(device, { start: 0, length: end })
+  const run = { start: 0, length: end }
+  const there = await statIfAny(hashPath)
+  if (!there?.isBlockDevice()) {
+    if (there) await refuseOverlap(data, hashPath, { ground: `file ${there.dev}:${there.ino}`, start: 0 })
+    return await writeNewFile(hashPath, end, (target) => write(target, run), { replace })
   }
-  return await writeNewFile(hashPath, end, (target) => write(target, { start: 0, length: end }), { replace })
+  await using device = await openFileForWriting(hashPath)
+  if (device.size < end)
+    throw new DdiError('ERR_DDI_NO_SPACE', `${hashPath} has ${device.size} bytes, and the tree needs ${end}`)
+  await refuseOverlap(data, hashPath, await placeOf(device), end)
+  const held = replace ? undefined : await heldBy(device)
+  if (held !== undefined)
+    throw new DdiError(
+      'ERR_DDI_EXISTS',
+      `${hashPath} holds data already, and a tree would destroy it: ${held} exists on it`,
+    )
+  return await write(device, run)
 }
 
-async function isBlockDevice(path: string): Promise<boolean> {
+/** Refuses to write a tree where its data lie, whatever the names of both. @param length of what would be lost, in bytes; default: all */
+async function refuseOverlap(
+  data: FileSource,
+  hashPath: string,
+  { ground, start }: Place,
+  length = Infinity,
+): Promise<void> {
+  const place = await placeOf(data)
+  if (place.ground === ground && start < place.start + data.size && place.start < start + length)
+    throw new DdiError('ERR_DDI_USAGE', `the tree would overwrite its data: ${hashPath} lies where ${data.path} does`)
+}
+
+async function statIfAny(path: string): Promise<BigIntStats | undefined> {
   try {
-    return (await stat(path)).isBlockDevice()
+    return await stat(path, { bigint: true })
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return false
+    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return undefined
     throw systemError(error, `cannot stat ${path}`)
   }
 }

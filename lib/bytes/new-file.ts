@@ -7,6 +7,8 @@ import { openScratch } from './scratch.js'
 export interface NewFileOptions {
   /** Replaces a file that exists. Default: false. */
   readonly replace?: boolean
+  /** What it is made from: files that it does not replace, whatever names they have. */
+  readonly from?: readonly string[]
   /** A file on the same file system that may become this one, its bytes at `start`: saves copying them. */
   readonly around?: { readonly path: string; readonly start: number } | undefined
 }
@@ -15,17 +17,18 @@ export interface NewFileOptions {
  * Creates a file, all or nothing: it has a temporary name until `write` is done and every byte is on the disk.
  * @param size in bytes; what `write` leaves out is a hole
  * @param write its second argument says whether the bytes of `around` are in place already
- * @throws ERR_DDI_EXISTS, ERR_DDI_PERMISSION, ERR_DDI_NOT_FOUND for the directory, ERR_DDI_NO_SPACE, and what `write` throws;
+ * @throws ERR_DDI_EXISTS, ERR_DDI_USAGE if it would replace one of `from`, ERR_DDI_PERMISSION, ERR_DDI_NOT_FOUND for the directory, ERR_DDI_NO_SPACE, and what `write` throws;
  *   nothing is left then
  */
 export async function writeNewFile<Result>(
   path: string,
   size: number,
   write: (target: FileTarget, hasBytes: boolean) => Promise<Result>,
-  { replace = false, around }: NewFileOptions = {},
+  { replace = false, from = [], around }: NewFileOptions = {},
 ): Promise<Result> {
   await refuseSpecial(path)
   if (!replace) await refuseExisting(path)
+  await refuseReplacing(path, from)
   await using scratch = await openScratch(path)
   const temporary = `${scratch.prefix}.new`
   const grown = around && (await growAround(around.path, around.start, size))
@@ -44,6 +47,16 @@ export async function writeNewFile<Result>(
   } catch (error) {
     throw systemError(error, `cannot create ${path}`)
   }
+}
+
+/** Refuses to replace what a file is made from, whatever names that has. @throws ERR_DDI_USAGE */
+export async function refuseReplacing(path: string, from: readonly string[]): Promise<void> {
+  const [replaced, ...others] = await Promise.all(
+    [path, ...from].map((name) => stat(name, { bigint: true }).catch(() => undefined)),
+  )
+  const same = from.find((_, n) => replaced && others[n]?.dev === replaced.dev && others[n].ino === replaced.ino)
+  if (same !== undefined)
+    throw new DdiError('ERR_DDI_USAGE', `${path} is ${same}, which it is made from: name another file`)
 }
 
 function taken(path: string): DdiError {

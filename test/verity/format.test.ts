@@ -1,11 +1,22 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { formatFile } from '../../lib/index.js'
-import { emptyFile, MiB, writeAt } from '../support/images.js'
+import { emptyFile, MiB, makeFileSystem, writeAt } from '../support/images.js'
+import { makeIdentity } from '../support/keys.js'
 import { attempt, cli, run, temporaryFolder } from '../support/run.js'
 
 const blockSizes = [512, 1024, 4096] as const
@@ -146,4 +157,59 @@ test('a full disk is told, and leaves nothing', async (context) => {
     run('umount', mounted)
   }
   assert.ok(!existsSync(join(mounted, 'tree')))
+})
+
+test('a tree never goes where its data lie, nor over what a device holds unless forced', (context) => {
+  using folder = temporaryFolder()
+  const at = (name: string) => join(folder.path, name)
+  const data = at('data')
+  writeFileSync(data, readFileSync(makeFileSystem(folder.path, 'ext4')))
+  const bytes = readFileSync(data)
+  linkSync(data, at('linked'))
+  symlinkSync(data, at('symlink'))
+  const format = (...words: readonly string[]) => {
+    const { status, stderr } = cli('verity', 'format', ...words)
+    assert.ok(readFileSync(data).equals(bytes), words.join(' '))
+    return `${status} ${stderr}`
+  }
+  for (const tree of [data, at('linked'), at('symlink')])
+    assert.match(format(data, tree, '--force'), /^2 .*overwrite its data/)
+  for (const tree of ['data', 'hashes', 'linked'])
+    assert.match(format(data, at('hashes'), `--root-hash-file=${at(tree)}`, '--force'), /^2 .*which it is made from/)
+  const rootHash = cli('verity', 'format', data, at('hashes'), '--force').stdout
+  writeFileSync(at('hash'), rootHash)
+  const { key, certificate } = makeIdentity(folder.path, 'signer')
+  for (const output of [at('hash'), key, certificate]) {
+    const before = readFileSync(output)
+    const signed = cli('verity', 'sign', at('hash'), output, '--force', '--key', key, '--certificate', certificate)
+    assert.match(signed.stderr, /which it is made from/)
+    assert.ok(readFileSync(output).equals(before))
+  }
+
+  const loops: string[] = []
+  const loop = (path: string, ...options: readonly string[]) => {
+    const { status, stdout } = attempt('losetup', '--find', '--show', ...options, path)
+    if (status === 0) loops.push(stdout.trim())
+    return stdout.trim()
+  }
+  try {
+    const [whole, part] = [loop(data), loop(data, '--offset', '1M')]
+    if (loops.length < 2) return context.skip('this machine lets nobody set up a loop device')
+    for (const [from, to] of [
+      [data, whole],
+      [whole, data],
+      [whole, whole],
+      [whole, part],
+      [data, part],
+    ] as const)
+      assert.match(format(from, to, '--force'), /^2 .*overwrite its data/, `${from} ${to}`)
+    const other = loop(emptyFile(at('other'), MiB))
+    run('mkswap', other)
+    assert.match(format(data, other), /^2 .*swap exists on it.*--force/s)
+    assert.match(run('blkid', '--probe', other), /TYPE="swap"/)
+    assert.match(format(data, other, '--force'), /^0 /)
+    assert.match(run('blkid', '--probe', other), /TYPE="DM_verity_hash"/)
+  } finally {
+    for (const device of loops) run('losetup', '--detach', device)
+  }
 })

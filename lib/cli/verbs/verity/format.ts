@@ -1,5 +1,5 @@
 import { formatFile } from '../../../build/tree.js'
-import { writeNewFile } from '../../../bytes/new-file.js'
+import { refuseReplacing, writeNewFile } from '../../../bytes/new-file.js'
 import { DdiError } from '../../../errors.js'
 import { sideFiles } from '../../../image/root-hash-sources.js'
 import { given } from '../../given.js'
@@ -43,6 +43,8 @@ export default verb({
     const { json, append, salt, uuid, dataBlocks, dataBlockSize, hashBlockSize, rootHashFile, force } = options
     if (hash !== undefined && append) throw new DdiError('ERR_DDI_USAGE', 'give either a hash file or --append')
     const to = append ? null : (hash ?? sideFiles(data, 'verity')[0]!)
+    const from = [data, to ?? data]
+    if (rootHashFile !== undefined) await refuseReplacing(rootHashFile, from)
     const bar = await progressBar('hashing')
     const formatted = await formatFile(data, to, {
       algorithm: options.hash,
@@ -56,7 +58,10 @@ export default verb({
     const rootHash = Buffer.from(formatted.rootHash).toString('hex')
     const line = Buffer.from(`${rootHash}\n`)
     if (rootHashFile !== undefined)
-      await writeNewFile(rootHashFile, 0, (target) => target.write(0, line), { replace: force })
+      await writeNewFile(rootHashFile, 0, (target) => target.write(0, line), {
+        replace: force,
+        from,
+      })
     if (json !== 'off') printJson({ ...describeTree(formatted), rootHash, file: to ?? data }, json)
     else print(rootHash)
   },

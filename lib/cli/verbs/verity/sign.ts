@@ -28,6 +28,9 @@ export default verb({
     const hex = /^[0-9a-f]+$/i.test(rootHash) ? rootHash : (await readGiven(rootHash)).toString()
     const signed = await sign(parseRootHash(hex), await signerOf(certificate, key, signer))
     const contents = record ? encodeSignatureRecord(signed) : signed.signature
-    await writeNewFile(output, 0, (target) => target.write(0, contents), { replace: force })
+    await writeNewFile(output, 0, (target) => target.write(0, contents), {
+      replace: force,
+      from: [rootHash, certificate, ...(key === undefined ? [] : [key])],
+    })
   },
 })
