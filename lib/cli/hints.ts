@@ -134,7 +134,7 @@ const hints: Readonly<Partial<Record<ErrorCode, readonly Hint[]>>> = {
     {
       option: '--modules-from',
       message: /run depmod/,
-      text: 'of modules in another root than /: `depmod --basedir ROOT VERSION`, and --modules-from ROOT/lib/modules/VERSION',
+      text: 'of modules in another root than /: run `depmod -b ROOT VERSION`, and give --modules-from ROOT/lib/modules/VERSION',
     },
   ],
   ERR_DDI_PULL_TOO_LARGE: [{ option: '--max-size', text: 'raise the limit with --max-size' }],

@@ -5,6 +5,7 @@ import test from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { partialIndex, readModuleIndex, unpackModule } from '../../lib/uki/kernel-modules.js'
 import { type IndexFiles, moduleClosure, moduleName, parseModuleIndex } from '../../lib/uki/module-index.js'
+import { squashfsCompression } from '../../lib/uki/squashfs.js'
 import { run, temporaryFolder } from '../support/run.js'
 
 const installed = '/usr/lib/uml/modules'
@@ -118,4 +119,13 @@ test('circles, missing modules and malformed lines are refused', async () => {
     code,
     message: /cannot read the module a\.ko of modules\.dep/,
   })
+})
+
+test('squashfs is compressed as the kernel reads it', () => {
+  const configuration = (...options: string[]) => options.map((one) => `CONFIG_${one}\n`).join('')
+  assert.equal(squashfsCompression(null), 'zstd')
+  assert.equal(squashfsCompression(configuration('SQUASHFS=m', 'SQUASHFS_ZSTD=y', 'SQUASHFS_XZ=y')), 'zstd')
+  assert.equal(squashfsCompression(configuration('SQUASHFS=y', 'SQUASHFS_XZ=y', 'SQUASHFS_ZLIB=y')), 'xz')
+  assert.equal(squashfsCompression(configuration('SQUASHFS=y', 'SQUASHFS_ZLIB=y')), 'gzip')
+  assert.throws(() => squashfsCompression(configuration('SQUASHFS_ZSTD=y')), { code: 'ERR_DDI_KERNEL_IMAGE' })
 })

@@ -67,6 +67,20 @@ test('a UKI has what it was made of, and the same bytes elsewhere and later', as
   const find = (name: string) => facts.sections.find((one) => one.name === name)!
   assert.ok(section(bytes, find('.linux')).subarray(0, readFileSync(kernel).length).equals(readFileSync(kernel)))
 
+  // systemd's own reader of UKIs, of version 252; `bootctl kernel-inspect` came with 253.
+  const bootctl = join(
+    run('bash', join(packageRoot, 'test/support/unpacked-package.sh'), 'systemd-boot').trim(),
+    'usr/bin/bootctl',
+  )
+  const listed = run(
+    ...(['env', 'SYSTEMD_RELAX_ESP_CHECKS=1', 'unshare', '--mount', 'sh', '-c'] as const),
+    `mount -t tmpfs esp /mnt && mkdir -p /mnt/EFI/Linux && cp '${path}' /mnt/EFI/Linux/ && '${bootctl}' --esp-path=/mnt list`,
+  )
+  assert.match(
+    listed,
+    new RegExp(`title: ddi, Linux ${version}[^]*version: ${version}[^]*options: ${facts.commandLine}`),
+  )
+
   // The initrd, as cpio and unsquashfs unpack it.
   const [archive, tree] = [join(folder.path, 'initrd'), join(folder.path, 'tree')]
   writeFileSync(archive, section(bytes, find('.initrd')))
