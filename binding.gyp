@@ -19,6 +19,7 @@
         "native/sha256_stream.cc",
         "native/sha256_x86.cc",
         "native/sha512.cc",
+        "native/copy_range.cc",
         "native/sparse_write.cc",
         "native/udev_cookie.cc",
         "native/verity_hash.cc",

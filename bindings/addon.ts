@@ -174,6 +174,19 @@ export interface Addon {
   insertRange(fd: number, path: string, offset: number, length: number): Promise<void>
   /** fallocate(2) with FALLOC_FL_PUNCH_HOLE, in bytes, of files and block devices; ENOTSUP if they cannot */
   punchHole(fd: number, path: string, offset: number, length: number): Promise<void>
+  /** copy_file_range(2), in bytes; how much was copied: less if the source ends. EINVAL or EXDEV if the kernel cannot */
+  copyRange(
+    fromFd: number,
+    fromPath: string,
+    fromOffset: number,
+    toFd: number,
+    toOffset: number,
+    length: number,
+  ): Promise<number>
+  /** lseek(2) with SEEK_DATA: the next byte that is in no hole, -1 if there is none; EINVAL of block devices */
+  seekData(fd: number, path: string, offset: number): Promise<number>
+  /** lseek(2) with SEEK_HOLE: where the next hole begins, or the file ends */
+  seekHole(fd: number, path: string, offset: number): Promise<number>
   /** flock(2), exclusive and without waiting; EAGAIN if another process holds it. Released with the descriptor. */
   lockExclusively(fd: number, path: string): Promise<void>
   /** mknod(2) of a block device node with mode 0600 */

@@ -16,6 +16,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ddi::ExportProcess(env, exports);
   ddi::ExportSha256Stream(env, exports);
   ddi::ExportSparseWrite(env, exports);
+  ddi::ExportCopyRange(env, exports);
   ddi::ExportUdevCookie(env, exports);
   ddi::ExportVerityHash(env, exports);
   ddi::ExportXz(env, exports);

@@ -124,6 +124,7 @@ void ExportMount(Napi::Env env, Napi::Object exports);
 void ExportPartitionScan(Napi::Env env, Napi::Object exports);
 void ExportProcess(Napi::Env env, Napi::Object exports);
 void ExportSha256Stream(Napi::Env env, Napi::Object exports);
+void ExportCopyRange(Napi::Env env, Napi::Object exports);
 void ExportSparseWrite(Napi::Env env, Napi::Object exports);
 void ExportUdevCookie(Napi::Env env, Napi::Object exports);
 void ExportVerityHash(Napi::Env env, Napi::Object exports);

@@ -39,6 +39,7 @@ export function extentTarget(base: Target, extents: readonly LinearExtent[]): Ta
         if (!(await base.punch(run.start, run.length))) return false
       return true
     },
+    announce: async (length) => await base.announce?.(length),
     flush: () => base.flush(),
   }
 }

@@ -67,6 +67,10 @@ export function guardTarget(target: Target, before: (length: number) => Promise<
       await before(length)
       return (await target.punch?.(offset, length)) ?? false
     },
+    async announce(length) {
+      await before(length)
+      await target.announce?.(length)
+    },
     flush: () => target.flush(),
   }
 }

@@ -64,6 +64,8 @@ export interface Target extends Source {
    * @throws as `write`
    */
   punch?(offset: number, length: number): Promise<boolean>
+  /** To be called before so many bytes are written past it, to where it says that it lies. @throws as `write` */
+  announce?(length: number): Promise<void>
   /** Returns when everything written before is on the medium. */
   flush(): Promise<void>
 }

@@ -26,7 +26,8 @@ function validatorOf({ dev, ino, size, mtimeNs }: BigIntStats): Validator {
   return [dev, ino, size, mtimeNs].join('-')
 }
 
-function localPath(url: URL): string {
+/** @throws ERR_DDI_USAGE for a URL that names no path of this machine */
+export function localPath(url: URL): string {
   try {
     const path = fileURLToPath(url)
     if (path.includes('\0')) throw new Error('a path has no NUL')

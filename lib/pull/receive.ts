@@ -102,7 +102,7 @@ async function* stoppable(stream: Readable, signal: AbortSignal | undefined): As
     yield* batchesOf(signal ? addAbortSignal(signal, stream) : stream)
   } catch (error) {
     throwIfAborted(signal)
-    throw systemError(error, 'cannot read the stream', { EIO: 'ERR_DDI_IO' })
+    throw systemError(error, 'cannot read the stream')
   }
 }
 

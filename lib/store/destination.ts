@@ -1,5 +1,7 @@
 import { BoundedQueue } from '../bounded-queue.js'
 import { nonzeroRuns, writeZeroes } from '../bytes/copy.js'
+import { copyFromFile } from '../bytes/copy-file.js'
+import type { FileSource } from '../bytes/file.js'
 import { sliceSource } from '../bytes/slice.js'
 import type { Target } from '../bytes/source.js'
 import { nestedTypeUuid, type VolumeHead } from '../disk/chain.js'
@@ -51,14 +53,28 @@ export class ImageDestination implements Destination {
 
   async take(batches: AsyncIterable<Batch>): Promise<void> {
     const { head, all } = await peek(generatorOf(batches), headLength)
-    const layout = await storedLayout(head.subarray(0, headLength))
+    await this.#store(head.subarray(0, headLength), (space, end) => write(all, space, end))
+  }
+
+  /** Takes an image that lies in a file of this machine as it is: copying it needs no pass through this process. */
+  async takeFile(file: FileSource, work: Work): Promise<void> {
+    await this.#store(await file.read(0, Math.min(file.size, headLength)), async (space, end) => {
+      const length = Math.min(end, file.size)
+      await copyFromFile(file, space, length, work)
+      return length
+    })
+  }
+
+  /** @param fill writes the first `end` bytes of the image, and returns how many there are */
+  async #store(head: Uint8Array, fill: (space: Target, end: number) => Promise<number>): Promise<void> {
+    const layout = await storedLayout(head)
     const { disk, makeRoom, trust } = this.#image
     requireArchitecture(layout.table, trust.architectures ?? machineArchitectures())
     await makeRoom(layout.size)
     const space = disk.unnamed(layout.size)
     this.#layout = layout
     this.#space = space
-    const taken = await write(all, space, layout.dataEnd)
+    const taken = await fill(space, layout.dataEnd)
     if (taken < layout.dataEnd)
       throw new DdiError(
         'ERR_DDI_GPT_TRUNCATED',

@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
+import { openFile } from '../bytes/file.js'
 import { DdiError } from '../errors.js'
 import { checkOptions, type OptionNames, pickOptions } from '../options.js'
 import { type Address, parseAddress } from '../pull/address.js'
+import { detectCompression, headLength as formatLength, refuseForeign } from '../pull/formats.js'
+import { localPath } from '../pull/local.js'
 import { imageStem } from '../pull/names.js'
-import { type PullOptions, pullOptionNames, settingsOf } from '../pull/options.js'
+import { type PullOptions, pullOptionNames, type Settings, settingsOf } from '../pull/options.js'
 import { type Received, receive, receiveStream } from '../pull/receive.js'
 import { compareVersions } from '../version.js'
 import { ImageDestination, type ImageTrust, trustNames } from './destination.js'
@@ -31,7 +34,9 @@ const installOptionNames: OptionNames<InstallOptions> = {
   protectVersions: true,
 }
 
-export interface Installed extends Received {
+export interface Installed extends Omit<Received, 'sha256'> {
+  /** Of the file as it came, in hexadecimal; null if that was copied without being read here. */
+  readonly sha256: string | null
   readonly image: StoreImage
   /** What was removed to make room. */
   readonly removed: readonly StoreImage[]
@@ -70,9 +75,26 @@ export async function installImage(
   const isLocal = address === undefined || address.url.protocol === 'file:'
   const settings = settingsOf({ verify: isLocal ? 'no' : 'signature', ...pickOptions(options, pullOptionNames) })
   const received = address
-    ? await receive(address, destination, settings)
+    ? ((await copyLocal(address.url, destination, settings)) ?? (await receive(address, destination, settings)))
     : await receiveStream(from as Readable, destination, settings)
   return { image: store.find(uuid), removed, ...received }
+}
+
+/** Copies an image that lies on this machine as it is, and that nothing is to be verified by; undefined if it is not so. */
+async function copyLocal(
+  url: URL,
+  destination: ImageDestination,
+  { verify, maxSize, rateLimit, signal, onProgress }: Settings,
+): Promise<Omit<Installed, 'image' | 'removed'> | undefined> {
+  if (url.protocol !== 'file:' || verify !== 'no' || Number.isFinite(rateLimit)) return undefined
+  await using file = await openFile(localPath(url))
+  if (file.kind !== 'file' || file.size > maxSize) return undefined
+  const head = await file.read(0, Math.min(file.size, formatLength))
+  if (detectCompression(head) !== 'none') return undefined
+  refuseForeign(url, head)
+  await destination.takeFile(file, { signal, onProgress })
+  await destination.finish({ signal })
+  return { size: file.size, downloaded: file.size, resumed: 0, sha256: null, compression: 'none' }
 }
 
 /** Whether an image is of a product, and of one of these versions, however they are spelt. */

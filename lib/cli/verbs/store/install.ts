@@ -71,7 +71,6 @@ function describe({ image, removed, ...rest }: Installed) {
 function summary({ image, removed, sha256 }: Installed): string {
   const { label, volume } = image
   const gone = removed.length > 0 ? `; removed ${removed.map((one) => one.label).join(', ')}` : ''
-  return printable(
-    `${label}: ${formatSize(volume.size)} in ${segmentCount(volume.extents.length)}, SHA-256 ${sha256}${gone}`,
-  )
+  const hash = sha256 === null ? '' : `, SHA-256 ${sha256}`
+  return printable(`${label}: ${formatSize(volume.size)} in ${segmentCount(volume.extents.length)}${hash}${gone}`)
 }
