@@ -1,14 +1,8 @@
 import type { StoreImage } from '../store/image.js'
-import type { Mark } from '../store/state.js'
-import { openStore } from '../store/store.js'
-import { printable } from '../text.js'
 import { describeExtents } from './extents.js'
-import type { JsonValues } from './options.js'
-import { print, printJson } from './output.js'
-import { argument, flag } from './verb.js'
+import { argument } from './verb.js'
 
 export const imageArgument = argument('<image>', 'label (PRODUCT_VERSION), UUID or partition number of the image')
-export const forceLastGood = flag('--force', 'even if the product is left without a good image')
 
 /** What JSON says of an image. */
 export function describeImage({ volume, attributes, ...image }: StoreImage) {
@@ -18,27 +12,4 @@ export function describeImage({ volume, attributes, ...image }: StoreImage) {
     size: volume.size,
     extents: describeExtents(volume.extents),
   }
-}
-
-/** Marks an image, as most verbs of stores do, and prints it as that left it. */
-export async function markImage(
-  [path, name]: readonly [string, string],
-  mark: Mark,
-  { json, force = false }: JsonValues & { readonly force?: boolean },
-): Promise<void> {
-  await using store = await openStore(path)
-  const image = await store.mark(store.find(name), mark, { force })
-  if (json !== 'off') printJson(describeImage(image), json)
-  else print(`${printable(image.label)}: ${describeState(image)}`)
-}
-
-/** `new, 2 tries left, priority 15, kept` */
-function describeState({ state, priority, tries, keep }: StoreImage): string {
-  const usual = 8
-  return [
-    state,
-    ...(state === 'new' ? [`${tries} ${tries === 1 ? 'try' : 'tries'} left`] : []),
-    ...(priority === usual || priority === 0 ? [] : [`priority ${priority}`]),
-    ...(keep ? ['kept'] : []),
-  ].join(', ')
 }

@@ -1,6 +1,7 @@
 import { diskArgument } from '../../disk-change.js'
 import { json } from '../../options.js'
-import { forceLastGood, imageArgument, markImage } from '../../store.js'
+import { imageArgument } from '../../store.js'
+import { forceLastGood, markImage } from '../../store-mark.js'
 import { verb } from '../../verb.js'
 
 export default verb({

@@ -2,7 +2,7 @@ import { DdiError } from '../../../errors.js'
 import { findStores } from '../../../store/disks.js'
 import { runningImage } from '../../../store/running.js'
 import { json } from '../../options.js'
-import { markImage } from '../../store.js'
+import { markImage } from '../../store-mark.js'
 import { argument, verb } from '../../verb.js'
 
 export default verb({

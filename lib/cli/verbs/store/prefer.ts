@@ -1,6 +1,7 @@
 import { diskArgument } from '../../disk-change.js'
 import { json } from '../../options.js'
-import { imageArgument, markImage } from '../../store.js'
+import { imageArgument } from '../../store.js'
+import { markImage } from '../../store-mark.js'
 import { verb } from '../../verb.js'
 
 export default verb({

@@ -1,6 +1,7 @@
 import { openStore } from '../../../store/store.js'
 import { diskArgument } from '../../disk-change.js'
-import { forceLastGood, imageArgument } from '../../store.js'
+import { imageArgument } from '../../store.js'
+import { forceLastGood } from '../../store-mark.js'
 import { verb } from '../../verb.js'
 
 export default verb({

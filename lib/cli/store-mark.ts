@@ -1,0 +1,33 @@
+import type { StoreImage } from '../store/image.js'
+import type { Mark } from '../store/state.js'
+import { openStore } from '../store/store.js'
+import { printable } from '../text.js'
+import type { JsonValues } from './options.js'
+import { print, printJson } from './output.js'
+import { describeImage } from './store.js'
+import { flag } from './verb.js'
+
+export const forceLastGood = flag('--force', 'even if the product is left without a good image')
+
+/** Marks an image, as most verbs of stores do, and prints it as that left it. */
+export async function markImage(
+  [path, name]: readonly [string, string],
+  mark: Mark,
+  { json, force = false }: JsonValues & { readonly force?: boolean },
+): Promise<void> {
+  await using store = await openStore(path)
+  const image = await store.mark(store.find(name), mark, { force })
+  if (json !== 'off') printJson(describeImage(image), json)
+  else print(`${printable(image.label)}: ${describeState(image)}`)
+}
+
+/** `new, 2 tries left, priority 15, kept` */
+function describeState({ state, priority, tries, keep }: StoreImage): string {
+  const usual = 8
+  return [
+    state,
+    ...(state === 'new' ? [`${tries} ${tries === 1 ? 'try' : 'tries'} left`] : []),
+    ...(priority === usual || priority === 0 ? [] : [`priority ${priority}`]),
+    ...(keep ? ['kept'] : []),
+  ].join(', ')
+}
