@@ -9,6 +9,7 @@ status=0
 node dist/bench/startup.js || status=1
 node dist/bench/verify.js || status=1
 node dist/bench/volumes.js || status=1
+node dist/bench/store.js || status=1
 node dist/bench/format.js || status=1
 node dist/bench/build.js || status=1
 node dist/bench/pull.js || status=1

@@ -82,6 +82,40 @@ test('what may be removed makes room, no more than is needed; what may not is na
   assert.deepEqual(store.images.map(({ label }) => label).sort(), ['acme_1', 'acme_3', 'acme_4', 'acme_5'])
 })
 
+test('a table without a free entry says so, and what may be removed gives its entries up', async () => {
+  const { store, target } = await storeIn(emptyDisk(40, 4))
+  const labels = ['acme_1', 'acme_2', 'acme_3', 'acme_4']
+  for (const label of labels) {
+    await install(store, label, smallImage(1))
+    await store.mark(store.find(label), 'keep')
+  }
+  const before = Buffer.from(target.bytes)
+  await assert.rejects(install(store, 'acme_5', smallImage(1)), {
+    code: 'ERR_DDI_TABLE_FULL',
+    message: /in 1 segments?, and the table .* has room for 0 more partitions.*acme_1 \(kept/,
+  })
+  assert.ok(target.bytes.equals(before))
+  await store.mark(store.find('acme_2'), 'release')
+  const { removed } = await install(store, 'acme_5', smallImage(1))
+  assert.deepEqual(
+    removed.map(({ label }) => label),
+    ['acme_2'],
+  )
+})
+
+test('the image that runs makes no room, and is not removed', async () => {
+  const bytes = emptyDisk(8)
+  const { image } = await install((await storeIn(bytes)).store, 'acme_1', smallImage(1))
+  const { store } = await storeIn(bytes, image.uuid)
+  await install(store, 'acme_2', smallImage(1))
+  const { removed } = await install(store, 'acme_3', smallImage(1, 2 * MiB))
+  assert.deepEqual(
+    removed.map(({ label }) => label),
+    ['acme_2'],
+  )
+  await assert.rejects(store.remove(store.find('acme_1'), { force: true }), { code: 'ERR_DDI_BUSY' })
+})
+
 test('what is no image for this machine, or is there already, is refused, and the disk is as before', async () => {
   const { store, target } = await storeIn(emptyDisk(16))
   await install(store, 'acme_1', smallImage(1))
