@@ -34,34 +34,44 @@ export async function boot({ sysroot, switchRoot, ...given }: BootOptions): Prom
   await mountKernelFileSystems(root)
   log.say(`the boot program began, ${Math.round(process.uptime() * 1000)} ms after its start`)
   const context = { ...given, parameters: parseBootParameters(await commandLine(root)) }
+  const image = await mountSystem(context, sysroot, switchRoot)
+  if (!image) return undefined
+  await reach(context, 'hand-over')
+  return switchRoot ? await handOver(context, sysroot) : image
+}
+
+/** @param mayBeOnDisk who does not hand over leaves the disk to the initrd that it is a part of */
+async function mountSystem(
+  context: BootContext,
+  sysroot: string,
+  mayBeOnDisk: boolean,
+): Promise<RootImage | undefined> {
+  const { root, parameters, log } = context
   await reach(context, 'modules')
-  const coldplug = await loadModules(context)
+  await using _ = await loadModules(context)
   await advanceClock(context)
   await reach(context, 'network')
-  await configureNetwork(context, coldplug)
+  await configureNetwork(context)
   await reach(context, 'pull')
   // What downloads and attaches is most of the code: the network comes up before it is loaded.
   const { obtainRoot, rootOnDisk, mountRoot } = await import('./root.js')
   const pulled = await obtainRoot(context)
-  const { successAction } = context.parameters
+  const { successAction } = parameters
   if (successAction !== 'none') {
     log.say(`everything is pulled; now: ${successAction}`)
     await actAs(successAction)
     return undefined
   }
-  // Who does not hand over leaves the disk to the initrd that it is a part of.
-  const image = pulled ?? (switchRoot ? await rootOnDisk(context) : undefined)
+  const image = pulled ?? (mayBeOnDisk ? await rootOnDisk(context) : undefined)
   if (!image) {
-    if (switchRoot)
-      throw new DdiError('ERR_DDI_NO_ROOT', 'there is no root to boot: none was pulled, and root= names no disk')
-    return undefined
+    if (!mayBeOnDisk) return undefined
+    throw new DdiError('ERR_DDI_NO_ROOT', 'there is no root to boot: none was pulled, and root= names no disk')
   }
   await reach(context, 'mount')
   await mkdir(join(root, sysroot), { recursive: true })
   await mountRoot(context, image, join(root, sysroot))
   log.say(`${image.path} is mounted on ${sysroot}`)
-  await reach(context, 'hand-over')
-  return switchRoot ? await handOver(context, sysroot) : image
+  return image
 }
 
 /** The end of a stage, and what may be before the next. */

@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { readIfThere } from '../bytes/small-file.js'
 import { loadModule } from '../kernel/modules.js'
 import type { BootContext } from './context.js'
@@ -14,12 +15,15 @@ const welcome: readonly string[] = ['af_packet', 'ipv6', 'efivarfs', 'dmi_sysfs'
 /** A module may bring a bus with devices of its own; no chain of buses is as long as this. */
 const mostRounds = 16
 
+/** Between two looks at whether devices have come, in ms. */
+const interval = 100
+
 /**
  * Loads the modules of the initrd for the devices of this machine, and those that images need.
  * What is missing, or does not load, is told and is no error: another module may do.
- * @returns what loads modules for devices that have appeared since
+ * @returns until it is disposed of, devices that come later get their modules too
  */
-export async function loadModules({ root, parameters, log }: BootContext): Promise<() => Promise<void>> {
+export async function loadModules({ root, parameters, log }: BootContext): Promise<AsyncDisposable> {
   const release = (await readFile('/proc/sys/kernel/osrelease', 'utf8')).trim()
   const directory = join(root, 'lib/modules', release)
   const table = await readModuleTable(directory)
@@ -44,10 +48,40 @@ export async function loadModules({ root, parameters, log }: BootContext): Promi
       if ((await load(aliases)) === 0) return
     }
   }
+  const news = await eventsIn(root)
   await load([...always, ...welcome])
   await coldplug()
   log.say(`modules: ${loaded.size} loaded`)
-  return coldplug
+  const over = new AbortController()
+  const following = follow(root, { news, signal: over.signal }, coldplug).catch((error: Error) =>
+    log.say(error.message),
+  )
+  return {
+    async [Symbol.asyncDispose]() {
+      over.abort()
+      await following
+    },
+  }
+}
+
+/** Calls something each time that the kernel has told of devices since. @param news the number of what it had told before */
+async function follow(
+  root: string,
+  { news, signal }: { readonly news: string; readonly signal: AbortSignal },
+  act: () => Promise<void>,
+): Promise<void> {
+  for (let seen = news; ; ) {
+    await wait(interval, undefined, { signal }).catch(() => undefined)
+    if (signal.aborted) return
+    const now = await eventsIn(root)
+    if (now !== seen) await act()
+    seen = now
+  }
+}
+
+/** How many events of devices the kernel has told of. Node.js cannot listen to them: they come by netlink. */
+async function eventsIn(root: string): Promise<string> {
+  return await readFile(join(root, 'sys/kernel/uevent_seqnum'), 'utf8').catch(() => '')
 }
 
 async function readModuleTable(directory: string): Promise<ModuleTable> {

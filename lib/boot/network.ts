@@ -23,10 +23,9 @@ const usual: InterfaceSettings = {
 /**
  * Brings up the network that the kernel command line asks for, if anything is to come from it. All cards that fit are tried, and the
  * first that gets an address is used; one that the machine is known to have booted from is tried first, and by itself.
- * @param coldplug loads modules for devices that have appeared since
  * @throws ERR_DDI_NETWORK if no card gets an address, ERR_DDI_ABORTED
  */
-export async function configureNetwork(context: BootContext, coldplug: () => Promise<void>): Promise<void> {
+export async function configureNetwork(context: BootContext): Promise<void> {
   const { root, parameters, log, signal } = context
   const network = parseNetworkParameters(parameters.text)
   const use = await networkUse(context, network.bootedMac)
@@ -36,7 +35,7 @@ export async function configureNetwork(context: BootContext, coldplug: () => Pro
   if (wanted.length === 0) return log.say('network: off, as ip= says')
   const taken = new Set(given.flatMap(({ device }) => device ?? []))
   const results = await Promise.allSettled(
-    wanted.map((settings) => configure(context, settings, { taken, coldplug, use, patience: network.patience })),
+    wanted.map((settings) => configure(context, settings, { taken, use, patience: network.patience })),
   )
   throwIfAborted(signal)
   const configured = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
@@ -54,7 +53,6 @@ export async function configureNetwork(context: BootContext, coldplug: () => Pro
 interface Cards {
   /** What other settings are for. */
   readonly taken: ReadonlySet<string>
-  readonly coldplug: () => Promise<void>
   readonly use: NetworkUse
   readonly patience: NetworkParameters['patience']
 }
@@ -87,11 +85,10 @@ async function configure(context: BootContext, settings: InterfaceSettings, card
 async function nextCards(
   { root, signal }: BootContext,
   { device }: InterfaceSettings,
-  { taken, coldplug, use, patience }: Cards,
+  { taken, use, patience }: Cards,
   tried: ReadonlySet<string>,
 ): Promise<readonly string[]> {
   const look = async () => {
-    await coldplug()
     const all = await networkCards(root, device)
     const fit = all.filter((card) => !tried.has(card) && (device !== null || !taken.has(card)))
     const macs = await Promise.all(fit.map((card) => attribute(root, card, 'address')))

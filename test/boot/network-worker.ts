@@ -12,7 +12,7 @@ run('mkdir', join(root, 'etc'))
 const said: string[] = []
 const log = { say: (text: string) => void said.push(text), progress: () => undefined }
 const parameters = parseBootParameters(process.argv.slice(2).join(' '))
-const error = await configureNetwork({ root, parameters, log }, async () => undefined).catch((error: unknown) => error)
+const error = await configureNetwork({ root, parameters, log }).catch((error: unknown) => error)
 const ifRead = (path: string) => {
   try {
     return readFileSync(join(root, path), 'utf8')

@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 
 import { release } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { addon } from '../../bindings/addon.js'
 import { openBootLog } from '../../lib/boot/boot-log.js'
 import { advanceClock } from '../../lib/boot/clock.js'
@@ -51,13 +52,33 @@ test('what images need is loaded in order, with what the command line says of it
   for (const name of ['dm-verity', 'dm-zero', 'dm-crypt', 'dm-log-writes', 'dm-mod', 'erofs', 'overlay', 'loop'])
     unload(name)
   using folder = temporaryFolder()
-  const coldplug = await loadModules(contextIn(folder.path, 'loop.max_part=3 quiet'))
+  await using _ = await loadModules(contextIn(folder.path, 'loop.max_part=3 quiet'))
   for (const name of ['loop', 'dm_mod', 'dm_verity', 'erofs', 'overlay']) assert.ok(isLoaded(name), name)
   assert.equal(readFileSync('/sys/module/loop/parameters/max_part', 'utf8').trim(), '3')
   assert.match(said(folder.path), /ddi: modules: \d+ loaded\n$/)
-  await coldplug()
   unload('loop')
   run('modprobe', '-d', '/run/modules', 'loop')
+})
+
+test('a device that comes later gets its module', options, async () => {
+  using folder = temporaryFolder()
+  const context = contextIn(folder.path, '')
+  const own = join(folder.path, 'own')
+  const [directory, device] = [join(own, 'lib/modules', release()), join(own, 'sys/bus/acme/devices/0')]
+  for (const path of [directory, join(own, 'sys/kernel')]) mkdirSync(path, { recursive: true })
+  writeFileSync(join(directory, 'modules.alias'), 'alias acme:v[0-3]* brd\n')
+  writeFileSync(join(directory, 'modules.dep'), 'brd.ko:\n')
+  symlinkSync(fileOf('brd'), join(directory, 'brd.ko'))
+  writeFileSync(join(own, 'sys/kernel/uevent_seqnum'), '7\n')
+  {
+    await using _ = await loadModules({ ...context, root: own })
+    assert.ok(!isLoaded('brd'))
+    mkdirSync(device, { recursive: true })
+    writeFileSync(join(device, 'modalias'), 'acme:v2\n')
+    writeFileSync(join(own, 'sys/kernel/uevent_seqnum'), '8\n')
+    while (!isLoaded('brd')) await sleep(20)
+  }
+  unload('brd')
 })
 
 test('modules that are missing are told', options, async () => {
@@ -65,7 +86,7 @@ test('modules that are missing are told', options, async () => {
   const context = contextIn(folder.path, '')
   const own = { ...context, root: join(folder.path, 'own') }
   mkdirSync(join(own.root, 'lib/modules', release()), { recursive: true })
-  await loadModules(own)
+  await using _ = await loadModules(own)
   assert.match(said(folder.path), /no modules of Linux \S+ for loop, dm_mod, dm_verity, erofs, squashfs, overlay/)
 })
 
