@@ -1,6 +1,8 @@
+import type { BuiltInitrd } from '../uki/initrd.js'
 import { given } from './given.js'
 import { untilInterrupted } from './interrupt.js'
 import { namedCertificates } from './options.js'
+import { note } from './output.js'
 import { text } from './values.js'
 import { flag, option, repeatable, requiredOption, type ValuesOf } from './verb.js'
 
@@ -33,4 +35,8 @@ export async function initrdWork(options: ValuesOf<typeof initrdOptions>) {
     replace: force,
     signal: untilInterrupted(),
   }
+}
+
+export function noteUnstripped({ isStripped }: BuiltInitrd): void {
+  if (!isStripped) note('symbols are left in the initrd, which makes it larger: install binutils to leave them out')
 }

@@ -7,6 +7,7 @@ import { checkOptions, type OptionNames, pickOptions } from '../options.js'
 import { type Work, workNames } from '../work.js'
 import { composeInitrd, type InitrdSettings } from './initrd-contents.js'
 import { kernelConfiguration } from './kernel-modules.js'
+import { canStrip } from './stage.js'
 import { type TrustOptions, trustOptionNames } from './trust-files.js'
 
 /** Of whatever an initrd is made from. */
@@ -42,6 +43,8 @@ export interface BuiltInitrd {
   readonly size: number
   /** The version of the kernel that its modules are for. */
   readonly kernelVersion: string
+  /** Whether symbols were left out, by binutils: else it is larger than need be. */
+  readonly isStripped: boolean
 }
 
 /**
@@ -55,7 +58,7 @@ export async function buildInitrd(path: string, options: InitrdOptions): Promise
   await using scratch = await openScratchDirectory(path)
   const archive = await composeInitrd(scratch.path, initrdSettings(options, await kernelConfiguration(modulesFrom)))
   await writeNewFile(path, archive.size, (target) => copy(archive, target, { signal, onProgress }), { replace })
-  return { path, size: archive.size, kernelVersion: basename(resolve(modulesFrom)) }
+  return { path, size: archive.size, kernelVersion: basename(resolve(modulesFrom)), isStripped: await canStrip() }
 }
 
 /** Fills in defaults. @param configuration of the kernel; null: unknown @throws ERR_DDI_USAGE */

@@ -102,7 +102,7 @@ async function configuredDirectories(path: string, depth = 0): Promise<string[]>
   const text = (await readIfThere(path))?.toString('utf8') ?? ''
   const directories: string[] = []
   for (const line of text.split('\n').map((one) => one.replace(/#.*/, '').trim())) {
-    const [, pattern] = /^include\s+(.+)$/.exec(line) ?? []
+    const [, pattern] = /^include\s+(\S.*)$/s.exec(line) ?? []
     if (pattern === undefined) directories.push(...line.split(/[\s:,]+/).filter((one) => isAbsolute(one)))
     else if (depth < 4)
       for (const included of await matching(isAbsolute(pattern) ? pattern : join(dirname(path), pattern)))

@@ -46,7 +46,7 @@ export function parseModuleIndex(files: IndexFiles): ModuleIndex {
       throw new DdiError('ERR_DDI_MODULES', `modules.dep has the malformed line ${JSON.stringify(line.slice(0, 200))}`)
     modules.set(moduleName(path), file)
   }
-  const soft = grouped(files.softdep, /^softdep\s+(?<key>\S+)\s+(?<values>.*)$/)
+  const soft = grouped(files.softdep, /^softdep\s+(?<key>\S+)\s+(?<values>\S.*)$/s)
   const aliases = grouped(files.alias, /^alias\s+(?<key>[^\s*?[]+)\s+(?<values>\S+)$/)
   return { modules, builtIn: new Set(lines(files.builtin).map(moduleName)), aliases, soft }
 }

@@ -74,9 +74,13 @@ async function stageFile(file: TreeFile, path: string, signal: AbortSignal | und
   await chmod(path, isExecutable ? 0o755 : 0o644)
 }
 
-/** Without symbols, if this machine has the tool. */
+/** Whether this machine has the tool that leaves symbols out. */
+export async function canStrip(): Promise<boolean> {
+  return (await findProgram('strip')) !== undefined
+}
+
 async function copyStripped(from: string, to: string, signal: AbortSignal | undefined): Promise<void> {
-  if ((await findProgram('strip')) === undefined) await copyFile(from, to)
+  if (!(await canStrip())) await copyFile(from, to)
   else await runTool({ command: ['strip', '--strip-unneeded', '-o', to, '--', from], package: 'binutils' }, signal)
   // What is copied from a system may be read-only.
   await chmod(to, 0o755)

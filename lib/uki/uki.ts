@@ -8,12 +8,13 @@ import { DdiError } from '../errors.js'
 import { checkOptions, type OptionNames, pickOptions } from '../options.js'
 import type { Work } from '../work.js'
 import { type BootRequest, bootCommandLine } from './command-line.js'
-import { type InitrdOptions, initrdOptionNames, initrdSettings } from './initrd.js'
+import { type BuiltInitrd, type InitrdOptions, initrdOptionNames, initrdSettings } from './initrd.js'
 import { composeInitrd } from './initrd-contents.js'
 import { type KernelImage, readKernelImage } from './kernel-image.js'
 import { kernelConfiguration } from './kernel-modules.js'
 import { appendSections, peChecksum } from './pe-sections.js'
 import { type SecureBootKey, signProgram } from './secure-boot.js'
+import { canStrip } from './stage.js'
 import { readStub, ukiSections } from './uki-sections.js'
 
 export interface UkiOptions extends Omit<InitrdOptions, 'modulesFrom'>, BootRequest {
@@ -45,11 +46,7 @@ const ukiOptionNames: OptionNames<UkiOptions> = {
   ...{ splash: true, deviceTree: true, microcode: true, secureBoot: true },
 }
 
-export interface BuiltUki {
-  readonly path: string
-  /** In bytes. */
-  readonly size: number
-  readonly kernelVersion: string
+export interface BuiltUki extends BuiltInitrd {
   readonly commandLine: string
 }
 
@@ -88,7 +85,7 @@ export async function buildUki(path: string, options: UkiOptions): Promise<Built
     await writeNewFile(path, file.size, (target) => copy(file, target, { signal }), { replace })
   }
   await using written = await openFile(path)
-  return { path, size: written.size, kernelVersion, commandLine }
+  return { path, size: written.size, kernelVersion, isStripped: await canStrip(), commandLine }
 }
 
 /** @throws ERR_DDI_KERNEL_VERSION */

@@ -3,7 +3,7 @@ import { inspectUki } from '../../../uki/inspect.js'
 import type { SecureBootKey } from '../../../uki/secure-boot.js'
 import { buildUki } from '../../../uki/uki.js'
 import { given } from '../../given.js'
-import { initrdOptions, initrdWork, moduleOptions } from '../../initrd-options.js'
+import { initrdOptions, initrdWork, moduleOptions, noteUnstripped } from '../../initrd-options.js'
 import { json } from '../../options.js'
 import { formatSize, print, printJson } from '../../output.js'
 import { printSections } from '../../uki.js'
@@ -53,6 +53,7 @@ export default verb({
       kernel,
       modules: options.module,
     })
+    noteUnstripped(built)
     const { sections } = await inspectUki(output)
     if (options.json !== 'off') return printJson({ ...built, sections }, options.json)
     print(`${built.path}: ${formatSize(built.size)}, Linux ${built.kernelVersion}\n`)

@@ -1,7 +1,7 @@
 import { DdiError } from '../../../errors.js'
 import { buildExtraInitrd } from '../../../uki/extra-initrd.js'
 import { buildInitrd } from '../../../uki/initrd.js'
-import { initrdOptions, initrdWork, moduleOptions } from '../../initrd-options.js'
+import { initrdOptions, initrdWork, moduleOptions, noteUnstripped } from '../../initrd-options.js'
 import { json } from '../../options.js'
 import { formatSize, print, printJson } from '../../output.js'
 import { choice, text } from '../../values.js'
@@ -40,6 +40,7 @@ export default verb({
       return
     }
     const built = await buildInitrd(output, { ...work, modulesFrom, modules: module })
+    noteUnstripped(built)
     if (json !== 'off') printJson(built, json)
     else print(`${built.path}: ${formatSize(built.size)}, for Linux ${built.kernelVersion}`)
   },
