@@ -12,6 +12,15 @@ export function parameterValue(text: string, name: string): string | undefined {
   return parameterValues(text, name).at(-1)
 }
 
+/**
+ * Whether a switch is on: `NAME`, or `NAME=` with what {@link booleans} take for true. The last one counts; a value that is neither
+ * true nor false counts as false.
+ */
+export function isSet(text: string, name: string): boolean {
+  const last = wordsOf(text).findLast((word) => word === name || word.startsWith(`${name}=`))
+  return last === name || (last !== undefined && booleans.get(last.slice(name.length + 1)) === true)
+}
+
 /** The values of systemd’s parse_boolean(). */
 export const booleans: ReadonlyMap<string, boolean> = new Map([
   ...['1', 'yes', 'y', 'true', 't', 'on'].map((word) => [word, true] as const),

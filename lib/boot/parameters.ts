@@ -1,5 +1,5 @@
 import { DdiError } from '../errors.js'
-import { parameterValues } from './command-line.js'
+import { isSet, parameterValues } from './command-line.js'
 
 /** What the kernel command line says of the boot. A value given twice counts as it was given last. */
 export interface BootParameters {
@@ -114,17 +114,6 @@ const breaks: Readonly<Record<string, BootStage>> = {
   'pre-mount': 'mount',
   mount: 'hand-over',
   'pre-pivot': 'hand-over',
-}
-
-/** `name`, or `name=` with a value that means yes. */
-function isSet(text: string, name: string): boolean {
-  const value = parameterValues(text, name).at(-1)
-  return value === undefined ? flags(text).includes(name) : volatiles[value] === 'yes'
-}
-
-/** Words without a value. */
-function flags(text: string): readonly string[] {
-  return text.split(/\s+/).filter((word) => !word.includes('='))
 }
 
 function choice<Value>(text: string, name: string, values: Readonly<Record<string, Value>>): Value | undefined {

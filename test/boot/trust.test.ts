@@ -92,7 +92,13 @@ test('anchors are of the command line and the files of the initrd', async () => 
     ['CN=etc'],
   )
   assert.equal((await read('ddi.insecure=no')).insecure, false)
-  assert.equal((await read('ddi.insecure ddi.insecure=0')).insecure, false)
+  for (const line of [
+    'ddi.insecure ddi.insecure=0',
+    'note="a ddi.insecure b"',
+    'ddi.insecure=perhaps',
+    'xddi.insecure',
+  ])
+    assert.equal((await read(line)).insecure, false, line)
   for (const line of ['roothash=', 'usrhash=12', 'roothash=zz'])
     await assert.rejects(read(line), { code: 'ERR_DDI_ROOT_HASH_FORMAT' })
   await assert.rejects(read('systemd.image_policy=root'), { code: 'ERR_DDI_POLICY_SYNTAX' })
