@@ -33,7 +33,9 @@ export interface MatchPattern {
  * @throws ERR_DDI_DEFINITION unless it has `@v` once, and each other wildcard at most once
  */
 export function parsePattern(text: string): MatchPattern {
-  const refuse = (what: string) => new DdiError('ERR_DDI_DEFINITION', `match pattern ${JSON.stringify(text)}: ${what}`)
+  const shown = JSON.stringify(text.slice(0, longestName))
+  const refuse = (what: string) => new DdiError('ERR_DDI_DEFINITION', `match pattern ${shown}: ${what}`)
+  if (text.length > longestName) throw refuse(`it has ${text.length} characters, and a name has at most ${longestName}`)
   const seen = new Set<string>()
   const source = text
     .split(/(@.?)/s)

@@ -61,21 +61,35 @@ const unset: Fields = {
 
 type Option = (value: string, refuse: Refuse, fields: Fields) => Partial<Fields>
 
+/** More versions or patterns than this are a mistake. */
+const longestList = 256
+
+function appended<Item>(list: readonly Item[], more: readonly Item[], refuse: Refuse): readonly Item[] {
+  if (list.length + more.length > longestList) throw refuse(`more than ${longestList} of them are not supported`)
+  return [...list, ...more]
+}
+
+/** The patterns in a value, behind those before it. */
+function patternsIn(value: string, before: readonly MatchPattern[], refuse: Refuse): readonly MatchPattern[] {
+  const texts = appended<string>([], wordsIn(value), refuse)
+  return appended(before, texts.map(parsePattern), refuse)
+}
+
 const options: Readonly<Record<string, Option>> = {
   'Transfer MinVersion': (value) => ({ minVersion: value }),
-  'Transfer ProtectVersion': (value, _, { protectVersions }) => ({
-    protectVersions: [...protectVersions, ...wordsIn(value)],
+  'Transfer ProtectVersion': (value, refuse, { protectVersions }) => ({
+    protectVersions: appended(protectVersions, wordsIn(value), refuse),
   }),
   'Transfer Verify': (value, refuse) => ({ verify: booleanOf(value, refuse) }),
   'Source Type': (value) => ({ sourceType: value }),
   'Source Path': (value) => ({ sourcePath: value }),
-  'Source MatchPattern': (value, _, { sourcePatterns }) => ({
-    sourcePatterns: [...sourcePatterns, ...wordsIn(value).map(parsePattern)],
+  'Source MatchPattern': (value, refuse, { sourcePatterns }) => ({
+    sourcePatterns: patternsIn(value, sourcePatterns, refuse),
   }),
   'Target Type': (value) => ({ targetType: value }),
   'Target Path': (value) => ({ targetPath: value }),
-  'Target MatchPattern': (value, _, { targetPatterns }) => ({
-    targetPatterns: [...targetPatterns, ...wordsIn(value).map(parsePattern)],
+  'Target MatchPattern': (value, refuse, { targetPatterns }) => ({
+    targetPatterns: patternsIn(value, targetPatterns, refuse),
   }),
   'Target InstancesMax': (value, refuse) => {
     if (!/^\d{1,4}$/.test(value) || Number(value) < 2)

@@ -29,7 +29,7 @@ test('a match pattern finds the version in a name, and nothing in others', () =>
   assert.equal(parsePattern('a.me_@v.raw').versionIn('axme_2.raw'), undefined)
   assert.equal(productIn(parsePattern('acme_shop_@v.raw')), 'acme_shop')
   assert.equal(productIn(parsePattern('@v.raw')), undefined)
-  for (const text of ['acme.raw', '@v@v', '@x_@v', '@', 'a/@v'])
+  for (const text of ['acme.raw', `${'%'.repeat(300)}@v`, '@v@v', '@x_@v', '@', 'a/@v'])
     assert.throws(() => parsePattern(text), { code: 'ERR_DDI_DEFINITION' }, text)
 })
 
