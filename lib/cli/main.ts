@@ -26,6 +26,7 @@ async function main(argv: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.done : exitStatus.usage
     const interrupted = reportInterrupt()
     if (interrupted !== undefined) return interrupted
+    if (output && (error === output.error || (error as Error).cause === output.error)) return output.status
     report(error, running?.options.map(({ flags }) => longName(flags)) ?? [])
     return statusOf(error)
   }
@@ -46,14 +47,15 @@ function report(error: unknown, options: readonly string[] = []): void {
   if (hint !== undefined) note(`hint: ${hint}`)
 }
 
-let outputStatus: number | undefined
+/** How standard output broke: that has been told, and is not told again by what it broke. */
+let output: { readonly error: Error; readonly status: number } | undefined
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   // A reader may stop reading (`| head`), and an interrupt may end what is written: that is not a failure of ours.
   const isEnd = ['EPIPE', 'ABORT_ERR'].includes(error.code ?? '')
-  if (!isEnd && outputStatus === undefined) note(`cannot write to standard output: ${error.message}`)
-  outputStatus ??= isEnd ? exitStatus.done : exitStatus.system
-  process.exitCode ||= outputStatus
+  if (!isEnd && !output) note(`cannot write to standard output: ${error.message}`)
+  output ??= { error, status: isEnd ? exitStatus.done : exitStatus.system }
+  process.exitCode ||= output.status
 })
 // Then nobody can be told anything.
 process.stderr.on('error', () => {})
@@ -63,4 +65,4 @@ process.on('uncaughtException', (error) => {
 })
 endWhenInterrupted()
 const status = await main(process.argv.slice(2))
-process.exitCode = status || (outputStatus ?? status)
+process.exitCode = status || (output?.status ?? status)

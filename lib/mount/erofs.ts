@@ -3,9 +3,11 @@ import { readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openFile } from '../bytes/file.js'
 import { exists } from '../bytes/new-file.js'
+import { requireRoom, roomBeside } from '../bytes/room.js'
 import type { Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { runTool } from '../tool.js'
+import { walkBounds } from './bounds.js'
 import { type ExtractedFiles, fileKind, nameText, type TreeEntry } from './entries.js'
 
 /**
@@ -16,7 +18,10 @@ import { type ExtractedFiles, fileKind, nameText, type TreeEntry } from './entri
  */
 export async function extractErofs(volume: string, directory: string, signal?: AbortSignal): Promise<ExtractedFiles> {
   // Version 1.5 follows a name like ../x out of the directory: all names are checked before.
-  const found = await readEntries(volume)
+  const found = await readEntries(volume, signal)
+  const isFile = ({ mode }: Inode) => (mode & constants.S_IFMT) === constants.S_IFREG
+  const bytes = found.reduce((sum, { inode }) => sum + (isFile(inode) ? inode.size : 0), 0)
+  await requireRoom('what the EROFS holds', await roomBeside(directory), bytes)
   const command = ['fsck.erofs', '--no-preserve', `--extract=${directory}`, volume] as const
   await runTool({ command, package: 'erofs-utils' }, signal)
   // Its exit status is 0 despite a wrong checksum.
@@ -51,8 +56,6 @@ const knownFeatures = 0x7f
 const slotSize = 32
 const longFormat = 1
 const layouts = { plain: 0, inline: 2 } as const
-/** An image alone does not decide how long we read it. */
-const mostEntries = 1_000_000
 
 interface Superblock {
   readonly blockSize: number
@@ -133,27 +136,26 @@ async function readInode(source: Source, superblock: Superblock, node: number): 
   }
 }
 
-/** All that is in an EROFS, its root with the path '' first. @throws ERR_DDI_FILE_SYSTEM */
-async function readEntries(volume: string): Promise<readonly Entry[]> {
+/** All that is in an EROFS, its root with the path '' first. @throws ERR_DDI_FILE_SYSTEM, ERR_DDI_ABORTED */
+async function readEntries(volume: string, signal: AbortSignal | undefined): Promise<readonly Entry[]> {
   await using file = await openFile(volume)
   const source = inWindows(file)
   const superblock = await readSuperblock(source)
   const entries: Entry[] = [{ path: '', inode: await readInode(source, superblock, superblock.rootNode) }]
-  const seen = new Set([superblock.rootNode])
+  const bounds = walkBounds(signal)
+  bounds.enter(superblock.rootNode, '')
   // Directories are read as they come up in the list, which grows by what is in them.
   for (const directory of entries) {
     if (!isDirectory(directory)) continue
     const names = new Set<string>()
     for await (const { name, node } of readDirectory(source, directory)) {
-      if (entries.length > mostEntries) throw damaged(`more than ${mostEntries} files`)
       const path = directory.path === '' ? name : `${directory.path}/${name}`
+      bounds.count(path)
       if (names.has(name)) throw damaged(`${JSON.stringify(path)} occurs twice`)
       names.add(name)
       const entry = { path, inode: await readInode(source, superblock, node) }
       entries.push(entry)
-      if (!isDirectory(entry)) continue
-      if (seen.has(node)) throw damaged(`${JSON.stringify(path)} is a directory with two names`)
-      seen.add(node)
+      if (isDirectory(entry)) bounds.enter(node, path)
     }
   }
   return entries

@@ -1,8 +1,10 @@
-import { chmod, mkdir, readlink, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
+import { chmod, link, mkdir, readlink, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { requireRoom, roomBeside } from '../bytes/room.js'
 import { readSmallFile } from '../bytes/small-file.js'
 import { DdiError } from '../errors.js'
 import { runTool } from '../tool.js'
+import { walkBounds } from './bounds.js'
 import { type ExtractedFiles, fileKind, nameText, type TreeEntry } from './entries.js'
 
 /** A file, by what its directory lists. */
@@ -21,8 +23,6 @@ interface Entry {
 type Debugfs = (commands: readonly string[]) => Promise<readonly string[]>
 
 const rootInode = '2'
-/** An image alone does not decide how long we read it. */
-const mostEntries = 1_000_000
 /** As many commands as debugfs gets at once. */
 const batch = 1000
 const kinds = { directory: 0o04, file: 0o10, link: 0o12 } as const
@@ -39,20 +39,22 @@ export async function extractExt4(volume: string, directory: string, signal?: Ab
   const ask = debugfs(volume, `${directory}.commands`, signal)
   await mkdir(directory, { mode: 0o700 })
   const entries = [await readRoot(ask)]
-  const seen = new Set([rootInode])
-  let level: readonly Entry[] = entries
-  while (level.length > 0) {
-    const listings = await ask(level.map(({ inode }) => `ls -p <${inode}>`))
-    const found = level.flatMap(({ path }, index) => entriesOf(path, listings[index]!))
-    entries.push(...found)
-    if (entries.length > mostEntries)
-      throw new DdiError('ERR_DDI_FILE_SYSTEM', `the file system has more than ${mostEntries} files`)
-    await extractFiles(ask, directory, found)
-    level = found.filter((entry) => kindOf(entry) === kinds.directory && !seen.has(entry.inode))
-    for (const { inode, path, mode } of level) {
-      seen.add(inode)
-      await mkdir(within(directory, path), { mode: (mode & 0o1777) | 0o700 })
+  const bounds = walkBounds(signal)
+  bounds.enter(rootInode, '')
+  const extracted = new Map<string, Entry>()
+  const waiting = [...entries]
+  for (let some = waiting.splice(0, batch); some.length > 0; some = waiting.splice(0, batch)) {
+    const listings = await ask(some.map(({ inode }) => `ls -p <${inode}>`))
+    const found = some.flatMap(({ path }, index) => entriesOf(path, listings[index]!))
+    for (const entry of found) {
+      bounds.count(entry.path)
+      entries.push(entry)
+      if (kindOf(entry) !== kinds.directory) continue
+      bounds.enter(entry.inode, entry.path)
+      waiting.push(entry)
+      await mkdir(within(directory, entry.path), { mode: (entry.mode & 0o1777) | 0o700 })
     }
+    await extractFiles(ask, directory, found, extracted)
   }
   return {
     list: () => list(ask, directory, entries),
@@ -93,10 +95,20 @@ async function readRoot(ask: Debugfs): Promise<Entry> {
   return { ...parseListing(listing).find(({ name }) => name === '.')!, path: '' }
 }
 
-async function extractFiles(ask: Debugfs, directory: string, found: readonly Entry[]): Promise<void> {
+/** @param extracted the first name of each inode; its other names become hard links */
+async function extractFiles(
+  ask: Debugfs,
+  directory: string,
+  found: readonly Entry[],
+  extracted: Map<string, Entry>,
+): Promise<void> {
   const scratch = `${directory}.files`
   await mkdir(scratch, { mode: 0o700 })
-  const files = found.filter((entry) => kindOf(entry) === kinds.file || kindOf(entry) === kinds.link)
+  const named = found.filter((entry) => kindOf(entry) === kinds.file || kindOf(entry) === kinds.link)
+  for (const entry of named) if (!extracted.has(entry.inode)) extracted.set(entry.inode, entry)
+  const files = named.filter((entry) => extracted.get(entry.inode) === entry)
+  const bytes = files.reduce((sum, { size }) => sum + size, 0)
+  await requireRoom('what the ext4 holds', await roomBeside(directory), bytes)
   const dumped = (index: number) => join(scratch, String(index))
   await ask(files.map(({ inode }, index) => `dump <${inode}> "${dumped(index)}"`))
   const links = files.filter((entry) => kindOf(entry) === kinds.link)
@@ -110,6 +122,10 @@ async function extractFiles(ask: Debugfs, directory: string, found: readonly Ent
       await chmod(dumped(index), (file.mode & 0o777) | 0o400)
       await rename(dumped(index), target)
     } else await symlink(await linkTarget(factsOf.get(file)!, dumped(index), file.path), target)
+  }
+  for (const { inode, path } of named) {
+    const first = extracted.get(inode)!
+    if (first.path !== path) await link(within(directory, first.path), within(directory, path))
   }
   await rm(scratch, { recursive: true })
 }
@@ -179,12 +195,14 @@ export function parseListing(text: string): readonly (Omit<Entry, 'path'> & { re
 }
 
 async function list(ask: Debugfs, directory: string, entries: readonly Entry[]): Promise<readonly TreeEntry[]> {
-  const stats = await ask(entries.map(({ inode }) => `stat <${inode}>`))
   const found: TreeEntry[] = []
+  let stats: readonly string[] = []
   for (const [index, entry] of entries.entries()) {
+    const ofBatch = index % batch
+    if (ofBatch === 0) stats = await ask(entries.slice(index, index + batch).map(({ inode }) => `stat <${inode}>`))
     const path = nameText(Buffer.from(entry.path, 'latin1'), '')
     const kind = fileKind(entry.mode, path)
-    const { size, modified } = parseStat(stats[index]!, path)
+    const { size, modified } = parseStat(stats[ofBatch]!, path)
     const target = kind === 'link' ? nameText(await readlink(within(directory, entry.path), 'buffer'), path) : null
     found.push({ path, kind, mode: entry.mode & 0o7777, uid: entry.uid, gid: entry.gid, size, modified, target })
   }

@@ -93,7 +93,7 @@ export async function extractImage(image: Image, directory: string, options: Mou
     const file = join(directory, placement.designator)
     await copyVolume(dissection, placement.volume, file, options)
     volumes.push({ place: relative(target, place), files: await extractor.extract(file, place, options.signal) })
-    await settle(Buffer.from(place))
+    await settle(Buffer.from(place), options.signal)
     tools.add(extractor.tool)
   }
   return { name: image.name, target, tools, volumes, unread }

@@ -1,4 +1,5 @@
 import { chmod, lstat, readdir, rm } from 'node:fs/promises'
+import { throwIfAborted } from '../work.js'
 import type { ExtractedFiles } from './entries.js'
 import { extractErofs } from './erofs.js'
 import { extractExt4 } from './ext4.js'
@@ -19,13 +20,14 @@ export const extractors: Readonly<Record<string, Extractor>> = {
 }
 
 /** Makes all that was extracted readable and removable for us, and removes what is not a file, directory or link. */
-export async function settle(directory: Buffer): Promise<void> {
+export async function settle(directory: Buffer, signal: AbortSignal | undefined): Promise<void> {
+  throwIfAborted(signal)
   const { mode } = await lstat(directory)
   await chmod(directory, (mode & 0o1777) | 0o700)
   for (const name of await readdir(directory, { encoding: 'buffer' })) {
     const path = Buffer.concat([directory, Buffer.from('/'), name])
     const stats = await lstat(path)
-    if (stats.isDirectory()) await settle(path)
+    if (stats.isDirectory()) await settle(path, signal)
     else if (stats.isFile()) await chmod(path, (stats.mode & 0o777) | 0o400)
     else if (!stats.isSymbolicLink()) await rm(path)
   }

@@ -1,7 +1,9 @@
 import { readlink, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { requireRoom, roomBeside } from '../bytes/room.js'
 import { DdiError } from '../errors.js'
 import { runTool } from '../tool.js'
+import { type Bounds, walkBounds } from './bounds.js'
 import { type ExtractedFiles, type FileKind, nameText, type TreeEntry } from './entries.js'
 import { readAttribute } from './root.js'
 
@@ -22,6 +24,7 @@ export async function extractSquashfs(
     { command: ['unsquashfs', '-lln', volume], package: tool, encoding: 'latin1', env: { LC_ALL: 'C' } },
     signal,
   )
+  await requireRoom('what the squashfs holds', await roomBeside(directory), countedBytes(listing, walkBounds(signal)))
   // It needs privileges to create devices, and fails without.
   const excluded = `${directory}.excluded`
   await writeFile(excluded, specialFiles(listing), 'latin1')
@@ -48,7 +51,22 @@ export async function extractSquashfs(
 /** A line of `-lln` up to the path: mode, owner, size (or device number), date, time. */
 const details = String.raw`\d+\/\d+ +(?:\d+, *)?(\d+) \d{4}-\d\d-\d\d \d\d:\d\d squashfs-root`
 const specialLine = new RegExp(String.raw`^[bcps]\S{9} ${details}\/(.*)$`)
+const fileLine = new RegExp(String.raw`^-\S{9} ${details}\/`)
 const directoryLine = new RegExp(String.raw`^d\S{9} ${details}(?:\/(.*))?$`)
+
+/**
+ * Counts the paths: the listing has no inodes, and directories with two names only many of them.
+ * @returns how many bytes the files have together
+ * @throws ERR_DDI_FILE_SYSTEM, ERR_DDI_ABORTED
+ */
+function countedBytes(listing: string, bounds: Bounds): number {
+  let bytes = 0
+  for (const line of listing.split('\n')) {
+    bounds.count(line)
+    bytes += Number(fileLine.exec(line)?.[1] ?? 0)
+  }
+  return bytes
+}
 
 function specialFiles(listing: string): string {
   return listing

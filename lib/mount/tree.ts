@@ -48,7 +48,7 @@ async function withTreeOf<Result>(
   if (!mounted) return await withExtracted(image, directory.path, options, use)
   try {
     await using root = await openRoot(mounted.path)
-    return await use(mountedTree(root))
+    return await use(mountedTree(root, options.signal))
   } finally {
     await mounted.unmount()
   }
@@ -101,11 +101,11 @@ async function withExtracted<Result>(
   return await use(extractedTree(root, extracted))
 }
 
-function mountedTree(root: Root): Tree {
+function mountedTree(root: Root, signal: AbortSignal | undefined): Tree {
   return {
     source: { kind: 'mount' },
     root,
-    entries: () => walk(root),
+    entries: () => walk(root, signal),
     async attribute(path, name) {
       await using opened = await root.open(path)
       return await readAttribute(await opened.realPath(), name)

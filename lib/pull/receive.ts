@@ -1,4 +1,5 @@
 import { addAbortSignal, type Readable } from 'node:stream'
+import { type Room, requireRoom, roomBeside, watchRoom } from '../bytes/room.js'
 import { DdiError, systemError } from '../errors.js'
 import { throwIfAborted, type Work } from '../work.js'
 import type { Address } from './address.js'
@@ -10,7 +11,6 @@ import type { ImageKind } from './names.js'
 import { openTransport } from './open-transport.js'
 import type { Settings } from './options.js'
 import { openPartial, type PartialDownload } from './partial.js'
-import { type Room, requireRoom, roomBeside, watchRoom } from './room.js'
 import { StreamHash } from './stream-hash.js'
 import type { Download, Transport } from './transport.js'
 

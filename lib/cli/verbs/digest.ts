@@ -1,10 +1,11 @@
-import type { TreeEntry } from '../../mount/entries.js'
+import type { Tree, TreeEntry } from '../../mount/entries.js'
 import { digestFile } from '../../mount/files.js'
 import { withTree } from '../../mount/tree.js'
+import type { Work } from '../../work.js'
 import { inOwnNamespace } from '../namespace.js'
 import { noteSource } from '../notes.js'
 import { imageArgument, treeOptions, treeWork } from '../options.js'
-import { print, printJson } from '../output.js'
+import { printList } from '../output.js'
 import { verb } from '../verb.js'
 
 export default verb({
@@ -17,17 +18,18 @@ export default verb({
       const work = await treeWork(options)
       await withTree(path, work, async (tree) => {
         noteSource(tree.source)
-        const entries: (TreeEntry & { sha256: string | null })[] = []
-        for await (const entry of tree.entries()) {
-          const sha256 = entry.kind === 'file' ? await digestFile(tree, entry, { signal: work.signal }) : null
-          if (options.json === 'off') print(manifestLine(entry, sha256))
-          else entries.push({ ...entry, sha256 })
-        }
-        if (options.json !== 'off') printJson(entries, options.json)
+        await printList(digested(tree, work), options.json, manifestLine, work)
       })
     })
   },
 })
+
+type DigestedEntry = TreeEntry & { readonly sha256: string | null }
+
+async function* digested(tree: Tree, { signal }: Work): AsyncGenerator<DigestedEntry> {
+  for await (const entry of tree.entries())
+    yield { ...entry, sha256: entry.kind === 'file' ? await digestFile(tree, entry, { signal }) : null }
+}
 
 const manifestTypes = {
   file: 'file',
@@ -40,7 +42,7 @@ const manifestTypes = {
 } as const
 
 /** A line of a BSD mtree(5) manifest. */
-function manifestLine({ path, kind, mode, uid, gid, size, target }: TreeEntry, sha256: string | null): string {
+function manifestLine({ path, kind, mode, uid, gid, size, target, sha256 }: DigestedEntry): string {
   const fields = [
     `type=${manifestTypes[kind]}`,
     `mode=${mode.toString(8).padStart(4, '0')}`,

@@ -1,10 +1,9 @@
-import type { TreeEntry } from '../../mount/entries.js'
 import { withTree } from '../../mount/tree.js'
 import { printable } from '../../text.js'
 import { inOwnNamespace } from '../namespace.js'
 import { noteSource } from '../notes.js'
 import { imageArgument, treeOptions, treeWork } from '../options.js'
-import { print, printJson } from '../output.js'
+import { printList } from '../output.js'
 import { verb } from '../verb.js'
 
 export default verb({
@@ -14,14 +13,10 @@ export default verb({
   examples: ['ddi-attach list-files image.raw'],
   async run([path], options) {
     await inOwnNamespace(async () => {
-      await withTree(path, await treeWork(options), async (tree) => {
+      const work = await treeWork(options)
+      await withTree(path, work, async (tree) => {
         noteSource(tree.source)
-        const entries: TreeEntry[] = []
-        for await (const entry of tree.entries()) {
-          if (options.json === 'off') print(printable(entry.path))
-          else entries.push(entry)
-        }
-        if (options.json !== 'off') printJson(entries, options.json)
+        await printList(tree.entries(), options.json, (entry) => printable(entry.path), work)
       })
     })
   },

@@ -5,7 +5,7 @@ import { DdiError } from '../errors.js'
 /** TMPFS_MAGIC and RAMFS_MAGIC of <linux/magic.h>. */
 const memoryTypes: readonly number[] = [0x01021994, 0x858458f6]
 
-/** The room that is left where a download goes. */
+/** The room that is left where much is to be written. */
 export interface Room {
   /** Whether it is the machine’s memory, which everything that runs needs too. */
   readonly inMemory: boolean
@@ -39,15 +39,16 @@ async function availableMemory(): Promise<number> {
 }
 
 /**
+ * @param what comes, for the error
  * @param needed in bytes
  * @throws ERR_DDI_NO_SPACE
  */
-export async function requireRoom(url: URL | string, room: Room, needed: number): Promise<void> {
+export async function requireRoom(what: URL | string, room: Room, needed: number): Promise<void> {
   const free = await room.free()
   if (needed > free)
     throw new DdiError(
       'ERR_DDI_NO_SPACE',
-      `${url} takes ${needed} bytes at least, and only ${free} ${room.inMemory ? 'of this machine’s memory' : 'of the disk'} are free`,
+      `${what} takes ${needed} bytes at least, and only ${free} ${room.inMemory ? 'of this machine’s memory' : 'of the disk'} are free`,
     )
 }
 
