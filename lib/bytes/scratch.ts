@@ -3,7 +3,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, lstat, mkdir, open, readdir, realpath, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { addon } from '../../bindings/addon.js'
-import { type DdiError, systemCode, systemError } from '../errors.js'
+import { DdiError, systemCode, systemError } from '../errors.js'
 import { runTool } from '../tool.js'
 
 /** Names for what is temporary. All that has one is removed when the scratch is disposed of. */
@@ -20,6 +20,10 @@ const lockSuffix = '.lock'
  * @throws ERR_DDI_NOT_FOUND for the directory, ERR_DDI_NO_SPACE, ERR_DDI_PERMISSION
  */
 export async function openScratch(path: string): Promise<Scratch> {
+  return await claimNames(path)
+}
+
+async function claimNames(path: string): Promise<Scratch & { readonly lock: FileHandle }> {
   const directory = dirname(path)
   // A name may have 255 bytes, those here included.
   const name = [...basename(path)].slice(0, 50).join('')
@@ -28,7 +32,7 @@ export async function openScratch(path: string): Promise<Scratch> {
     for (;;) {
       const prefix = join(directory, `.${name}.${randomBytes(6).toString('hex')}`)
       const lock = await lockNew(`${prefix}${lockSuffix}`)
-      if (lock) return { prefix, [Symbol.asyncDispose]: () => giveUp(prefix, lock) }
+      if (lock) return { prefix, lock, [Symbol.asyncDispose]: () => giveUp(prefix, lock) }
     }
   } catch (error) {
     throw cannotMake(path, error)
@@ -39,20 +43,43 @@ export async function openScratch(path: string): Promise<Scratch> {
 export interface ScratchDirectory extends AsyncDisposable {
   /** Without links. */
   readonly path: string
+  /** Leads to it from this process and those that it starts, whoever renames it, or what it lies in. */
+  readonly held: string
 }
 
 /** Makes a temporary directory, named after a path. @throws as {@link openScratch} */
 export async function openScratchDirectory(path: string): Promise<ScratchDirectory> {
-  const scratch = await openScratch(path)
+  const scratch = await claimNames(path)
   const dispose = () => scratch[Symbol.asyncDispose]()
   try {
     const directory = `${scratch.prefix}.d`
     await mkdir(directory, { mode: 0o700 })
-    return { path: await realpath(directory), [Symbol.asyncDispose]: dispose }
+    const handle = await openMade(directory, scratch.lock)
+    return {
+      path: await realpath(directory),
+      held: `/proc/${process.pid}/fd/${handle.fd}`,
+      async [Symbol.asyncDispose]() {
+        await handle.close()
+        await dispose()
+      },
+    }
   } catch (error) {
     await dispose()
     throw cannotMake(path, error)
   }
+}
+
+/**
+ * Opens a directory that we made, unless whoever may write to the one above put another there.
+ * @param lock what we make there has its owner; some file systems keep neither owners nor modes
+ */
+async function openMade(path: string, lock: FileHandle): Promise<FileHandle> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+  const [made, like] = await Promise.all([handle.stat(), lock.stat()])
+  const isOpen = ({ mode }: { readonly mode: number }) => (mode & 0o077) !== 0
+  if (made.uid === like.uid && (!isOpen(made) || isOpen(like))) return handle
+  await handle.close()
+  throw new DdiError('ERR_DDI_EXISTS', `${path} is not the directory that was made there`)
 }
 
 function cannotMake(path: string, error: unknown): DdiError {

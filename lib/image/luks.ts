@@ -18,13 +18,76 @@ const longestMetadata = 256 * 1024
  * @throws what `volume.read` throws
  */
 export async function isEncrypted(volume: Source): Promise<boolean> {
-  const isHeader = async (at: number, magic: Buffer) =>
-    volume.size >= at + binaryHeader && magic.equals(await volume.read(at, magic.length))
-  if (!(await isHeader(0, primary))) return false
-  const headers = [0]
-  for (const at of secondaries) if (await isHeader(at, secondary)) headers.push(at)
-  for (const at of headers) if (!(await hasCiphers(volume, at))) return false
+  if (!(await isHeader(volume, 0, primary))) return false
+  for (const at of await headersOf(volume)) if (!(await hasCiphers(volume, at))) return false
   return true
+}
+
+async function headersOf(volume: Source): Promise<readonly number[]> {
+  const headers = [0]
+  for (const at of secondaries) if (await isHeader(volume, at, secondary)) headers.push(at)
+  return headers
+}
+
+async function isHeader(volume: Source, at: number, magic: Buffer): Promise<boolean> {
+  return volume.size >= at + binaryHeader && magic.equals(await volume.read(at, magic.length))
+}
+
+/**
+ * The most that trying a passphrase on all key slots of a LUKS2 volume may cost: many times what cryptsetup chooses for one
+ * slot, and about a minute.
+ */
+export const mostUnlocking = {
+  /** Iterations of PBKDF2, of key slots and of the digests that each is checked by. */
+  iterations: 100_000_000,
+  /** Passes of Argon2, times the memory of each in KiB. */
+  passes: 128 * 1024 * 1024,
+  /** Of Argon2, in KiB; cryptsetup takes no more for a new volume. */
+  memory: 1024 * 1024,
+  /** Threads of Argon2: cryptsetup takes no more. */
+  cpus: 4,
+} as const
+type UnlockingCost = Readonly<Record<keyof typeof mostUnlocking, number>>
+
+/**
+ * What of opening a LUKS2 volume costs more than it may, by any of its headers.
+ * @param memory that may be used, in KiB
+ * @returns undefined if nothing does
+ * @throws what `volume.read` throws
+ */
+export async function excessiveCost(volume: Source, memory: number): Promise<string | undefined> {
+  const most = { ...mostUnlocking, memory: Math.min(memory, mostUnlocking.memory) }
+  for (const at of await headersOf(volume)) {
+    const cost = unlockingCost(await readMetadata(volume, at + binaryHeader))
+    for (const name of ['iterations', 'passes', 'memory', 'cpus'] as const)
+      if (!(cost[name] <= most[name])) return `${name} ${cost[name]}, and ${most[name]} are the most`
+  }
+  return undefined
+}
+
+/** What is not as it should be is NaN, which is no cost that may be. */
+function unlockingCost(metadata: unknown): UnlockingCost {
+  const number = (value: unknown) => (typeof value === 'number' && value >= 0 ? value : Number.NaN)
+  const derivations = membersOf(metadata, 'keyslots').map((slot) => fieldOf(slot, 'kdf'))
+  const of = (name: string) => derivations.map((one) => number(fieldOf(one, name)))
+  const digests = membersOf(metadata, 'digests').map((one) => number(fieldOf(one, 'iterations')))
+  const cost = { iterations: sum(digests) * derivations.length, passes: 0, memory: 0, cpus: 0 }
+  for (const [index, one] of derivations.entries()) {
+    // Of a volume that is being encrypted anew.
+    if (one === undefined) continue
+    if (fieldOf(one, 'type') === 'pbkdf2') {
+      cost.iterations += of('iterations')[index]!
+      continue
+    }
+    cost.passes += of('time')[index]! * of('memory')[index]!
+    cost.memory = Math.max(cost.memory, of('memory')[index]!)
+    cost.cpus = Math.max(cost.cpus, of('cpus')[index]!)
+  }
+  return cost
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((all, one) => all + one, 0)
 }
 
 async function hasCiphers(volume: Source, at: number): Promise<boolean> {

@@ -37,6 +37,11 @@ const withoutRecovery: Readonly<Record<string, string>> = {
   btrfs: 'rescue=nologreplay',
   f2fs: 'norecovery',
 }
+/**
+ * Keeps a file system from deciding what an error does to the machine: the superblock of ext4, or the options in it, may ask
+ * for a panic. The others take that from the options of a mount alone, and have no panic among their defaults.
+ */
+const onErrors: Readonly<Record<string, string>> = { ext4: 'errors=remount-ro' }
 /** These are read-only by design. */
 const immutable: readonly string[] = ['erofs', 'squashfs']
 
@@ -80,6 +85,7 @@ export function mountArguments(
   if (!isSystem) flags |= mountFlags.noSuid
   if (designator === 'esp' || designator === 'xbootldr') flags |= mountFlags.noExec | mountFlags.noSymbolicLinks
   const data: string[] = []
+  if (onErrors[type]) data.push(onErrors[type])
   if (readOnly && withoutRecovery[type]) data.push(withoutRecovery[type])
   if (!readOnly && discard && discardable.has(type)) data.push('discard')
   if (type === 'vfat') data.push('umask=0077')

@@ -5,7 +5,7 @@ import { basename, join, relative } from 'node:path'
 import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { giveName, refuseExisting } from '../bytes/new-file.js'
-import { openScratch } from '../bytes/scratch.js'
+import { openScratchDirectory } from '../bytes/scratch.js'
 import { DdiError, systemError } from '../errors.js'
 import { checkOptions } from '../options.js'
 import { runTool } from '../tool.js'
@@ -121,12 +121,13 @@ async function copyAll(
   target: string,
   { replace, signal }: Work & { readonly replace: boolean },
 ): Promise<void> {
-  await using scratch = await openScratch(target)
-  const copied = `${scratch.prefix}.copy`
+  // Nobody else may enter it: cp, which would follow a link that waits for it, finds none.
+  await using directory = await openScratchDirectory(target)
+  const copied = `${directory.held}/copy`
   const copying = ['cp', '--archive', '--no-target-directory', '--', from, copied] as const
   await runTool({ command: copying, package: 'coreutils' }, signal)
   await giveName(copied, target, replace).catch((error: unknown) => {
-    throw systemError(error, `cannot rename ${copied} to ${target}`)
+    throw systemError(error, `cannot create ${target}`)
   })
 }
 

@@ -130,7 +130,7 @@ async function openedDevice(
 ): Promise<{ readonly device: string; readonly type: string }> {
   const type = volume.fileSystem?.type ?? ''
   return type === luks && options.unlock
-    ? await unlockVolume(volume, name, options.unlock)
+    ? await unlockVolume(volume, name, options.unlock, options.signal)
     : { device: volume.device, type }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, linkSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { openScratch, openScratchDirectory } from '../../lib/bytes/scratch.js'
@@ -90,4 +90,16 @@ test('a directory for what is temporary is ours alone; names may be as long as n
   assert.deepEqual(readdirSync(folder.path), [])
   await assert.rejects(openScratch(join(folder.path, 'none/x')), { code: 'ERR_DDI_NOT_FOUND' })
   assert.ok(!existsSync(join(folder.path, 'none')))
+})
+
+test('a temporary directory is reached wherever it is moved, and not what is put in its place', async () => {
+  using folder = temporaryFolder()
+  const elsewhere = join(folder.path, 'elsewhere')
+  mkdirSync(elsewhere)
+  await using directory = await openScratchDirectory(join(folder.path, 'new'))
+  renameSync(directory.path, join(folder.path, 'moved'))
+  symlinkSync(elsewhere, directory.path)
+  run('touch', join(directory.held, 'file'))
+  assert.deepEqual(readdirSync(elsewhere), [])
+  assert.deepEqual(readdirSync(join(folder.path, 'moved')), ['file'])
 })

@@ -1,6 +1,7 @@
 // Images mounted: what goes where and how, and that nothing is left.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -280,6 +281,66 @@ test('a LUKS volume under the null cipher is not opened, whatever the passphrase
   const refused = cli('mount', path, at, `--key-file=${passphrase}`)
   assert.match(refused.stderr, /encrypts nothing.*ERR_DDI_FILE_SYSTEM/)
   assertNothingLeft()
+})
+
+test('a LUKS volume that asks for more than opening one may cost is refused before, and one that takes long ends at a signal', async () => {
+  using folder = temporaryFolder()
+  const [path, passphrase, locked, at] = ['image.raw', 'passphrase', 'locked', 'mounted'].map((name) =>
+    join(folder.path, name),
+  ) as [string, string, string, string]
+  writeFileSync(passphrase, 'secret')
+  mkdirSync(at)
+  formatLuks(locked, passphrase)
+  const image = (iterations: number) => {
+    const bytes = readFileSync(locked)
+    for (const start of [0, 16384]) {
+      const text = bytes.toString('utf8', start + 4096, start + 16384).replace(/\0.*$/s, '')
+      const metadata = JSON.parse(text)
+      metadata.keyslots[0].kdf.iterations = iterations
+      bytes.fill(0, start + 4096, start + 16384).write(JSON.stringify(metadata), start + 4096)
+      // The checksum is over the header with zeros in its place.
+      bytes.fill(0, start + 448, start + 512)
+      createHash('sha256')
+        .update(bytes.subarray(start, start + 16384))
+        .digest()
+        .copy(bytes, start + 448)
+    }
+    writeFileSync(`${locked}.changed`, bytes)
+    makeGptImage(path, 64 * MiB, [{ type: typeUuids.home, size: 48 * MiB, from: `${locked}.changed` }])
+  }
+  image(2_000_000_000)
+  const refused = cli('mount', path, at, `--key-file=${passphrase}`)
+  assert.match(refused.stderr, /too long to open.*iterations 2000\d+.*ERR_DDI_FILE_SYSTEM/)
+  assertNothingLeft()
+
+  image(90_000_000)
+  const controller = new AbortController()
+  const unlock = async () => {
+    setTimeout(() => controller.abort(), 100)
+    return readFileSync(passphrase)
+  }
+  await assert.rejects(mountImage(path, at, { unlock, signal: controller.signal }), { code: 'ERR_DDI_ABORTED' })
+  assertNothingLeft()
+})
+
+test('an ext4 that asks for a panic at the first error does not get it', async () => {
+  using folder = temporaryFolder()
+  const tree = join(folder.path, 'tree')
+  mkdirSync(join(tree, 'broken'), { recursive: true })
+  writeFileSync(join(tree, 'broken/file'), 'x')
+  for (const options of [[], ['-E', 'mount_opts=errors=panic']]) {
+    const path = join(folder.path, `image${options.length}.raw`)
+    run('truncate', '--size=8M', path)
+    run('mkfs.ext4', '-q', '-b', '4096', '-d', tree, path)
+    run('tune2fs', '-e', 'panic', ...options, path)
+    const block = Number(run('debugfs', '-R', 'blocks /broken', path))
+    const bytes = readFileSync(path)
+    bytes.fill(0xff, block * 4096, block * 4096 + 64)
+    writeFileSync(path, bytes)
+    // This kernel goes on.
+    assert.match(cli('list-files', path).stderr, /ERR_DDI_FILE_SYSTEM/)
+    assertNothingLeft()
+  }
 })
 
 test('a LUKS volume opens by passphrase and key file, and closes with its image', async () => {

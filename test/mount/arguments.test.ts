@@ -27,26 +27,29 @@ function spelled(
 
 test('a volume is mounted without devices, and never both writable and executable', () => {
   assert.equal(spelled('root', 'erofs'), 'ro,nodev')
-  assert.equal(spelled('root', 'ext4', { readOnly: false }), 'nosuid,nodev,noexec')
+  assert.equal(spelled('root', 'ext4', { readOnly: false }), 'nosuid,nodev,noexec,errors=remount-ro')
   assert.equal(spelled('home', 'erofs'), 'ro,nosuid,nodev')
   assert.equal(spelled('esp', 'vfat'), 'ro,nosuid,nodev,noexec,nosymfollow,umask=0077')
   assert.equal(spelled(null, 'squashfs'), 'ro,nosuid,nodev')
 })
 
 test('a read-only mount does not write to its device, and a writable one gives back freed blocks if it may', () => {
-  assert.equal(spelled('root', 'ext4'), 'ro,nodev,noload')
+  assert.equal(spelled('root', 'ext4'), 'ro,nodev,errors=remount-ro,noload')
   assert.equal(spelled('root', 'xfs'), 'ro,nodev,norecovery')
   assert.equal(spelled('root', 'btrfs'), 'ro,nodev,rescue=nologreplay')
   assert.equal(spelled('root', 'f2fs', { discard: true }), 'ro,nodev,norecovery')
-  assert.equal(spelled('var', 'ext4', { readOnly: false, discard: true }), 'nosuid,nodev,noexec,discard')
+  assert.equal(
+    spelled('var', 'ext4', { readOnly: false, discard: true }),
+    'nosuid,nodev,noexec,errors=remount-ro,discard',
+  )
 })
 
 test('given options come last, and what is no flag goes to the file system', () => {
   const writable = { readOnly: false, given: 'exec,noatime,commit=5,,dev' }
-  assert.equal(spelled('root', 'ext4', writable), 'nosuid,noatime,commit=5')
-  assert.equal(spelled('root', 'ext4', { readOnly: false, given: 'ro,suid' }), 'ro,nodev,noexec')
+  assert.equal(spelled('root', 'ext4', writable), 'nosuid,noatime,errors=remount-ro,commit=5')
+  assert.equal(spelled('root', 'ext4', { readOnly: false, given: 'ro,suid' }), 'ro,nodev,noexec,errors=remount-ro')
   // A name of Object.prototype is a word like any other.
-  assert.equal(spelled('root', 'ext4', { given: 'constructor' }), 'ro,nodev,noload,constructor')
+  assert.equal(spelled('root', 'ext4', { given: 'constructor' }), 'ro,nodev,errors=remount-ro,noload,constructor')
 })
 
 const options = fc.record({

@@ -1,10 +1,19 @@
 // Images mounted by a kernel that has loop devices and no device-mapper: each volume is a loop device.
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  watch,
+  writeFileSync,
+} from 'node:fs'
 import { join, relative } from 'node:path'
 import { test } from 'node:test'
-import { attach, buildImage, mountImage, unmountImage, withTree } from '../../lib/index.js'
+import { attach, buildImage, copyFrom, type DdiError, mountImage, unmountImage, withTree } from '../../lib/index.js'
 import { openRoot, type Root } from '../../lib/mount/root.js'
 import { defineImage, MiB } from '../support/images.js'
 import { cli, run, temporaryFolder } from '../support/run.js'
@@ -134,6 +143,33 @@ test('a walk of a mounted tree ends at a signal', { skip }, async () => {
   })
   await assert.rejects(walking, { code: 'ERR_DDI_ABORTED' })
   assertNothingLeft(folder.path)
+})
+
+test('who may write where a file is copied to does not turn that into a copy elsewhere', { skip }, async () => {
+  using folder = temporaryFolder()
+  const tree = join(folder.path, 'tree')
+  const out = join(folder.path, 'out')
+  const private_ = join(folder.path, 'private')
+  for (const one of [tree, out, private_]) mkdirSync(one)
+  writeFileSync(join(tree, 'file'), 'of the image')
+  const path = join(folder.path, 'image.raw')
+  run('mkfs.erofs', '--quiet', path, tree)
+  await withTree(path, {}, async (tree) => {
+    // As soon as the copy has a place, it is swapped for a link: if that is seen, the copy fails.
+    const watcher = watch(out, (_, name) => {
+      if (!name?.endsWith('.d') || existsSync(join(out, 'moved'))) return
+      renameSync(join(out, name), join(out, 'moved'))
+      symlinkSync(private_, join(out, name))
+    })
+    const copied = await copyFrom(tree, 'file', join(out, 'target')).then(
+      () => readFileSync(join(out, 'target'), 'utf8'),
+      (error: DdiError) => error.code,
+    )
+    watcher.close()
+    assert.ok(['of the image', 'ERR_DDI_NOT_FOUND', 'ERR_DDI_EXISTS'].includes(copied), copied)
+    assert.ok(existsSync(join(out, 'moved')))
+    assert.deepEqual(readdirSync(private_), [])
+  })
 })
 
 test('a LUKS volume is refused before anything is made', { skip }, async () => {
