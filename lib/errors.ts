@@ -187,15 +187,25 @@ export class DdiError extends Error implements SystemErrorFields {
 
 /** The symbolic name of a system error (`ENOENT`), or undefined for anything else. */
 export function systemCode(error: unknown): string | undefined {
-  const code = (error as { code?: unknown } | null | undefined)?.code
-  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : undefined
+  const { code, errno } = (error ?? {}) as { code?: unknown; errno?: unknown }
+  if (typeof code !== 'string') return undefined
+  return /^E[A-Z0-9]+$/.test(code) ? code : code.startsWith('Unknown system error') ? unnamed.get(errno) : undefined
 }
+
+/** Errors of damaged file systems that Node.js has no names for. */
+const unnamed: ReadonlyMap<unknown, string> = new Map([
+  [-74, 'EBADMSG'],
+  [-116, 'ESTALE'],
+  [-117, 'EUCLEAN'],
+])
 
 /** What a system error means, whichever call failed. */
 const usualCodes: Readonly<Record<string, ErrorCode>> = {
   EPERM: 'ERR_DDI_PERMISSION',
   EACCES: 'ERR_DDI_PERMISSION',
   EIO: 'ERR_DDI_IO',
+  EUCLEAN: 'ERR_DDI_FILE_SYSTEM',
+  EBADMSG: 'ERR_DDI_FILE_SYSTEM',
   ENOSPC: 'ERR_DDI_NO_SPACE',
   EDQUOT: 'ERR_DDI_NO_SPACE',
   EFBIG: 'ERR_DDI_NO_SPACE',

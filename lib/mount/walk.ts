@@ -11,8 +11,6 @@ const largestDirectory = 512n * 1024n * 1024n
 
 /** How kernels say that a file system contradicts itself. */
 const damage = {
-  EUCLEAN: 'ERR_DDI_FILE_SYSTEM',
-  EBADMSG: 'ERR_DDI_FILE_SYSTEM',
   ELOOP: 'ERR_DDI_FILE_SYSTEM',
   ESTALE: 'ERR_DDI_FILE_SYSTEM',
   ENOENT: 'ERR_DDI_FILE_SYSTEM',
