@@ -81,7 +81,7 @@ function endsOf(extents: readonly Extent[]): Float64Array {
 
 /** What lies in a volume, as extents of the volume’s own base. @throws ERR_DDI_SHORT_READ if it lies beyond its end */
 export function composeExtents(outer: readonly Extent[], inner: readonly Extent[]): Extent[] {
-  const size = totalLength(outer)
+  const size = endsOf(outer).at(-1) ?? 0
   return inner.flatMap((extent) => {
     if (extent.kind === 'zero') return [extent]
     checkRange(size, extent.start, extent.length)
