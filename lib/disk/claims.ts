@@ -20,12 +20,14 @@ interface Claim {
 /**
  * Refuses to cut off what something in a volume claims: a file system, a hash tree, a GPT, a super partition. Of what
  * libblkid knows, but we not how large it is, nothing is cut.
+ * @param trees hash volumes for volumes of its kind
  * @param size of the volume afterwards, in bytes
  * @param name of the volume, for people
  * @throws ERR_DDI_SHRINK_REFUSED, and as `probe`
  */
-export async function refuseCut(volume: Source, size: number, name: string): Promise<void> {
-  for (const { what, size: claimed } of await claimsOn(volume)) {
+export async function refuseCut(volume: Source, trees: readonly Source[], size: number, name: string): Promise<void> {
+  const covered = await Promise.all(trees.map((tree) => coveredBy(tree, volume.size)))
+  for (const { what, size: claimed } of [...(await claimsOn(volume)), ...covered.flat()]) {
     if (claimed !== undefined && claimed <= size) continue
     const why = claimed === undefined ? 'where that ends is not known' : `that claims ${claimed}`
     throw new DdiError(
@@ -49,6 +51,15 @@ async function claimsOn(volume: Source): Promise<readonly Claim[]> {
     await superPartition(volume),
   ]
   return found.filter((claim) => claim !== undefined)
+}
+
+/** What a tree that may be of a volume covers of it. @param size of the volume, in bytes */
+async function coveredBy(tree: Source, size: number): Promise<readonly Claim[]> {
+  const covered = await ofImage(async () => {
+    const { dataBlocks, dataBlockSize } = await readSuperblock(tree)
+    return dataBlocks * dataBlockSize
+  })
+  return covered !== undefined && covered <= size ? [{ what: 'data that a hash volume covers', size: covered }] : []
 }
 
 /** @param at where its superblock would lie, in bytes */

@@ -260,7 +260,13 @@ export class OpenTable<Read, Head extends object, E extends Extent> implements V
     const left = change.volume.size
     const growsInUse = users.grown !== undefined && size > current.size
     if (!growsInUse) await users.refuseUsed(stored(current.extents))
-    if (left < current.size && !force) await refuseCut(extentSource(target, current.extents), left, nameOf(current))
+    if (left < current.size && !force) {
+      const hashes = this.volumes.filter(
+        (one) => current.designator !== null && one.designator === `${current.designator}-verity`,
+      )
+      const trees = hashes.flatMap((one) => (one.state === 'whole' ? [extentSource(target, one.extents)] : []))
+      await refuseCut(extentSource(target, current.extents), trees, left, nameOf(current))
+    }
     const resized = await this.commit(change)
     if (growsInUse) await users.grown?.({ ...resized, extents: stored(resized.extents) })
     return resized

@@ -120,3 +120,22 @@ test('a table or hash tree within a volume is not cut', async () => {
     }
   }
 })
+
+test('what a hash volume covers of a volume is not cut', async () => {
+  using folder = temporaryFolder()
+  const data = emptyFile(join(folder.path, 'data'), 8 * MiB)
+  run('mkfs.ext4', '-q', data, '4M')
+  formatVerity(data, join(folder.path, 'hash'))
+  const disk = await diskOn(recordingTarget(emptyDisk(24)), 'memory')
+  const root = await disk.create(volumeHead('root', { typeUuid: typeUuids.root }), 9 * MiB, {
+    from: memorySource(readFileSync(data)),
+  })
+  const hash = readFileSync(join(folder.path, 'hash'))
+  const head = volumeHead('hash', { typeUuid: typeUuids.rootVerity })
+  const verity = await disk.create(head, hash.length, { from: memorySource(hash) })
+  const covered = await disk.shrink(root, MiB)
+  const refused = { code: 'ERR_DDI_SHRINK_REFUSED', message: /a hash volume covers, and that claims 8388608/ }
+  await assert.rejects(disk.shrink(covered, 4096), refused)
+  await disk.remove(verity)
+  assert.equal((await disk.shrink(covered, 4096)).size, 8 * MiB - 4096)
+})
