@@ -26,6 +26,7 @@ import {
   spaceForVolume,
 } from './change.js'
 import { chainVolume, type Orphan, tableVolumes } from './partition.js'
+import { probe } from './probe.js'
 import { scanDisk } from './scan.js'
 import {
   type Change,
@@ -162,6 +163,7 @@ const gpt: TableFormat<DiskTable, VolumeHead, LinearExtent> = {
   async commit(target, current, { table, repairsMbr }) {
     const { held, force = false } = current.rescue ?? {}
     if (held !== undefined && !force) throw new DdiError('ERR_DDI_EXISTS', rescueWarning(held))
+    if (movesBackup(current, target.size)) await refuseMember(target)
     const mbr = repairsMbr ? repairedMbr(current, target.size, force) : current.mbr
     await commitGpt(target, current, { table, mbr })
   },
@@ -187,6 +189,19 @@ const gpt: TableFormat<DiskTable, VolumeHead, LinearExtent> = {
     ]
   },
   repaired: (read) => ({ ...read, table: reclaimOrphans(read.table), repairsMbr: true }),
+}
+
+/**
+ * Refuses to move a backup to the end of a disk that has not grown, but is part of an array, whose own data lie there.
+ * @throws ERR_DDI_BUSY, and as `probe`
+ */
+async function refuseMember(disk: Source): Promise<void> {
+  const type = (await probe(disk, 'the disk'))?.type
+  if (type && /_member$|^drbd$/.test(type))
+    throw new DdiError(
+      'ERR_DDI_BUSY',
+      `nothing was written: the disk is part of an array (${type}), which has the space behind the table: change the array instead`,
+    )
 }
 
 function rescueWarning(held: string): string {

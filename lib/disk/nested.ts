@@ -1,11 +1,12 @@
 import { withSlotSuffixes } from '../android/metadata.js'
-import { isSuper, readSuper } from '../android/super.js'
+import { readSuper } from '../android/super.js'
 import { composeExtents, extentSource } from '../bytes/extents.js'
 import type { Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { nestedTypeUuid } from './chain.js'
 import { readDisk } from './disk.js'
 import { logicalVolumes } from './logical.js'
+import { holdsSuper } from './scan.js'
 import { ownOrigin, type Volume, type WholeVolume } from './volume.js'
 
 /** What Android labels the partition that its logical partitions lie in. */
@@ -99,7 +100,7 @@ function nestedIn(within: WholeVolume, volume: Volume): Volume {
 
 /** The volumes of the GPT or super partition that a source is. */
 async function readVolumes(source: Source, slot: number): Promise<readonly Volume[]> {
-  if (!(await isSuper(source))) return (await readDisk(source)).volumes
+  if (!(await holdsSuper(source))) return (await readDisk(source)).volumes
   const metadata = withSlotSuffixes((await readSuper(source, slot)).metadata, slot)
   const [, other] = metadata.devices
   if (other)

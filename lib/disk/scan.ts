@@ -16,3 +16,8 @@ export async function scanDisk(source: Source, only?: 'backup'): Promise<StoredG
   const isOther = (await isSuper(source)) || (await probe(source, 'the disk')) !== null
   return isOther ? { copy: 'backup', code: 'ERR_DDI_GPT_LEFTOVER' } : scan
 }
+
+/** Whether bytes are a super partition, and libblkid knows nothing that was put in its place since. @throws as `probe` */
+export async function holdsSuper(source: Source): Promise<boolean> {
+  return (await isSuper(source)) && (await probe(source, 'the super partition')) === null
+}

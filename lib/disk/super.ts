@@ -7,12 +7,14 @@ import {
   resizePartition,
 } from '../android/change.js'
 import type { LogicalPartition, Metadata, PartitionAttributes } from '../android/metadata.js'
-import { commitSuper, isSuper, readSuper, type SuperSlot } from '../android/super.js'
+import { commitSuper, readSuper, type SuperSlot } from '../android/super.js'
 import { composeExtents, extentSource, extentTarget, linear } from '../bytes/extents.js'
 import type { Extent, LinearExtent, Source, Target } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { readDisk } from './disk.js'
 import { type FoundDevice, logicalVolumes } from './logical.js'
+import { probe } from './probe.js'
+import { holdsSuper } from './scan.js'
 import {
   type Change,
   createOptionNames,
@@ -60,12 +62,12 @@ export interface SuperOptions {
  * @throws ERR_DDI_NO_VOLUME, the defect of the volume, ERR_DDI_NO_TABLE and the `ERR_DDI_GPT_…` codes
  */
 export async function findSuper(disk: Source, path: string, name?: string): Promise<readonly LinearExtent[]> {
-  if (name === undefined && (await isSuper(disk))) return linear([{ start: 0, length: disk.size }])
+  if (name === undefined && (await holdsSuper(disk))) return linear([{ start: 0, length: disk.size }])
   const { volumes } = await readDisk(disk)
   if (name !== undefined) return requireWhole(findByName(volumes, name, path)).extents
   const found: WholeVolume<LinearExtent>[] = []
   for (const one of volumes)
-    if (one.state === 'whole' && (await isSuper(extentSource(disk, one.extents)))) found.push(one)
+    if (one.state === 'whole' && (await holdsSuper(extentSource(disk, one.extents)))) found.push(one)
   const [only, second] = found
   if (!only || second)
     throw new DdiError(
@@ -84,6 +86,12 @@ export async function superOn(disk: Target, path: string, options: SuperOptions 
   const { slot = 0, extents = linear([{ start: 0, length: disk.size }]), close = async () => {} } = options
   const target = extentTarget(disk, extents)
   const current = await readSlots(target, slot)
+  const since = await probe(target, path)
+  if (since)
+    throw new DdiError(
+      'ERR_DDI_SUPER_GEOMETRY',
+      `${path} holds ${since.type} by now: the super partition is a leftover of an earlier use`,
+    )
   const { devices } = current.metadata
   const [, other] = devices
   if (other)

@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path'
 import { type Metadata, withSlotSuffixes } from '../android/metadata.js'
 import { expand } from '../android/sparse.js'
-import { isSuper, readSuper } from '../android/super.js'
+import { readSuper } from '../android/super.js'
 import { concatSources } from '../bytes/concat.js'
 import { extentSource } from '../bytes/extents.js'
 import { openFile } from '../bytes/file.js'
@@ -11,7 +11,7 @@ import { freeRuns } from '../disk/allocation.js'
 import { logicalVolumes } from '../disk/logical.js'
 import { nestedVolumes } from '../disk/nested.js'
 import { type Orphan, tableVolumes } from '../disk/partition.js'
-import { scanDisk } from '../disk/scan.js'
+import { holdsSuper, scanDisk } from '../disk/scan.js'
 import { findByName, requireWhole, type Volume, wholeImageVolume } from '../disk/volume.js'
 import { DdiError, type ErrorCode } from '../errors.js'
 import { fitToDisk } from '../gpt/commit.js'
@@ -146,7 +146,7 @@ async function readContents(source: Source, context: Context): Promise<Contents>
   if ('table' in scan) return await gptContents(source, scan, context)
   const isLeftover = scan.code === 'ERR_DDI_GPT_LEFTOVER'
   if (scan.code !== 'ERR_DDI_NO_TABLE' && !isLeftover) throw await refusedTable(source, scan)
-  if (await isSuper(source)) return await superContents(source, context)
+  if (await holdsSuper(source)) return await superContents(source, context)
   return {
     size: source.size,
     sectorSize: 512,

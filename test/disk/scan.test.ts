@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { isSuper } from '../../lib/android/super.js'
 import { memorySource } from '../../lib/bytes/memory.js'
 import { diskOn } from '../../lib/disk/disk.js'
+import { superOn } from '../../lib/disk/super.js'
 import { imageOn, openDisk, openImage } from '../../lib/index.js'
-import { MiB, makeGptImage, typeUuids } from '../support/images.js'
+import { MiB, makeGptImage, typeUuids, writeAt } from '../support/images.js'
 import { recordingTarget } from '../support/power-cut.js'
-import { run, temporaryFolder } from '../support/run.js'
+import { cli, run, temporaryFolder } from '../support/run.js'
+import { superDisk } from '../support/super.js'
 
 /** What other uses of a disk leave at its beginning, each a place and its bytes: as much as libblkid looks at. */
 const superblocks: Readonly<Record<string, readonly (readonly [at: number, bytes: string])[]>> = {
@@ -80,4 +84,48 @@ test('a backup behind a super partition is a leftover', async () => {
   const bytes = readFileSync(path).fill(0, 1024, 17 * 1024)
   bytes.write('67446c61', 4096, 'hex')
   await assert.rejects(diskOn(recordingTarget(bytes), 'memory'), { code: 'ERR_DDI_GPT_LEFTOVER' })
+})
+
+test('a super partition that another use of the disk has left is none', async () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'disk.raw')
+  writeFileSync(path, superDisk(16 * MiB))
+  // Keeps all but the end of the first page.
+  run('mkswap', path)
+  const bytes = readFileSync(path)
+  assert.ok(await isSuper(memorySource(bytes)))
+  await assert.rejects(superOn(recordingTarget(bytes), path), { message: /holds swap by now/ })
+  assert.notEqual(cli('android', 'add', path, 'a').status, 0)
+  await using image = await openImage(path)
+  assert.equal(image.table.type, 'none')
+  assert.ok(readFileSync(path).equals(bytes))
+})
+
+test('the backup of a table does not move over what an array has at the end of its member', async () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'disk.raw')
+  makeGptImage(path, 16 * MiB, [{ type: typeUuids.home, size: MiB, label: 'home' }])
+  // The array of Linux is smaller than its member, which has a superblock of version 1.0 behind it: md_p.h.
+  truncateSync(path, 17 * MiB)
+  const superblock = Buffer.alloc(256)
+  superblock.writeUInt32LE(0xa92b4efc, 0)
+  superblock.writeUInt32LE(1, 4)
+  superblock.fill(0xd1, 16, 32)
+  superblock.writeUInt32LE(1, 72)
+  superblock.writeBigUInt64LE(BigInt((16 * MiB) / 512), 80)
+  superblock.writeBigUInt64LE(BigInt((16 * MiB) / 512), 136)
+  superblock.writeBigUInt64LE(BigInt((17 * MiB) / 512 - 16), 144)
+  const words = Array.from({ length: 64 }, (_, n) => superblock.readUInt32LE(n * 4))
+  const sum = words.reduce((total, word) => total + BigInt(word), 0n)
+  superblock.writeUInt32LE(Number(((sum & 0xffffffffn) + (sum >> 32n)) & 0xffffffffn), 216)
+  writeAt(path, 17 * MiB - 8192, superblock)
+  assert.match(run('blkid', '--probe', path), /TYPE="linux_raid_member"/)
+  const bytes = readFileSync(path)
+  await using disk = await openDisk(path)
+  const head = { typeUuid: typeUuids.home, uuid: randomUUID(), label: 'new', attributes: 0n }
+  const busy = { code: 'ERR_DDI_BUSY', message: /part of an array \(linux_raid_member\)/ }
+  await assert.rejects(disk.create(head, MiB), busy)
+  await assert.rejects(disk.create(head, MiB, { from: memorySource(Buffer.alloc(MiB, 1)) }), busy)
+  await assert.rejects(disk.check({ repair: true }), busy)
+  assert.ok(readFileSync(path).equals(bytes))
 })
