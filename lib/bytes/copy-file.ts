@@ -1,5 +1,4 @@
 import { addon } from '../../bindings/addon.js'
-import { BoundedQueue } from '../bounded-queue.js'
 import { DdiError, systemCode, systemError } from '../errors.js'
 import { throwIfAborted, type Work } from '../work.js'
 import { writeZeroes } from './copy.js'
@@ -7,12 +6,10 @@ import type { FileSource } from './file.js'
 import { locate, type Run, type Target } from './source.js'
 
 const step = 16 * 1024 * 1024
-/** How much is flushed at once, in bytes: if all were flushed at the end, the medium would be idle until then. */
-const flushSize = 64 * 1024 * 1024
 
 /**
  * Copies the beginning of a file to that of a target, in the kernel where that can: holes become zeroes, which are not stored where the
- * target can.
+ * target can. It is the caller's to flush: doing so meanwhile holds the copying up.
  * @param length in bytes
  * @throws ERR_DDI_SHORT_READ, ERR_DDI_IO, ERR_DDI_NO_SPACE, ERR_DDI_ABORTED
  */
@@ -22,8 +19,6 @@ export async function copyFromFile(
   length: number,
   { signal, onProgress }: Work = {},
 ): Promise<void> {
-  await using flushing = new BoundedQueue(1)
-  let flushed = 0
   for (let at = 0; at < length; ) {
     throwIfAborted(signal)
     const data = await nextData(from, at, length)
@@ -31,13 +26,8 @@ export async function copyFromFile(
     const part = Math.min(data.length, step)
     await copyPart(from, to, { start: data.start, length: part })
     at = data.start + part
-    if (at - flushed >= flushSize) {
-      flushed = at
-      await flushing.addStep(() => to.flush())
-    }
     onProgress?.({ done: at, total: length })
   }
-  await flushing.end()
 }
 
 /** The next run of a file that is no hole, from `at` on and before `end`; of a length of 0 if there is none. */
