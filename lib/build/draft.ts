@@ -10,7 +10,7 @@ import type { BuildFormat, PartitionDefinition } from './definitions.js'
 import { makeFileSystem, type NewFileSystem, shrinkFileSystem, smallestSize } from './file-system.js'
 import { derivedUuid, partitionUuid } from './identifiers.js'
 import { wholeGrains } from './shares.js'
-import { refuseSpecialFiles, stageTree, treeSize } from './staging.js'
+import { refuseUnfitFiles, stageTree, treeSize } from './staging.js'
 
 /** A partition as it comes to be: each step of a build gives it more. */
 export interface Draft<Holds extends Contents = Contents> {
@@ -71,7 +71,7 @@ async function draftPartition(
   const prefix = `${context.prefix}.${earlier.length}`
   const contentsPath = `${prefix}.contents`
   const tree = await stageTree(definition, `${prefix}.tree`, context)
-  if (format === 'vfat' && tree !== null) await refuseSpecialFiles(tree, definition.path)
+  if (format === 'vfat' && tree !== null) await refuseUnfitFiles(tree, definition.path)
   const identity = { label, uuid: derivedUuid(uuid, 'file-system-uuid'), epoch: context.epoch }
   const contents =
     format === null

@@ -108,13 +108,21 @@ async function refuseLinks(stage: string, directory: string, definition: string)
 
 /**
  * Refuses a tree with anything but files and directories where the file system has nothing else: its tool would follow some
- * links, to wherever they lead on this machine, leave out others, and read a FIFO, which has no end.
+ * links, to wherever they lead on this machine, leave out others, and read a FIFO, which has no end. Names that it cannot have
+ * the tool would change, or fail at without a word.
  * @throws ERR_DDI_DEFINITION
  */
-export async function refuseSpecialFiles(tree: string, definition: string): Promise<void> {
+export async function refuseUnfitFiles(tree: string, definition: string): Promise<void> {
+  const folded = new Set<string>()
   for await (const entry of await opendir(tree, { recursive: true })) {
-    if (entry.isFile() || entry.isDirectory()) continue
     const path = relative(tree, join(entry.parentPath, entry.name))
+    const refuseName = (why: string) => {
+      throw new DdiError('ERR_DDI_DEFINITION', `${definition}: its file system ${why}: rename or exclude ${path}`)
+    }
+    if (unfit.test(entry.name)) refuseName('has no names with one of \\:*?"<>|, or a dot or space at their end')
+    if (folded.has(path.toLowerCase())) refuseName('has no two names that differ in their case only')
+    folded.add(path.toLowerCase())
+    if (entry.isFile() || entry.isDirectory()) continue
     throw new DdiError(
       'ERR_DDI_DEFINITION',
       entry.isSymbolicLink()
@@ -123,6 +131,9 @@ export async function refuseSpecialFiles(tree: string, definition: string): Prom
     )
   }
 }
+
+/** Microsoft's specification of FAT, "Long Directory Entries". */
+const unfit = /[\\:*?"<>|\p{Cc}]|[. ]$/u
 
 /** Removes from a copy what is excluded of its source; with a trailing slash, only the directory's contents. */
 async function exclude(excluded: string, source: string, copy: string): Promise<void> {

@@ -39,7 +39,7 @@ export interface FormattedTree {
 /**
  * Makes the hash tree of a file or block device: in a new file, on another block device, or after the data in the same file.
  * @param hashPath where the tree goes; null appends it to the data file, at the next multiple of the hash block size
- * @throws ERR_DDI_USAGE for an unknown option, and for a tree that would overwrite its data; what `newSuperblock` and `writeTree`
+ * @throws ERR_DDI_USAGE for an unknown option, for more bytes than there are, and for a tree that would overwrite its data; what `newSuperblock` and `writeTree`
  *   throw; ERR_DDI_EXISTS for a file that exists or a block device that holds data; ERR_DDI_NO_SPACE if one is too small
  */
 export async function formatFile(
@@ -50,7 +50,9 @@ export async function formatFile(
   checkOptions(options, formatFileOptionNames, 'formatFile')
   const { hashBlockSize = 4096, replace = false } = options
   await using data = hashPath === null ? await openFileForWriting(dataPath) : await openFile(dataPath)
-  const size = Math.min(options.dataSize ?? data.size, data.size)
+  const size = options.dataSize ?? data.size
+  if (size > data.size)
+    throw new DdiError('ERR_DDI_USAGE', `${dataPath} has ${data.size} bytes: a tree cannot cover ${size} of it`)
   const superblock = newSuperblock(size, { ...pickOptions(options, treeOptionNames), hashBlockSize })
   const { end } = layoutTree(superblock)
   const source = sliceSource(data, { start: 0, length: size })

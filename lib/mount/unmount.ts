@@ -3,7 +3,7 @@ import { addon, unmountFlags } from '../../bindings/addon.js'
 import { detachNamed, isOf } from '../attach/detach.js'
 import { type FoundAttachment, findAttachments } from '../attach/list.js'
 import { DdiError, systemError } from '../errors.js'
-import { formatDevice } from '../kernel/device-mapper.js'
+import { formatDevice, mapperPath } from '../kernel/device-mapper.js'
 import { listMounts, type Mount } from '../kernel/mounts.js'
 import { memoryRoot, mountMark } from './names.js'
 
@@ -11,7 +11,7 @@ import { memoryRoot, mountMark } from './names.js'
  * Unmounts and detaches images, including what is left of a `mountImage` that was killed.
  * @param what the directory that one is mounted on, the path of its image, or its name
  * @returns the names of the attachments that are gone
- * @throws ERR_DDI_NOT_ATTACHED, ERR_DDI_BUSY if something uses a mount, ERR_DDI_PERMISSION
+ * @throws ERR_DDI_NOT_ATTACHED, ERR_DDI_BUSY if something uses a mount, or somebody mounted something else on it; ERR_DDI_PERMISSION
  */
 export async function unmountImage(what: string): Promise<readonly string[]> {
   const path = await realpath(what).catch(() => undefined)
@@ -36,15 +36,23 @@ export async function unmountNamed(name: string): Promise<void> {
 }
 
 async function unmountAttachment(attachment: FoundAttachment): Promise<void> {
+  const { mapped, loops } = attachment
   const devices = new Set([
-    ...attachment.mapped.map(formatDevice),
-    ...attachment.loops.map(({ deviceNumber }) => deviceNumber),
+    ...[...mapped.map(formatDevice), ...loops.map(({ deviceNumber }) => deviceNumber)],
+    ...[...mapped.map(({ name }) => mapperPath(name)), ...loops.map(({ device }) => device)],
   ])
   for (let round = 0; round < 64; round++) {
     const mounts = await listMounts()
-    const ours = mounts.filter(({ device }) => devices.has(device))
-    const top = topmost(mounts, ours)
+    const ours = mounts.filter((one) => isOn(one, devices))
+    const above = mountsAbove(mounts, ours)
+    const top = above.at(-1)
     if (!top) break
+    const foreign = above.find((one) => !isOfImage(one, devices, attachment.name))
+    if (foreign)
+      throw new DdiError(
+        'ERR_DDI_BUSY',
+        `something else is mounted on ${foreign.path} (${foreign.type}): unmount it first`,
+      )
     try {
       await addon().unmount(top.path, unmountFlags.noFollow)
     } catch (error) {
@@ -55,12 +63,22 @@ async function unmountAttachment(attachment: FoundAttachment): Promise<void> {
   await detachNamed(attachment.name)
 }
 
-/** The last mount on top of these, or the last of these. */
-function topmost(mounts: readonly Mount[], ours: readonly Mount[]): Mount | undefined {
+/** @param devices by number and by path: btrfs has numbers of its own */
+function isOn({ device, source }: Mount, devices: ReadonlySet<string>): boolean {
+  return devices.has(device) || devices.has(source)
+}
+
+/** Layers in memory lie on no device of the attachment. */
+function isOfImage(mount: Mount, devices: ReadonlySet<string>, name: string): boolean {
+  return isOn(mount, devices) || mount.type === 'overlay' || mount.source === memoryRoot(name)
+}
+
+/** These, and all that is mounted on top of them. */
+function mountsAbove(mounts: readonly Mount[], ours: readonly Mount[]): readonly Mount[] {
   const ids = new Set(ours.map(({ id }) => id))
   // Mounts come after those they are on or cover: one pass finds all that are above.
   for (const one of mounts) if (ids.has(one.parent)) ids.add(one.id)
-  return mounts.filter(({ id }) => ids.has(id)).at(-1)
+  return mounts.filter(({ id }) => ids.has(id))
 }
 
 /** An image without a root has one in memory, which lies on no device. */

@@ -512,3 +512,17 @@ test('a link in a tree for FAT is refused, not followed out of the tree nor left
     }
   await buildImage(definitions, join(folder.path, 'image.raw'), { root: tree })
 })
+
+test('names that FAT cannot have are refused, and not changed', () => {
+  for (const names of [['a:b'], ['a*'], ['sub/x.'], ['a', 'A']]) {
+    using folder = temporaryFolder()
+    const root = join(folder.path, 'tree')
+    mkdirSync(join(root, 'sub'), { recursive: true })
+    for (const name of names) writeFileSync(join(root, name), name)
+    const definitions = defineImage(folder.path, { esp: ['Type=esp', 'Format=vfat', 'CopyFiles=/'] })
+    const output = join(folder.path, 'image.raw')
+    const { stderr } = cli('build', `--definitions=${definitions}`, `--root=${root}`, `--output=${output}`)
+    assert.match(stderr, /has no.*(names|two names).*ERR_DDI_DEFINITION/, names.join(' '))
+    assert.ok(!existsSync(output))
+  }
+})

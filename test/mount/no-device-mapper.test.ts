@@ -172,6 +172,21 @@ test('who may write where a file is copied to does not turn that into a copy els
   })
 })
 
+test('what somebody else mounted on an image is not unmounted with it', { skip }, async () => {
+  using folder = temporaryFolder()
+  const path = await makeImage(folder.path)
+  const at = join(folder.path, 'mounted')
+  mkdirSync(at)
+  await mountImage(path, at)
+  run('mount', '-t', 'tmpfs', 'none', at)
+  writeFileSync(join(at, 'precious'), 'x')
+  await assert.rejects(unmountImage(path), { code: 'ERR_DDI_BUSY', message: /something else is mounted/ })
+  assert.equal(readFileSync(join(at, 'precious'), 'utf8'), 'x')
+  run('umount', at)
+  await unmountImage(at)
+  assertNothingLeft(folder.path)
+})
+
 test('a LUKS volume is refused before anything is made', { skip }, async () => {
   using folder = temporaryFolder()
   const path = join(folder.path, 'locked.raw')

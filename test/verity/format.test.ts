@@ -213,3 +213,12 @@ test('a tree never goes where its data lie, nor over what a device holds unless 
     for (const device of loops) run('losetup', '--detach', device)
   }
 })
+
+test('a tree over more than there is is refused', () => {
+  using folder = temporaryFolder()
+  const data = join(folder.path, 'data')
+  writeFileSync(data, Buffer.alloc(8 * 4096))
+  const { status, stderr } = cli('verity', 'format', data, join(folder.path, 'hash'), '--data-blocks=9')
+  assert.match(stderr, /has 32768 bytes: a tree cannot cover 36864.*ERR_DDI_USAGE/)
+  assert.equal(status, 2)
+})
