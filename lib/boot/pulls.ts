@@ -152,7 +152,10 @@ async function fulfil(
   const trust = use && decideTrust({ kind, use, verify, requestedBy }, anchors)
   const warning = trust && warningOf(trust, path)
   if (warning !== undefined) options.onNote?.(warning)
-  const fetched = await fetchImage(one, options)
+  const isTaken = role.isRoot && role.wantsRoot
+  // A tree that becomes the root is bound read-only. Where it lies in memory, it cannot be made so: tmpfs had no such flag before 6.6.
+  const isBound = isTaken && kind === 'tar'
+  const fetched = await fetchImage(isBound ? { ...one, request: { ...request, readOnly: false } } : one, options)
   const policy = use === 'root' ? anchors.policy : undefined
   const { signal } = options
   const isExtension = use === 'extension'
@@ -164,7 +167,6 @@ async function fulfil(
           throw error
         })
       : []
-  const isTaken = role.isRoot && role.wantsRoot
   const attachment =
     blockDevice && trust && !isTaken ? await attach(path, { name, signal, ...dissectOptionsOf(trust, policy) }) : null
   const pull: BootPull =
