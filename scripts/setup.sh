@@ -3,12 +3,12 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# needs COMMAND=PACKAGE…: installs the packages of the commands that are missing
+# needs COMMAND=PACKAGE…: installs the packages of the commands, or the files that are named by their path, that are missing
 needs() {
   local pair missing=()
   PATH="$PATH:/usr/sbin:/sbin"
   for pair in "$@"; do
-    command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
+    command -v "${pair%%=*}" >/dev/null || [[ $pair = /* && -e ${pair%%=*} ]] || missing+=("${pair#*=}")
   done
   [ ${#missing[@]} -eq 0 ] && return
   if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then

@@ -10,32 +10,44 @@ export interface ConsoleLine {
 export interface Console {
   readonly lines: readonly ConsoleLine[]
   readonly text: string
-  /** The first line that matches, if it comes or has come; rejects if the console ends before. */
+  /** The first line that matches, if it comes or has come, a prompt without an end too; rejects if the console ends before. */
   line(pattern: RegExp): Promise<ConsoleLine>
+  /** Calls `listener` with each line that is still to come. */
+  onLine(listener: (line: ConsoleLine) => void): void
 }
 
 /** Reads what a machine says, line by line, without the control characters that firmware draws with. */
 export function readConsole(stream: Readable): Console {
   const start = performance.now()
   const lines: ConsoleLine[] = []
+  const listeners = new Set<(line: ConsoleLine) => void>()
   const waiting = new Set<{ pattern: RegExp; found: (line: ConsoleLine) => void; missed: (error: Error) => void }>()
   let rest = ''
   let ended = false
   const text = () => lines.map((line) => line.text).join('\n')
-  const take = (raw: string) => {
-    const line = { at: (performance.now() - start) / 1000, text: stripVTControlCharacters(raw.replaceAll('\r', '')) }
-    lines.push(line)
+  const lineOf = (raw: string): ConsoleLine => ({
+    at: (performance.now() - start) / 1000,
+    text: stripVTControlCharacters(raw.replaceAll('\r', '')),
+  })
+  const look = (line: ConsoleLine) => {
     for (const one of waiting) {
       if (!one.pattern.test(line.text)) continue
       waiting.delete(one)
       one.found(line)
     }
   }
-  stream.setEncoding('latin1')
+  const take = (raw: string) => {
+    const line = lineOf(raw)
+    lines.push(line)
+    for (const listener of listeners) listener(line)
+    look(line)
+  }
+  stream.setEncoding('utf8')
   stream.on('data', (chunk: string) => {
     const parts = (rest + chunk).split('\n')
     rest = parts.pop()!
     for (const part of parts) take(part)
+    look(lineOf(rest))
   })
   stream.once('close', () => {
     if (rest !== '') take(rest)
@@ -54,5 +66,6 @@ export function readConsole(stream: Readable): Console {
         else if (ended) missed(new Error(`the console ended without ${pattern}:\n${text()}`))
         else waiting.add({ pattern, found, missed })
       }),
+    onLine: (listener) => void listeners.add(listener),
   }
 }

@@ -37,13 +37,16 @@ export interface TestNetwork extends AsyncDisposable {
   away(away: boolean): Promise<void>
 }
 
-/** @param folder an existing one; gets `www` for what the web server serves */
-export async function makeNetwork(folder: string): Promise<TestNetwork> {
-  const www = join(folder, 'www')
+/** @param folder an existing one, for what its servers note. @param www what the web server serves, made if it is not there */
+export async function makeNetwork(folder: string, www = join(folder, 'www')): Promise<TestNetwork> {
   mkdirSync(www, { recursive: true })
   const requests: WebRequest[] = []
   const web = await startWeb(www, requests)
-  const inside = ['nsenter', `--net=/proc/${web.child.pid}/ns/net`, 'setpriv', '--pdeathsig=KILL'] as const
+  const inside = [
+    ...(['nsenter', `--net=/proc/${web.child.pid}/ns/net`, 'setpriv', '--pdeathsig=KILL'] as const),
+    // Processes of one namespace end with its first one, which is no daemon that could forget whose child it is.
+    ...['unshare', '--pid', '--fork', '--kill-child', 'sh', '-c', '"$@"; exit $?', 'sh'],
+  ] as const
   const tap = 'tap0'
   const ip = (...words: string[]) => run(inside[0], ...inside.slice(1), 'ip', ...words)
   ip('link', 'set', 'lo', 'up')
