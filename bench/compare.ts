@@ -1,6 +1,7 @@
 import { randomFillSync } from 'node:crypto'
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
+import { join } from 'node:path'
 import { run } from '../test/support/run.js'
 
 interface Contender {
@@ -54,6 +55,22 @@ export function makeRandomFile(path: string, size: number): void {
   const block = Buffer.alloc(16 * 1024 * 1024)
   const fd = openSync(path, 'w')
   for (let written = 0; written < size; written += block.length) writeSync(fd, randomFillSync(block))
+  closeSync(fd)
+}
+
+/**
+ * In each 16 MiB a third is random, a tenth zeroes, and the rest text that packs well: the sources of the programs that run this.
+ * @param size in bytes, a multiple of 16 MiB
+ */
+export function makeMixedFile(path: string, size: number): void {
+  const block = Buffer.alloc(16 * 1024 * 1024)
+  const sources = readdirSync('dist/lib', { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'))
+  const text = Buffer.concat(sources.map((name) => readFileSync(join('dist/lib', name))))
+  const random = Math.floor(block.length / 3)
+  const zeroes = Math.floor(block.length / 10)
+  block.fill(text, random + zeroes)
+  const fd = openSync(path, 'w')
+  for (let written = 0; written < size; written += block.length) writeSync(fd, randomFillSync(block, 0, random))
   closeSync(fd)
 }
 

@@ -1,24 +1,10 @@
 // Pulling 1 GiB of mixed data from nginx on loopback: ddi-attach pull against systemd-pull, curl and zstd, and how much memory it takes.
-import { randomFillSync } from 'node:crypto'
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { MiB } from '../test/support/images.js'
 import { serveByNginx } from '../test/support/nginx.js'
 import { cliPath, run, temporaryFolder } from '../test/support/run.js'
-import { compare, reportMemory } from './compare.js'
-
-/** In each 16 MiB a third is random, a tenth zeroes, and the rest text that packs well: the sources of the programs that run this. */
-function makeMixedFile(path: string, size: number): void {
-  const block = Buffer.alloc(16 * MiB)
-  const sources = readdirSync('dist/lib', { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'))
-  const text = Buffer.concat(sources.map((name) => readFileSync(join('dist/lib', name))))
-  const random = Math.floor(block.length / 3)
-  const zeroes = Math.floor(block.length / 10)
-  block.fill(text, random + zeroes)
-  const fd = openSync(path, 'w')
-  for (let written = 0; written < size; written += block.length) writeSync(fd, randomFillSync(block, 0, random))
-  closeSync(fd)
-}
+import { compare, makeMixedFile, reportMemory } from './compare.js'
 
 using folder = temporaryFolder()
 const at = (name: string) => join(folder.path, name)
