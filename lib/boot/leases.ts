@@ -13,7 +13,7 @@ export interface BootFile {
 
 /** Where DHCP clients keep their leases: our script, klibc’s ipconfig and busybox in initrds; dhclient; systemd-networkd. */
 const places = [
-  { directory: 'run', name: /^net-.*\.conf$/ },
+  { directory: 'run', name: /^net6?-.*\.conf$/ },
   { directory: 'var/lib/dhcp', name: /\.leases?$/ },
   { directory: 'run/systemd/netif/leases', name: /^\d+$/ },
 ]

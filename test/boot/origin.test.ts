@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { loadOptionPath, networkPath, parseDevicePath } from '../../lib/boot/device-path.js'
+import { writeLease6 } from '../../lib/boot/lease.js'
 import { bootFilesIn } from '../../lib/boot/leases.js'
 import { besideOrigin, DdiError, findBootOrigin } from '../../lib/index.js'
 import { cli, temporaryFolder } from '../support/run.js'
@@ -145,6 +146,19 @@ test('a lease counts only if the boot entry leaves the URL to it, or the command
   bootedFrom(loadOption('disk', disk))
   put('proc/cmdline', 'ddi.url=lease\n')
   assert.deepEqual(await find(), { url: 'https://lease.example/linux.efi', source: 'lease' })
+})
+
+test('the boot file of DHCPv6 is found where our client leaves it', async () => {
+  using folder = temporaryFolder()
+  const { put, find } = machine(folder.path)
+  put('proc/cmdline', 'ddi.url=lease\n')
+  mkdirSync(join(folder.path, 'run'))
+  await writeLease6(folder.path, 'eth0', {
+    address: 'fd00::2',
+    nameServers: [],
+    bootFileUrl: 'http://[fd00::1]/linux.efi',
+  })
+  assert.deepEqual(await find(), { url: 'http://[fd00::1]/linux.efi', source: 'lease' })
 })
 
 test('of several cards, the lease of the one that booted counts', async () => {
