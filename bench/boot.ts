@@ -124,6 +124,7 @@ buildCloudUki(uki, trial.vendor)
 const MB = statSync(uki).size / 1e6
 console.log('UKI of Debian’s cloud kernel')
 report(`${MB.toFixed(1)} MB`, MB <= 45, 'at most 45')
+await trial.network.addresses({ kind: 'dhcpv4' })
 addShell(trial.initrd)
 await compareBoots(trial)
 await comparePulls(trial)
