@@ -46,8 +46,8 @@ const keys: ReadonlyMap<string, 4 | 6> = new Map([
 export function bootFilesIn(text: string, given: string | null): readonly BootFile[] {
   let own = given
   return text.split('\n').flatMap((line) => {
-    const [, key = '', rest = ''] = /^\s*(?:option\s+)?([\w.-]+)(?:=|\s+)(.*)$/.exec(line) ?? []
-    const value = unquoted(rest.trimEnd().replace(/;$/, ''))
+    const [, key = '', sign, rest = ''] = /^(?:option\s+)?([\w.-]+)([=\s])(.*)$/s.exec(line.trim()) ?? []
+    const value = unquoted((sign === '=' ? rest : rest.trimStart()).replace(/;$/, ''))
     if (value === undefined || value === '') return []
     if (key === 'interface' || key === 'DEVICE') own = value
     const protocol = keys.get(key.toLowerCase())

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { exists, makeDirectories, writeNewFile } from '../bytes/new-file.js'
 import { systemError } from '../errors.js'
 
-/** The units of a machine that boots from a store, by their names: systemd.unit(5). @param program path of ddi-attach */
+/** The units of a machine that boots from a store, by their names: systemd.unit(5). @param program path of the command */
 export function storeUnits(program: string): Readonly<Record<string, string>> {
   return {
     'ddi-store-update.service': service(
@@ -41,7 +41,7 @@ const wantedBy = { 'ddi-store-update.timer': 'timers.target', 'ddi-store-good.se
 
 /**
  * Writes the units to a machine, and enables them.
- * @param program path of ddi-attach
+ * @param program path of the command
  * @param root the root directory of the machine. Default: /
  * @returns the paths of the units
  * @throws ERR_DDI_PERMISSION, ERR_DDI_NO_SPACE
