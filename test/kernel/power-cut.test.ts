@@ -8,6 +8,7 @@ import { memorySource, readSuper } from '../../lib/android/index.js'
 import { readDisk } from '../../lib/disk/disk.js'
 import { readGpt } from '../../lib/gpt/index.js'
 import { type Disk, makeSuper, openDisk, openSuper } from '../../lib/index.js'
+import { readEntries } from '../support/gpt-reader.js'
 import { MiB, makeGptImage, typeUuids } from '../support/images.js'
 import { run, temporaryFolder } from '../support/run.js'
 import { type Recorded, record } from './recorded.js'
@@ -38,6 +39,7 @@ test('every prefix of what the kernel saw written leaves a disk before or after 
     )
   const before = readFileSync(path)
   const states = [await tableOf(before)]
+  const entries = [readEntries(before)]
   const recorded = record(path, folder.path)
   let writes: ReturnType<Recorded['stop']> = []
   try {
@@ -45,7 +47,9 @@ test('every prefix of what the kernel saw written leaves a disk before or after 
       await using disk = await openDisk(recorded.device)
       await change(disk)
       run('sync', recorded.device)
-      states.push(await tableOf(readFileSync(recorded.device)))
+      const now = readFileSync(recorded.device)
+      states.push(await tableOf(now))
+      entries.push(readEntries(now))
     }
   } finally {
     writes = recorded.stop()
@@ -56,6 +60,7 @@ test('every prefix of what the kernel saw written leaves a disk before or after 
     before.set(bytes, offset)
     const state = states.indexOf(await tableOf(before))
     assert.ok(state === reached || state === reached + 1, `after a write at ${offset}: state ${state} after ${reached}`)
+    assert.equal(readEntries(before), entries[state], `after a write at ${offset}, by the rules of libblkid`)
     reached = state
     const volume = (await readDisk(memorySource(before))).volumes.find(({ uuid }) => uuid === a)
     if (volume?.state === 'whole') {
