@@ -1,18 +1,13 @@
+import { indexLines, type ModuleFile, moduleName, parseDependencies } from '../kernel/module-dependencies.js'
+
 /** The modules of a kernel: modules.dep(5), and what depmod(8) writes beside it. */
 export interface ModuleTable {
   /** By their names. */
-  readonly modules: ReadonlyMap<string, ModuleEntry>
+  readonly modules: ReadonlyMap<string, ModuleFile>
   /** The names of what is built into the kernel. */
   readonly builtIn: ReadonlySet<string>
   /** In groups that have their literal beginning in common. */
   readonly aliases: ReadonlyMap<string, readonly ModuleAlias[]>
-}
-
-interface ModuleEntry {
-  /** Relative to the directory of the table. */
-  readonly path: string
-  /** The names of modules that have to be loaded before, the last of them first. */
-  readonly needs: readonly string[]
 }
 
 interface ModuleAlias {
@@ -27,13 +22,8 @@ export function parseModuleTable(files: {
   readonly builtIn: string
   readonly alias: string
 }): ModuleTable {
-  const modules = new Map<string, ModuleEntry>()
-  for (const line of lines(files.dep)) {
-    const [path = '', needs = ''] = line.split(':')
-    modules.set(moduleName(path), { path, needs: needs.split(/\s+/).filter(Boolean).map(moduleName) })
-  }
   const aliases = new Map<string, ModuleAlias[]>()
-  for (const line of lines(files.alias)) {
+  for (const line of indexLines(files.alias)) {
     const [, pattern, module] = /^alias\s+(\S+)\s+(\S+)$/.exec(line) ?? []
     if (pattern === undefined || module === undefined) continue
     const beginning = /^[^*?[]*/.exec(pattern)![0]
@@ -41,19 +31,7 @@ export function parseModuleTable(files: {
     group.push({ pattern, module: moduleName(module) })
     aliases.set(beginning, group)
   }
-  return { modules, builtIn: new Set(lines(files.builtIn).map(moduleName)), aliases }
-}
-
-/** `virtio_net` of `kernel/drivers/net/virtio-net.ko.xz`. */
-export function moduleName(path: string): string {
-  return path
-    .replace(/^.*\//, '')
-    .replace(/\.ko(\.(gz|xz|zst))?$/, '')
-    .replaceAll('-', '_')
-}
-
-function lines(text: string): string[] {
-  return text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+  return { modules: parseDependencies(files.dep), builtIn: new Set(indexLines(files.builtIn).map(moduleName)), aliases }
 }
 
 /** The names of the modules that a device asks for. @param alias `pci:v00001AF4d00001000…`, or the name of a module */
@@ -68,14 +46,14 @@ export function modulesFor({ modules, aliases }: ModuleTable, alias: string): re
 }
 
 /** The modules of these names and what they need, each behind what it needs. Names that no module has are left out. */
-export function inLoadingOrder({ modules }: ModuleTable, names: Iterable<string>): ReadonlyMap<string, ModuleEntry> {
-  const ordered = new Map<string, ModuleEntry>()
+export function inLoadingOrder({ modules }: ModuleTable, names: Iterable<string>): ReadonlyMap<string, ModuleFile> {
+  const ordered = new Map<string, ModuleFile>()
   const seen = new Set<string>()
   const add = (name: string) => {
     const module = modules.get(name)
     if (!module || seen.has(name)) return
     seen.add(name)
-    for (const need of module.needs) add(need)
+    for (const need of module.needs) add(moduleName(need))
     ordered.set(name, module)
   }
   for (const name of names) add(name)

@@ -2,9 +2,10 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { readIfThere } from '../bytes/small-file.js'
+import { moduleName } from '../kernel/module-dependencies.js'
 import { loadModule } from '../kernel/modules.js'
 import type { BootContext } from './context.js'
-import { inLoadingOrder, type ModuleTable, moduleName, modulesFor, parseModuleTable } from './module-table.js'
+import { inLoadingOrder, type ModuleTable, modulesFor, parseModuleTable } from './module-table.js'
 
 /** What no device asks for, and no boot does without. */
 const always: readonly string[] = ['loop', 'dm_mod', 'dm_verity', 'erofs', 'squashfs', 'overlay']

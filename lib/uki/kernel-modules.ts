@@ -4,8 +4,9 @@ import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import { readIfThere } from '../bytes/small-file.js'
 import { DdiError, systemError } from '../errors.js'
+import { type ModuleFile, moduleName } from '../kernel/module-dependencies.js'
 import { runTool } from '../tool.js'
-import { type ModuleFile, type ModuleIndex, moduleName, parseModuleIndex } from './module-index.js'
+import { type ModuleIndex, parseModuleIndex } from './module-index.js'
 
 /**
  * Reads what depmod(8) says of the modules of a kernel.

@@ -1,4 +1,5 @@
 import { DdiError } from '../errors.js'
+import { indexLines, type ModuleFile, moduleName, parseDependencies } from '../kernel/module-dependencies.js'
 
 /** The modules of a kernel, as its build and depmod(8) leave them. */
 export interface ModuleIndex {
@@ -12,13 +13,6 @@ export interface ModuleIndex {
   readonly soft: ReadonlyMap<string, readonly string[]>
 }
 
-export interface ModuleFile {
-  /** Relative to the directory of the index. */
-  readonly path: string
-  /** The paths of what has to be loaded before. */
-  readonly needs: readonly string[]
-}
-
 /** The text of the files of the same names: `modules.dep` and others. */
 export interface IndexFiles {
   readonly dep: string
@@ -27,44 +21,32 @@ export interface IndexFiles {
   readonly softdep: string
 }
 
-/** `virtio_net` of `kernel/drivers/net/virtio-net.ko.xz`. */
-export function moduleName(path: string): string {
-  return path
-    .replace(/^.*\//, '')
-    .replace(/\.ko(\.(gz|xz|zst))?$/, '')
-    .replaceAll('-', '_')
-}
-
 /** @throws ERR_DDI_MODULES */
 export function parseModuleIndex(files: IndexFiles): ModuleIndex {
-  const modules = new Map<string, ModuleFile>()
-  for (const line of lines(files.dep)) {
-    const [, path = '..', needs = ''] = /^([^\s:]+):(.*)$/.exec(line) ?? []
-    const file = { path, needs: [...new Set(needs.split(/\s+/).filter(Boolean))] }
-    // A path is below the directory of the index, and becomes one in an archive.
-    if ([path, ...file.needs].some((one) => one.startsWith('/') || one.split('/').includes('..')))
-      throw new DdiError('ERR_DDI_MODULES', `modules.dep has the malformed line ${JSON.stringify(line.slice(0, 200))}`)
-    modules.set(moduleName(path), file)
-  }
+  const modules = parseDependencies(files.dep)
+  // A path is below the directory of the index, and becomes one in an archive.
+  for (const { path, needs } of modules.values())
+    for (const one of [path, ...needs])
+      if (one === '' || /\s/.test(one) || one.startsWith('/') || one.split('/').includes('..'))
+        throw new DdiError(
+          'ERR_DDI_MODULES',
+          `modules.dep has a malformed line, with the path ${JSON.stringify(one.slice(0, 200))}`,
+        )
   const soft = grouped(files.softdep, /^softdep\s+(?<key>\S+)\s+(?<values>\S.*)$/s)
   const aliases = grouped(files.alias, /^alias\s+(?<key>[^\s*?[]+)\s+(?<values>\S+)$/)
-  return { modules, builtIn: new Set(lines(files.builtin).map(moduleName)), aliases, soft }
+  return { modules, builtIn: new Set(indexLines(files.builtin).map(moduleName)), aliases, soft }
 }
 
 /** Values by their keys, both as names; words such as `pre:` are about the order, which the index of needs has. */
 function grouped(text: string, pattern: RegExp): Map<string, readonly string[]> {
   const groups = new Map<string, readonly string[]>()
-  for (const line of lines(text)) {
+  for (const line of indexLines(text)) {
     const { key, values } = pattern.exec(line)?.groups ?? {}
     if (key === undefined || values === undefined) continue
     const names = values.split(/\s+/).filter((word) => word !== '' && !word.endsWith(':'))
     groups.set(moduleName(key), [...(groups.get(moduleName(key)) ?? []), ...names.map(moduleName)])
   }
   return groups
-}
-
-function lines(text: string): string[] {
-  return text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
 }
 
 /**

@@ -1,11 +1,11 @@
 import { chmod, copyFile, lutimes, mkdir, opendir, stat, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { systemError } from '../errors.js'
+import type { ModuleFile } from '../kernel/module-dependencies.js'
 import { findProgram, runTool } from '../tool.js'
 import { throwIfAborted } from '../work.js'
 import { dropLanguages } from './icu-data.js'
 import { unpackModule } from './kernel-modules.js'
-import type { ModuleFile } from './module-index.js'
 
 /** A file of a tree to be made. */
 export type TreeFile = {

@@ -1,9 +1,9 @@
 import { basename, dirname, join } from 'node:path'
+import type { ModuleFile } from '../kernel/module-dependencies.js'
 import { toolPath } from '../tool.js'
 import { bootProgram } from './boot-program.js'
 import { partialIndex, unpackedPath } from './kernel-modules.js'
 import type { Libraries } from './libraries.js'
-import type { ModuleFile } from './module-index.js'
 import type { TreeFile } from './stage.js'
 
 /** What becomes /usr in the initrd: the boot program with all that it needs, and modules. @throws as `bootProgram` */

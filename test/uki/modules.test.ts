@@ -3,8 +3,9 @@ import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from
 import { dirname, join } from 'node:path'
 import test from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { moduleName } from '../../lib/kernel/module-dependencies.js'
 import { partialIndex, readModuleIndex, unpackModule } from '../../lib/uki/kernel-modules.js'
-import { type IndexFiles, moduleClosure, moduleName, parseModuleIndex } from '../../lib/uki/module-index.js'
+import { type IndexFiles, moduleClosure, parseModuleIndex } from '../../lib/uki/module-index.js'
 import { squashfsCompression } from '../../lib/uki/squashfs.js'
 import { run, temporaryFolder } from '../support/run.js'
 
