@@ -1,5 +1,5 @@
 // Puts together what goes into a file system, unless it is one directory already.
-import { lstat, lutimes, mkdir, opendir, readdir, rm } from 'node:fs/promises'
+import { lstat, lutimes, mkdir, opendir, readdir, realpath, rm } from 'node:fs/promises'
 import { dirname, join, posix, relative } from 'node:path'
 import { exists } from '../bytes/new-file.js'
 import { DdiError, systemError } from '../errors.js'
@@ -9,6 +9,8 @@ import type { Work } from '../work.js'
 import type { CopyRule, PartitionDefinition } from './definitions.js'
 
 export interface StageOptions extends Work {
+  /** Path of the image. */
+  readonly output: string
   /** The tree that the sources of a definition are within. */
   readonly root: string
   /** Seconds since 1970, for the times of what is put together; null: as they are. */
@@ -24,16 +26,16 @@ export interface StageOptions extends Work {
 export async function stageTree(
   definition: PartitionDefinition,
   stage: string,
-  { root, epoch, signal }: StageOptions,
+  { output, root, epoch, signal }: StageOptions,
 ): Promise<string | null> {
   const { copyFiles, makeDirectories, path } = definition
   if (copyFiles.length + makeDirectories.length === 0) return null
-  for (const { source } of copyFiles) await sourcePath(root, source, path)
+  for (const { source } of copyFiles) await refuseAround(await sourcePath(root, source, path), output, path)
   const whole = wholeDirectory(definition)
   const asItIs = whole === undefined ? undefined : await sourcePath(root, whole, path)
   if (asItIs !== undefined && (await lstat(asItIs)).isDirectory()) return asItIs
   await mkdir(stage, { mode: 0o755 })
-  for (const rule of copyFiles) await copyInto(stage, rule, definition, { root, epoch, signal })
+  for (const rule of copyFiles) await copyInto(stage, rule, definition, { root, signal })
   for (const directory of makeDirectories) {
     await refuseLinks(stage, directory, path)
     await mkdir(join(stage, directory), { recursive: true, mode: 0o755 })
@@ -61,6 +63,17 @@ async function sourcePath(root: string, source: string, definition: string): Pro
   }
 }
 
+/** The image, and all that is temporary beside it, would be in itself. @throws ERR_DDI_DEFINITION */
+async function refuseAround(source: string, output: string, definition: string): Promise<void> {
+  if (!(await lstat(source)).isDirectory()) return
+  const within = relative(await realpath(source), await realpath(dirname(output)))
+  if (within !== '..' && !within.startsWith('../'))
+    throw new DdiError(
+      'ERR_DDI_DEFINITION',
+      `${definition}: ${output} would lie in ${source}, which is copied: write the image somewhere else`,
+    )
+}
+
 /** The only source, if all of it becomes the root of the file system and nothing else goes in. */
 function wholeDirectory({ copyFiles, excludeFiles, makeDirectories }: PartitionDefinition): string | undefined {
   const [only, second] = copyFiles
@@ -72,7 +85,7 @@ async function copyInto(
   stage: string,
   { source, target }: CopyRule,
   { excludeFiles, path }: PartitionDefinition,
-  { root, signal }: StageOptions,
+  { root, signal }: Pick<StageOptions, 'root' | 'signal'>,
 ): Promise<void> {
   const from = await sourcePath(root, source, path)
   const to = join(stage, target)

@@ -22,11 +22,16 @@ function makeTree(folder: string): string {
   return root
 }
 
+/** Options for an image beside the tree. */
+function outside(folder: string, root: string) {
+  return { output: join(folder, 'image.raw'), root, epoch: null }
+}
+
 test('one whole directory is taken as it is, and nothing needs no stage', async () => {
   using folder = temporaryFolder()
   const root = makeTree(folder.path)
   const stage = join(folder.path, 'stage')
-  const options = { root, epoch: 1_000_000_000 }
+  const options = outside(folder.path, root)
   assert.equal(await stageTree(definition(), stage, options), null)
   assert.equal(await stageTree(definition('CopyFiles=/etc:/'), stage, options), join(root, 'etc'))
   assert.equal(existsSync(stage), false)
@@ -42,7 +47,7 @@ test('several sources, exclusions and directories are put together, all of one t
     'ExcludeFiles=/etc/sub/ /etc/out',
     'MakeDirectories=/a/b',
   )
-  assert.equal(await stageTree(wanted, stage, { root, epoch: 1_000_000_000 }), stage)
+  assert.equal(await stageTree(wanted, stage, { ...outside(folder.path, root), epoch: 1_000_000_000 }), stage)
   const names = (readdirSync(stage, { recursive: true }) as string[]).sort()
   assert.deepEqual(names, ['a', 'a/b', 'config', 'config/one', 'config/sub', 'deep', 'deep/er', 'deep/er/3'])
   assert.equal(readFileSync(join(stage, 'config/one'), 'utf8'), 'one')
@@ -52,17 +57,24 @@ test('several sources, exclusions and directories are put together, all of one t
 test('nothing is put through a symbolic link, nor from a source that does not exist', async () => {
   using folder = temporaryFolder()
   const root = makeTree(folder.path)
+  let output = join(folder.path, 'image.raw')
   const refused = async (message: RegExp, ...lines: string[]) =>
     await assert.rejects(
       stageTree(definition(...lines), join(folder.path, `stage-${lines.length}-${message.source.length}`), {
-        root,
-        epoch: null,
+        ...outside(folder.path, root),
+        output,
       }),
       { code: 'ERR_DDI_DEFINITION', message },
     )
   await refused(/CopyFiles=\/none: .* does not exist/, 'CopyFiles=/none:/x')
   await refused(/through a symbolic link, \/out/, 'CopyFiles=/etc:/', 'CopyFiles=/usr:/out/usr')
   await refused(/a symbolic link, \/out/, 'CopyFiles=/etc:/', 'MakeDirectories=/out/x')
+  // The image would be in itself.
+  for (const name of ['etc/image.raw', 'etc/sub/image.raw']) {
+    output = join(root, name)
+    await refused(/image.raw would lie in .*etc, which is copied/, 'CopyFiles=/etc:/')
+    await refused(/image.raw would lie in /, 'CopyFiles=/:/', 'ExcludeFiles=/usr')
+  }
 })
 
 test('the size of a tree counts blocks of contents and one for each entry', async () => {
@@ -75,18 +87,18 @@ test('the size of a tree counts blocks of contents and one for each entry', asyn
 test('links on the way to a source stay within the tree, as the image will have them', async () => {
   using folder = temporaryFolder()
   const root = makeTree(folder.path)
-  const outside = join(folder.path, 'outside')
-  mkdirSync(join(outside, 'only-there'), { recursive: true })
-  writeFileSync(join(outside, 'one'), 'of the host')
-  mkdirSync(join(root, outside), { recursive: true })
-  writeFileSync(join(root, outside, 'one'), 'of the tree')
-  symlinkSync(outside, join(root, 'absolute'))
-  symlinkSync('../'.repeat(20) + outside.slice(1), join(root, 'relative'))
+  const elsewhere = join(folder.path, 'elsewhere')
+  mkdirSync(join(elsewhere, 'only-there'), { recursive: true })
+  writeFileSync(join(elsewhere, 'one'), 'of the host')
+  mkdirSync(join(root, elsewhere), { recursive: true })
+  writeFileSync(join(root, elsewhere, 'one'), 'of the tree')
+  symlinkSync(elsewhere, join(root, 'absolute'))
+  symlinkSync('../'.repeat(20) + elsewhere.slice(1), join(root, 'relative'))
   for (const [index, name] of ['absolute', 'relative'].entries()) {
     const stage = join(folder.path, `stage-${index}`)
-    await stageTree(definition(`CopyFiles=/${name}/one:/one`), stage, { root, epoch: null })
+    await stageTree(definition(`CopyFiles=/${name}/one:/one`), stage, outside(folder.path, root))
     assert.equal(readFileSync(join(stage, 'one'), 'utf8'), 'of the tree', name)
     const missing = definition(`CopyFiles=/${name}/only-there:/`)
-    await assert.rejects(stageTree(missing, `${stage}.x`, { root, epoch: null }), { code: 'ERR_DDI_DEFINITION' })
+    await assert.rejects(stageTree(missing, `${stage}.x`, outside(folder.path, root)), { code: 'ERR_DDI_DEFINITION' })
   }
 })
