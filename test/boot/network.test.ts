@@ -9,7 +9,8 @@ const dnsmasq =
   'dnsmasq --conf-file=/dev/null --user=root --pid-file= --port=0 --interface=srv0 --bind-interfaces --no-ping --dhcp-leasefile=/run/leases --dhcp-authoritative'
 
 const script = `
-mount -t sysfs none /sys; mount -t tmpfs none /run; mount -t tmpfs none /tmp
+mount -t sysfs none /sys; mount -t tmpfs none /run
+mkdir /run/tmp; export TMPDIR=/run/tmp
 ip link set lo up
 unshare --net sleep 100 &
 until [ "$(readlink /proc/$!/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.01; done
