@@ -92,17 +92,21 @@ async function findDevices(): Promise<readonly FoundDevice[]> {
   }
 }
 
-/** Devices with the extents of other devices that they are made of. */
+/** Devices with the extents of other devices that they are made of; those that are gone by now are left out. */
 export async function linearDevices(devices: readonly FoundDevice[]) {
   const mapper = await openDeviceMapper()
   if (!mapper) return []
   try {
-    return await Promise.all(
+    const found = await Promise.all(
       devices.map(async (device) => {
         const table = await mapper.table(device.name)
-        return { device, extents: table.filter((target): target is LinearTarget => target.kind === 'linear') }
+        const extents = table.filter((target): target is LinearTarget => target.kind === 'linear')
+        // Whether it is read-only goes with its table, and it may have been found before that.
+        const now = await mapper.find(device.name)
+        return now && { device: { ...device, readOnly: now.readOnly }, extents }
       }),
     )
+    return found.filter((one) => one !== undefined)
   } finally {
     await mapper[Symbol.asyncDispose]()
   }

@@ -1,9 +1,9 @@
 import { mkdir, mkdtemp, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { addon, mountFlags, unmountFlags } from '../../bindings/addon.js'
-import { systemError } from '../errors.js'
+import { DdiError, systemError } from '../errors.js'
 import { mountAt } from '../mount/overlay.js'
-import { resolveInRoot } from '../mount/root.js'
+import { isMissing, resolveInRoot } from '../mount/root.js'
 import { completeRoot } from './base-directories.js'
 
 /**
@@ -21,7 +21,8 @@ export async function mountOverUsr(
     const tree = await mountTree(hidden)
     try {
       const usr = await resolveInRoot(hidden, 'usr').catch((error: unknown) => {
-        throw systemError(error, 'the root has no /usr to boot from', { ENOENT: 'ERR_DDI_MOUNT_POINT' })
+        if (!isMissing(error)) throw error
+        throw new DdiError('ERR_DDI_MOUNT_POINT', 'the root has no /usr to boot from', { cause: error })
       })
       await makeRoot(sysroot, usr)
     } catch (error) {

@@ -54,7 +54,9 @@ export interface DeviceMapper extends AsyncDisposable {
   dropNode(device: DmDevice): Promise<void>
   /** All devices whose UUID starts with `uuidPrefix`. */
   list(uuidPrefix: string): Promise<readonly DmDevice[]>
-  /** The live table of a device. */
+  /** A device as it is now; undefined if there is none. */
+  find(name: string): Promise<DmDevice | undefined>
+  /** The live table of a device; empty if there is no such device. */
   table(name: string): Promise<readonly TableTarget[]>
   /** The devices directly under a device; none if there is no such device. */
   dependencies(name: string): Promise<readonly DmDeviceNumber[]>
@@ -197,8 +199,22 @@ class OpenDeviceMapper implements DeviceMapper {
     return devices
   }
 
+  async find(name: string): Promise<DmDevice | undefined> {
+    try {
+      return await addon().dmInfo(this.#fd, name)
+    } catch (error) {
+      if (systemCode(error) === 'ENXIO') return undefined
+      throw systemError(error, `cannot look at device ${name}`)
+    }
+  }
+
   async table(name: string): Promise<readonly TableTarget[]> {
-    return parseTable(await addon().dmStatus(this.#fd, name, 'table'))
+    try {
+      return parseTable(await addon().dmStatus(this.#fd, name, 'table'))
+    } catch (error) {
+      if (systemCode(error) === 'ENXIO') return []
+      throw systemError(error, `cannot read the table of ${name}`)
+    }
   }
 
   async dependencies(name: string): Promise<readonly DmDeviceNumber[]> {
