@@ -37,6 +37,8 @@ export async function* batchesOf(stream: Readable): AsyncGenerator<Batch> {
     wake()
   })
   stream.on('data', take)
+  // One that comes when nobody reads any more would end the process.
+  stream.on('error', () => {})
   try {
     for (;;) {
       if (!isDue && !isOver)

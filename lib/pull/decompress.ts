@@ -183,5 +183,6 @@ async function* throughStream(
     throw inputError ?? corrupt(compression, error)
   } finally {
     input.destroy()
+    ;(stream as unknown as Readable).destroy()
   }
 }

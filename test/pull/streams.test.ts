@@ -2,9 +2,13 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { openSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { addon } from '../../bindings/addon.js'
+import { batchesOf } from '../../lib/pull/batches.js'
+import { decompress } from '../../lib/pull/decompress.js'
 import { SparseWriter } from '../../lib/pull/sparse-writer.js'
 import { MiB } from '../support/images.js'
 import { run, temporaryFolder } from '../support/run.js'
@@ -78,4 +82,24 @@ test('a flush that fails is an error', async () => {
     },
     { syscall: 'fdatasync' },
   )
+})
+
+test('an error that comes when nobody reads any more ends nothing', async () => {
+  const stream = new PassThrough()
+  stream.write('bytes')
+  for await (const batch of batchesOf(stream)) {
+    assert.equal(String(batch[0]), 'bytes')
+    break
+  }
+  stream.destroy(new Error('late'))
+  await new Promise((resolve) => stream.once('close', resolve))
+  // A second member that is none, of which nobody waits for the error.
+  const packed = Buffer.concat([gzipSync(Buffer.alloc(8 * MiB)), gzipSync('x').subarray(0, 10), Buffer.alloc(9)])
+  const pieces = async function* () {
+    yield [packed]
+  }
+  for await (const batch of decompress(pieces(), 'gzip')) {
+    assert.ok(batch.length > 0)
+    break
+  }
 })
