@@ -6,9 +6,10 @@ import { runTool } from '../tool.js'
 import { throwIfAborted } from '../work.js'
 import type { Dhcp6Client } from './dhcp6.js'
 import type { Given6 } from './dhcp6-message.js'
-import { type Address6, addresses6, attribute, defaultRoute6, lookFor, waitForCarrier } from './interfaces.js'
+import { type Address6, addresses6, attribute, defaultRoute6, waitForCarrier } from './interfaces.js'
 import { type Addressing, type InterfaceSettings, versionOf } from './ip-parameter.js'
 import { readLease, writeLease6 } from './lease.js'
+import { lookFor } from './look-for.js'
 import type { NetworkUse } from './network-use.js'
 
 /** A network card that can be used. */

@@ -1,16 +1,14 @@
 import { basename, join } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
 import { exists } from '../bytes/new-file.js'
 import { DdiError } from '../errors.js'
-import { throwIfAborted } from '../work.js'
 import { parameterValue } from './command-line.js'
 import type { BootContext } from './context.js'
+import { lookFor } from './look-for.js'
 import { type RootImage, requireTrusted } from './root-image.js'
 import { decideTrust, readTrustAnchors, warningOf } from './trust.js'
 
 /** How long a disk may take to be found by its driver, in milliseconds. */
 const longestWait = 30_000
-const pause = 100
 
 /**
  * The image on the disk that `root=/dev/…` names: what a machine boots that did not boot from a URL, by the same rules of trust.
@@ -25,11 +23,8 @@ export async function findDiskRoot({ root, parameters, log, signal }: BootContex
   const path = join(root, device)
   const warning = warningOf(trust, path)
   if (warning !== undefined) log.say(warning)
-  for (let waited = 0; !(await exists(path)); waited += pause) {
-    throwIfAborted(signal)
-    if (waited >= longestWait) throw new DdiError('ERR_DDI_NOT_FOUND', `there is no ${device}, which root= names`)
-    await wait(pause)
-  }
+  if (!(await lookFor(async () => (await exists(path)) || undefined, longestWait, signal)))
+    throw new DdiError('ERR_DDI_NOT_FOUND', `there is no ${device}, which root= names`)
   const { policy } = anchors
   const rootHashes = await requireTrusted(path, trust, { policy, whole: false, signal })
   const here = { url: null, sha256: null, readOnly: true }

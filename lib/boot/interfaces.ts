@@ -1,31 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
 import { DdiError } from '../errors.js'
-import { aborted } from '../work.js'
-
-/** Between two looks at what the kernel says, in ms: it sends news of networks by sockets that Node.js does not have. */
-const interval = 50
-
-/**
- * Looks until there is something.
- * @param patience in ms
- * @returns undefined if there is nothing by then
- * @throws ERR_DDI_ABORTED
- */
-export async function lookFor<Found>(
-  look: () => Promise<Found | undefined>,
-  patience: number,
-  signal?: AbortSignal,
-): Promise<Found | undefined> {
-  for (const start = performance.now(); ; ) {
-    const found = await look()
-    if (found !== undefined || performance.now() - start >= patience) return found
-    await wait(interval, undefined, { ...(signal && { signal }) }).catch(() => {
-      throw aborted(signal!)
-    })
-  }
-}
+import { lookFor } from './look-for.js'
 
 /**
  * The network cards of a machine: what looks like Ethernet (ARPHRD_ETHER of <linux/if_arp.h>) and has a device.
