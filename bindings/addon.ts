@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import { constants } from 'node:os'
 import { getSystemErrorName } from 'node:util'
 import { DdiError, type ErrorCode } from '../lib/errors.js'
+import { refuseExhausted } from './exhausted.js'
 import { packageRoot } from './package-root.js'
 
 /** LO_FLAGS_… of <linux/loop.h>. */
@@ -329,7 +330,7 @@ let loaded: Addon | undefined
 
 /**
  * The addon, loaded at first use, so that code that does not need it runs anywhere.
- * @throws ERR_DDI_ADDON_MISSING
+ * @throws ERR_DDI_ADDON_MISSING, ERR_DDI_LIMIT
  */
 export function addon(): Addon {
   loaded ??= load()
@@ -341,6 +342,7 @@ function load(): Addon {
     const nodeGypBuild = createRequire(import.meta.url)('node-gyp-build') as (root: string) => Addon
     return withErrorCodes(nodeGypBuild(packageRoot))
   } catch (error) {
+    refuseExhausted(error, 'the native addon')
     throw new DdiError(
       'ERR_DDI_ADDON_MISSING',
       `the native addon cannot be loaded for ${process.platform} ${process.arch}: ${(error as Error).message}`,

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { DdiError } from '../lib/errors.js'
+import { refuseExhausted } from './exhausted.js'
 
 export type Ffi = typeof import('ffi-rs')
 
@@ -8,7 +9,7 @@ const opened = new Map<string, Ffi>()
 /**
  * ffi-rs, with a system library open in it under a name.
  * @param advice what to install if it is missing
- * @throws ERR_DDI_LIBRARY_MISSING
+ * @throws ERR_DDI_LIBRARY_MISSING, ERR_DDI_LIMIT
  */
 export function openLibrary(library: string, path: string, advice: string): Ffi {
   const known = opened.get(library)
@@ -19,6 +20,7 @@ export function openLibrary(library: string, path: string, advice: string): Ffi 
     opened.set(library, ffi)
     return ffi
   } catch (error) {
+    refuseExhausted(error, path)
     throw new DdiError('ERR_DDI_LIBRARY_MISSING', `${path} cannot be loaded: install ${advice}`, { cause: error })
   }
 }

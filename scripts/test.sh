@@ -15,8 +15,9 @@ npm run --silent check >&2
 
 counts=$(mktemp -d)
 trap 'rm -rf "$counts"' EXIT
+# What hangs is a failure like others, and not the end of the whole run.
 reporters() {
-  echo --test-reporter=spec --test-reporter-destination=stdout \
+  echo --test-timeout=900000 --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter="$PWD/scripts/count-reporter.mjs" --test-reporter-destination="$counts/$1"
 }
 status=0

@@ -1,9 +1,13 @@
 // A process that can open no more files, or has no more memory: errors of their own, and nothing stays open.
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, copyFileSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { dlopen } from 'node:process'
 import { test } from 'node:test'
+import { addon } from '../bindings/addon.js'
+import { refuseExhausted } from '../bindings/exhausted.js'
+import { packageRoot } from '../bindings/package-root.js'
 import * as ddi from '../lib/index.js'
 import { digestBlocks } from '../lib/verity/blocks.js'
 import { defineImage, emptyFile, MiB, makeGptImage, typeUuids } from './support/images.js'
@@ -86,7 +90,20 @@ async function withFewFiles(): Promise<void> {
       assert.equal(openFiles(), before, `${name}, ${free} left`)
     }
   }
+  copyFileSync(join(packageRoot, 'build/Release/ddi.node'), at('addon.node'))
+  const taken = takeAll()
+  const unloadable = attemptToLoad(at('addon.node'))
+  for (const fd of taken) closeSync(fd)
+  assert.throws(() => refuseExhausted(unloadable, 'it'), { code: 'ERR_DDI_LIMIT' })
   console.log('done')
+}
+
+function attemptToLoad(library: string): unknown {
+  try {
+    return dlopen({ exports: {} }, library)
+  } catch (error) {
+    return error
+  }
 }
 
 function openFiles(): number {
@@ -105,13 +122,15 @@ function takeAll(): number[] {
 
 async function withLittleMemory(): Promise<void> {
   const hash = { algorithm: 'sha512', salt: new Uint8Array(32) } as const
-  const size = 64 * MiB
+  // The digests of so much do not fit into what is left, in which Node.js itself can go on.
+  const size = 1024 * MiB
   const count = size / 512
   const blocks = (source: ddi.Source) => digestBlocks({ source, blockSize: 512, offset: 0 }, { first: 0, count }, hash)
   const located = ddi.extentSource(ddi.memorySource(new Uint8Array()), [{ kind: 'zero', length: size }])
   const inMemory = ddi.memorySource(new Uint8Array(size))
+  addon()
   const inUse = Number(/^VmSize:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))![1]) * 1024
-  run('prlimit', `--pid=${process.pid}`, `--as=${inUse + 4 * MiB}`)
+  run('prlimit', `--pid=${process.pid}`, `--as=${inUse + 64 * MiB}`)
   const codes: unknown[] = []
   for (const source of [located, inMemory])
     await blocks(source).catch((error: unknown) => codes.push(error instanceof ddi.DdiError ? error.code : error))

@@ -1,7 +1,8 @@
 // With systemd-udevd running beside us: its nodes, its cookies, and no race between making a node and using it.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { existsSync, lstatSync, readFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync, lstatSync, readFileSync, rmSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { attach } from '../../lib/index.js'
@@ -18,8 +19,12 @@ before(async () => {
   while (!existsSync('/run/udev/control')) await sleep(50)
 })
 
-after(() => {
-  udevd?.kill()
+after(async () => {
+  if (!udevd) return
+  udevd.kill()
+  await once(udevd, 'exit')
+  // It leaves its socket, by which dmsetup takes it to be alive, and waits for it forever.
+  rmSync('/run/udev', { recursive: true })
 })
 
 test('udev makes the nodes, answers every cookie, and nothing is left', async (t) => {
