@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { findChecksum } from '../../../lib/pull/checksums.js'
+import { findChecksum } from '../../../lib/pull/checksum-list.js'
 import type { Target } from '../target.js'
 
 const hash = 'a'.repeat(64)
