@@ -122,6 +122,8 @@ export const errorCodes = {
   ERR_DDI_SUPER_GROUP: ['system', 'a group of logical partitions exceeds, or would exceed, its maximum size'],
   ERR_DDI_TOOL: ['system', 'a tool that makes, fills, checks or resizes a file system failed'],
   ERR_DDI_NOT_FOUND: ['system', 'a file or directory does not exist'],
+  ERR_DDI_COMMAND_NOT_FOUND: ['system', 'a command to run is in no directory of PATH, or its file does not exist'],
+  ERR_DDI_COMMAND_NOT_EXECUTABLE: ['system', 'a command to run is no program, or may not be executed'],
   ERR_DDI_FILE_KIND: ['system', 'a key, certificate, definition or side file is not a regular file, or is too large'],
   ERR_DDI_IO: ['system', 'reading or writing failed'],
   ERR_DDI_LIMIT: ['system', 'the process can open no more files, or has no more memory'],

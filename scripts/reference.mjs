@@ -68,8 +68,12 @@ function reference({ verbs, groups }) {
     '| 2 | wrong usage |',
     '| 3 | the image is not acceptable |',
     '| 4 | not permitted |',
-    '| 130, 143 | interrupted by SIGINT or SIGTERM; what was begun is undone |',
-    '| 130, 143 | interrupted by SIGINT, SIGTERM |',
+    '| 10 | nothing new (`store update --check`) |',
+    '| 126, 127 | of `with`: the command cannot be executed, is not found |',
+    '| 130, 143 | interrupted by SIGINT, SIGTERM; what was begun is undone |',
+    '',
+    'With `--json=pretty` or `--json=short`, a failure is on standard output too: `{"error": {"code", "message", "hint", "errno", "syscall", "path"}}`,',
+    'with `null` for what is unknown.',
     ...verbs.flatMap(verb),
   ].join('\n')}\n`
 }

@@ -1,50 +1,44 @@
 #!/usr/bin/env node
-import { inspect } from 'node:util'
+import { existsSync } from 'node:fs'
 import { CommanderError } from 'commander'
-import { DdiError } from '../errors.js'
 import { exitStatus, statusOf } from './exit.js'
-import { hintFor } from './hints.js'
 import { endWhenInterrupted, reportInterrupt } from './interrupt.js'
 import { note } from './output.js'
 import { program } from './program.js'
+import { type Asked, report, reportJson } from './report.js'
+import { route } from './route.js'
 import { longName } from './verb.js'
-import { type IndexedVerb, loadVerb, readIndex } from './verb-index.js'
+import { loadVerb, readIndex } from './verb-index.js'
 
 /** Runs a command line. @returns the exit status */
 async function main(argv: readonly string[]): Promise<number> {
-  let running: IndexedVerb | undefined
-  const ddi = program(readIndex(), async (verb, given) => {
-    running = verb
+  let asked: Asked = { options: [], json: undefined }
+  const index = readIndex()
+  const ddi = program(index, async (verb, given) => {
+    const options = verb.options.map(({ flags }) => longName(flags))
+    asked = { options, json: given.options[options.indexOf('--json')]?.at(-1) }
     await (await loadVerb(verb.name)).run(given)
   })
   try {
-    await ddi.parseAsync(argv, { from: 'user' })
+    await ddi.parseAsync(route(argv, index, existsSync), { from: 'user' })
     // `with` has the exit status of its command.
     return typeof process.exitCode === 'number' ? process.exitCode : exitStatus.done
   } catch (error) {
-    // Commander has printed what is wrong by then, and requested help is not an error.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.done : exitStatus.usage
+    if (error instanceof CommanderError) return endOfParsing(error, argv)
     const interrupted = reportInterrupt()
     if (interrupted !== undefined) return interrupted
     if (output && (error === output.error || (error as Error).cause === output.error)) return output.status
-    report(error, running?.options.map(({ flags }) => longName(flags)) ?? [])
+    report(error, asked)
     return statusOf(error)
   }
 }
 
-/**
- * Says what went wrong, in one place, whatever it is that was thrown.
- * @param options the long names of the options of the verb that failed
- */
-function report(error: unknown, options: readonly string[] = []): void {
-  if (process.env['DDI_DEBUG']) note(inspect(error))
-  if (!(error instanceof DdiError)) {
-    note(error instanceof Error ? error.message : String(error))
-    return
-  }
-  note(`${error.message} (${error.code})`)
-  const hint = hintFor(error, options)
-  if (hint !== undefined) note(`hint: ${hint}`)
+/** Commander has printed what is wrong by then, and requested help is not an error. */
+function endOfParsing({ exitCode, message }: CommanderError, argv: readonly string[]): number {
+  if (exitCode === 0) return exitStatus.done
+  const json = /(?:^|\0)--json[=\0](pretty|short)(?=\0|$)/.exec(argv.join('\0'))?.[1]
+  reportJson({ code: 'ERR_DDI_USAGE', message: message.replace(/^error: /, '') }, json)
+  return exitStatus.usage
 }
 
 /** How standard output broke: that has been told, and is not told again by what it broke. */
@@ -60,7 +54,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // Then nobody can be told anything.
 process.stderr.on('error', () => {})
 process.on('uncaughtException', (error) => {
-  report(error)
+  report(error, { options: [], json: undefined })
   process.exit(statusOf(error))
 })
 endWhenInterrupted()

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { constants } from 'node:os'
-import { DdiError } from '../errors.js'
+import { type ErrorCode, systemError } from '../errors.js'
 import { toolPath } from '../tool.js'
 
 /** Marks the process that was started in a mount namespace of its own. */
@@ -48,14 +48,20 @@ function inherited(argv: readonly string[]): (number | 'ignore')[] {
   return Array.from({ length: Math.max(...all) + 1 }, (_, number) => (all.has(number) ? number : 'ignore'))
 }
 
+/** What execve(2) says of a program. */
+const commandErrors: Readonly<Record<string, ErrorCode>> = {
+  ENOENT: 'ERR_DDI_COMMAND_NOT_FOUND',
+  ENOTDIR: 'ERR_DDI_COMMAND_NOT_FOUND',
+  EACCES: 'ERR_DDI_COMMAND_NOT_EXECUTABLE',
+  ENOEXEC: 'ERR_DDI_COMMAND_NOT_EXECUTABLE',
+}
+
 /** Waits for a child, passes signals on to it, and takes over its exit status. */
 export async function passOn(child: ChildProcess): Promise<void> {
   const forward = (signal: NodeJS.Signals) => child.kill(signal)
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, forward)
   const [status, signal] = (await once(child, 'exit').catch((error: unknown) => {
-    throw new DdiError('ERR_DDI_NOT_FOUND', `cannot run ${child.spawnfile}: ${(error as Error).message}`, {
-      cause: error,
-    })
+    throw systemError(error, `cannot run ${child.spawnfile}`, commandErrors)
   })) as [number | null, NodeJS.Signals | null]
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(name, forward)
   process.exitCode = status ?? 128 + constants.signals[signal!]

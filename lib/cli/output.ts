@@ -3,8 +3,16 @@ import { pipeline } from 'node:stream/promises'
 import { printable, printableJson } from '../text.js'
 import { throwIfAborted, type Work } from '../work.js'
 
+let printed = false
+
+/** Tells whether anything was written to stdout. */
+export function hasPrinted(): boolean {
+  return printed
+}
+
 /** Writes data to stdout. */
 export function print(text: string): void {
+  printed = true
   process.stdout.write(text.endsWith('\n') ? text : `${text}\n`)
 }
 
@@ -28,6 +36,7 @@ export async function printList<Value>(
   line: (value: Value) => string,
   { signal }: Work,
 ): Promise<void> {
+  printed = true
   const text = mode === 'off' ? linesOf(values, line) : jsonArray(values, mode)
   try {
     await pipeline(Readable.from(text), process.stdout, { end: false, ...(signal && { signal }) })

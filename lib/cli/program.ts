@@ -2,9 +2,6 @@ import { Command, Option } from 'commander'
 import type { ArgumentFacts, OptionFacts, Words } from './verb.js'
 import type { IndexedVerb, VerbIndex } from './verb-index.js'
 
-/** The verb of a command line that begins with an image. */
-const defaultVerb = 'attach'
-
 /**
  * The whole command line, as commander takes it. It only splits text into words: values are parsed by the verb itself.
  * @param run gets the verb, and what was given to it
@@ -54,7 +51,7 @@ function addVerb(
 ): void {
   const options = verb.options.map(optionOf)
   const command = parent
-    .command(name, { isDefault: verb.name === defaultVerb })
+    .command(name)
     .description(verb.summary)
     .addHelpText('after', examplesText(verb.examples))
     .exitOverride()

@@ -4,11 +4,15 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { errorCodes } from '../../lib/index.js'
 import { emptyFile, flipBit, MiB, makeGptImage, makeVerityImage, typeUuids } from '../support/images.js'
-import { attempt, cli, packageRoot, run, temporaryFolder } from '../support/run.js'
+import { attempt, cli, cliPath, packageRoot, run, temporaryFolder } from '../support/run.js'
 
 test('wrong usage has status 2 and says what is wrong, on stderr', () => {
   const wrong = [
-    [],
+    ['inspekt', 'a'],
+    ['help', 'none-such'],
+    ['help', 'volume', 'none-such'],
+    ['volume', 'none-such'],
+    ['with', 'a', '--read-write', 'ls'],
     ['inspect'],
     ['inspect', 'a', 'b'],
     ['inspect', '--nonsense', 'a'],
@@ -29,6 +33,74 @@ test('wrong usage has status 2 and says what is wrong, on stderr', () => {
 test('what commander cannot know is wrong usage with a code', () => {
   assert.match(cli('inspect', '--json=yaml', 'a').stderr, /pretty, short, off \(ERR_DDI_USAGE\)/)
   assert.match(cli('detach').stderr, /ERR_DDI_USAGE/)
+})
+
+test('what may be a mistyped verb gets a suggestion, what may be an image is attached, and help is help', () => {
+  using folder = temporaryFolder()
+  assert.match(cli('inspekt', 'image.raw').stderr, /unknown command 'inspekt'\n\(Did you mean inspect\?\)/)
+  assert.match(cli('none/such').stderr, /^ddi-attach: cannot open none\/such: /)
+  assert.match(cli('none-such.raw').stderr, /^ddi-attach: cannot open none-such\.raw: /)
+  assert.match(cli('--name=x', 'none-such.raw').stderr, /^ddi-attach: cannot open none-such\.raw: /)
+  writeFileSync(join(folder.path, 'inspekt'), 'x')
+  const { stderr } = attempt(
+    'sh',
+    '-c',
+    `cd "$1" && exec "$2" "$3" inspekt`,
+    'sh',
+    folder.path,
+    process.execPath,
+    cliPath,
+  )
+  assert.match(stderr, /ERR_DDI_NO_TABLE/)
+  for (const [asked, usage] of [
+    [[], '[attach] IMAGE | VERB …'],
+    [['help'], '[attach] IMAGE | VERB …'],
+    [['help', 'attach'], 'attach [options] <image>'],
+    [['volume'], 'volume [options] [command]'],
+    [['help', 'volume'], 'volume [options] [command]'],
+    [['help', 'volume', 'create'], 'volume create [options] <disk>'],
+  ] as const) {
+    const { status, stdout } = cli(...asked)
+    assert.deepEqual([status, stdout.split('\n')[0]], [0, `Usage: ddi-attach ${usage}`], asked.join(' '))
+  }
+})
+
+test('where JSON is asked for, a failure is JSON on stdout too', () => {
+  const { status, stdout, stderr } = cli('inspect', '--json=short', '/none/such')
+  assert.equal(status, 1)
+  assert.match(stderr, /^ddi-attach: cannot open /)
+  const { message, ...rest } = JSON.parse(stdout).error
+  assert.match(message, /^cannot open \/none\/such: ENOENT/)
+  assert.deepEqual(rest, { code: 'ERR_DDI_NOT_FOUND', hint: null, errno: -2, syscall: 'open', path: '/none/such' })
+  const unknown = cli('inspect', '--json', 'pretty', '--nonsense', 'a')
+  assert.deepEqual(JSON.parse(unknown.stdout), {
+    error: {
+      code: 'ERR_DDI_USAGE',
+      message: "unknown option '--nonsense'",
+      hint: null,
+      errno: null,
+      syscall: null,
+      path: null,
+    },
+  })
+  assert.equal(cli('inspect', '--json=off', '/none/such').stdout, '')
+})
+
+test('a command that cannot be run ends with the status that env gives it', () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'image.raw')
+  run('mke2fs', '-q', '-t', 'ext4', path, '4M')
+  const plain = join(folder.path, 'plain')
+  writeFileSync(plain, '#!/bin/sh\n')
+  for (const [command, code] of [
+    ['none-such', 'ERR_DDI_COMMAND_NOT_FOUND'],
+    ['/none/such', 'ERR_DDI_COMMAND_NOT_FOUND'],
+    [plain, 'ERR_DDI_COMMAND_NOT_EXECUTABLE'],
+  ] as const) {
+    const { status, stderr } = cli('with', path, command)
+    assert.match(stderr, new RegExp(code))
+    assert.equal(status, attempt('env', command).status)
+  }
 })
 
 test('numbers out of their range are refused by the name of their option, before anything happens', () => {

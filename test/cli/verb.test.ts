@@ -96,7 +96,7 @@ test('the command line hands each verb its words', async () => {
     return got
   }
   const none = [[], [], [], []]
-  assert.deepEqual(await words('a.raw'), ['attach', [['a.raw'], []], none])
+  assert.deepEqual(await words('attach', 'a.raw'), ['attach', [['a.raw'], []], none])
   assert.deepEqual(await words('one', 'a', 'b', 'c'), ['one', [['a'], ['b', 'c']], none])
   const options = ['--no-check', '-d', 'x', '--device=y', '--size=1', '--size', '2']
   assert.deepEqual(await words('group', 'two', ...options, 'a'), [

@@ -100,7 +100,7 @@ test('a built, signed image: mounted, used, run with, unmounted', async () => {
   const hello = cli('with', ...trust, path, 'sh', '-c', 'exec ./usr/bin/hello "$1"', 'sh', '--json=off')
   assert.equal(hello.status, 7, hello.stderr)
   assert.match(hello.stdout, /^hello from .*ddi-with\.\w+\.d, --json=off$/m)
-  assert.equal(cli('with', path, 'none-such-program').status, 1)
+  assert.equal(cli('with', path, 'none-such-program').status, 127)
   assert.equal(cli('with', path, 'sh', '-c', 'kill -TERM $$').status, 143)
 
   const shown = cli('inspect', path, '--contents', '--json=short')

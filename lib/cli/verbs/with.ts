@@ -17,13 +17,14 @@ export default verb({
   passThroughOptions: true,
   async run([path, command], options) {
     await inOwnNamespace(async () => {
+      const [program, ...rest] = command
+      const found = await commandPath(program)
       await using scratch = await openScratchDirectory(join(tmpdir(), 'ddi-with'))
       const directory = scratch.path
       const mounted = await mountImage(path, directory, await mountWork(options))
       try {
-        const [program, ...rest] = command
         const env = { ...process.env, DDI_ROOT: directory }
-        await passOn(spawn(await commandPath(program), rest, { stdio: 'inherit', cwd: directory, env }))
+        await passOn(spawn(found, rest, { stdio: 'inherit', cwd: directory, env }))
       } finally {
         await mounted.unmount()
       }
@@ -31,10 +32,15 @@ export default verb({
   },
 })
 
-/** The command is the user's: it is found by PATH, but never in the image that it runs in. @throws ERR_DDI_NOT_FOUND */
+/**
+ * The command is the user's: it is found by PATH, but never in the image that it runs in.
+ * @throws ERR_DDI_COMMAND_NOT_FOUND, ERR_DDI_USAGE
+ */
 async function commandPath(program: string): Promise<string> {
+  if (program.startsWith('-'))
+    throw new DdiError('ERR_DDI_USAGE', `${program} stands where the command begins: options of with come before IMAGE`)
   if (program.includes('/')) return program
   const found = await findProgram(program, process.env['PATH']?.split(':'))
-  if (found === undefined) throw new DdiError('ERR_DDI_NOT_FOUND', `cannot run ${program}: no directory of PATH has it`)
-  return found
+  if (found !== undefined) return found
+  throw new DdiError('ERR_DDI_COMMAND_NOT_FOUND', `cannot run ${program}: no directory of PATH has it`)
 }

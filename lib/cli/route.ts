@@ -1,0 +1,28 @@
+import type { VerbIndex } from './verb-index.js'
+
+/** The verb of a command line that begins with an image. */
+const defaultVerb = 'attach'
+
+/**
+ * What commander is to take for a command line: `attach` for one that begins with an image, and help where it is asked for.
+ * A word that is neither a verb nor a file is left for commander to suggest a verb for.
+ * @param exists tells whether a file has this path
+ */
+export function route(
+  argv: readonly string[],
+  { verbs, groups }: VerbIndex,
+  exists: (path: string) => boolean,
+): readonly string[] {
+  const [first, second] = argv
+  const isVerb = (...words: readonly string[]) => verbs.some(({ name }) => name === words.join(' '))
+  if (first === undefined) return ['--help']
+  if (first === 'help') {
+    const asked = argv.slice(1)
+    const isKnown = isVerb(...asked) || (asked.length === 1 && asked[0]! in groups)
+    return isKnown || asked.length === 0 ? [...asked, '--help'] : asked
+  }
+  if (first in groups) return second === undefined ? [first, '--help'] : argv
+  if (isVerb(first) || ['-h', '--help', '--version'].includes(first)) return argv
+  const mayBeVerb = /^[a-z][a-z-]*$/.test(first) && !exists(first)
+  return mayBeVerb ? argv : [defaultVerb, ...argv]
+}
