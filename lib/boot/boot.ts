@@ -50,6 +50,9 @@ async function mountSystem(
   await reach(context, 'modules')
   await using _ = await loadModules(context)
   await advanceClock(context)
+  await reach(context, 'store')
+  const stored = await mountStored(context, sysroot)
+  if (stored) return stored
   await reach(context, 'network')
   await configureNetwork(context)
   await reach(context, 'pull')
@@ -72,6 +75,19 @@ async function mountSystem(
   await mountRoot(context, image, join(root, sysroot))
   log.say(`${image.path} is mounted on ${sysroot}`)
   return image
+}
+
+/** Mounts an image of the store that this machine boots from, if it has one and there is one that boots. */
+async function mountStored(context: BootContext, sysroot: string): Promise<RootImage | undefined> {
+  const { root, parameters } = context
+  if (!parameters.store) return undefined
+  const { findBootStore } = await import('./boot-store.js')
+  const store = await findBootStore(context, parameters.store)
+  if (!store) return undefined
+  const [{ rootInStore }, { mountRoot }] = await Promise.all([import('./store-root.js'), import('./root.js')])
+  const place = join(root, sysroot)
+  await mkdir(place, { recursive: true })
+  return await rootInStore(context, store, parameters.store, (image) => mountRoot(context, image, place))
 }
 
 /** The end of a stage, and what may be before the next. */

@@ -178,7 +178,7 @@ async function takeExtension(
   if (!isHere) await pull(url, { kind: 'raw', path }, { ...pulling, verify: { sha256 } })
   if (trust.by !== 'signature') return
   try {
-    await requireTrusted(path, trust, { policy: undefined, whole: true, signal: pulling.signal })
+    await requireTrusted({ path }, trust, { policy: undefined, whole: true, signal: pulling.signal })
   } catch (error) {
     if (!isHere) await rm(path, { force: true })
     throw error

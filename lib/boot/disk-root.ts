@@ -26,7 +26,7 @@ export async function findDiskRoot({ root, parameters, log, signal }: BootContex
   if (!(await lookFor(async () => (await exists(path)) || undefined, longestWait, signal)))
     throw new DdiError('ERR_DDI_NOT_FOUND', `there is no ${device}, which root= names`)
   const { policy } = anchors
-  const rootHashes = await requireTrusted(path, trust, { policy, whole: false, signal })
+  const rootHashes = await requireTrusted({ path }, trust, { policy, whole: false, signal })
   const here = { url: null, sha256: null, readOnly: true }
   return { kind: 'raw', name: basename(path), path, ...here, trust, policy, rootHashes }
 }

@@ -1,5 +1,6 @@
 import { DdiError } from '../errors.js'
 import { isSet, parameterValues } from './command-line.js'
+import { parseStoreParameters, type StoreParameters } from './store-parameters.js'
 
 /** What the kernel command line says of the boot. A value given twice counts as it was given last. */
 export interface BootParameters {
@@ -15,6 +16,8 @@ export interface BootParameters {
   readonly imagePolicy: string | null
   /** `ddi.url=`: where the machine booted from, if the firmware does not say. */
   readonly url: string | null
+  /** `ddi.product=`, `ddi.store=`, `ddi.image=`; null if nothing is to boot from a store. */
+  readonly store: StoreParameters | null
   /** `ddi.insecure`: boots what nothing vouches for. */
   readonly insecure: boolean
   /** `ddi.volatile=`, as `systemd.volatile=`: what is written goes over the root, or over nothing but /usr, in memory. */
@@ -34,7 +37,7 @@ export interface BootParameters {
 }
 
 /** The stages that `rd.break=` takes. */
-export const bootStages = ['modules', 'network', 'pull', 'mount', 'hand-over'] as const
+export const bootStages = ['modules', 'store', 'network', 'pull', 'mount', 'hand-over'] as const
 export type BootStage = (typeof bootStages)[number]
 
 /** What becomes of a machine in the end. */
@@ -53,6 +56,7 @@ export function parseBootParameters(text: string): BootParameters {
     usrHash: last('usrhash'),
     imagePolicy: last('systemd.image_policy'),
     url: last('ddi.url'),
+    store: parseStoreParameters(text),
     insecure: isSet(text, 'ddi.insecure'),
     volatile: choice(text, 'ddi.volatile', volatiles) ?? 'no',
     retry: retryTime(text),

@@ -161,7 +161,7 @@ async function fulfil(
   const isExtension = use === 'extension'
   const rootHashes =
     trust && kind === 'raw' && !(isExtension && trust.by === 'download')
-      ? await requireTrusted(path, trust, { policy, whole: isExtension, signal }).catch(async (error: unknown) => {
+      ? await requireTrusted({ path }, trust, { policy, whole: isExtension, signal }).catch(async (error: unknown) => {
           // What is refused is of no use to anybody: the next attempt asks the server again.
           if (fetched.state === 'pulled') await rm(path, { force: true })
           throw error

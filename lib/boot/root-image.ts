@@ -1,7 +1,7 @@
 import { addon, mountFlags } from '../../bindings/addon.js'
 import { DdiError, systemError } from '../errors.js'
 import { dissect } from '../image/dissect.js'
-import { openImage } from '../image/open.js'
+import { type Image, openImage } from '../image/open.js'
 import { type CorruptionAction, plan } from '../image/plan.js'
 import type { ImagePolicy } from '../image/policy.js'
 import type { ProtectedDesignator } from '../image/root-hash-sources.js'
@@ -9,18 +9,35 @@ import { requireSound } from '../image/verify.js'
 import { type MountedImage, mountImage } from '../mount/mount.js'
 import { overlay } from '../mount/overlay.js'
 import type { ImageKind } from '../pull/names.js'
+import { openStored } from '../store/disks.js'
+import type { StoreImage } from '../store/image.js'
 import type { Work } from '../work.js'
 import { parameterValue } from './command-line.js'
 import type { BootParameters } from './parameters.js'
 import { dissectOptionsOf, type Trust } from './trust.js'
 import { mountOverUsr } from './volatile.js'
 
+/** Where the bytes of an image are. */
+export interface ImagePlace {
+  /** Of a file, device or directory that is the image; of the disk, if it is one of a store. */
+  readonly path: string
+  readonly stored?: StoreImage
+}
+
+/** What people call it. */
+export function describePlace({ path, stored }: ImagePlace): string {
+  return stored ? `${stored.label} on ${path}` : path
+}
+
+async function openPlace({ path, stored }: ImagePlace): Promise<Image> {
+  return stored ? await openStored(path, stored) : await openImage(path)
+}
+
 /** What is to be the root of the system, and what it is trusted by. */
-export interface RootImage {
+export interface RootImage extends ImagePlace {
   readonly kind: ImageKind
   /** Its local name. */
   readonly name: string
-  readonly path: string
   /** Where it was pulled from; null if it was here already. */
   readonly url: string | null
   /** Of the file as it was pulled, in hexadecimal; null if it was here already. */
@@ -40,7 +57,7 @@ export interface RootImage {
  *   missing, untrusted or expired …; ERR_DDI_VERITY_CORRUPT
  */
 export async function requireTrusted(
-  path: string,
+  place: ImagePlace,
   trust: Trust,
   {
     policy,
@@ -48,7 +65,7 @@ export async function requireTrusted(
     signal,
   }: { readonly policy: ImagePolicy | undefined; readonly whole: boolean } & Pick<Work, 'signal'>,
 ): Promise<readonly string[]> {
-  await using image = await openImage(path)
+  await using image = await openPlace(place)
   const dissection = await dissect(image, { probe: 'used', ...dissectOptionsOf(trust, policy) })
   plan(dissection)
   if (whole && trust.by === 'signature') await requireSound(dissection, { signal })
@@ -83,16 +100,17 @@ export async function mountRootImage(
 }
 
 async function mountRaw(
-  { path, trust, policy }: RootImage,
+  { trust, policy, ...place }: RootImage,
   directory: string,
   { text, rootFlags, volatile }: RootParameters,
   signal: AbortSignal | undefined,
 ): Promise<MountedImage> {
+  await using image = await openPlace(place)
   const onCorruption = corruptionAction(text)
   const inMemoryOverlay = volatile === 'overlay'
   // A layer in memory is as writable as executable, or no system runs from it.
   const options = [...(inMemoryOverlay ? ['exec', 'suid'] : []), ...(rootFlags === null ? [] : [rootFlags])].join(',')
-  return await mountImage(path, directory, {
+  return await mountImage(image, directory, {
     ...dissectOptionsOf(trust, policy),
     inMemoryOverlay,
     ...(onCorruption && { onCorruption }),

@@ -5,9 +5,9 @@ import type { BootContext } from './context.js'
 import { type Credentials, joinCredentials, leaveCredentials, readCredentials } from './credentials.js'
 import { findDiskRoot } from './disk-root.js'
 import type { FetchOptions } from './fetch.js'
-import { measureBoot } from './measure.js'
 import { findBootOrigin } from './origin.js'
 import { type BootPull, pullRequests } from './pulls.js'
+import { describeRoot, record } from './record.js'
 import { asksServer, expressionsOf, planRequests, pullCredential } from './requests.js'
 import { mountRootImage, type RootImage } from './root-image.js'
 import { readServerTrust, readTrustAnchors, type TrustAnchors } from './trust.js'
@@ -47,7 +47,7 @@ export async function obtainRoot(context: BootContext): Promise<RootImage | unde
   for (const one of pulls) log.say(outcome(one))
   const failed = pulls.find((one) => one.state === 'failed')
   if (failed && (!image || parameters.failureAction !== 'none')) throw failed.error
-  if (image) await record(context, describe(image))
+  if (image) await record(context, describeRoot(image))
   return image
 }
 
@@ -82,21 +82,8 @@ function named(taken: readonly Companion[]): readonly string[] {
  */
 export async function rootOnDisk(context: BootContext): Promise<RootImage | undefined> {
   const image = await findDiskRoot(context)
-  if (image) await record(context, describe(image))
+  if (image) await record(context, describeRoot(image))
   return image
-}
-
-async function record({ root, log }: BootContext, texts: readonly string[]): Promise<void> {
-  for (const { pcr, text } of await measureBoot(root, texts)) log.say(`measured into PCR ${pcr}: ${printable(text)}`)
-}
-
-/** What decides which system is booted. */
-function describe({ url, rootHashes, sha256 }: RootImage): readonly string[] {
-  return [
-    ...(url === null ? [] : [`url=${url}`]),
-    ...rootHashes.map((hash) => `roothash=${hash}`),
-    ...(sha256 === null ? [] : [`sha256=${sha256}`]),
-  ]
 }
 
 function outcome(one: BootPull): string {

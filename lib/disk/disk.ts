@@ -94,6 +94,8 @@ export interface UnnamedVolume extends Target {
 
 /** What a disk's table says. */
 export interface DiskContents extends TableContents<LinearExtent> {
+  /** Of the table. */
+  readonly uuid: string
   readonly orphans: readonly Orphan[]
 }
 
@@ -103,7 +105,7 @@ export interface DiskContents extends TableContents<LinearExtent> {
  */
 export async function readDisk(source: Source): Promise<DiskContents> {
   const { table } = await readTable(source)
-  return { ...tableVolumes(table), free: freeRuns(table) }
+  return { uuid: table.uuid, ...tableVolumes(table), free: freeRuns(table) }
 }
 
 /** How to put back a table of which only the backup may be left. */
@@ -255,6 +257,10 @@ function chainOf({ table }: StoredGpt, { origin }: Volume): Chain {
 
 class OpenDisk extends OpenTable<DiskTable, VolumeHead, LinearExtent> implements Disk {
   readonly format = 'gpt'
+
+  get uuid(): string {
+    return this.read.table.uuid
+  }
 
   get orphans(): readonly Orphan[] {
     return tableVolumes(this.read.table).orphans

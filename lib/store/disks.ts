@@ -1,9 +1,11 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { extentSource } from '../bytes/extents.js'
 import { openFile } from '../bytes/file.js'
 import { exists } from '../bytes/new-file.js'
 import { type DiskContents, readDisk } from '../disk/disk.js'
 import { DdiError } from '../errors.js'
+import { type Image, imageOn } from '../image/open.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { imagesAmong, type StoreImage } from './image.js'
 
@@ -23,6 +25,19 @@ export async function readStore(path: string): Promise<FoundStore> {
   return { ...contents, path, size: disk.size, images: imagesAmong(contents.volumes) }
 }
 
+/** Opens an image that lies on a disk as others open one in a file. @param path of the disk @throws as {@link imageOn} */
+export async function openStored(path: string, { label, volume }: StoreImage): Promise<Image> {
+  const disk = await openFile(path)
+  try {
+    const image = await imageOn(extentSource(disk, volume.extents), { name: label })
+    image.keepOpen(disk)
+    return image
+  } catch (error) {
+    await disk.close()
+    throw error
+  }
+}
+
 export interface FindStoresOptions {
   /** The root directory to look for devices in. Default: / */
   readonly root?: string
@@ -35,25 +50,34 @@ const findStoresOptionNames: OptionNames<FindStoresOptions> = { root: true }
  */
 export async function findStores(options: FindStoresOptions = {}): Promise<readonly FoundStore[]> {
   checkOptions(options, findStoresOptionNames, 'findStores')
-  const { root = '/' } = options
+  return (await readDisks(options.root ?? '/')).filter(({ images }) => images.length > 0)
+}
+
+/**
+ * Reads all block devices that have a GPT, with images or without, partitions aside.
+ * @param root the root directory to look for devices in
+ * @throws ERR_DDI_PERMISSION
+ */
+export async function readDisks(root: string): Promise<readonly FoundStore[]> {
   const directory = join(root, 'sys/class/block')
   const found: FoundStore[] = []
   for (const name of (await readdir(directory).catch(() => [])).sort()) {
     if (await exists(join(directory, name, 'partition'))) continue
     const size = await readFile(join(directory, name, 'size'), 'latin1').catch(() => '0')
-    const store = Number(size) > 0 ? await readIfStore(join(root, 'dev', name.replaceAll('!', '/'))) : undefined
-    if (store) found.push(store)
+    const disk = Number(size) > 0 ? await readIfDisk(join(root, 'dev', name.replaceAll('!', '/'))) : undefined
+    if (disk) found.push(disk)
   }
   return found
 }
 
-async function readIfStore(path: string): Promise<FoundStore | undefined> {
+/** @returns undefined if a device holds no table, or cannot be read @throws ERR_DDI_PERMISSION */
+export async function readIfDisk(path: string): Promise<FoundStore | undefined> {
   try {
-    const store = await readStore(path)
-    return store.images.length > 0 ? store : undefined
+    return await readStore(path)
   } catch (error) {
-    // Most devices hold no table; some have no node, or no medium.
-    if (error instanceof DdiError && (error.kind === 'image' || error.code === 'ERR_DDI_NOT_FOUND')) return undefined
+    // Most devices hold no table; some have no node or no medium, or are broken.
+    const codes: readonly string[] = ['ERR_DDI_NOT_FOUND', 'ERR_DDI_IO']
+    if (error instanceof DdiError && (error.kind === 'image' || codes.includes(error.code))) return undefined
     throw error
   }
 }

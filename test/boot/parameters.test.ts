@@ -12,6 +12,7 @@ test('what is not said has a default, and what is unknown is for others', () => 
     usrHash: null,
     imagePolicy: null,
     url: null,
+    store: null,
     insecure: false,
     volatile: 'no',
     retry: Number.POSITIVE_INFINITY,
@@ -68,4 +69,19 @@ test('the card that a boot loader booted from', () => {
   assert.equal(parseNetworkParameters('BOOTIF=01-52-54-00-12-34-AB').bootedMac, '52:54:00:12:34:ab')
   for (const text of ['', 'BOOTIF=52-54-00-12-34-56', 'BOOTIF=20-52-54-00-12-34-56'])
     assert.equal(parseNetworkParameters(text).bootedMac, null)
+})
+
+test('which images of which disk boot', () => {
+  const uuid = '00000000-0000-4000-8000-00000000000A'
+  const storeIn = (text: string) => parseBootParameters(text).store
+  const any = { by: 'product' }
+  assert.deepEqual(storeIn('ddi.product=acme'), { product: 'acme', disk: any, label: null })
+  assert.deepEqual(storeIn('ddi.image=acme_pro_1.2'), { product: 'acme_pro', disk: any, label: 'acme_pro_1.2' })
+  const disks = [`ddi.store=${uuid}`, 'ddi.store=/dev/vda', 'ddi.store=auto'].map(
+    (text) => storeIn(`ddi.product=acme ${text}`)?.disk,
+  )
+  assert.deepEqual(disks, [{ by: 'uuid', uuid: uuid.toLowerCase() }, { by: 'path', path: '/dev/vda' }, any])
+  for (const text of ['ddi.store=auto', 'ddi.product=a ddi.store=vda', 'ddi.image=acme', 'ddi.product=a ddi.image=b_1'])
+    assert.throws(() => storeIn(text), { code: 'ERR_DDI_USAGE' }, text)
+  assert.throws(() => storeIn('ddi.product=a/b'), { code: 'ERR_DDI_STORE_NAME' })
 })
