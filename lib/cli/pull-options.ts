@@ -35,6 +35,12 @@ export const pullOptions = {
     wholeNumber(0, 999_999),
     '5',
   ),
+  retryUntil: option(
+    '--retry-until <seconds>',
+    'restart it besides until so much time has passed without progress',
+    wholeNumber(0, 999_999_999),
+    '0',
+  ),
   connectTimeout: option('--connect-timeout <seconds>', 'for connecting', wholeNumber(0, 999_999), '30'),
   stallTimeout: option(
     '--stall-timeout <seconds>',
@@ -49,7 +55,8 @@ export async function pullWork(
   address: string | undefined,
   options: ValuesOf<typeof pullOptions>,
 ): Promise<PullOptions> {
-  const { verify, keyring, maxSize, rateLimit, connections, retries, connectTimeout, stallTimeout } = options
+  const { verify, keyring, maxSize, rateLimit, connections, retries, retryUntil, connectTimeout, stallTimeout } =
+    options
   const { ca, cert, key, netrc } = options
   if (key !== undefined && cert === undefined) throw new DdiError('ERR_DDI_USAGE', '--key needs --cert')
   const stall = stallTimeout * 1000
@@ -65,6 +72,7 @@ export async function pullWork(
     headers: Object.fromEntries(options.header),
     connections,
     retries,
+    retryTime: retryUntil * 1000,
     timeouts: { connect: connectTimeout * 1000, headers: stall, stall },
     maxSize,
     signal: untilInterrupted(),

@@ -1,11 +1,17 @@
 import { DdiError } from '../errors.js'
 import type { Batch } from './batches.js'
 import type { FileState, Validator } from './transport.js'
+import { unavailable } from './unavailable.js'
 
 /** A request for a file, or for a part of it; its size and validator are of what is here already. */
 export interface PartRequest extends FileState {
   readonly url: URL
-  /** The first byte. Not 0 only if the file is still that of `validator`, or `until` is given. */
+  /**
+   * Whether a known SHA-256 decides at the end if the bytes are those of the file: mirrors that give different validators are one file
+   * then, if its size is the same.
+   */
+  readonly verified: boolean
+  /** The first byte. Not 0 only if what is here can be continued, or `until` is given. */
   readonly from: number
   /** The byte after the last one; null for the end of the file. */
   readonly until: number | null
@@ -31,52 +37,56 @@ export interface OpenAnswer extends Answer {
 export type HeaderFields = Readonly<Record<string, string | string[] | undefined>>
 
 /** Whether bytes that are already here are to be continued. */
-function isContinuing({ from, validator }: PartRequest): boolean {
-  return from > 0 && validator !== null
+function isContinuing(request: PartRequest): boolean {
+  return request.from > 0 && isRecognizable(request)
+}
+
+/** Whether another answer can be recognized as one of the same file. */
+export function isRecognizable({ verified, validator }: Pick<PartRequest, 'verified' | 'validator'>): boolean {
+  return verified || validator !== null
 }
 
 /** The header fields of a request for a part: RFC 9110, sections 14.2 and 13.1.5. */
 export function rangeFields(request: PartRequest): Record<string, string> {
-  const { from, until, validator } = request
+  const { from, until, validator, verified } = request
   const continuing = isContinuing(request)
   return {
     // Ranges are of the file as it is, and not of a compressed form that the server makes up.
     'accept-encoding': 'identity',
     ...((continuing || until !== null) && { range: `bytes=${from}-${until === null ? '' : until - 1}` }),
-    ...(continuing && { 'if-range': validator! }),
+    // A mirror would send all of it again.
+    ...(continuing && !verified && { 'if-range': validator! }),
   }
 }
 
 /**
  * Servers may ignore If-Range, so whatever an answer says of its file counts.
- * @param known what the bytes that are here belong to
+ * @param known what the bytes that are here belong to, recognizable
  * @throws ERR_DDI_PULL_CHANGED unless the answer is of the same file
  */
-export function requireSameFile(url: URL, known: FileState, answer: FileState): void {
-  const sameSize = known.size === answer.size
-  const isSame =
-    known.validator === null
-      ? sameSize && known.size !== null
-      : known.validator === answer.validator && (sameSize || known.size === null || answer.size === null)
-  if (!isSame) throw changed(url)
+export function requireSameFile(known: PartRequest, answer: FileState): void {
+  const maybeSize = known.size === answer.size || known.size === null || answer.size === null
+  if (!maybeSize || (!known.verified && known.validator !== answer.validator)) throw changed(known.url)
 }
 
-function changed(url: URL): DdiError {
+export function changed(url: URL): DdiError {
   return new DdiError('ERR_DDI_PULL_CHANGED', `${url} changed while it was downloaded: pull it again`)
 }
 
 /**
  * What an answer says that its body is.
- * @throws ERR_DDI_PULL_NOT_FOUND, ERR_DDI_PULL_BROKEN if the server may have it later, ERR_DDI_PULL_RESPONSE,
+ * @throws ERR_DDI_PULL_NOT_FOUND, ERR_DDI_PULL_FORBIDDEN, ERR_DDI_PULL_BROKEN if the server may have it later, ERR_DDI_PULL_RESPONSE,
  *   ERR_DDI_PULL_CHANGED if bytes that are here cannot be continued
  */
 export function parseAnswer(request: PartRequest, status: number, fields: HeaderFields): Answer {
   const { url, from, validator } = request
-  const refusal = (code: 'ERR_DDI_PULL_NOT_FOUND' | 'ERR_DDI_PULL_RESPONSE' | 'ERR_DDI_PULL_BROKEN', what: string) =>
+  const refusal = (code: 'ERR_DDI_PULL_NOT_FOUND' | 'ERR_DDI_PULL_FORBIDDEN' | 'ERR_DDI_PULL_RESPONSE', what: string) =>
     new DdiError(code, `${url}: ${what}`)
   if (status === 404 || status === 410)
     throw refusal('ERR_DDI_PULL_NOT_FOUND', `the server has no such file (${status})`)
-  if (status === 429 || status >= 500) throw refusal('ERR_DDI_PULL_BROKEN', `the server answers ${status}`)
+  if (status === 403)
+    throw refusal('ERR_DDI_PULL_FORBIDDEN', 'the server does not give it away, or has no such file (403)')
+  if ([408, 425, 429].includes(status) || status >= 500) throw unavailable(url, status, fields['retry-after'])
   // A byte that exists was requested: the file has become shorter.
   if (status === 416 && isContinuing(request)) throw changed(url)
   if (status === 206) {
@@ -90,7 +100,7 @@ export function parseAnswer(request: PartRequest, status: number, fields: Header
     // Without the end, what comes may be less than the rest.
     if ((request.until ?? request.size ?? size) === null) throw changed(url)
     const answer = { start: from, end: Number(last) + 1, size, validator: validatorOf(fields) ?? impliedBy(validator) }
-    if (isContinuing(request)) requireSameFile(url, request, answer)
+    if (isContinuing(request)) requireSameFile(request, answer)
     return answer
   }
   if (status !== 200) throw refusal('ERR_DDI_PULL_RESPONSE', `the server answers ${status}`)
@@ -99,7 +109,9 @@ export function parseAnswer(request: PartRequest, status: number, fields: Header
     throw refusal('ERR_DDI_PULL_RESPONSE', `the server encodes the file (${encoding}), and was asked not to`)
   const [page] =
     /^(text\/html|application\/(xhtml\+xml|(problem\+)?json))\b/i.exec(String(fields['content-type'])) ?? []
-  if (page !== undefined) throw refusal('ERR_DDI_PULL_RESPONSE', `the server sends ${page}, not an image`)
+  // Some servers know no better type for an image.
+  if (page !== undefined && !request.verified)
+    throw refusal('ERR_DDI_PULL_RESPONSE', `the server sends ${page}, not an image`)
   const length = fields['content-length']
   const size = typeof length === 'string' ? Number(length) : null
   return { start: 0, end: size, size, validator: validatorOf(fields) }

@@ -25,9 +25,8 @@ export async function expectedChecksum(
   if (mode === 'no') return undefined
   if (typeof mode === 'object') return mode.sha256
   const name = fileNameOf(url)
-  const beside = (file: string) => Object.assign(new URL(file, url), { search: '', hash: '' })
   // A list for all files of the directory, or one for this file alone.
-  for (const list of [beside('SHA256SUMS'), beside(`${posix.basename(url.pathname)}.sha256`)]) {
+  for (const list of [...beside(url, 'SHA256SUMS'), ...beside(url, `${posix.basename(url.pathname)}.sha256`)]) {
     const text = await readChecksumList(transport, list, mode, keyring)
     if (text === undefined) continue
     const found = findChecksum(text, name)
@@ -41,6 +40,12 @@ export async function expectedChecksum(
     )
   }
   throw new DdiError('ERR_DDI_PULL_NO_CHECKSUM', `no checksum of ${name} in SHA256SUMS or ${name}.sha256 beside ${url}`)
+}
+
+/** A file beside another one: with its query, which may be what opens a whole directory, or without, if it opens one file alone. */
+function beside(url: URL, file: string): readonly URL[] {
+  const plain = Object.assign(new URL(file, url), { hash: '' })
+  return url.search === '' ? [plain] : [Object.assign(new URL(plain), { search: url.search }), plain]
 }
 
 /**

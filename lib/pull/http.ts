@@ -11,7 +11,7 @@ import type { Settings } from './options.js'
 export interface HttpClient extends AsyncDisposable {
   /**
    * Makes one request, and follows redirects.
-   * @throws ERR_DDI_PULL_NOT_FOUND, ERR_DDI_PULL_RESPONSE, ERR_DDI_PULL_REDIRECT, ERR_DDI_PULL_BROKEN if it may work later,
+   * @throws ERR_DDI_PULL_NOT_FOUND, ERR_DDI_PULL_FORBIDDEN, ERR_DDI_PULL_RESPONSE, ERR_DDI_PULL_REDIRECT, ERR_DDI_PULL_BROKEN if it may work later,
    *   ERR_DDI_ABORTED
    */
   get(request: PartRequest): Promise<OpenAnswer>

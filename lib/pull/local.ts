@@ -10,7 +10,11 @@ import type { Beginning, Download, Validator } from './transport.js'
  * Begins to read a local file, which counts as the same one as long as its size and time of change are.
  * @throws ERR_DDI_PULL_NOT_FOUND, ERR_DDI_PERMISSION, ERR_DDI_USAGE for a URL that names no local path
  */
-export async function openLocal(url: URL, { from, validator }: Beginning, signal: AbortSignal): Promise<Download> {
+export async function openLocal(
+  url: URL,
+  { from, validator }: Omit<Beginning, 'verified'>,
+  signal: AbortSignal,
+): Promise<Download> {
   const path = localPath(url)
   const stats = await stat(path, { bigint: true }).catch((error: unknown) => {
     throw systemError(error, `cannot read ${path}`, { ENOENT: 'ERR_DDI_PULL_NOT_FOUND' })

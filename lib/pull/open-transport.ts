@@ -8,14 +8,16 @@ import { getPatiently, type Server } from './resume.js'
 import { downloadFrom } from './segments.js'
 import type { Beginning, Download, Transport } from './transport.js'
 
+const nothing: Beginning = { from: 0, size: null, validator: null, verified: false }
+
 /** Opens a transport for http, https and file. */
 export async function openTransport(settings: Settings): Promise<Transport> {
-  const { retries, connections, rateLimit } = settings
+  const { retries, retryTime, connections, rateLimit } = settings
   const closing = new AbortController()
   const signal = settings.signal ? AbortSignal.any([settings.signal, closing.signal]) : closing.signal
   const clock = systemClock(signal)
   const http = await openHttp(settings, signal)
-  const server: Server = { get: http.get, retries, bySize: settings.verify !== 'no', clock, signal }
+  const server: Server = { get: http.get, retries, retryTime, clock, signal }
 
   async function begin(url: URL, after: Beginning): Promise<Download> {
     switch (url.protocol) {
@@ -29,7 +31,7 @@ export async function openTransport(settings: Settings): Promise<Transport> {
     }
   }
 
-  async function download(url: URL, after: Beginning = { from: 0, size: null, validator: null }): Promise<Download> {
+  async function download(url: URL, after: Beginning = nothing): Promise<Download> {
     const found = await begin(url, after)
     return { ...found, bytes: atRate(found.bytes, rateLimit, clock) }
   }
@@ -39,7 +41,7 @@ export async function openTransport(settings: Settings): Promise<Transport> {
     async has(url) {
       if (url.protocol === 'file:') return (await unlessMissing(download(url))) !== undefined
       // One byte: some servers refuse HEAD, and an answer with all bytes is as good.
-      const first = { url, from: 0, until: 1, size: null, validator: null }
+      const first = { url, ...nothing, until: 1 }
       const found = await unlessMissing(getPatiently(server, first))
       found?.cancel()
       return found !== undefined
@@ -65,11 +67,14 @@ export async function openTransport(settings: Settings): Promise<Transport> {
   }
 }
 
+/** Who may not list a bucket of S3 is not told that a file is missing. */
+const missing: readonly string[] = ['ERR_DDI_PULL_NOT_FOUND', 'ERR_DDI_PULL_FORBIDDEN']
+
 async function unlessMissing<Found>(found: Promise<Found>): Promise<Found | undefined> {
   try {
     return await found
   } catch (error) {
-    if (error instanceof DdiError && error.code === 'ERR_DDI_PULL_NOT_FOUND') return undefined
+    if (error instanceof DdiError && missing.includes(error.code)) return undefined
     throw error
   }
 }

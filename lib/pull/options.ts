@@ -25,6 +25,8 @@ export interface PullOptions extends Work {
   readonly timeouts?: { readonly connect?: number; readonly headers?: number; readonly stall?: number }
   /** How often in a row a transfer without progress is tried again. Default: 5. */
   readonly retries?: number
+  /** For how long a transfer without progress is tried again besides, in milliseconds. Default: 0. */
+  readonly retryTime?: number
   /** How many parts of a file are downloaded at once if the server supports ranges; each takes 8 MiB of memory. Default: 1. */
   readonly connections?: number
   /** Bytes per second at most. Default: no limit. */
@@ -38,6 +40,7 @@ export interface Settings extends PullOptions {
   readonly headers: Readonly<Record<string, string>>
   readonly timeouts: { readonly connect: number; readonly headers: number; readonly stall: number }
   readonly retries: number
+  readonly retryTime: number
   readonly connections: number
   readonly rateLimit: number
 }
@@ -52,6 +55,7 @@ export const pullOptionNames: OptionNames<PullOptions> = {
   client: true,
   timeouts: true,
   retries: true,
+  retryTime: true,
   connections: true,
   rateLimit: true,
   ...workNames,
@@ -63,11 +67,12 @@ export const pullOptionNames: OptionNames<PullOptions> = {
  */
 export function settingsOf(options: PullOptions): Settings {
   const { verify = 'signature', maxSize = 64 * 1024 ** 3, headers = {}, timeouts = {} } = options
-  const { retries = 5, connections = 1, rateLimit = Number.POSITIVE_INFINITY } = options
+  const { retries = 5, retryTime = 0, connections = 1, rateLimit = Number.POSITIVE_INFINITY } = options
   const { connect = 30_000, headers: answer = 60_000, stall = 60_000 } = timeouts
   requireNumber('maxSize', maxSize, maxSize > 0, 'a number of bytes above 0')
   requireNumber('rateLimit', rateLimit, rateLimit > 0, 'a number of bytes per second above 0')
   requireNumber('retries', retries, Number.isSafeInteger(retries) && retries >= 0, 'an integer from 0')
+  requireNumber('retryTime', retryTime, retryTime >= 0, 'milliseconds from 0')
   requireNumber('connections', connections, Number.isSafeInteger(connections) && connections >= 1, 'an integer from 1')
   for (const [name, value] of Object.entries({ connect, headers: answer, stall }))
     requireNumber(
@@ -85,6 +90,7 @@ export function settingsOf(options: PullOptions): Settings {
     headers,
     timeouts: { connect, headers: answer, stall },
     retries,
+    retryTime,
     connections,
     rateLimit,
   }

@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, lstat, readFile, rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
 import { addon } from '../../bindings/addon.js'
 import { DdiError, systemError } from '../errors.js'
 import { type Batch, lengthOf } from './batches.js'
-import { createOwn, isOwn, openCarefully, readOwn, writeOwn } from './own-file.js'
+import { createOwn, isOwn, openCarefully, writeOwn } from './own-file.js'
+import { isUsable, type PartialState, pathBeside, readState } from './partial-state.js'
 import { orWriteError, SparseWriter } from './sparse-writer.js'
 import type { FileState } from './transport.js'
 
@@ -16,8 +15,10 @@ export interface PartialDownload extends AsyncDisposable {
   readonly path: string
   readonly file: FileHandle
   readonly received: number
-  /** What the received bytes belong to; without a validator that cannot be trusted, and `received` is 0. */
+  /** What the received bytes belong to; what cannot be recognized is not kept, and `received` is 0. */
   readonly state: FileState
+  /** Whether the file has to have the same SHA-256 as when they came. */
+  readonly isOfSameHash: boolean
   /** The path of something else that belongs to this download, and that only it uses. */
   beside(ending: string): string
   /** The bytes that were here when it was opened. */
@@ -36,41 +37,35 @@ export interface PartialDownload extends AsyncDisposable {
 
 /**
  * @param path what is being pulled
- * @param verified whether all bytes will be verified. If not, those of an earlier boot are dropped: a power cut may have taken some
+ * @param sha256 that the file has to have, if that is known
  * @throws ERR_DDI_BUSY if another process pulls to the same path, ERR_DDI_PERMISSION, ERR_DDI_NO_SPACE
  */
-export async function openPartial(path: string, url: URL, verified: boolean): Promise<PartialDownload> {
-  const mark = createHash('sha256').update(url.href).digest('hex').slice(0, 16)
-  const base = join(dirname(path), `.${basename(path)}.${mark}`)
+export async function openPartial(path: string, url: URL, sha256: string | undefined): Promise<PartialDownload> {
+  const base = pathBeside(path, url)
   const file = await lockPartial(`${base}.partial`)
   try {
     const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
     const { size } = await file.stat()
     const remembered = size > 0 ? await readState(`${base}.state`) : null
-    const usable = remembered !== null && (verified || remembered.boot === boot) ? remembered : null
+    const usable = remembered !== null && isUsable(remembered, sha256, boot) ? remembered : null
     // Bytes of an unknown file are useless. The last one is requested again: the answer says whether the file is still the same.
     const most = usable?.size ?? size + 1
     const received = usable === null || size > most ? 0 : Math.min(size, most - 1)
     await file.truncate(received)
-    return new LockedPartial({ base, url, file, received, boot, earlier: usable })
+    return new LockedPartial({ base, sha256, file, received, boot, earlier: usable })
   } catch (error) {
     await file.close()
     throw systemError(error, `cannot resume ${base}.partial`)
   }
 }
 
-/** What the bytes of a partial download belong to, and the boot that wrote them. */
-interface State extends FileState {
-  readonly boot: unknown
-}
-
 interface Opened {
   readonly base: string
-  readonly url: URL
+  readonly sha256: string | undefined
   readonly file: FileHandle
   readonly received: number
   readonly boot: string
-  readonly earlier: State | null
+  readonly earlier: PartialState | null
 }
 
 class LockedPartial implements PartialDownload {
@@ -93,6 +88,11 @@ class LockedPartial implements PartialDownload {
 
   get file(): FileHandle {
     return this.#opened.file
+  }
+
+  get isOfSameHash(): boolean {
+    const { sha256, earlier } = this.#opened
+    return sha256 !== undefined && earlier?.sha256 === sha256
   }
 
   get received(): number {
@@ -132,11 +132,11 @@ class LockedPartial implements PartialDownload {
   }
 
   async remember({ size, validator }: FileState): Promise<void> {
-    const { url, boot, earlier } = this.#opened
+    const { sha256, boot, earlier } = this.#opened
     const path = this.beside('state')
-    if (validator === null) return await orWriteError(this.path, rm(path, { force: true }))
+    if (validator === null && sha256 === undefined) return await orWriteError(this.path, rm(path, { force: true }))
     const since = this.#received > 0 && earlier !== null ? earlier.boot : boot
-    await orWriteError(path, writeOwn(path, JSON.stringify({ url: url.href, size, validator, boot: since })))
+    await orWriteError(path, writeOwn(path, JSON.stringify({ size, validator, sha256, boot: since })))
   }
 
   async discard(): Promise<void> {
@@ -198,16 +198,5 @@ async function isTaken(file: FileHandle, path: string, isNew: boolean): Promise<
   } catch (error) {
     await file.close()
     throw error
-  }
-}
-
-async function readState(path: string): Promise<State | null> {
-  try {
-    const { size, validator, boot } = JSON.parse((await readOwn(path)) ?? '') as Readonly<Record<string, unknown>>
-    if (typeof validator !== 'string' || (size !== null && !Number.isSafeInteger(size))) return null
-    return { size: size as number | null, validator, boot }
-  } catch {
-    // Missing, or torn by a power cut: the download begins again.
-    return null
   }
 }

@@ -63,8 +63,8 @@ export async function receive(
   await using transport = await openTransport({ ...settings, ...own })
   const expected = await expectedChecksum(transport, url, settings.verify, settings.keyring)
   throwIfAborted(settings.signal)
-  await using partial = keep === undefined ? undefined : await openPartial(keep, url, expected !== undefined)
-  const download = await beginOrResume(transport, url, partial)
+  await using partial = keep === undefined ? undefined : await openPartial(keep, url, expected)
+  const download = await begin(transport, url, expected !== undefined, partial)
   const room = keep === undefined ? undefined : await roomBeside(keep)
   try {
     const received = await takeAll({ url, download, partial, room, destination, settings })
@@ -115,15 +115,26 @@ function requireChecksum(url: URL | string, { sha256 }: Received, expected: stri
     )
 }
 
-async function beginOrResume(transport: Transport, url: URL, partial: PartialDownload | undefined): Promise<Download> {
-  if (!partial) return await transport.download(url)
-  const { received: from, state } = partial
-  const download = await transport.download(url, { from, ...state }).catch(async (error: unknown) => {
+/** @param verified whether the SHA-256 of the file is known @param partial what is here of it, to be resumed */
+async function begin(
+  transport: Transport,
+  url: URL,
+  verified: boolean,
+  partial: PartialDownload | undefined,
+): Promise<Download> {
+  const anew = () => transport.download(url, { from: 0, size: null, validator: null, verified })
+  if (!partial || partial.received === 0) return await remembered(await anew(), partial)
+  const { received: from, state, isOfSameHash } = partial
+  const download = await transport.download(url, { from, ...state, verified: isOfSameHash }).catch((error: unknown) => {
     if (!(error instanceof DdiError && error.code === 'ERR_DDI_PULL_CHANGED')) throw error
-    return await transport.download(url)
+    return anew()
   })
   if (download.start !== from) await partial.restart()
-  await partial.remember(download)
+  return await remembered(download, partial)
+}
+
+async function remembered(download: Download, partial: PartialDownload | undefined): Promise<Download> {
+  await partial?.remember(download)
   return download
 }
 

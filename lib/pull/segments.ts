@@ -1,4 +1,4 @@
-import type { OpenAnswer, PartRequest } from './answer.js'
+import { isRecognizable, type OpenAnswer, type PartRequest } from './answer.js'
 import type { Batch } from './batches.js'
 import { getPatiently, type Server, withoutBreaks } from './resume.js'
 import type { Download } from './transport.js'
@@ -13,7 +13,7 @@ export const segmentSize = 8 * 1024 * 1024
  * @throws as {@link getPatiently}
  */
 export async function downloadFrom(server: Server, request: PartRequest, connections: number): Promise<Download> {
-  const { url, from } = request
+  const { url, from, verified } = request
   let first = await getPatiently(server, { ...request, until: connections > 1 ? from + segmentSize : null })
   // A part of a file whose end is not known does not help.
   if (connections > 1 && first.size === null && first.end !== null) {
@@ -22,9 +22,9 @@ export async function downloadFrom(server: Server, request: PartRequest, connect
   }
   const { start, end, size, validator } = first
   const bytes =
-    size === null || end === null || end === size || validator === null
-      ? withoutBreaks(server, { url, from: start, until: size, size, validator }, first)
-      : inSegments(server, url, { ...first, size, end }, connections)
+    size === null || end === null || end === size || !isRecognizable({ verified, validator })
+      ? withoutBreaks(server, { url, verified, from: start, until: size, size, validator }, first)
+      : inSegments(server, request, { ...first, size, end }, connections)
   return { start, size, validator, bytes }
 }
 
@@ -32,11 +32,17 @@ export async function downloadFrom(server: Server, request: PartRequest, connect
 type PartialAnswer = OpenAnswer & { readonly size: number; readonly end: number }
 
 /** All bytes from where `first` starts, in order; parts of them come at once, and wait in memory. */
-async function* inSegments(server: Server, url: URL, first: PartialAnswer, connections: number): AsyncGenerator<Batch> {
+async function* inSegments(
+  server: Server,
+  { url, verified }: PartRequest,
+  first: PartialAnswer,
+  connections: number,
+): AsyncGenerator<Batch> {
   const { size, validator } = first
   const collect = async (from: number, until: number, answer?: OpenAnswer) => {
     const batches: Batch[] = []
-    for await (const batch of withoutBreaks(server, { url, from, until, size, validator }, answer)) batches.push(batch)
+    for await (const batch of withoutBreaks(server, { url, verified, from, until, size, validator }, answer))
+      batches.push(batch)
     return batches
   }
   let at = first.end

@@ -20,6 +20,8 @@ export interface Download extends FileState {
 
 /** What is here of a file. */
 export interface Beginning extends FileState {
+  /** Whether a known SHA-256 decides at the end if all bytes are those of the file. */
+  readonly verified: boolean
   /** The first byte that is missing. */
   readonly from: number
 }
@@ -29,7 +31,7 @@ export interface Transport extends AsyncDisposable {
   /**
    * Begins a download.
    * @param after what is here of the file, if it is still the same. Default: nothing
-   * @throws ERR_DDI_PULL_NOT_FOUND, ERR_DDI_PULL_RESPONSE, ERR_DDI_PULL_REDIRECT, ERR_DDI_PULL_BROKEN, ERR_DDI_ABORTED,
+   * @throws ERR_DDI_PULL_NOT_FOUND, ERR_DDI_PULL_FORBIDDEN, ERR_DDI_PULL_RESPONSE, ERR_DDI_PULL_REDIRECT, ERR_DDI_PULL_BROKEN, ERR_DDI_ABORTED,
    *   ERR_DDI_PULL_CHANGED if the server cannot continue, ERR_DDI_USAGE for other schemes
    */
   download(url: URL, after?: Beginning): Promise<Download>

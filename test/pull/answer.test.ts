@@ -5,8 +5,8 @@ import { DdiError } from '../../lib/index.js'
 import { type HeaderFields, type PartRequest, parseAnswer, rangeFields } from '../../lib/pull/answer.js'
 
 const url = new URL('http://h/image.raw')
-const whole: PartRequest = { url, from: 0, until: null, size: null, validator: null }
-const rest: PartRequest = { url, from: 100, until: null, size: 500, validator: '"tag"' }
+const whole: PartRequest = { url, verified: false, from: 0, until: null, size: null, validator: null }
+const rest: PartRequest = { url, verified: false, from: 100, until: null, size: 500, validator: '"tag"' }
 const date = 'Thu, 01 Jan 2026 00:00:00 GMT'
 const dated = { ...rest, validator: date }
 const identity = { 'accept-encoding': 'identity' }
@@ -17,6 +17,10 @@ test('a range is requested only of a file that can be recognized, or of a part',
   assert.deepEqual(rangeFields({ ...whole, validator: '"tag"' }), identity)
   assert.deepEqual(rangeFields(rest), { ...identity, range: 'bytes=100-', 'if-range': '"tag"' })
   assert.deepEqual(rangeFields({ ...rest, until: 200 }), { ...identity, range: 'bytes=100-199', 'if-range': '"tag"' })
+  // Whichever mirror answers.
+  const verified = { ...rest, verified: true }
+  for (const request of [verified, { ...verified, validator: null }])
+    assert.deepEqual(rangeFields(request), { ...identity, range: 'bytes=100-' })
   assert.deepEqual(rangeFields({ ...whole, until: 200 }), { ...identity, range: 'bytes=0-199' })
 })
 
@@ -40,6 +44,19 @@ test('answers say which bytes they have', () => {
       { 'content-range': 'Bytes 100-149/*', etag: '"tag"' },
       { start: 100, end: 150, size: null, validator: '"tag"' },
     ],
+    [
+      { ...whole, verified: true },
+      200,
+      { 'content-type': 'text/html' },
+      { start: 0, end: null, size: null, validator: null },
+    ],
+    // Another mirror, whose bytes a known SHA-256 will judge.
+    [
+      { ...rest, verified: true },
+      206,
+      { 'content-range': 'bytes 100-499/500', etag: '"other"' },
+      { start: 100, end: 500, size: 500, validator: '"other"' },
+    ],
     // A time of change may be left out of an answer to If-Range.
     [dated, 206, { 'content-range': 'bytes 100-499/500' }, { start: 100, end: 500, size: 500, validator: date }],
     // A weak tag is none; the time of change is one.
@@ -60,7 +77,10 @@ test('answers that are none of the file are refused, those that may be better la
     [whole, 410, {}, 'ERR_DDI_PULL_NOT_FOUND'],
     [whole, 429, {}, 'ERR_DDI_PULL_BROKEN'],
     [whole, 503, {}, 'ERR_DDI_PULL_BROKEN'],
-    [whole, 403, {}, 'ERR_DDI_PULL_RESPONSE'],
+    [whole, 408, {}, 'ERR_DDI_PULL_BROKEN'],
+    [whole, 425, {}, 'ERR_DDI_PULL_BROKEN'],
+    [whole, 403, {}, 'ERR_DDI_PULL_FORBIDDEN'],
+    [whole, 401, {}, 'ERR_DDI_PULL_RESPONSE'],
     [whole, 416, {}, 'ERR_DDI_PULL_RESPONSE'],
     [whole, 204, {}, 'ERR_DDI_PULL_RESPONSE'],
     [whole, 200, { 'content-type': 'text/html; charset=utf-8' }, 'ERR_DDI_PULL_RESPONSE'],
@@ -85,6 +105,7 @@ test('answers that are none of the file are refused, those that may be better la
     [dated, 206, { 'content-range': 'bytes 100-599/600' }, 'ERR_DDI_PULL_CHANGED'],
     [dated, 206, { 'content-range': 'bytes 100-499/500', 'last-modified': 'later' }, 'ERR_DDI_PULL_CHANGED'],
     [rest, 416, { 'content-range': 'bytes */100' }, 'ERR_DDI_PULL_CHANGED'],
+    [{ ...rest, verified: true }, 206, { 'content-range': 'bytes 100-599/600', etag: '"tag"' }, 'ERR_DDI_PULL_CHANGED'],
     [rest, 416, { 'content-range': 'bytes */50' }, 'ERR_DDI_PULL_CHANGED'],
   ]
   for (const [request, status, fields, code] of answers)

@@ -13,6 +13,8 @@ export interface Behaviour {
   readonly sizeKnown?: boolean
   /** By the number of the request. */
   readonly validator?: (count: number) => string | null
+  /** What it serves instead, by the number of the request. */
+  readonly other?: (count: number) => Buffer | undefined
   /** After how many bytes the answer of a request breaks; 0: there is none. */
   readonly breaks?: (count: number) => number
 }
@@ -27,10 +29,10 @@ export interface FakeServer extends Server {
 
 export function fakeServer(behaviour: Behaviour, retries = 3): FakeServer {
   const {
-    content,
     ranges,
     sizeKnown = true,
     validator = () => '"tag"',
+    other = () => undefined,
     breaks = () => Number.POSITIVE_INFINITY,
   } = behaviour
   const sleeps: number[] = []
@@ -41,7 +43,7 @@ export function fakeServer(behaviour: Behaviour, retries = 3): FakeServer {
     open: 0,
     sent: 0,
     retries,
-    bySize: true,
+    retryTime: 0,
     signal: new AbortController().signal,
     clock: { now: () => 0, sleep: async (duration) => void sleeps.push(duration) },
     async get(request): Promise<OpenAnswer> {
@@ -49,8 +51,10 @@ export function fakeServer(behaviour: Behaviour, retries = 3): FakeServer {
       const most = breaks(count)
       if (most === 0) throw broken()
       const tag = validator(count)
-      const isSame = request.validator === null || request.validator === tag
-      const isPart = ranges && isSame && (request.until !== null || (request.from > 0 && request.validator !== null))
+      const isSame = request.verified || request.validator === null || request.validator === tag
+      const isContinuing = request.from > 0 && (request.verified || request.validator !== null)
+      const isPart = ranges && isSame && (request.until !== null || isContinuing)
+      const content = other(count) ?? behaviour.content
       const start = isPart ? request.from : 0
       const end = isPart ? Math.min(request.until ?? content.length, content.length) : content.length
       fake.open++

@@ -52,6 +52,7 @@ test('options that are not given have defaults', () => {
     headers: {},
     timeouts: { connect: 30_000, headers: 60_000, stall: 60_000 },
     retries: 5,
+    retryTime: 0,
     connections: 1,
     rateLimit: Number.POSITIVE_INFINITY,
   })

@@ -221,7 +221,7 @@ test('servers that lie, stall, loop and change: each has its own error, nothing 
     file: 'ERR_DDI_PULL_REDIRECT',
     busy: 'ERR_DDI_PULL_BROKEN',
     never: 'ERR_DDI_PULL_BROKEN',
-    forbidden: 'ERR_DDI_PULL_RESPONSE',
+    forbidden: 'ERR_DDI_PULL_FORBIDDEN',
     none: 'ERR_DDI_PULL_NOT_FOUND',
   } as const
   const outcomes: Record<string, string> = {}

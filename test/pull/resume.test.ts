@@ -3,10 +3,11 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { withoutBreaks } from '../../lib/pull/resume.js'
-import { collect, fakeServer, url } from './fake-server.js'
+import { requestedDelay, unavailable } from '../../lib/pull/unavailable.js'
+import { type Behaviour, collect, fakeServer, url } from './fake-server.js'
 
 function part(content: Buffer, more: Partial<Parameters<typeof withoutBreaks>[1]> = {}) {
-  return { url, from: 0, until: content.length, size: content.length, validator: '"tag"', ...more }
+  return { url, verified: false, from: 0, until: content.length, size: content.length, validator: '"tag"', ...more }
 }
 
 test('bytes are whole wherever connections break, with ranges and without, for any part', async () => {
@@ -75,23 +76,80 @@ test('much progress before a break costs no wait', async () => {
   assert.deepEqual([server.requests.length, server.sleeps.length], [2, 0])
 })
 
-test('a file that changes, or that cannot be recognized, is not continued', async () => {
+test('a file that changes is not continued, unless a known SHA-256 settles what it is: mirrors differ in their validators', async () => {
   const content = randomBytes(10_000)
-  const breaks = (count: number) => (count === 1 ? 2500 : Number.POSITIVE_INFINITY)
-  const changing = fakeServer({ content, ranges: true, breaks, validator: (count) => `"${count}"` })
-  await assert.rejects(collect(withoutBreaks(changing, part(content, { validator: '"1"' }))), {
-    code: 'ERR_DDI_PULL_CHANGED',
-  })
-  const nameless = fakeServer({ content, ranges: false, breaks, sizeKnown: false, validator: () => null })
+  const breaks = (count: number) => (count < 4 ? 2500 : Number.POSITIVE_INFINITY)
+  for (const ranges of [true, false]) {
+    const mirrors = { content, ranges, breaks, validator: (count: number) => `"${count}"` }
+    await assert.rejects(collect(withoutBreaks(fakeServer(mirrors), part(content, { validator: '"1"' }))), {
+      code: 'ERR_DDI_PULL_CHANGED',
+    })
+    const verified = part(content, { validator: '"1"', verified: true })
+    assert.ok((await collect(withoutBreaks(fakeServer(mirrors), verified))).equals(content))
+    // Not even its size, or a validator.
+    const unknown = { ...verified, until: null, size: null, validator: null }
+    const nameless = { ...mirrors, sizeKnown: false, validator: () => null }
+    assert.ok((await collect(withoutBreaks(fakeServer(nameless), unknown))).equals(content))
+    const longer = { ...mirrors, other: (count: number) => (count > 1 ? Buffer.alloc(10_001) : undefined) }
+    await assert.rejects(collect(withoutBreaks(fakeServer(longer), verified)), { code: 'ERR_DDI_PULL_CHANGED' })
+  }
+})
+
+test('what nothing identifies begins anew, and has to begin with the same bytes', async () => {
+  const content = randomBytes(10_000)
+  const changed = Buffer.from(content)
+  changed[100]! ^= 1
   const unknown = { until: null, size: null, validator: null }
-  await assert.rejects(collect(withoutBreaks(nameless, part(content, unknown))), { code: 'ERR_DDI_PULL_BROKEN' })
-  assert.equal(nameless.requests.length, 1)
-  // By its size at least, if what comes is verified.
-  const sized = fakeServer({ content, ranges: false, breaks, validator: () => null })
-  assert.ok((await collect(withoutBreaks(sized, part(content, { validator: null })))).equals(content))
-  const unverified = { ...fakeServer({ content, ranges: false, breaks, validator: () => null }), bySize: false }
-  const unsafe = withoutBreaks(unverified, part(content, { validator: null }))
-  await assert.rejects(collect(unsafe), { code: 'ERR_DDI_PULL_BROKEN' })
+  const pullIt = async (more: Partial<Behaviour>, cuts: readonly number[]) => {
+    const breaks = (count: number) => cuts[count - 1] ?? Number.POSITIVE_INFINITY
+    const server = fakeServer({ content, ranges: true, sizeKnown: false, validator: () => null, breaks, ...more }, 5)
+    const bytes = collect(withoutBreaks(server, part(content, unknown)))
+    await bytes.catch(() => {})
+    assert.equal(server.open, 0)
+    return await bytes
+  }
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 10_000 }), { maxLength: 4 }), async (cuts) => {
+      assert.ok((await pullIt({}, cuts)).equals(content))
+    }),
+    { numRuns: 30 },
+  )
+  for (const other of [changed, content.subarray(0, 2000)])
+    await assert.rejects(pullIt({ other: (count) => (count === 2 ? other : undefined) }, [2500]), {
+      code: 'ERR_DDI_PULL_CHANGED',
+    })
+})
+
+test('a server is left alone as long as it wants, and asked for as long as the caller wants', async () => {
+  const content = randomBytes(1000)
+  let now = 0
+  const busy = (times: number, field?: string, retryTime = 0) => {
+    const server = fakeServer({ content, ranges: true }, 2)
+    const answer = server.get
+    const clock = {
+      now: () => now,
+      async sleep(duration: number) {
+        now += duration
+        server.sleeps.push(duration)
+      },
+    }
+    const get: typeof answer = async (request) =>
+      server.sleeps.length < times ? Promise.reject(unavailable(url, 503, field, 0)) : await answer(request)
+    return { ...server, clock, get, retryTime }
+  }
+  const slow = busy(2, '120')
+  assert.ok((await collect(withoutBreaks(slow, part(content)))).equals(content))
+  assert.deepEqual(slow.sleeps, [120_000, 120_000])
+  await assert.rejects(collect(withoutBreaks(busy(20), part(content))), { code: 'ERR_DDI_PULL_BROKEN' })
+  assert.ok((await collect(withoutBreaks(busy(20, undefined, 600_000), part(content)))).equals(content))
+  const delays = [
+    ['7', 7000],
+    ['Thu, 01 Jan 1970 00:01:00 GMT', 60_000],
+    ['99999999', 300_000],
+    ['-1', 0],
+    ['soon', 0],
+  ] as const
+  for (const [field, delay] of delays) assert.equal(requestedDelay(unavailable(url, 429, field, 0)), delay, field)
 })
 
 test('a server that sends more than it announced is refused', async () => {

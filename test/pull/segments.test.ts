@@ -6,7 +6,7 @@ import { type Behaviour, collect, fakeServer, url } from './fake-server.js'
 
 test('several connections request parts; without ranges, size or validator there is one', async () => {
   const content = Buffer.concat([randomBytes(1000), Buffer.alloc(2 * segmentSize, 'x'), randomBytes(1000)])
-  const request = { url, from: 0, until: null, size: null, validator: null }
+  const request = { url, verified: false, from: 0, until: null, size: null, validator: null }
   const get = async (behaviour: Partial<Behaviour>, from = 0) => {
     const server = fakeServer({ content, ranges: true, ...behaviour })
     const validator = from > 0 ? '"tag"' : null
@@ -43,7 +43,7 @@ test('several connections request parts; without ranges, size or validator there
       [0, null],
     ],
   })
-  // Without a validator parts could be of different files.
+  // Without a validator parts could be of different files, if nothing verifies them.
   assert.deepEqual((await get({ validator: () => null })).parts, [
     [0, segmentSize],
     [segmentSize, null],
