@@ -85,10 +85,10 @@ export function dissectOptionsOf(trust: Trust, policy: ImagePolicy | undefined):
 }
 
 function ofTrust(trust: Trust): DissectOptions {
-  if (trust.by === 'signature') return { certificates: trust.certificates }
+  if (trust.by === 'signature') return { certificates: trust.certificates, strict: true }
   if (trust.by !== 'root-hash') return {}
   const { rootHash, usrHash } = trust
-  return { ...(rootHash !== undefined && { rootHash }), ...(usrHash !== undefined && { usrHash }) }
+  return { ...(rootHash !== undefined && { rootHash }), ...(usrHash !== undefined && { usrHash }), strict: true }
 }
 
 /** Where an initrd has its certificates: not below /run, where credentials and other programs write. */

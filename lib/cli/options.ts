@@ -30,6 +30,16 @@ export const imageOptions = {
     'trusted root hash of the usr volume (default: from IMAGE.usrhash or its attribute)',
     rootHash,
   ),
+  verityData: option(
+    '--verity-data <file>',
+    'file with the hash tree of the volume of the root hash (default: a partition, or IMAGE.verity)',
+    text,
+  ),
+  rootHashSignature: option(
+    '--root-hash-signature <file>',
+    'signature of the given root hash, or base64:TEXT (default: from IMAGE.roothash.p7s, or in the image)',
+    text,
+  ),
   architecture: option(
     '--architecture <name>',
     'use the volumes for this processor: x86-64, arm64, … (default: that of this machine)',
@@ -40,6 +50,10 @@ export const imageOptions = {
     '--image-policy <policy>',
     'what the image must be, and which volumes are used: systemd.image-policy(7), or the name of a policy',
     parseImagePolicy,
+  ),
+  strict: flag(
+    '--strict',
+    'leave out a root that no root hash covers where one covers /usr, instead of having nothing of it executed',
   ),
   certificate: repeatable('--certificate <file>', 'trust this signer of root hashes besides those of verity.d', text),
   signature: option(
@@ -54,16 +68,30 @@ export const imageOptions = {
 export type ImageValues = ValuesOf<typeof imageOptions>
 
 export async function dissectOptions(options: ImageValues): Promise<DissectOptions> {
-  const { rootHash, usrHash, architecture, imagePolicy, certificate, signature } = options
+  const { rootHash, usrHash, verityData, architecture, imagePolicy, certificate, signature, strict } = options
   const certificates = await certificatesOf(certificate)
   return given({
     signature,
+    strict,
+    verityData,
+    rootHashSignature: await signatureGiven(options.rootHashSignature),
     rootHash,
     usrHash,
     certificates,
     policy: imagePolicy,
     architectures: architecture === undefined ? undefined : [architecture],
   })
+}
+
+const inText = 'base64:'
+
+/** Of a file, or as systemd-dissect takes it. @throws as {@link readGiven} */
+async function signatureGiven(from: string | undefined): Promise<Uint8Array | undefined> {
+  return from?.startsWith(inText)
+    ? Buffer.from(from.slice(inText.length), 'base64')
+    : from === undefined
+      ? undefined
+      : await readGiven(from)
 }
 
 export const imageArgument = argument('<image>', 'image file or block device')

@@ -2,26 +2,22 @@ import type { X509Certificate } from 'node:crypto'
 import type { FileSystem } from '../../bindings/blkid.js'
 import { extentSource } from '../bytes/extents.js'
 import { probe } from '../disk/probe.js'
-import { foundExtents, requireWhole, type Volume, type WholeVolume } from '../disk/volume.js'
+import { foundExtents, type Volume, type WholeVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
 import { checkOptions, type OptionNames } from '../options.js'
-import { machineArchitectures } from './architecture.js'
+import { machineArchitectures, refuseUnknownArchitectures } from './architecture.js'
 import { trustedCertificates } from './certificates.js'
 import { type DissectedVolume, type Dissection, isCovered, type UsableVolume, type Verity } from './dissection.js'
 import { isEncrypted, luks } from './luks.js'
 import type { Image, TableProblem } from './open.js'
 import { type ImagePolicy, judge, type PolicySubject, policyDesignators } from './policy.js'
-import { findProtected } from './protection.js'
-import type { KnownRootHash, ProtectedDesignator } from './root-hash-sources.js'
-import { isOffered, newest, preferred } from './selection.js'
+import { assignPlainRoles, assignProtectedRoles, exceptionsOf, type GivenHashes } from './roles.js'
+import type { ProtectedDesignator } from './root-hash-sources.js'
+import { preferred } from './selection.js'
 import { type SignatureMode, type SignatureTrust, signatureModes } from './signatures.js'
 
-export interface DissectOptions {
-  /** The trusted root hash of the root volume, in hexadecimal. Default: from beside the image. */
-  readonly rootHash?: string
-  /** The same for /usr. */
-  readonly usrHash?: string
+export interface DissectOptions extends GivenHashes {
   /** Architectures whose volumes count, the preferred first (`x86-64`). Default: this machine’s. */
   readonly architectures?: readonly string[]
   /** What the image has to be, and which of its volumes are used. Default: anything is accepted. */
@@ -33,20 +29,26 @@ export interface DissectOptions {
   readonly certificates?: readonly X509Certificate[]
   /** Who verifies signatures of root hashes; whoever is named has to find one. Default: auto. */
   readonly signature?: SignatureMode
+  /**
+   * Leaves out a root that no root hash covers while one covers /usr, which is else offered without permission to execute.
+   * Default: false.
+   */
+  readonly strict?: boolean
   /** Which volumes libblkid probes for a file system: all, or those that this machine would use. Default: all. */
   readonly probe?: 'all' | 'used'
 }
 export const dissectOptionNames: OptionNames<DissectOptions> = {
   rootHash: true,
   usrHash: true,
+  verityData: true,
+  rootHashSignature: true,
   architectures: true,
   policy: true,
   certificates: true,
   signature: true,
+  strict: true,
   probe: true,
 }
-
-const plainRoles = ['home', 'srv', 'var', 'tmp', 'esp', 'xbootldr', 'swap'] as const satisfies readonly Designator[]
 
 /** A volume whose file system is still to be probed. */
 interface Probing {
@@ -57,7 +59,7 @@ interface Probing {
  * Says what each volume of an image is for (Discoverable Partitions Specification): this machine’s architecture first,
  * the newest version of the label if several compete, and by its UUIDs what a root hash names. Every root hash that
  * is known is checked against the top of its tree here.
- * @throws ERR_DDI_NO_TABLE for an image with neither table nor file system; ERR_DDI_ROOT_HASH_FORMAT,
+ * @throws ERR_DDI_USAGE for a hash tree or signature that belongs to no known root hash; ERR_DDI_NO_TABLE for an image with neither table nor file system; ERR_DDI_ROOT_HASH_FORMAT,
  *   ERR_DDI_ROOT_HASH_FILE, ERR_DDI_ROOT_HASH_MISMATCH, ERR_DDI_ROOT_HASH_WRONG, ERR_DDI_VERITY_MISSING,
  *   ERR_DDI_VERITY_SUPERBLOCK, ERR_DDI_VERITY_ALGORITHM, ERR_DDI_LIBRARY_MISSING, ERR_DDI_POLICY, ERR_DDI_CERTIFICATE
  */
@@ -65,30 +67,25 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
   checkOptions(options, dissectOptionNames, 'dissect')
   refuseEmptyTrust(options)
   const volumes: (Volume & Probing)[] = image.volumes.map((volume) => ({ ...volume }))
-  const architectures = options.architectures ?? machineArchitectures()
+  const { architectures = machineArchitectures() } = options
+  refuseUnknownArchitectures(options.architectures ?? [])
   const roles = new Map<Designator, WholeVolume & Probing>()
-  const verity = new Map<ProtectedDesignator, Verity>()
   const problems: TableProblem[] = []
-  const rootHashes = new Map<ProtectedDesignator, KnownRootHash['source']>()
   const trust: SignatureTrust = {
     mode: signatureMode(options),
     certificates: async () => options.certificates ?? (await trustedCertificates()),
     now: new Date(),
   }
-  const givenHashes = { root: options.rootHash, usr: options.usrHash }
-  for (const designator of ['root', 'usr'] as const) {
-    const report = (problem: TableProblem) => void problems.push(problem)
-    const candidates = { image, volumes, architectures, policy: options.policy }
-    const found = await findProtected(candidates, designator, givenHashes[designator], trust, report)
-    if (!found) continue
-    roles.set(designator, found.data)
-    if (found.verity) verity.set(designator, found.verity)
-    if (found.given) rootHashes.set(designator, found.given)
-  }
+  const report = (problem: TableProblem) => void problems.push(problem)
+  const candidates = { image, volumes, architectures, policy: options.policy, report }
+  const { verity, rootHashes } = await assignProtectedRoles(candidates, roles, options, trust)
   assignPlainRoles(volumes, roles)
   for (const volume of options.probe === 'used' ? roles.values() : volumes)
     volume.fileSystem = await probe(extentSource(image.source, foundExtents(volume)), image.name)
-  if (options.policy) await applyPolicy(options.policy, { image, volumes, roles, verity, architectures })
+  const unused = options.policy
+    ? await applyPolicy(options.policy, { image, volumes, roles, verity, architectures })
+    : []
+  const exceptions = exceptionsOf(roles, verity, { policy: options.policy, strict: options.strict ?? false })
   // Bytes that a root hash covers need not be a file system that libblkid knows.
   const known = isCovered(verity.get('root')) || volumes.some(({ fileSystem }) => fileSystem)
   if (image.table.type === 'none' && !known) {
@@ -100,12 +97,22 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
     )
   }
   const given = { rootHashes, signatures: trust.mode !== 'auto' || (options.certificates ?? []).length > 0 }
-  return { image, volumes, roles, verity, signature: trust.mode, given, problems }
+  return { image, volumes, roles, verity, exceptions, architectures, unused, signature: trust.mode, given, problems }
 }
+
+const trustNames = [
+  'rootHash',
+  'usrHash',
+  'verityData',
+  'rootHashSignature',
+  'policy',
+  'certificates',
+  'signature',
+] as const
 
 /** What is missing, such as a named policy that does not exist, is not the same as what was not given. @throws ERR_DDI_USAGE */
 function refuseEmptyTrust(options: DissectOptions): void {
-  for (const name of ['rootHash', 'usrHash', 'policy', 'certificates', 'signature'] as const)
+  for (const name of trustNames)
     if (Object.hasOwn(options, name) && (options[name] ?? undefined) === undefined)
       throw new DdiError('ERR_DDI_USAGE', `dissect(): ${name} is ${String(options[name])}: leave it out, or give one`)
   if (options.policy && !(options.policy.partitions instanceof Map))
@@ -130,17 +137,6 @@ function signatureMode({ signature = 'auto', certificates = [] }: DissectOptions
   return signature
 }
 
-/** The roles that no verity protects; a single generic Linux partition is the root if there is none. */
-function assignPlainRoles(volumes: readonly DissectedVolume[], roles: Map<Designator, UsableVolume>): void {
-  for (const designator of plainRoles) {
-    const volume = newest(volumes.filter((one) => one.designator === designator && isOffered(one)))
-    if (volume) roles.set(designator, requireWhole(volume))
-  }
-  if (roles.has('root')) return
-  const [generic, second] = volumes.filter((one) => one.designator === 'linux-generic' && isOffered(one))
-  if (generic && !second) roles.set('root', requireWhole(generic))
-}
-
 interface Assignment {
   readonly image: Image
   readonly volumes: readonly DissectedVolume[]
@@ -149,9 +145,10 @@ interface Assignment {
   readonly architectures: readonly string[]
 }
 
-/** Removes from the roles what the policy says is not to be used. @throws ERR_DDI_POLICY */
-async function applyPolicy(policy: ImagePolicy, assignment: Assignment): Promise<void> {
+/** Removes from the roles what the policy says is not to be used. @returns what it removed @throws ERR_DDI_POLICY */
+async function applyPolicy(policy: ImagePolicy, assignment: Assignment): Promise<readonly Designator[]> {
   const { image, roles, verity } = assignment
+  const unused: Designator[] = []
   for (const designator of policyDesignators) {
     const isProtection = /-verity(-sig)?$/.test(designator)
     // See `mayProtect`.
@@ -167,9 +164,10 @@ async function applyPolicy(policy: ImagePolicy, assignment: Assignment): Promise
       fileSystem: volume.fileSystem?.type ?? null,
     }
     if (judge(policy, designator, subject, image.name)) continue
-    roles.delete(designator)
+    if (roles.delete(designator)) unused.push(designator)
     if (pair) verity.delete(designator as ProtectedDesignator)
   }
+  return unused
 }
 
 /** The hash volume in use, whatever its flags, else the one that would be. */

@@ -16,10 +16,14 @@ interface Probed {
   readonly fileSystem?: FileSystem | null
 }
 
-/** Where a hash tree is: in a volume of the image, or in a file beside it, which is open as long as the image. */
+/**
+ * Where a hash tree is: in a volume of the image, in a file beside it, which is open as long as the image, or behind the data in
+ * the same file.
+ */
 export type HashTree =
   | { readonly kind: 'volume'; readonly volume: UsableVolume; readonly source: Source }
   | { readonly kind: 'file'; readonly path: string; readonly source: Source }
+  | { readonly kind: 'appended'; readonly source: Source }
 
 /** A data volume with its hash tree. `trusted` if a trusted root hash covers it, and matches the top of the tree. */
 export type Verity = UntrustedVerity | KernelVerity | TrustedVerity
@@ -68,6 +72,15 @@ export interface Dissection {
   /** The volumes that this machine would use, one for each purpose; hash volumes are in `verity`. */
   readonly roles: ReadonlyMap<Designator, UsableVolume>
   readonly verity: ReadonlyMap<ProtectedDesignator, Verity>
+  /**
+   * Volumes of the system that no root hash covers and that are used even if one covers another: because the policy names them,
+   * or without permission to execute what is in them.
+   */
+  readonly exceptions: ReadonlyMap<UsableVolume, 'policy' | 'noexec'>
+  /** Those whose volumes count, the preferred first. */
+  readonly architectures: readonly string[]
+  /** What there are volumes for that the policy leaves unused. */
+  readonly unused: readonly Designator[]
   /** Who verifies signatures of root hashes: as requested from `dissect`, and kept to by `plan`. */
   readonly signature: SignatureMode
   readonly given: GivenTrust

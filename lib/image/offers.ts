@@ -3,7 +3,15 @@ import type { Source } from '../bytes/source.js'
 import { findByName, requireWhole } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
-import { type Dissection, isCovered, type KernelVerity, type TrustedVerity, type UsableVolume } from './dissection.js'
+import {
+  type DissectedVolume,
+  type Dissection,
+  isCovered,
+  type KernelVerity,
+  type TrustedVerity,
+  type UsableVolume,
+} from './dissection.js'
+import { isOffered } from './selection.js'
 import type { SignatureMode } from './signatures.js'
 
 export interface OfferOptions {
@@ -22,6 +30,8 @@ export interface Offer {
   /** The root hash and tree that cover it. */
   readonly protection: TrustedVerity | KernelVerity | undefined
   readonly readOnly: boolean
+  /** Nothing in it may be executed: it belongs to the system, and no root hash covers it while one covers the rest. */
+  readonly noExec: boolean
 }
 
 /**
@@ -55,7 +65,7 @@ export function requiresKernel(mode: SignatureMode): boolean {
 }
 
 function offer(
-  { image, verity }: Dissection,
+  { image, verity, exceptions }: Dissection,
   id: string,
   designator: Designator | null,
   volume: UsableVolume,
@@ -69,6 +79,7 @@ function offer(
     source: extentSource(image.source, volume.extents),
     protection,
     readOnly: !writable || volume.flags.readOnly || protection !== undefined,
+    noExec: exceptions.get(volume) === 'noexec',
   }
 }
 
@@ -93,8 +104,8 @@ function chosen(dissection: Dissection, names: readonly string[], options: Offer
 
 /**
  * Whatever the caller gave to trust an image by is used or refused, never ignored: each root hash covers one of the volumes in use, one
- * covers every root or usr volume in use, and if signatures were requested, each of these is signed, or under a root hash of
- * the caller's own.
+ * covers every root or usr volume in use but the exceptions of the dissection, and if signatures were requested, each of these is
+ * signed, or under a root hash of the caller's own.
  * @throws ERR_DDI_NOT_COVERED, ERR_DDI_SIGNATURE_UNTRUSTED
  */
 export function refuseUncovered(dissection: Dissection, offered: readonly UsableVolume[]): void {
@@ -102,7 +113,7 @@ export function refuseUncovered(dissection: Dissection, offered: readonly Usable
   const used = offered.filter(({ designator }) => !/-verity(-sig)?$/.test(designator ?? ''))
   if (used.length === 0) return
   refuseUnusedHash(dissection, used)
-  const systems = used.filter((volume) => isSystem(dissection, volume))
+  const systems = used.filter((volume) => needsCover(dissection, volume))
   const pairs = [...dissection.verity.values()].filter(isCovered)
   const bare = systems.find((volume) => pairs.length > 0 && !pairs.some(({ data }) => data === volume))
   if (bare)
@@ -145,7 +156,7 @@ function refuseUnsigned(
   const { image, signature } = dissection
   const signed = vouched.map(({ data }) => data)
   const unsigned =
-    used.find((volume) => isSystem(dissection, volume) && !signed.includes(volume)) ??
+    used.find((volume) => needsCover(dissection, volume) && !signed.includes(volume)) ??
     (used.some((volume) => signed.includes(volume)) ? undefined : used[0])
   if (!unsigned) return
   const of = `${describe(unsigned)} of ${image.name}`
@@ -162,8 +173,9 @@ function describe({ designator, label, uuid }: UsableVolume): string {
   return `the ${designator ?? 'unknown'} volume${label || uuid ? ` ${JSON.stringify(label || uuid)}` : ''}`
 }
 
-/** Holds the system, or what would be used as such. */
-function isSystem({ roles }: Dissection, volume: UsableVolume): boolean {
+/** Holds the system, or what would be used as such, and is no exception. */
+function needsCover({ roles, exceptions }: Dissection, volume: UsableVolume): boolean {
+  if (exceptions.has(volume)) return false
   return (['root', 'usr'] as const).some((one) => volume.designator === one || roles.get(one) === volume)
 }
 
@@ -180,12 +192,16 @@ export function refuseKernelTrust({ image, signature }: Dissection): void {
 }
 
 /** Why nothing is offered. */
-function reason({ volumes }: Dissection): string {
-  const foreign = new Set(
-    volumes.flatMap(({ designator, architecture }) =>
-      architecture && (designator === 'root' || designator === 'usr') ? [architecture] : [],
-    ),
-  )
-  if (foreign.size > 0) return `: its volumes are for ${[...foreign].join(', ')}`
+function reason({ volumes, architectures, unused }: Dissection): string {
+  if (unused.length > 0) return `: the image policy leaves its ${unused.join(', ')} unused`
+  const systems = volumes.filter(({ designator }) => designator === 'root' || designator === 'usr')
+  const isForeign = ({ architecture }: DissectedVolume) =>
+    architecture !== null && !architectures.includes(architecture)
+  const foreign = systems.length > 0 && systems.every(isForeign)
+  if (foreign)
+    return `: its volumes are for ${[...new Set(systems.map(({ architecture }) => architecture))].join(', ')}, and not for ${architectures.join(', ')}`
+  const hidden = volumes.filter((one) => one.designator !== null && !isOffered(one) && !isForeign(one))
+  if (hidden.length > 0)
+    return `: flags or the label _empty keep its ${[...new Set(hidden.map(({ designator }) => designator))].join(', ')} from being used by default`
   return volumes.length > 0 ? `: no type of its ${volumes.length} partitions says what it is for` : ''
 }

@@ -96,6 +96,8 @@ export interface PlannedVolume {
   readonly readOnly: boolean
   /** A root hash covers every byte. */
   readonly verified: boolean
+  /** It belongs to the system, and no root hash covers it while one covers the rest: to be mounted without permission to execute. */
+  readonly noExec: boolean
   /** Its flag requests that its file system be grown to fill it. */
   readonly growFileSystem: boolean
   readonly fileSystem: FileSystem | null
@@ -193,13 +195,14 @@ function isShared({ extents: ones }: LinearNode, { extents: others }: LinearNode
   })
 }
 
-function plannedVolume({ designator, volume, protection, readOnly }: Offer, top: PlanNode): PlannedVolume {
+function plannedVolume({ designator, volume, protection, readOnly, noExec }: Offer, top: PlanNode): PlannedVolume {
   return {
     designator,
     node: top.id,
     size: top.size,
     readOnly,
     verified: protection !== undefined,
+    noExec,
     growFileSystem: volume.flags.growFileSystem,
     fileSystem: volume.fileSystem ?? null,
   }

@@ -52,8 +52,9 @@ export async function dissectRemains(path: string, refusal: DdiError): Promise<D
     const volumes: DissectedVolume[] = []
     for (const volume of image.volumes)
       volumes.push({ ...volume, fileSystem: await probe(extentSource(file, foundExtents(volume)), path) })
+    const nothing = { roles: new Map(), verity: new Map(), exceptions: new Map(), architectures: [], unused: [] }
     const given = { rootHashes: new Map(), signatures: false }
-    return { image, volumes, roles: new Map(), verity: new Map(), signature: 'auto', given, problems: [] }
+    return { image, volumes, ...nothing, signature: 'auto', given, problems: [] }
   } catch (error) {
     await close()
     throw error

@@ -25,12 +25,21 @@ export function preferred<V extends Volume>(
   designator: Designator,
   architectures: readonly string[],
 ): V | undefined {
+  return ranked(volumes, designator, architectures)[0]
+}
+
+/** All volumes that {@link preferred} chooses from, the preferred first. */
+export function ranked<V extends Volume>(
+  volumes: readonly V[],
+  designator: Designator,
+  architectures: readonly string[],
+): readonly V[] {
   const offered = volumes.filter((one) => one.designator === designator && isOffered(one))
-  for (const architecture of [null, ...architectures]) {
-    const found = newest(offered.filter((one) => one.architecture === architecture))
-    if (found) return found
-  }
-  return undefined
+  return [null, ...architectures].flatMap((architecture) =>
+    offered
+      .filter((one) => one.architecture === architecture)
+      .sort((one, other) => compareVersions(other.label ?? '', one.label ?? '')),
+  )
 }
 
 /** @throws ERR_DDI_GPT_DUPLICATE_UUID if there are several */

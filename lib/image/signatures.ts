@@ -49,8 +49,8 @@ async function readRecord({ source }: Image, volume: WholeVolume): Promise<Signa
   return parseSignatureRecord(await extentSource(source, volume.extents).read(0, volume.size))
 }
 
-/** @throws as `verifyRootHashSignature` */
-async function checkSignature(
+/** @throws ERR_DDI_SIGNATURE_… if it is not a trusted one of this root hash */
+export async function checkSignature(
   rootHash: Uint8Array,
   bytes: Uint8Array,
   trust: SignatureTrust,
@@ -63,30 +63,37 @@ async function checkSignature(
   return { bytes, signer: certificateFingerprint(signer) }
 }
 
+/** A root hash that a signature of the image vouches for. */
+export interface SignedRootHash extends KnownRootHash {
+  readonly signature: RootHashSignature | KernelSignature
+}
+
 /**
  * The root hash in a signature volume, if a trusted certificate signed it.
  * @param volume the signature volume
+ * @param wanted the root hash whose signature is looked for. Default: any
+ * @returns undefined if the volume has the signature of another one
  * @throws ERR_DDI_SIGNATURE_…, if its signature is not valid
  */
 export async function signedRootHash(
   image: Image,
-  volume: WholeVolume | undefined,
+  volume: WholeVolume,
   trust: SignatureTrust,
-): Promise<(KnownRootHash & { readonly signature: RootHashSignature | KernelSignature }) | undefined> {
-  if (!volume) return undefined
+  wanted?: Uint8Array,
+): Promise<SignedRootHash | undefined> {
   const { rootHash, signature } = await readRecord(image, volume)
+  if (wanted && !Buffer.from(rootHash).equals(wanted)) return undefined
   return { bytes: rootHash, source: 'signature', signature: await checkSignature(rootHash, signature, trust) }
 }
 
 /**
- * The signature of a root hash that is known already: in a file beside the image, or in the image.
+ * The signature of a root hash in a file beside the image.
  * @throws ERR_DDI_SIGNATURE_…, if there is one that is not valid
  */
-export async function signatureOf(
+export async function signatureBeside(
   image: Image,
   designator: ProtectedDesignator,
   rootHash: Uint8Array,
-  volume: WholeVolume | undefined,
   trust: SignatureTrust,
 ): Promise<RootHashSignature | KernelSignature | undefined> {
   const files = image.path === null ? [] : sideFiles(image.path, `${rootHashEndings[designator]}.p7s`)
@@ -94,7 +101,5 @@ export async function signatureOf(
     const signature = await readIfThere(path)
     if (signature !== undefined) return await checkSignature(rootHash, signature, trust)
   }
-  const record = volume && (await readRecord(image, volume))
-  if (!record || !Buffer.from(record.rootHash).equals(rootHash)) return undefined
-  return await checkSignature(rootHash, record.signature, trust)
+  return undefined
 }

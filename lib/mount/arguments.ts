@@ -61,6 +61,8 @@ const systems: readonly (Designator | null)[] = ['root', 'usr']
 export interface ArgumentOptions {
   readonly readOnly: boolean
   readonly discard: boolean
+  /** Nothing in it is to be executed. */
+  readonly noExec: boolean
   /** Options of mount(8), separated by commas, which override the rest. */
   readonly given?: string
 }
@@ -73,7 +75,7 @@ export interface ArgumentOptions {
 export function mountArguments(
   designator: Designator | null,
   type: string,
-  { readOnly, discard, given = '' }: ArgumentOptions,
+  { readOnly, discard, noExec, given = '' }: ArgumentOptions,
 ): MountArguments {
   const isSystem = systems.includes(designator)
   const asked = given.split(',').filter((word) => word !== '')
@@ -82,6 +84,7 @@ export function mountArguments(
   let flags = mountFlags.noDev | mountFlags.silent
   if (readOnly) flags |= mountFlags.readOnly
   if (isWritable) flags |= mountFlags.noExec | mountFlags.noSuid
+  if (noExec) flags |= mountFlags.noExec | mountFlags.noSuid
   if (!isSystem) flags |= mountFlags.noSuid
   if (designator === 'esp' || designator === 'xbootldr') flags |= mountFlags.noExec | mountFlags.noSymbolicLinks
   const data: string[] = []

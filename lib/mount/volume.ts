@@ -59,7 +59,7 @@ export function refuseUnfit(mounting: Mounting, designator: Designator, volume: 
       'ERR_DDI_FILE_SYSTEM',
       `${designator} of ${image} holds ${type || 'no known file system'}; images may have ${mountable.join(', ')}`,
     )
-  stepsFor(mounting, designator, type, volume.readOnly)
+  stepsFor(mounting, designator, type, volume)
 }
 
 /**
@@ -70,13 +70,14 @@ function stepsFor(
   { image, options, onLoop }: Mounting,
   designator: Designator,
   type: string,
-  readOnly: boolean,
+  { readOnly, noExec }: Pick<PlannedVolume, 'readOnly' | 'noExec'>,
 ): MountSteps {
   const { mountOptions, discard = 'loop', inMemoryOverlay = false, writeXorExecute = false } = options
   const given = mountOptions?.[designator]
   const steps = mountSteps(designator, type, {
     readOnly: readOnly || isImmutable(type),
     discard: discard === 'all' || (discard === 'loop' && onLoop),
+    noExec,
     inMemoryOverlay,
     ...(given !== undefined && { given }),
   })
@@ -106,7 +107,7 @@ export async function mountVolume(
       'ERR_DDI_FILE_SYSTEM',
       `${designator} of ${mounting.image} holds ${type || 'no known file system'} inside LUKS`,
     )
-  const steps = stepsFor(mounting, designator, type, volume.readOnly)
+  const steps = stepsFor(mounting, designator, type, volume)
   const readOnly = volume.readOnly || isImmutable(type)
   if (check && !readOnly) await checkFileSystem(device, type, signal)
   await mountAt(device, place, type, steps.volume)

@@ -22,6 +22,7 @@ export interface Superblock {
 }
 
 export const superblockLength = 512
+const magic = Buffer.from('verity\0\0', 'latin1')
 const largestSalt = 256
 // cryptsetup's own bound; kernels take no more than a page.
 const largestBlock = 512 * 1024
@@ -36,7 +37,7 @@ export function parseSuperblock(bytes: Uint8Array): Superblock {
     throw new DdiError('ERR_DDI_VERITY_SUPERBLOCK', `verity superblock: ${what}`)
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if (String.fromCharCode(...bytes.subarray(0, 8)) !== 'verity\0\0') refuse('the signature is missing')
+  if (!bytes.subarray(0, magic.length).every((byte, index) => byte === magic[index])) refuse('the signature is missing')
   const version = view.getUint32(8, true)
   if (version !== 1) refuse(`version ${version}, of which only 1 is known`)
   const hashType = view.getUint32(12, true)
@@ -88,7 +89,7 @@ export function encodeSuperblock(superblock: Superblock): Uint8Array {
     )
   const bytes = new Uint8Array(superblockLength)
   const view = new DataView(bytes.buffer)
-  bytes.set(Buffer.from('verity', 'latin1'))
+  bytes.set(magic)
   view.setUint32(8, 1, true)
   view.setUint32(12, 1, true)
   bytes.set(uuidBytes, 16)
@@ -104,6 +105,11 @@ export function encodeSuperblock(superblock: Superblock): Uint8Array {
     throw new DdiError('ERR_DDI_USAGE', (error as DdiError).message, { cause: error })
   }
   return bytes
+}
+
+/** Whether a superblock begins a source, sound or not. @throws what `source.read` throws */
+export async function hasSuperblock(source: Source): Promise<boolean> {
+  return source.size >= superblockLength && magic.equals(await source.read(0, magic.length))
 }
 
 /**

@@ -274,7 +274,7 @@ test('completion scripts are good shell and know every verb', () => {
     '-c',
     `. ${script}; COMP_WORDS=(ddi-attach verify --root) COMP_CWORD=2; _ddi_attach; echo "\${COMPREPLY[@]}"`,
   )
-  assert.equal(options.trim(), '--root-hash')
+  assert.equal(options.trim(), '--root-hash --root-hash-signature')
   assert.match(cli('completion', 'fish').stdout, /-a verify -d/)
   assert.match(cli('completion', 'zsh').stdout, /bashcompinit/)
 })

@@ -116,6 +116,7 @@ test('a verified root: every node in order, with its role', async () => {
         size: dataSize,
         readOnly: true,
         verified: true,
+        noExec: false,
         growFileSystem: false,
         fileSystem: {
           type: 'erofs',

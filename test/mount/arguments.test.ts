@@ -17,7 +17,12 @@ function spelled(
   type: string,
   options: Partial<Parameters<typeof mountArguments>[2]> = {},
 ) {
-  const { flags, data } = mountArguments(designator, type, { readOnly: true, discard: false, ...options })
+  const { flags, data } = mountArguments(designator, type, {
+    readOnly: true,
+    discard: false,
+    noExec: false,
+    ...options,
+  })
   assert.ok(flags & mountFlags.silent)
   const names = { ro: 'readOnly', nosuid: 'noSuid', nodev: 'noDev', noexec: 'noExec', noatime: 'noAtime' } as const
   const words = Object.entries(names).flatMap(([word, flag]) => (flags & mountFlags[flag] ? [word] : []))
@@ -56,6 +61,7 @@ const options = fc.record({
   readOnly: fc.boolean(),
   discard: fc.boolean(),
   inMemoryOverlay: fc.boolean(),
+  noExec: fc.boolean(),
   given: fc
     .array(fc.constantFrom('rw', 'ro', 'suid', 'nosuid', 'dev', 'noexec', 'noatime', 'defaults', 'commit=5'))
     .map((words) => words.join(',')),

@@ -21,6 +21,7 @@ export const typeUuids = {
   rootVerity: '2c7357ed-ebd2-46d9-aec1-23d437ec2bf5',
   usr: '8484680c-9521-48c6-9c11-b0720656f69e',
   usrVerity: '77ff5f63-e7b6-4633-acf4-1565b864c0e6',
+  usrVeritySig: 'e7bb33fb-06cf-4e81-8273-e543b413e2e2',
   rootArm64: 'b921b045-1df0-41c3-af44-4c6f280d3fae',
   rootVeritySig: '41092b05-9fc8-4523-994f-2def0408b176',
   home: '933ac7e1-2eb4-4f13-b844-0e14e2aef915',

@@ -20,8 +20,9 @@ export default verb({
       writable: readWrite,
       signal: untilInterrupted(),
     })
-    for (const { designator, verified } of attachment.volumes)
-      if (!verified && (designator === 'root' || designator === 'usr'))
+    for (const { designator, verified, noExec } of attachment.volumes)
+      if (noExec) note(`${designator} of ${path} is not verified, and the rest of the system is: mount it with noexec`)
+      else if (!verified && (designator === 'root' || designator === 'usr'))
         note(`${designator} of ${path} is not verified: no root hash is known for it`)
     await printAttachment(attachment, options)
   },

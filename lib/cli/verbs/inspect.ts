@@ -97,11 +97,11 @@ function flagNames({ flags }: DissectedVolume): string {
 }
 
 /** What this machine would use a volume for, and whether a root hash covers it. */
-function usedFor({ roles, verity }: Dissection, volume: DissectedVolume): string | null {
+function usedFor({ roles, verity, exceptions }: Dissection, volume: DissectedVolume): string | null {
   for (const [designator, used] of roles) {
     if (used !== volume) continue
     const protection = designator === 'root' || designator === 'usr' ? verity.get(designator) : undefined
-    if (!protection?.trusted) return designator
+    if (!protection?.trusted) return exceptions.get(used) === 'noexec' ? `${designator} (noexec)` : designator
     return `${designator} (${protection.signature ? 'signed' : 'verified'})`
   }
   for (const [designator, { hash, trusted }] of verity)
