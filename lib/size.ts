@@ -13,13 +13,15 @@ export function parseNewSize(text: string, current: number): number {
 }
 
 /**
- * Reads a size: `4096`, `512K`, `1.5G`, `2GiB`, with or without a leading `+`; units are powers of 1024.
+ * Reads a size, with or without a leading `+`, as util-linux does: `4096`; `512K`, `1.5G` and `2GiB` in powers of 1024, `2GB` in
+ * powers of 1000.
  * @returns bytes
  * @throws ERR_DDI_USAGE
  */
 export function parseSize(text: string): number {
-  const match = /^\+?(\d+(?:\.\d+)?)([KMGTP]?)(?:i?B)?$/i.exec(text)
-  const bytes = match ? Number(match[1]) * 1024 ** units.indexOf(match[2]!.toUpperCase()) : Number.NaN
+  const match = /^\+?(\d+(?:\.\d+)?)([KMGTP]?)(i?B)?$/i.exec(text)
+  const base = match?.[3]?.length === 1 ? 1000 : 1024
+  const bytes = match ? Number(match[1]) * base ** units.indexOf(match[2]!.toUpperCase()) : Number.NaN
   if (!Number.isSafeInteger(Math.round(bytes)) || bytes <= 0)
     throw new DdiError('ERR_DDI_USAGE', `invalid size ${JSON.stringify(text)}: write 4096, 512K, 1.5G, …`)
   return Math.round(bytes)

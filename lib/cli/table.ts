@@ -1,17 +1,56 @@
+import { DdiError } from '../errors.js'
 import { printable } from '../text.js'
-import { print } from './output.js'
+import { formatSize, print } from './output.js'
+import { flag, option, type ValuesOf } from './verb.js'
 
-/** Columns under their names, as lsblk has them; null is a dash. */
+/** Text, a number, a size in bytes, or nothing: a dash. */
+export type Cell = string | number | { readonly bytes: number } | null
+
+/** What of a table is printed, and how; lsblk(8) has options of these names. */
+export const tableOptions = {
+  output: option('-o, --output <columns>', 'print only these columns, in this order: LABEL,SIZE', columnNames),
+  noheadings: flag('-n, --noheadings', 'print no names of columns'),
+  bytes: flag('-b, --bytes', 'print sizes in bytes'),
+}
+
+export type TableValues = Partial<ValuesOf<typeof tableOptions>>
+
+/** Tells whether a script asks for the table alone, without what people like to see around it. */
+export function isTableAlone({ output, noheadings = false }: TableValues): boolean {
+  return output !== undefined || noheadings
+}
+
+/** Columns under their names, as lsblk has them. @throws ERR_DDI_USAGE for a name that no column has */
 export async function printTable(
   columns: readonly string[],
-  rows: readonly (readonly (string | number | null)[])[],
+  rows: readonly (readonly Cell[])[],
+  { output = columns, noheadings = false, bytes = false }: TableValues = {},
 ): Promise<void> {
-  const texts = rows.map((row) => row.map((cell) => (cell === null || cell === '' ? '-' : printable(String(cell)))))
-  const lines = [columns, ...texts]
+  const chosen = output.map((name) => indexOf(name, columns))
+  const headings = noheadings ? [] : [columns]
+  const lines = [...headings, ...rows.map((row) => row.map((cell) => textOf(cell, bytes)))].map((line) =>
+    chosen.map((column) => line[column]!),
+  )
   const widthOf = await widths(lines)
-  const widest = columns.map((_, column) => lines.reduce((most, line) => Math.max(most, widthOf(line[column]!)), 0))
-  const padded = lines.map((line) => line.map((text, column) => text + ' '.repeat(widest[column]! - widthOf(text))))
-  print(padded.map((line) => line.join('  ').trimEnd()).join('\n'))
+  const widest = chosen.map((_, place) => lines.reduce((most, line) => Math.max(most, widthOf(line[place]!)), 0))
+  const padded = lines.map((line) => line.map((text, place) => text + ' '.repeat(widest[place]! - widthOf(text))))
+  if (padded.length > 0) print(padded.map((line) => line.join('  ').trimEnd()).join('\n'))
+}
+
+function textOf(cell: Cell, inBytes: boolean): string {
+  if (cell === null || cell === '') return '-'
+  if (typeof cell !== 'object') return printable(String(cell))
+  return inBytes ? String(cell.bytes) : formatSize(cell.bytes)
+}
+
+function columnNames(given: string): readonly string[] {
+  return given.split(',').map((name) => name.trim().toUpperCase())
+}
+
+function indexOf(name: string, columns: readonly string[]): number {
+  const index = columns.indexOf(name)
+  if (index >= 0) return index
+  throw new DdiError('ERR_DDI_USAGE', `--output: there is no column ${name}: the columns are ${columns.join(', ')}`)
 }
 
 /** Of most tables each character is one column wide, and no code has to be loaded that knows the others. */

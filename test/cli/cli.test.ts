@@ -351,3 +351,25 @@ test('the packed package installs with neither compiler nor scripts, and its por
   assert.equal(refused.status, 1)
   assert.match(refused.stderr, /ERR_DDI_ADDON_MISSING/)
 })
+
+test('a table has the columns that are asked for, as lsblk’s', () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'disk.raw')
+  makeGptImage(path, 16 * MiB, [
+    { type: typeUuids.linuxGeneric, size: 3 * MiB, label: 'one' },
+    { type: typeUuids.linuxGeneric, size: MiB + 4096, label: 'two' },
+  ])
+  const sizes = run('sh', '-c', `sfdisk --json "$1" | grep -o '"size": [0-9]*' | cut -d' ' -f2`, 'sh', path)
+  const [one, two] = sizes
+    .trim()
+    .split('\n')
+    .map((sectors) => Number(sectors) * 512)
+  for (const verb of ['inspect', 'volume list']) {
+    const words = verb.split(' ')
+    assert.equal(cli(...words, path, '-n', '-b', '-o', 'LABEL,size').stdout, `one  ${one}\ntwo  ${two}\n`)
+    assert.equal(cli(...words, path, '--output=size').stdout, 'SIZE\n3M\n1.0M\n')
+    const wrong = cli(...words, path, '-o', 'LABEL,COLOUR')
+    assert.equal(wrong.status, 2)
+    assert.match(wrong.stderr, /--output: there is no column COLOUR: the columns are VOLUME, .*UUID/)
+  }
+})

@@ -18,7 +18,15 @@ function refuses(parse: Parser<unknown>, ...texts: readonly string[]): void {
 }
 
 test('sizes are in bytes, and nothing else is one', () => {
-  takes(values.size, { '4096': 4096, '1.5K': 1536, '+2G': 2 ** 31, '2GiB': 2 ** 31, '1B': 1 })
+  takes(values.size, {
+    '4096': 4096,
+    '1.5K': 1536,
+    '+2G': 2 ** 31,
+    '2GiB': 2 ** 31,
+    '2GB': 2e9,
+    '1.5kB': 1500,
+    '1B': 1,
+  })
   refuses(values.size, '', '0', '-1', 'large', '1e3', '0x10', '1 K', '9999P', 'NaN', 'Infinity')
   takes(values.sizeOrZero, { '0': 0, '00': 0, '1K': 1024 })
   refuses(values.sizeOrZero, '', '-0', 'none')

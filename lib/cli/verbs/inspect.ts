@@ -12,7 +12,7 @@ import { inOwnNamespace } from '../namespace.js'
 import { noteProblems, noteSource } from '../notes.js'
 import { dissectOptions, type ImageValues, imageArgument, imageOptions } from '../options.js'
 import { formatSize, print, printJson } from '../output.js'
-import { printTable } from '../table.js'
+import { isTableAlone, printTable, type TableValues, tableOptions } from '../table.js'
 import { flag, verb } from '../verb.js'
 
 export default verb({
@@ -20,36 +20,43 @@ export default verb({
   arguments: [imageArgument],
   options: {
     contents: flag('--contents', 'also read its files: os-release, hostname, possible uses; mounts it if permitted'),
+    ...tableOptions,
     ...imageOptions,
   },
-  examples: ['ddi-attach inspect image.raw', 'ddi-attach inspect image.raw --json=short | jq .volumes[].label'],
+  examples: [
+    'ddi-attach inspect image.raw',
+    'ddi-attach inspect image.raw -n -o LABEL,FSTYPE',
+    'ddi-attach inspect image.raw --json=short | jq .volumes[].label',
+  ],
   async run([path], options) {
     const show = () => inspect(path, options)
     await (options.contents ? inOwnNamespace(show) : show())
   },
 })
 
-async function inspect(path: string, options: ImageValues & { readonly contents: boolean }): Promise<void> {
+type InspectValues = ImageValues & TableValues & { readonly contents: boolean }
+
+async function inspect(path: string, options: InspectValues): Promise<void> {
   const { nested, contents, json } = options
-  await using image = await openImage(path, { nested }).catch((error: unknown) => showRemains(path, json, error))
+  await using image = await openImage(path, { nested }).catch((error: unknown) => showRemains(path, options, error))
   const dissection = await dissect(image, await dissectOptions(options))
   if (json !== 'off') {
     printJson({ ...describe(dissection), ...(contents && { contents: await factsOf(image, options) }) }, json)
     return
   }
-  await printDissection(path, dissection)
+  await printDissection(path, dissection, options)
   noteProblems([...image.table.problems, ...dissection.problems])
   if (contents) printFacts(await factsOf(image, options))
 }
 
 /** Shows what a table says nevertheless. @throws why it is refused */
-async function showRemains(path: string, json: ImageValues['json'], refusal: unknown): Promise<never> {
+async function showRemains(path: string, options: InspectValues, refusal: unknown): Promise<never> {
   const isOfTable = refusal instanceof DdiError && refusal.code.startsWith('ERR_DDI_GPT_')
   const remains = isOfTable ? await dissectRemains(path, refusal) : undefined
   if (remains) {
     await using _ = remains.image
-    if (json === 'off') await printDissection(path, remains)
-    else printJson(describe(remains), json)
+    if (options.json === 'off') await printDissection(path, remains, options)
+    else printJson(describe(remains), options.json)
   }
   throw refusal
 }
@@ -66,7 +73,7 @@ async function factsOf(image: Image, options: ImageValues): Promise<ImageFacts> 
   })
 }
 
-async function printDissection(path: string, dissection: Dissection): Promise<void> {
+async function printDissection(path: string, dissection: Dissection, options: TableValues): Promise<void> {
   const { image, volumes } = dissection
   const { table } = image
   const kind = {
@@ -74,19 +81,21 @@ async function printDissection(path: string, dissection: Dissection): Promise<vo
     super: `Android super partition (${table.source} copy)`,
     none: 'no partition table',
   }[table.type]
-  print(`${printable(path)}: ${formatSize(image.size)}, ${kind}, ${image.sectorSize}-byte sectors\n`)
+  const size = formatSize(image.size)
+  if (!isTableAlone(options)) print(`${printable(path)}: ${size}, ${kind}, ${image.sectorSize}-byte sectors\n`)
   await printTable(
     ['VOLUME', 'ARCH', 'LABEL', 'SIZE', 'FSTYPE', 'FLAGS', 'USED', 'UUID'],
     volumes.map((volume) => [
       volume.designator,
       volume.architecture,
       volume.label,
-      formatSize(volume.size),
+      { bytes: volume.size },
       volume.fileSystem?.type ?? null,
       flagNames(volume),
       usedFor(dissection, volume),
       volume.uuid,
     ]),
+    options,
   )
 }
 

@@ -1,15 +1,15 @@
 import { list } from '../../attach/list.js'
 import { json } from '../options.js'
 import { printJson } from '../output.js'
-import { printTable } from '../table.js'
+import { printTable, tableOptions } from '../table.js'
 import { verb } from '../verb.js'
 
 export default verb({
   summary: 'list what is attached, by any process',
   arguments: [],
-  options: json,
-  examples: ['ddi-attach list', 'ddi-attach list --json=pretty'],
-  async run(_, { json }) {
+  options: { ...tableOptions, ...json },
+  examples: ['ddi-attach list', 'ddi-attach list -n -o NAME,DEVICE', 'ddi-attach list --json=pretty'],
+  async run(_, { json, ...table }) {
     const attachments = await list()
     if (json !== 'off') {
       printJson(attachments, json)
@@ -29,6 +29,7 @@ export default verb({
               image,
             ]),
       ),
+      table,
     )
   },
 })

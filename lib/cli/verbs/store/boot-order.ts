@@ -5,7 +5,7 @@ import { diskArgument } from '../../disk-change.js'
 import { json } from '../../options.js'
 import { printJson } from '../../output.js'
 import { describeImage } from '../../store.js'
-import { printTable } from '../../table.js'
+import { type Cell, printTable, tableOptions } from '../../table.js'
 import { text } from '../../values.js'
 import { flag, option, verb } from '../../verb.js'
 
@@ -15,10 +15,11 @@ export default verb({
   options: {
     product: option('--product <name>', 'only this product (default: all)', text),
     readOnly: flag('--read-only', 'as if no try could be counted: good images only'),
+    ...tableOptions,
     ...json,
   },
   examples: ['ddi-attach store boot-order /dev/sda', 'ddi-attach store boot-order /dev/sda --product acme'],
-  async run([path], { product, readOnly, json }) {
+  async run([path], { product, readOnly, json, ...table }) {
     const { images } = await readStore(path)
     const products = product === undefined ? [...new Set(images.map((image) => image.product))] : [product]
     const orders = products.map((one) => ({ product: one, images: candidates(images, one, !readOnly) }))
@@ -31,11 +32,12 @@ export default verb({
       await printTable(
         ['PRODUCT', 'ORDER', 'IMAGE', 'STATE', 'BOOTS'],
         orders.flatMap((order) => rows(order.product, order.images)),
+        table,
       )
   },
 })
 
-function rows(product: string, images: readonly StoreImage[]): readonly (string | number | null)[][] {
+function rows(product: string, images: readonly StoreImage[]): readonly Cell[][] {
   if (images.length === 0) return [[product, null, 'none', null, null]]
   return images.map(({ label, state, tries }, n) => [
     product,

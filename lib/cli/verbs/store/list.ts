@@ -4,17 +4,17 @@ import { runningImage } from '../../../store/running.js'
 import { printable } from '../../../text.js'
 import { printDisk } from '../../layout.js'
 import { json } from '../../options.js'
-import { formatSize, note, print, printJson } from '../../output.js'
+import { note, print, printJson } from '../../output.js'
 import { describeImage } from '../../store.js'
-import { printTable } from '../../table.js'
+import { isTableAlone, printTable, type TableValues, tableOptions } from '../../table.js'
 import { argument, flag, verb } from '../../verb.js'
 
 export default verb({
   summary: 'list the images of a store, with a map of its disk',
   arguments: [argument('[disk]', 'disk image or block device')],
-  options: { all: flag('--all', 'of all block devices that hold images'), ...json },
+  options: { all: flag('--all', 'of all block devices that hold images'), ...tableOptions, ...json },
   examples: ['ddi-attach store list disk.raw', 'ddi-attach store list --all'],
-  async run([path], { all, json }) {
+  async run([path], { all, json, ...table }) {
     if ((path === undefined) !== all) throw new DdiError('ERR_DDI_USAGE', 'give either a disk or --all')
     const stores = path === undefined ? await findStores() : [await readStore(path)]
     const running = await runningImage()
@@ -23,9 +23,8 @@ export default verb({
       return printJson(all ? { stores: described, ambiguous: ambiguousProducts(stores) } : described[0], json)
     }
     for (const [index, store] of stores.entries()) {
-      if (index > 0) print('')
-      if (all) print(printable(store.path))
-      await printStore(store, running)
+      if (all && !isTableAlone(table)) print(`${index > 0 ? '\n' : ''}${printable(store.path)}`)
+      await printStore(store, running, table)
     }
     for (const product of ambiguousProducts(stores))
       note(`images of ${product} lie on several disks: none of them boots unless the disk is named`)
@@ -36,7 +35,7 @@ function describe({ path, size, images, free }: FoundStore, running: string | un
   return { path, size, images: images.map((one) => ({ ...describeImage(one), running: one.uuid === running })), free }
 }
 
-async function printStore(store: FoundStore, running: string | undefined): Promise<void> {
+async function printStore(store: FoundStore, running: string | undefined, table: TableValues): Promise<void> {
   await printTable(
     ['IMAGE', 'STATE', 'TRIES', 'PRIORITY', 'KEPT', 'RUNS', 'SIZE', 'SEGMENTS', 'UUID'],
     store.images.map(({ label, state, tries, priority, keep, uuid, volume }) => [
@@ -46,11 +45,13 @@ async function printStore(store: FoundStore, running: string | undefined): Promi
       priority,
       keep ? 'yes' : null,
       uuid === running ? 'yes' : null,
-      formatSize(volume.size),
+      { bytes: volume.size },
       volume.extents.length,
       uuid,
     ]),
+    table,
   )
+  if (isTableAlone(table)) return
   print('')
   await printDisk(store, store.size)
 }
