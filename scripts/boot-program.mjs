@@ -20,7 +20,7 @@ export async function buildBootProgram(root) {
     mainFields: ['module', 'main'],
     // They find their own files.
     external: ['ffi-rs', 'node-gyp-build', 'zstd-napi'],
-    // undici is written for require().
+    // Some packages are written for require().
     banner: {
       js: "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);",
     },

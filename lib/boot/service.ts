@@ -1,12 +1,14 @@
 // What ddi-boot.service executes in the initrd of somebody else, who has loaded modules and brought up the network, and hands
 // over to the system afterwards.
 import { readFile } from 'node:fs/promises'
+import { tuneForDownloads } from '../pull/tune.js'
 import { openBootLog } from './boot-log.js'
 import { actOnFailure } from './failure.js'
 import { parseBootParameters } from './parameters.js'
 import { mountRoot, obtainRoot } from './root.js'
 
 const root = '/'
+tuneForDownloads()
 const log = openBootLog(root)
 const commandLine = (await readFile('/proc/cmdline', 'utf8')).trim()
 try {

@@ -1,14 +1,13 @@
-import type { Readable } from 'node:stream'
-import type { Dispatcher } from 'undici'
+import type { IncomingMessage } from 'node:http'
 import { DdiError } from '../errors.js'
-import { aborted, throwIfAborted } from '../work.js'
-import { type HeaderFields, type OpenAnswer, type PartRequest, parseAnswer, rangeFields } from './answer.js'
+import { throwIfAborted } from '../work.js'
+import { type OpenAnswer, type PartRequest, parseAnswer, rangeFields } from './answer.js'
 import { type Batch, batchesOf } from './batches.js'
-import { type Dispatchers, openDispatchers } from './dispatchers.js'
+import { openConnections } from './connections.js'
 import type { Credentials } from './netrc.js'
 import type { Settings } from './options.js'
 
-export interface HttpClient extends AsyncDisposable {
+export interface HttpClient extends Disposable {
   /**
    * Makes one request, and follows redirects.
    * @throws ERR_DDI_PULL_NOT_FOUND, ERR_DDI_PULL_FORBIDDEN, ERR_DDI_PULL_RESPONSE, ERR_DDI_PULL_REDIRECT, ERR_DDI_PULL_BROKEN if it may work later,
@@ -20,28 +19,22 @@ export interface HttpClient extends AsyncDisposable {
 const mostRedirects = 10
 
 /** A client for http and https, through the proxies of the environment. @param signal ends all its requests */
-export async function openHttp(settings: Settings, signal: AbortSignal): Promise<HttpClient> {
-  let opened: Promise<Dispatchers> | undefined
-  const { request } = (await import('undici')).default
+export function openHttp(settings: Settings, signal: AbortSignal): HttpClient {
+  const connections = openConnections(settings, signal)
   const ownFields = { ...(settings.credentials && authorization(settings.credentials)), ...lowerCase(settings.headers) }
 
-  async function follow(url: URL, fields: HeaderFields): Promise<Dispatcher.ResponseData> {
+  async function follow(url: URL, fields: Readonly<Record<string, string>>): Promise<IncomingMessage> {
     let at = url
-    // Files need no proxy, and nothing that is wrong with one.
-    opened ??= openDispatchers(settings)
-    const { own, others } = await opened
     for (let redirects = 0; redirects <= mostRedirects; redirects++) {
       // What is meant for one host is not sent to another.
       const isOwn = at.host === url.host
       const headers = { 'user-agent': 'ddi', ...(isOwn && ownFields), ...fields }
-      const response = await inTime(settings.timeouts, signal, (signal) =>
-        request(at, { dispatcher: isOwn ? own : others, headers, signal }),
-      )
+      const response = await connections.send({ url: at, headers, isOwn })
       // Whoever reads the body gets its error; without a reader it is not an unhandled one.
-      response.body.on('error', () => {})
-      if (![301, 302, 303, 307, 308].includes(response.statusCode)) return response
+      response.on('error', () => {})
+      if (![301, 302, 303, 307, 308].includes(response.statusCode!)) return response
       // It may never end.
-      response.body.destroy()
+      response.destroy()
       at = redirectTarget(at, response.headers['location'])
     }
     throw new DdiError('ERR_DDI_PULL_REDIRECT', `${url} redirects more than ${mostRedirects} times`)
@@ -50,13 +43,13 @@ export async function openHttp(settings: Settings, signal: AbortSignal): Promise
   return {
     async get(part) {
       try {
-        const { statusCode, headers, body } = await follow(part.url, rangeFields(part))
+        const body = await follow(part.url, rangeFields(part))
         const cancel = () => void body.destroy()
         try {
-          const answer = parseAnswer(part, statusCode, headers)
+          const answer = parseAnswer(part, body.statusCode!, body.headers)
           // The body of a 416 is not of the file.
           const isEmpty = answer.start === answer.end
-          return { ...answer, bytes: isEmpty ? nothing() : bytesOf(part.url, body, signal), cancel }
+          return { ...answer, bytes: isEmpty ? nothing() : bytesOf(part.url, body), cancel }
         } catch (error) {
           cancel()
           throw error
@@ -65,45 +58,29 @@ export async function openHttp(settings: Settings, signal: AbortSignal): Promise
         throw failed(part.url, error, signal)
       }
     },
-    async [Symbol.asyncDispose]() {
-      await (await opened?.catch(() => undefined))?.[Symbol.asyncDispose]()
-    },
+    [Symbol.dispose]: () => connections[Symbol.dispose](),
+  }
+
+  async function* bytesOf(url: URL, body: IncomingMessage): AsyncGenerator<Batch> {
+    try {
+      yield* inTime(batchesOf(body), settings.timeouts.stall, () => body.destroy(new Error('no bytes in time')))
+    } catch (error) {
+      throw failed(url, error, signal)
+    }
   }
 }
 
-/**
- * Waits for the headers of an answer. Answers that only announce one, and steps of a proxy, begin undici’s timeouts anew.
- * @throws ERR_DDI_ABORTED
- */
-async function inTime<Answer>(
-  { connect, headers }: Settings['timeouts'],
-  signal: AbortSignal,
-  request: (signal: AbortSignal) => Promise<Answer>,
-): Promise<Answer> {
-  const ending = new AbortController()
-  const abort = () => ending.abort(aborted(signal))
-  const late = () => ending.abort(new Error('no answer in time'))
-  // A proxy takes as long as a server may.
-  const timer = connect > 0 && headers > 0 ? setTimeout(late, 2 * (connect + headers)) : undefined
-  signal.addEventListener('abort', abort, { once: true })
+/** The same bytes; `late` is called if the next ones do not come in time, in ms. Time that the reader takes does not count. */
+async function* inTime(bytes: AsyncGenerator<Batch>, longest: number, late: () => void): AsyncGenerator<Batch> {
   try {
-    // undici aborts what it has sent, and not what waits for a proxy.
-    const ended = new Promise<never>((_, reject) => {
-      ending.signal.addEventListener('abort', () => reject(ending.signal.reason), { once: true })
-    })
-    if (signal.aborted) abort()
-    return await Promise.race([ended, request(AbortSignal.any([ending.signal, signal]))])
+    for (;;) {
+      const timer = longest > 0 ? setTimeout(late, longest) : undefined
+      const next = await bytes.next().finally(() => clearTimeout(timer))
+      if (next.done) return
+      yield next.value
+    }
   } finally {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', abort)
-  }
-}
-
-async function* bytesOf(url: URL, body: Readable, signal: AbortSignal): AsyncGenerator<Batch> {
-  try {
-    yield* batchesOf(body)
-  } catch (error) {
-    throw failed(url, error, signal)
+    await bytes.return(undefined)
   }
 }
 
@@ -133,19 +110,11 @@ function authorization({ login, password }: Credentials): { readonly authorizati
   return { authorization: `Basic ${Buffer.from(`${login}:${password}`).toString('base64')}` }
 }
 
-/** Errors of undici for requests that it does not make. */
-const refusals = ['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED']
-
 /** @throws ERR_DDI_ABORTED if that is why */
 function failed(url: URL, error: unknown, signal: AbortSignal): DdiError {
   throwIfAborted(signal)
-  return error instanceof DdiError ? error : brokenError(url, error)
-}
-
-function brokenError(url: URL, error: unknown): DdiError {
-  const { code, message } = error as { code?: string; message?: string }
-  const kind = refusals.includes(code ?? '') ? 'ERR_DDI_USAGE' : 'ERR_DDI_PULL_BROKEN'
-  return new DdiError(kind, `${url}: ${code === undefined ? message : `${code}: ${message}`}`, {
-    cause: error,
-  })
+  if (error instanceof DdiError) return error
+  const { code, message } = error as NodeJS.ErrnoException
+  const what = code === undefined ? message : `${code}: ${message}`
+  return new DdiError('ERR_DDI_PULL_BROKEN', `${url}: ${what}`, { cause: error })
 }

@@ -16,7 +16,7 @@ export async function openTransport(settings: Settings): Promise<Transport> {
   const closing = new AbortController()
   const signal = settings.signal ? AbortSignal.any([settings.signal, closing.signal]) : closing.signal
   const clock = systemClock(signal)
-  const http = await openHttp(settings, signal)
+  const http = openHttp(settings, signal)
   const server: Server = { get: http.get, retries, retryTime, clock, signal }
 
   async function begin(url: URL, after: Beginning): Promise<Download> {
@@ -62,7 +62,7 @@ export async function openTransport(settings: Settings): Promise<Transport> {
     async [Symbol.asyncDispose]() {
       // Parts that nobody waits for any more would be requested again and again.
       closing.abort()
-      await http[Symbol.asyncDispose]()
+      http[Symbol.dispose]()
     },
   }
 }

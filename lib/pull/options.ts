@@ -101,7 +101,21 @@ function requireNumber(name: string, value: number, isValid: boolean, expected: 
     throw new DdiError('ERR_DDI_USAGE', `invalid ${name} ${String(value)}: expected ${expected}`)
 }
 
+/** Of a connection, and of bodies: requests have none. */
+const ownFields = [
+  'connection',
+  'content-length',
+  'expect',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]
+
 function requireHeader(name: string, value: string): void {
+  if (ownFields.includes(name.toLowerCase()))
+    throw new DdiError('ERR_DDI_USAGE', `invalid headers: ${name} is not for you to set`)
   try {
     validateHeaderName(name)
     validateHeaderValue(name, value)

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import type { IncomingMessage } from 'node:http'
+import { createServer as createPlainServer, get, type IncomingMessage } from 'node:http'
 import { createServer } from 'node:https'
 import { type AddressInfo, connect, createServer as createProxy } from 'node:net'
 import { join } from 'node:path'
@@ -96,24 +96,32 @@ test('a server with a private certificate that requires one of the client; also 
       for (const socket of [client, upstream]) socket.on('error', () => socket.destroy())
     })
   }).listen(0, '127.0.0.1')
-  await new Promise((done) => proxy.once('listening', done))
+  const refusing = createProxy((client) => {
+    client.once('data', () => client.end('HTTP/1.1 403 Forbidden\r\n\r\n')).on('error', () => client.destroy())
+  }).listen(0, '127.0.0.1')
+  await Promise.all([server, proxy, refusing].map((one) => once(one, 'listening')))
   const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/image.raw`
   const target = { kind: 'raw', path: at('image.raw'), replace: true } as const
   const authorities = text('server.pem')
   const client = { certificate: text('client.pem'), key: text('client.key') }
   try {
     await assert.rejects(pull(url, target, no), { code: 'ERR_DDI_PULL_BROKEN' })
-    await assert.rejects(pull(url, target, { ...no, authorities }), { code: 'ERR_DDI_PULL_RESPONSE' })
+    await assert.rejects(pull(url, target, { ...no, authorities }), { code: 'ERR_DDI_PULL_FORBIDDEN' })
     await pull(url, target, { ...no, authorities, client })
     assert.equal(text('image.raw'), 'image')
     process.env['https_proxy'] = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
     await pull(url, target, { ...no, authorities, client })
     assert.equal(tunnels, 1)
+    // A proxy that refuses is an error as of a server.
+    process.env['https_proxy'] = `http://127.0.0.1:${(refusing.address() as AddressInfo).port}`
+    await assert.rejects(pull(url, target, { ...no, authorities, client }), {
+      code: 'ERR_DDI_PULL_BROKEN',
+      message: /proxy answers 403/,
+    })
   } finally {
     delete process.env['https_proxy']
     server.closeAllConnections()
-    server.close()
-    proxy.close()
+    for (const one of [server, proxy, refusing]) one.close()
   }
 })
 
@@ -210,23 +218,28 @@ test('proxies are named as for curl; those that cannot be any are refused at onc
   const path = join(folder.path, 'image.raw')
   const target = { kind: 'raw', path, replace: true } as const
   await using server = await serve({ '/image.raw': { bytes: Buffer.from('image') } })
-  let tunnels = 0
-  const proxy = createProxy((client) => {
-    client.once('data', () => {
-      tunnels++
-      const upstream = connect(Number(new URL(server.url).port), '127.0.0.1', () => {
-        client.write('HTTP/1.1 200 OK\r\n\r\n')
-        client.pipe(upstream).pipe(client)
-      })
-      for (const socket of [client, upstream]) socket.on('error', () => socket.destroy())
-    })
+  const asked: (string | undefined)[] = []
+  const proxy = createPlainServer((request, response) => {
+    asked.push(`${request.headers.host} ${request.headers['proxy-authorization'] ?? ''}`)
+    get(request.url!, (answer) => answer.pipe(response.writeHead(answer.statusCode!)))
   }).listen(0, '127.0.0.1')
   const silent = createProxy(() => {}).listen(0, '127.0.0.1')
   await Promise.all([proxy, silent].map((one) => once(one, 'listening')))
   try {
-    process.env['http_proxy'] = `127.0.0.1:${(proxy.address() as AddressInfo).port}`
-    await pull(`${server.url}/image.raw`, target, no)
-    assert.equal(tunnels, 1)
+    const { host } = new URL(server.url)
+    const address = `127.0.0.1:${(proxy.address() as AddressInfo).port}`
+    for (const http_proxy of [address, `http://me:s3cret%40x@${address}`]) {
+      process.env['http_proxy'] = http_proxy
+      await pull(`${server.url}/image.raw`, target, no)
+      for (const no_proxy of ['*', 'a.example, 127.0.0.1', host, '.0.0.1']) {
+        process.env['no_proxy'] = no_proxy
+        await pull(`${server.url}/image.raw`, target, no)
+      }
+      process.env['no_proxy'] = '127.0.0.1:1,27.0.0.1'
+      await pull(`${server.url}/image.raw`, target, no)
+    }
+    const password = `Basic ${Buffer.from('me:s3cret@x').toString('base64')}`
+    assert.deepEqual(asked, [`${host} `, `${host} `, `${host} ${password}`, `${host} ${password}`])
     for (const bad of ['socks5://127.0.0.1:1', 'http://', 'http://[', 'http://s3cret%zz@h', '://', 'h:99999']) {
       process.env['http_proxy'] = bad
       const named = (error: DdiError) =>
@@ -239,6 +252,7 @@ test('proxies are named as for curl; those that cannot be any are refused at onc
     await assert.rejects(pull(`${server.url}/image.raw`, target, { ...no, timeouts }), { code: 'ERR_DDI_PULL_BROKEN' })
   } finally {
     delete process.env['http_proxy']
+    delete process.env['no_proxy']
     proxy.close()
     silent.close()
   }
