@@ -8,6 +8,7 @@
         "native/device_mapper.cc",
         "native/extended_attribute.cc",
         "native/loop.cc",
+        "native/lz4.cc",
         "native/machine.cc",
         "native/memory.cc",
         "native/module.cc",

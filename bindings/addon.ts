@@ -134,6 +134,12 @@ export interface XzDecoder {
   readonly [xzDecoder]: never
 }
 
+declare const lz4Decoder: unique symbol
+/** The same for lz4. */
+export interface Lz4Decoder {
+  readonly [lz4Decoder]: never
+}
+
 /**
  * The C++ addon: one function per kernel operation or hot loop. Each promise is settled from libuv’s thread pool, and
  * descriptors must stay open until then. A refusal by the kernel rejects with `errno`, `code`, `syscall` and `path`.
@@ -274,11 +280,12 @@ export interface Addon {
   scanPartitionsInBytes(bytes: Uint8Array): Scan
 
   /**
-   * The .xz decoder of liblzma, on as many cores as the limit allows.
-   * @param memoryLimit in bytes; a stream that needs more is refused
+   * The decoder of liblzma for .xz, on as many cores as the limit allows, or for .lzma.
+   * @param threadsLimit in bytes, for all threads
+   * @param memoryLimit in bytes, for one; a stream that needs more is refused
    * @returns undefined if liblzma is not installed
    */
-  xzOpen(memoryLimit: number): XzDecoder | undefined
+  xzOpen(isLzma: boolean, threadsLimit: number, memoryLimit: number): XzDecoder | undefined
   /**
    * lzma_code(): one call at a time per decoder; the bytes must not change before it ends.
    * @param last there is no more input
@@ -290,6 +297,17 @@ export interface Addon {
     input: Uint8Array,
     last: boolean,
   ): Promise<[result: number, produced: number, consumed: number]>
+  /** The frame decoder of liblz4. @returns undefined if it is not installed */
+  lz4Open(): Lz4Decoder | undefined
+  /**
+   * LZ4F_decompress(): one call at a time per decoder; the bytes must not change before it ends.
+   * @returns how many bytes it expects next (0 at the end of a frame) or the name of an error, how many were written, and how many were read
+   */
+  lz4Decode(
+    decoder: Lz4Decoder,
+    output: Uint8Array,
+    input: Uint8Array,
+  ): Promise<[result: number | string, produced: number, consumed: number]>
 
   /** The SHA-256 implementations that this processor runs, fastest first. */
   sha256Implementations(): string[]

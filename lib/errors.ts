@@ -135,6 +135,7 @@ export const errorCodes = {
   ERR_DDI_NO_LOOP: ['system', 'the kernel offers no loop devices here'],
   ERR_DDI_SIGNER: ['system', 'a command that signs root hashes failed'],
   ERR_DDI_PULL_NOT_FOUND: ['system', 'the server has no such file'],
+  ERR_DDI_PULL_MEMORY: ['system', 'a download was packed with a larger dictionary than may be in memory'],
   ERR_DDI_PULL_FORBIDDEN: ['system', 'the server refuses a file, or hides that it has none'],
   ERR_DDI_PULL_RESPONSE: ['system', 'the server does not answer with the requested file'],
   ERR_DDI_PULL_REDIRECT: ['system', 'the server redirects endlessly, to an invalid address, or to a less secure one'],

@@ -19,6 +19,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ddi::ExportCopyRange(env, exports);
   ddi::ExportUdevCookie(env, exports);
   ddi::ExportVerityHash(env, exports);
+  ddi::ExportLz4(env, exports);
   ddi::ExportXz(env, exports);
   return exports;
 }

@@ -128,6 +128,7 @@ void ExportCopyRange(Napi::Env env, Napi::Object exports);
 void ExportSparseWrite(Napi::Env env, Napi::Object exports);
 void ExportUdevCookie(Napi::Env env, Napi::Object exports);
 void ExportVerityHash(Napi::Env env, Napi::Object exports);
+void ExportLz4(Napi::Env env, Napi::Object exports);
 void ExportXz(Napi::Env env, Napi::Object exports);
 
 }  // namespace ddi

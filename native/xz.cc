@@ -49,6 +49,7 @@ constexpr uint32_t kConcatenated = 0x08;
 
 struct Library {
   int (*single)(Stream*, uint64_t memoryLimit, uint32_t flags);
+  int (*alone)(Stream*, uint64_t memoryLimit);
   int (*threaded)(Stream*, const Threads*);
   int (*code)(Stream*, int action);
   void (*end)(Stream*);
@@ -60,13 +61,14 @@ struct Library {
       void* handle = dlopen("liblzma.so.5", RTLD_NOW | RTLD_LOCAL);
       if (!handle) return found;
       found.single = reinterpret_cast<decltype(found.single)>(dlsym(handle, "lzma_stream_decoder"));
+      found.alone = reinterpret_cast<decltype(found.alone)>(dlsym(handle, "lzma_alone_decoder"));
       // Since xz 5.4.
       found.threaded = reinterpret_cast<decltype(found.threaded)>(dlsym(handle, "lzma_stream_decoder_mt"));
       found.code = reinterpret_cast<decltype(found.code)>(dlsym(handle, "lzma_code"));
       found.end = reinterpret_cast<decltype(found.end)>(dlsym(handle, "lzma_end"));
       return found;
     }();
-    return library.single && library.code && library.end ? &library : nullptr;
+    return library.single && library.alone && library.code && library.end ? &library : nullptr;
   }
 };
 
@@ -94,21 +96,22 @@ Napi::Value ToJs(Napi::Env env, const Progress& progress) {
   return array;
 }
 
-// (memory limit) -> a decoder, or undefined without liblzma
+// (.lzma?, memory limit of all threads, of one) -> a decoder, or undefined without liblzma
 Napi::Value Open(const Napi::CallbackInfo& info) {
   const Library* library = Library::Load();
   if (!library) return info.Env().Undefined();
-  const uint64_t limit = static_cast<uint64_t>(Number(info, 0));
+  const bool isAlone = Flag(info, 0);
   auto decoder = std::make_unique<SharedDecoder>(std::make_shared<Decoder>(library));
   Threads options{};
   options.flags = kConcatenated;
   // One more than there are processors: one may be waiting for its next block.
   options.threads = std::thread::hardware_concurrency() + 1;
-  options.memlimit_threading = limit;
-  options.memlimit_stop = limit;
+  options.memlimit_threading = static_cast<uint64_t>(Number(info, 1));
+  options.memlimit_stop = static_cast<uint64_t>(Number(info, 2));
   Stream* stream = &(*decoder)->stream;
-  const int result =
-      library->threaded ? library->threaded(stream, &options) : library->single(stream, limit, kConcatenated);
+  const int result = isAlone             ? library->alone(stream, options.memlimit_stop)
+                     : library->threaded ? library->threaded(stream, &options)
+                                         : library->single(stream, options.memlimit_stop, kConcatenated);
   if (result != kOk) return info.Env().Undefined();
   return Napi::External<SharedDecoder>::New(info.Env(), decoder.release(),
                                             [](Napi::Env, SharedDecoder* held) { delete held; });

@@ -137,6 +137,7 @@ const hints: Readonly<Partial<Record<ErrorCode, readonly Hint[]>>> = {
       text: 'of modules in another root than /: run `depmod -b ROOT VERSION`, and give --modules-from ROOT/lib/modules/VERSION',
     },
   ],
+  ERR_DDI_PULL_MEMORY: [{ option: '--max-memory', text: 'allow more with --max-memory' }],
   ERR_DDI_PULL_TOO_LARGE: [{ option: '--max-size', text: 'raise the limit with --max-size' }],
 }
 

@@ -22,6 +22,12 @@ export const pullOptions = {
     text,
   ),
   maxSize: option('--max-size <size>', 'most bytes of the image, unpacked', size, '64G'),
+  maxMemory: option(
+    '--max-memory <size>',
+    'largest dictionary of a packed image, which unpacking keeps in memory',
+    size,
+    '128M',
+  ),
   rateLimit: option('--rate-limit <size>', 'most bytes a second', size),
   connections: option('--connections <count>', 'download this many parts of the file at once', wholeNumber(1, 64), '1'),
   header: repeatable('--header <line>', 'extra request header, NAME: VALUE', header),
@@ -55,8 +61,18 @@ export async function pullWork(
   address: string | undefined,
   options: ValuesOf<typeof pullOptions>,
 ): Promise<PullOptions> {
-  const { verify, keyring, maxSize, rateLimit, connections, retries, retryUntil, connectTimeout, stallTimeout } =
-    options
+  const {
+    verify,
+    keyring,
+    maxSize,
+    maxMemory,
+    rateLimit,
+    connections,
+    retries,
+    retryUntil,
+    connectTimeout,
+    stallTimeout,
+  } = options
   const { ca, cert, key, netrc } = options
   if (key !== undefined && cert === undefined) throw new DdiError('ERR_DDI_USAGE', '--key needs --cert')
   const stall = stallTimeout * 1000
@@ -75,6 +91,7 @@ export async function pullWork(
     retryTime: retryUntil * 1000,
     timeouts: { connect: connectTimeout * 1000, headers: stall, stall },
     maxSize,
+    maxMemory,
     signal: untilInterrupted(),
     ...given({ keyring, rateLimit, authorities, client, credentials }),
   }

@@ -8,7 +8,7 @@ export interface ChecksumRow {
 }
 
 /**
- * The rows of a list of checksums that `sha256sum --check` takes: its own (`HASH  NAME`, `HASH *NAME`), and those of BSD tools and
+ * The rows of a list of checksums that `sha256sum -c` takes: its own (`HASH  NAME`, `HASH *NAME`), and those of BSD tools and
  * OpenSSL (`SHA256 (NAME) = HASH`, `SHA2-256(NAME)= HASH`). Names with `\n`, `\r` and `\\` in them are marked by a backslash before the row.
  */
 export function checksumRows(text: string): readonly ChecksumRow[] {

@@ -1,18 +1,13 @@
 import { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import type { DCtx } from 'zstd-napi/binding.js'
-import { addon } from '../../bindings/addon.js'
-import { DdiError } from '../errors.js'
 import type { Tool } from '../tool.js'
 import { type Batch, batchesOf, chunksOf } from './batches.js'
+import { corrupt, lz4Decoder, lzmaDecoder, type Step, usualMemory, zstdDecoder } from './decoders.js'
 import type { Compression } from './formats.js'
 import { throughProcess } from './process.js'
 
 const outputSize = 1024 * 1024
 const mostFree = 8
-
-/** The most memory for all threads of a decoder, in bytes. */
-const xzMemory = 128 * 1024 * 1024
 
 const bzip2: Tool = { command: ['bzip2', '--decompress', '--stdout', '--quiet'], package: 'bzip2' }
 
@@ -32,12 +27,14 @@ export class ReusedMemory {
 
 /**
  * Decompresses a stream, on other threads or in another process.
+ * @param maxMemory the largest dictionary or window, in bytes
  * @param memory takes chunks back
- * @throws ERR_DDI_PULL_COMPRESSION if it is corrupt or ends early, ERR_DDI_LIBRARY_MISSING, and what `bytes` throws
+ * @throws ERR_DDI_PULL_COMPRESSION if it is corrupt or ends early, ERR_DDI_PULL_MEMORY, ERR_DDI_LIBRARY_MISSING, and what `bytes` throws
  */
 export async function* decompress(
   bytes: AsyncIterable<Batch>,
   compression: Compression,
+  maxMemory = usualMemory,
   memory = new ReusedMemory(),
 ): AsyncGenerator<Batch> {
   switch (compression) {
@@ -48,26 +45,19 @@ export async function* decompress(
       yield* throughStream(joined(bytes), createGunzip({ chunkSize: outputSize }), compression)
       return
     case 'zstd':
-      yield* throughDecoder(chunksOf(bytes), await zstdDecoder(), memory, compression)
+      yield* throughDecoder(chunksOf(bytes), await zstdDecoder(maxMemory), memory, compression)
       return
     case 'xz':
-      yield* throughDecoder(joined(bytes), xzDecoder(), memory, compression)
+    case 'lzma':
+      yield* throughDecoder(joined(bytes), lzmaDecoder(compression, maxMemory), memory, compression)
+      return
+    case 'lz4':
+      yield* throughDecoder(joined(bytes), lz4Decoder(), memory, compression)
       return
     case 'bzip2':
       yield* throughProcess(bytes, bzip2, { failed: (said) => corrupt('bzip2', new Error(said)) })
   }
 }
-
-/**
- * One step of a decoder.
- * @param last there is no more input than this
- * @returns whether the stream is complete so far, how many bytes were written, and how many were read
- */
-type Step = (
-  output: Uint8Array,
-  input: Uint8Array,
-  last: boolean,
-) => Promise<readonly [complete: boolean, produced: number, consumed: number]>
 
 async function* throughDecoder(
   bytes: AsyncIterable<Uint8Array>,
@@ -100,63 +90,6 @@ async function* throughDecoder(
   }
   if (filled > 0) yield [output.subarray(0, filled)]
   if (!isComplete) throw corrupt(name, new Error('the end is missing'))
-}
-
-async function zstdDecoder(): Promise<Step> {
-  const context = await zstdContext()
-  let isComplete = false
-  return async (output, input, last) => {
-    if (last) return [isComplete, 0, 0]
-    try {
-      const [hint, produced, consumed] = context.decompressStream(output, input)
-      isComplete = hint === 0
-      return [isComplete, produced, consumed]
-    } catch (error) {
-      throw corrupt('zstd', error)
-    }
-  }
-}
-
-async function zstdContext(): Promise<DCtx> {
-  try {
-    const { default: binding } = await import('zstd-napi/binding.js')
-    return new binding.DCtx()
-  } catch (error) {
-    throw new DdiError(
-      'ERR_DDI_LIBRARY_MISSING',
-      'zstd-napi cannot be loaded: run npm rebuild zstd-napi, which needs a compiler',
-      { cause: error },
-    )
-  }
-}
-
-/** Results of lzma_code(), lzma/base.h. */
-const lzmaErrors: Readonly<Record<number, string>> = {
-  5: 'out of memory',
-  6: `it needs more than ${xzMemory} bytes of memory`,
-  7: 'not in xz format',
-  8: 'options that liblzma does not support',
-  9: 'the data do not match their checksum',
-}
-const lzmaStreamEnd = 1
-
-function xzDecoder(): Step {
-  const decoder = addon().xzOpen(xzMemory)
-  if (!decoder) throw new DdiError('ERR_DDI_LIBRARY_MISSING', 'liblzma is not installed: install liblzma5')
-  return async (output, input, last) => {
-    const [result, produced, consumed] = await addon().xzDecode(decoder, output, input, last)
-    const wrong = lzmaErrors[result]
-    if (wrong !== undefined) throw corrupt('xz', new Error(wrong))
-    return [result === lzmaStreamEnd, produced, consumed]
-  }
-}
-
-function corrupt(compression: string, error: unknown): DdiError {
-  return new DdiError(
-    'ERR_DDI_PULL_COMPRESSION',
-    `the ${compression} stream is corrupt or ends early: ${(error as Error).message}`,
-    { cause: error },
-  )
 }
 
 /** For decoders for which each step is a round trip to another thread. */

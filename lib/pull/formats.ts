@@ -1,7 +1,7 @@
 import { DdiError } from '../errors.js'
 import { type Batch, lengthOf, peek } from './batches.js'
 
-export type Compression = 'none' | 'gzip' | 'bzip2' | 'xz' | 'zstd'
+export type Compression = 'none' | 'gzip' | 'bzip2' | 'xz' | 'lzma' | 'zstd' | 'lz4'
 
 /** How many bytes at the beginning of a file say what it is. */
 export const headLength = 68
@@ -21,11 +21,11 @@ const compressions: readonly Magic<Compression>[] = [
   hex('gzip', '1f8b'),
   text('bzip2', 'BZh'),
   hex('zstd', '28b52ffd'),
+  hex('lz4', '04224d18'),
 ]
 
 const packings: readonly Magic<string>[] = [
-  hex('lz4', '04224d18'),
-  hex('lz4', '02214c18'),
+  hex('lz4 in its legacy format', '02214c18'),
   text('lzip', 'LZIP'),
   text('zip', 'PK\x03\x04'),
   text('zip', 'PK\x05\x06'),
@@ -60,7 +60,7 @@ function nameIn<Name>(magics: readonly Magic<Name>[], bytes: Uint8Array): Name |
 
 /** How bytes are compressed, by how they begin: file names may be wrong. */
 export function detectCompression(head: Uint8Array): Compression {
-  return nameIn(compressions, head) ?? (isSkippable(head) ? 'zstd' : 'none')
+  return nameIn(compressions, head) ?? (isSkippable(head) ? 'zstd' : isLzma(head) ? 'lzma' : 'none')
 }
 
 /** Whether a zstd frame comes first that says nothing of the content, as pzstd writes them: RFC 8878, 3.1.2. */
@@ -84,9 +84,9 @@ function isLzma(head: Uint8Array): boolean {
  * @throws ERR_DDI_PULL_FORMAT
  */
 export function refuseForeign(url: URL | string, head: Uint8Array): void {
-  const packing = nameIn(packings, head) ?? (isLzma(head) ? 'lzma' : undefined)
+  const packing = nameIn(packings, head)
   if (packing !== undefined)
-    throw foreign(`${url} is packed by ${packing}, which is not supported: pack it by xz, gzip, bzip2 or zstd`)
+    throw foreign(`${url} is packed by ${packing}, which is not supported: pack it by xz, gzip, bzip2, zstd or lz4`)
   const disk = nameIn(diskImages, head)
   if (disk !== undefined) throw diskImage(url, disk)
 }

@@ -14,9 +14,9 @@ export type ImageClass = keyof typeof imageClasses
 /** A DDI, or a tree of files. */
 export type ImageKind = 'raw' | 'tar'
 
-const compressed = /\.(xz|gz|bz2|zst|zstd)$/i
+const compressed = /\.(xz|gz|bz2|zst|zstd|lz4|lzma)$/i
 const rawEndings = /\.(raw|img|bin)$/i
-const tarEndings = /\.(tar|tgz|txz|tbz|tbz2|tzst)$/i
+const tarEndings = /\.(tar|tgz|txz|tlz|tbz|tbz2|tzst)$/i
 
 function unpackedName(url: URL): string {
   return fileNameOf(url).replace(compressed, '')

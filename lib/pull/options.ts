@@ -4,6 +4,7 @@ import type { OptionNames } from '../options.js'
 import { type Work, workNames } from '../work.js'
 import { type ClientIdentity, checkCertificates } from './certificates.js'
 import type { VerifyMode } from './checksums.js'
+import { usualMemory } from './decoders.js'
 import type { Credentials } from './netrc.js'
 
 export interface PullOptions extends Work {
@@ -13,6 +14,8 @@ export interface PullOptions extends Work {
   readonly keyring?: string
   /** Bytes at most, unpacked. Default: 64 GiB. */
   readonly maxSize?: number
+  /** The largest dictionary or window of a compressed file, in bytes: unpacking takes so much memory. Default: 128 MiB. */
+  readonly maxMemory?: number
   /** Extra request headers, for the server of the address and no other. */
   readonly headers?: Readonly<Record<string, string>>
   /** For the server of the address and no other; those in the address itself take precedence. */
@@ -37,6 +40,7 @@ export interface PullOptions extends Work {
 export interface Settings extends PullOptions {
   readonly verify: VerifyMode
   readonly maxSize: number
+  readonly maxMemory: number
   readonly headers: Readonly<Record<string, string>>
   readonly timeouts: { readonly connect: number; readonly headers: number; readonly stall: number }
   readonly retries: number
@@ -49,6 +53,7 @@ export const pullOptionNames: OptionNames<PullOptions> = {
   verify: true,
   keyring: true,
   maxSize: true,
+  maxMemory: true,
   headers: true,
   credentials: true,
   authorities: true,
@@ -66,10 +71,12 @@ export const pullOptionNames: OptionNames<PullOptions> = {
  * @throws ERR_DDI_USAGE, ERR_DDI_CERTIFICATE, ERR_DDI_KEY
  */
 export function settingsOf(options: PullOptions): Settings {
-  const { verify = 'signature', maxSize = 64 * 1024 ** 3, headers = {}, timeouts = {} } = options
+  const { verify = 'signature', maxSize = 64 * 1024 ** 3, maxMemory = usualMemory } = options
+  const { headers = {}, timeouts = {} } = options
   const { retries = 5, retryTime = 0, connections = 1, rateLimit = Number.POSITIVE_INFINITY } = options
   const { connect = 30_000, headers: answer = 60_000, stall = 60_000 } = timeouts
   requireNumber('maxSize', maxSize, maxSize > 0, 'a number of bytes above 0')
+  requireNumber('maxMemory', maxMemory, maxMemory > 0, 'a number of bytes above 0')
   requireNumber('rateLimit', rateLimit, rateLimit > 0, 'a number of bytes per second above 0')
   requireNumber('retries', retries, Number.isSafeInteger(retries) && retries >= 0, 'an integer from 0')
   requireNumber('retryTime', retryTime, retryTime >= 0, 'milliseconds from 0')
@@ -87,6 +94,7 @@ export function settingsOf(options: PullOptions): Settings {
     ...options,
     verify: checkedMode(verify),
     maxSize,
+    maxMemory,
     headers,
     timeouts: { connect, headers: answer, stall },
     retries,

@@ -22,7 +22,7 @@ export interface Pulled extends Received {
 /**
  * Downloads an image. It appears only after verification, and is on the disk then. What an interrupted pull left beside a file or
  * directory, the next pull of the same address resumes.
- * @param address http, https or file; compression by xz, gzip, bzip2 or zstd is removed
+ * @param address http, https or file; compression by xz, gzip, bzip2, zstd, lz4 or lzma is removed
  * @throws ERR_DDI_USAGE, ERR_DDI_EXISTS, ERR_DDI_LIBRARY_MISSING, ERR_DDI_BUSY if another process pulls to the same path, ERR_DDI_NO_SPACE, ERR_DDI_ABORTED,
  *   ERR_DDI_ROOT_HASH_WRONG and the like, for a volume what {@link Disk.create} throws, and the `ERR_DDI_PULL_…` codes; the target
  *   is as before then

@@ -169,7 +169,7 @@ async function takeAll({ url, download, partial, room, destination, settings }: 
       yield batch
     }
   }
-  const { maxSize } = settings
+  const { maxSize, maxMemory } = settings
   const leavesRoom = watchRoom(url, room)
   const limited = async function* (batches: AsyncIterable<Batch>) {
     for await (const batch of batches) {
@@ -187,7 +187,7 @@ async function takeAll({ url, download, partial, room, destination, settings }: 
     await requireRoom(url, room, download.size - resumed - downloaded)
   const memory = new ReusedMemory()
   const known = compression === 'none' ? (download.size ?? undefined) : undefined
-  const unpacked = limited(decompress(all, compression, memory))
+  const unpacked = limited(decompress(all, compression, maxMemory, memory))
   const bytes = destination.kind === 'raw' ? requireImage(url, unpacked) : unpacked
   await destination.take(bytes, { compression, size: known, partial }, memory)
   await partial?.settle()

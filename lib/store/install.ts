@@ -44,7 +44,7 @@ export interface Installed extends Omit<Received, 'sha256'> {
 
 /**
  * Installs an image in a store: it has a name when all of it is verified and flushed, not before.
- * @param from the address of a file (http, https, file), or its bytes; plain, or packed by xz, gzip, bzip2 or zstd
+ * @param from the address of a file (http, https, file), or its bytes; plain, or packed by xz, gzip, bzip2, zstd, lz4 or lzma
  * @param options `verify` is by default signature for what comes from a server, else no
  * @throws ERR_DDI_STORE_NAME, ERR_DDI_VOLUME_EXISTS for a version that is there, ERR_DDI_NO_TABLE, ERR_DDI_NOTHING_TO_ATTACH for other
  *   processors, ERR_DDI_SIGNATURE_UNTRUSTED and what {@link dissect} throws, ERR_DDI_NO_SPACE, ERR_DDI_TABLE_FULL, and as `pull`

@@ -10,7 +10,7 @@ import type { TreeFile } from './stage.js'
 const home = 'lib/ddi'
 
 /** What the boot program opens by name as it runs. */
-const openedLibraries = ['libblkid.so.1', 'liblzma.so.5']
+const openedLibraries = ['libblkid.so.1', 'liblz4.so.1', 'liblzma.so.5']
 
 export interface CopiedFile {
   /** Relative to /usr. */

@@ -27,10 +27,7 @@ test('what is packed by something else, or a disk image of another format, is re
   const starting = (text: string) => Buffer.concat([Buffer.from(text, 'latin1'), raw])
   const footer = Buffer.concat([Buffer.from('conectix'), Buffer.alloc(504, 1)])
   const files: Readonly<Record<string, Buffer>> = {
-    lz4: by('lz4 -q -c raw'),
-    'lz4 ': by('lz4 -q -l -c raw'),
-    lzma: by('xz --format=lzma -c raw'),
-    'lzma ': by('xz --format=lzma --lzma1=dict=48MiB,lc=1,lp=1,pb=1 -c raw'),
+    lz4: by('lz4 -q -l -c raw'),
     zip: by('rm -f z.zip; zip -q z.zip raw; cat z.zip'),
     'zip ': starting('PK\x05\x06'),
     lzip: starting('LZIP\x01'),
@@ -104,6 +101,47 @@ test('zstd begins with any frame, of pzstd too', async () => {
   }
   const target = { kind: 'raw', path: at('none') } as const
   await assert.rejects(pull(`${server.url}/only`, target, no), { code: 'ERR_DDI_IMAGE_EMPTY' })
+})
+
+test('dictionaries and windows as large as the caller allows', async () => {
+  using folder = temporaryFolder()
+  const at = (name: string) => join(folder.path, name)
+  const raw = Buffer.concat([randomBytes(MiB), Buffer.alloc(MiB, 'some text')])
+  writeFileSync(at('raw'), raw)
+  const commands = {
+    xz: 'xz --lzma2=preset=0,dict=192MiB -c raw',
+    lzma: 'xz --format=lzma --lzma1=preset=0,dict=192MiB -c raw',
+    zstd: 'zstd -q -1 --long=28 -c < raw',
+    'xz of 128 MiB': 'xz --lzma2=preset=0,dict=128MiB -c raw',
+    'lzma of other parameters': 'xz --format=lzma --lzma1=dict=48MiB,lc=1,lp=1,pb=1 -c raw',
+    'lz4 in frames':
+      'lz4 -q -c raw | head -c 3000000 > one; printf "\\120\\052\\115\\030\\002\\0\\0\\0ab" | cat one - one',
+  }
+  const target = { kind: 'raw', path: at('out'), replace: true } as const
+  for (const [name, command] of Object.entries(commands)) {
+    run('sh', '-c', `cd '${folder.path}' && { ${command}; } > packed`)
+    const url = `file://${at('packed')}`
+    const isLarge = !name.includes(' ')
+    if (isLarge) await assert.rejects(pull(url, target, no), { code: 'ERR_DDI_PULL_MEMORY' }, name)
+    await pull(url, target, isLarge ? { ...no, maxMemory: 256 * MiB } : no)
+    const expected = name === 'lz4 in frames' ? Buffer.concat([raw, raw]) : raw
+    assert.ok(readFileSync(at('out')).equals(expected), name)
+  }
+  // Nothing of what came is lost for want of memory.
+  assert.ok(readdirSync(folder.path).every((name) => !name.endsWith('.unpacked')))
+  for (const [name, command] of Object.entries({ lz4: 'lz4 -q -c raw', lzma: 'xz --format=lzma -c raw' })) {
+    run(
+      'sh',
+      '-c',
+      `cd '${folder.path}' && ${command} > packed && cp packed long && echo more >> long && head -c 1000 packed > short`,
+    )
+    for (const wrong of ['long', 'short'])
+      await assert.rejects(
+        pull(`file://${at(wrong)}`, target, no),
+        { code: 'ERR_DDI_PULL_COMPRESSION' },
+        `${name} ${wrong}`,
+      )
+  }
 })
 
 test('nothing empty becomes an image, a volume or a tree', async () => {

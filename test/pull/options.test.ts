@@ -49,6 +49,7 @@ test('options that are not given have defaults', () => {
   assert.deepEqual(settingsOf({}), {
     verify: 'signature',
     maxSize: 64 * 1024 ** 3,
+    maxMemory: 128 * 1024 ** 2,
     headers: {},
     timeouts: { connect: 30_000, headers: 60_000, stall: 60_000 },
     retries: 5,

@@ -59,7 +59,7 @@ type TargetValues = ValuesOf<typeof targetOptions>
 export default verb({
   summary: 'download an image or a tree, verified and resumable; it appears only after verification',
   arguments: [
-    argument('[url]', 'http, https or file; plain, or packed by xz, gzip, bzip2 or zstd'),
+    argument('[url]', 'http, https or file; plain, or packed by xz, gzip, bzip2, zstd, lz4 or lzma'),
     argument('[name]', 'name of the image (default: from the URL)'),
   ],
   options: {

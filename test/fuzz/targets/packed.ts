@@ -11,7 +11,14 @@ const packedBy = (tool: string, ...args: readonly string[]) => execFileSync(tool
 const most = 16 * 1024 * 1024
 
 export default {
-  seeds: [gzipSync(raw), packedBy('xz'), packedBy('xz', '--block-size=65536', '-T2'), packedBy('zstd', '-q')],
+  seeds: [
+    gzipSync(raw),
+    packedBy('xz'),
+    packedBy('xz', '--block-size=65536', '-T2'),
+    packedBy('zstd', '-q'),
+    packedBy('lz4', '-q'),
+    packedBy('xz', '--format=lzma'),
+  ],
   async run(bytes) {
     const random = randomFrom(bytes.length)
     const pieces = async function* () {

@@ -22,7 +22,7 @@ export default verb({
     diskArgument,
     argument(
       '<image>',
-      'URL (http, https, file) or path, plain or packed by xz, gzip, bzip2 or zstd; - is standard input',
+      'URL (http, https, file) or path, plain or packed by xz, gzip, bzip2, zstd, lz4 or lzma; - is standard input',
     ),
   ],
   options: {
