@@ -61,16 +61,15 @@ export {
 export { DdiError, type ErrorCode, type ErrorKind, errorCodes } from './errors.js'
 export type { Designator } from './gpt/dps-types.js'
 export { trustedCertificates } from './image/certificates.js'
+export type { ImageTable, TableProblem } from './image/contents.js'
 export { type DissectOptions, dissect } from './image/dissect.js'
 export type { DissectedVolume, Dissection, HashTree, UsableVolume, Verity } from './image/dissection.js'
 export {
   type Image,
   type ImageOnOptions,
-  type ImageTable,
   imageOn,
   type OpenOptions,
   openImage,
-  type TableProblem,
   volumeSource,
 } from './image/open.js'
 export {

@@ -2,7 +2,7 @@
 # Makes the machine ready, checks the code, runs all tests. Ends with a line "N passed, N failed".
 . "$(dirname "$0")/setup.sh"
 needs sgdisk=gdisk sfdisk=fdisk parted=parted veritysetup=cryptsetup-bin systemd-dissect=systemd-container systemd-repart=systemd \
-  mkfs.erofs=erofs-utils mksquashfs=squashfs-tools mkfs.ext4=e2fsprogs blkid=util-linux strace=strace man=man-db \
+  xorriso=xorriso mkfs.erofs=erofs-utils mksquashfs=squashfs-tools mkfs.ext4=e2fsprogs blkid=util-linux strace=strace man=man-db \
   fio=fio openssl=openssl swtpm=swtpm tpm2_pcrread=tpm2-tools mkfs.xfs=xfsprogs udevadm=udev setpriv=util-linux 7zz=7zip \
   img2simg=android-sdk-libsparse-utils mcopy=mtools mkfs.vfat=dosfstools mkfs.btrfs=btrfs-progs setfattr=attr \
   qemu-system-x86_64=qemu-system-x86 cpio=cpio busybox=busybox-static lz4=lz4 depmod=kmod \

@@ -1,4 +1,4 @@
-import type { TableProblem } from '../image/open.js'
+import type { TableProblem } from '../image/contents.js'
 import type { TreeSource } from '../mount/entries.js'
 import { hintFor } from './hints.js'
 import { imageOptions } from './options.js'

@@ -27,7 +27,7 @@ interface VolumeFacts {
   readonly designator: Designator | null
   /** The processor that its type is for; null if the type is for any, or unknown. */
   readonly architecture: string | null
-  /** Of its partition; null if it is a logical partition or the whole image. */
+  /** Of its partition; null if it is a logical partition or the whole image; of an MBR, what libblkid calls it. */
   readonly uuid: string | null
   readonly typeUuid: string | null
   /** Of a logical partition: its name. */
@@ -48,7 +48,7 @@ export interface VolumeFlags {
 export type Origin = OwnOrigin | NestedOrigin
 
 /** What the table that names a volume says it is. */
-export type OwnOrigin = PartitionOrigin | ChainOrigin | LogicalOrigin | WholeImageOrigin
+export type OwnOrigin = PartitionOrigin | MbrPartitionOrigin | ChainOrigin | LogicalOrigin | WholeImageOrigin
 
 /** A partition of a GPT. */
 export interface PartitionOrigin {
@@ -57,6 +57,16 @@ export interface PartitionOrigin {
   readonly number: number
   /** All 64 attribute bits. */
   readonly attributes: bigint
+}
+
+/** A partition of an MBR. */
+export interface MbrPartitionOrigin {
+  readonly kind: 'mbr-partition'
+  /** 1 to 4, or from 5 in an extended partition. */
+  readonly number: number
+  readonly type: number
+  /** Has the boot flag. */
+  readonly active: boolean
 }
 
 /** A partition of a GPT with its extensions (docs/extension-partitions.md). */
@@ -100,6 +110,13 @@ export function ownOrigin(volume: BrokenVolume): ChainOrigin
 export function ownOrigin(volume: Volume): OwnOrigin
 export function ownOrigin({ origin }: Volume): OwnOrigin {
   return origin.kind === 'nested' ? origin.origin : origin
+}
+
+/** All 64 attribute bits of a volume's partition, or of its head; none where the table has none. */
+export function headAttributes(volume: Volume): bigint {
+  const origin = ownOrigin(volume)
+  if (origin.kind === 'partition') return origin.attributes
+  return origin.kind === 'chain' ? origin.segments[0].attributes : 0n
 }
 
 /** A volume that can be used. @throws the defect of a broken one */
@@ -164,6 +181,6 @@ export function findByName<V extends Pick<Volume, 'uuid' | 'label'> & { readonly
 
 /** The number of the partition, or of a chain's head, in the table of the disk itself. */
 function headNumber(origin: Origin): number | undefined {
-  if (origin.kind === 'partition') return origin.number
+  if (origin.kind === 'partition' || origin.kind === 'mbr-partition') return origin.number
   return origin.kind === 'chain' ? origin.segments[0].number : undefined
 }

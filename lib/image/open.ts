@@ -1,57 +1,19 @@
-import { dirname, join } from 'node:path'
-import { type Metadata, withSlotSuffixes } from '../android/metadata.js'
 import { expand } from '../android/sparse.js'
-import { readSuper } from '../android/super.js'
-import { concatSources } from '../bytes/concat.js'
 import { extentSource } from '../bytes/extents.js'
 import { openFile } from '../bytes/file.js'
 import { guardSource } from '../bytes/guard.js'
-import type { Run, Source } from '../bytes/source.js'
-import { freeRuns } from '../disk/allocation.js'
-import { logicalVolumes } from '../disk/logical.js'
-import { nestedVolumes } from '../disk/nested.js'
-import { type Orphan, tableVolumes } from '../disk/partition.js'
-import { holdsSuper, scanDisk } from '../disk/scan.js'
-import { findByName, requireWhole, type Volume, wholeImageVolume } from '../disk/volume.js'
-import { DdiError, type ErrorCode } from '../errors.js'
-import { fitToDisk } from '../gpt/commit.js'
-import { describeProblem, problemError, refusedTable } from '../gpt/read.js'
-import type { Copy, StoredGpt } from '../gpt/table.js'
+import type { Source } from '../bytes/source.js'
+import { findByName, requireWhole } from '../disk/volume.js'
+import { DdiError } from '../errors.js'
 import { checkOptions, type OptionNames } from '../options.js'
-
-/** Which table an image has, and its defects that do not prevent reading it. */
-export type ImageTable =
-  | { readonly type: 'gpt'; readonly uuid: string; readonly source: Copy; readonly problems: readonly TableProblem[] }
-  /** An Android super partition: `source` is the copy of the metadata that was read. */
-  | { readonly type: 'super'; readonly uuid: null; readonly source: Copy; readonly problems: readonly TableProblem[] }
-  | { readonly type: 'none'; readonly uuid: null; readonly source: null; readonly problems: readonly TableProblem[] }
-
-export interface TableProblem {
-  readonly code: ErrorCode
-  readonly message: string
-}
+import { type Contents, readContents } from './contents.js'
 
 /** An open image: its bytes, and the volumes that its table describes. Close it, or declare it with `await using`. */
-export interface Image extends AsyncDisposable {
+export interface Image extends Contents, AsyncDisposable {
   /** For messages, and to name attachments after: the path, for an image that was opened by its path. */
   readonly name: string
   /** The file or block device that side files (`IMAGE.roothash`, `IMAGE.verity`, …) lie beside; null if it has none. */
   readonly path: string | null
-  /** In bytes. */
-  readonly size: number
-  /** Of the table, in bytes; 512 if there is none. */
-  readonly sectorSize: number
-  readonly table: ImageTable
-  /** In the table’s order, those of nested tables last; without a table, one volume that is the whole image, taken for a root file system. */
-  readonly volumes: readonly Volume[]
-  /** Extension partitions that belong to no volume. */
-  readonly orphans: readonly Orphan[]
-  /** The table’s free space, in runs that start on multiples of 1 MiB. */
-  readonly free: readonly Run[]
-  /** The base of the volumes’ extents. */
-  readonly source: Source
-  /** The bytes are an Android sparse image, expanded as they are read; of a super partition, those of any device. */
-  readonly isSparse: boolean
   /** Keeps something open until the image is closed. */
   keepOpen(resource: AsyncDisposable): void
   close(): Promise<void>
@@ -115,8 +77,8 @@ export async function imageOn(given: Source, options: ImageOnOptions): Promise<I
   try {
     const { source, sparse } = await expand(guardSource(given))
     const contents = await readContents(source, { name, path, nested, slot, devices: options.devices ?? {}, keepOpen })
-    const isSparse = sparse !== undefined
-    return { name, path, isSparse, ...contents, keepOpen, close, [Symbol.asyncDispose]: close }
+    const isSparse = sparse !== undefined || contents.isSparse
+    return { name, path, ...contents, isSparse, keepOpen, close, [Symbol.asyncDispose]: close }
   } catch (error) {
     await close()
     throw error
@@ -130,113 +92,4 @@ export async function imageOn(given: Source, options: ImageOnOptions): Promise<I
  */
 export function volumeSource({ source, volumes, name: image }: Image, name: string): Source {
   return extentSource(source, requireWhole(findByName(volumes, name, image)).extents)
-}
-
-type Contents = Pick<Image, 'size' | 'sectorSize' | 'table' | 'volumes' | 'orphans' | 'free' | 'source'> &
-  Partial<Pick<Image, 'isSparse'>>
-
-interface Context extends Required<OpenOptions> {
-  readonly name: string
-  readonly path: string | null
-  readonly keepOpen: (resource: AsyncDisposable) => void
-}
-
-async function readContents(source: Source, context: Context): Promise<Contents> {
-  const scan = await scanDisk(source)
-  if ('table' in scan) return await gptContents(source, scan, context)
-  const isLeftover = scan.code === 'ERR_DDI_GPT_LEFTOVER'
-  if (scan.code !== 'ERR_DDI_NO_TABLE' && !isLeftover) throw await refusedTable(source, scan)
-  if (await holdsSuper(source)) return await superContents(source, context)
-  return {
-    size: source.size,
-    sectorSize: 512,
-    table: { type: 'none', uuid: null, source: null, problems: isLeftover ? [describe(problemError(scan))] : [] },
-    volumes: [wholeImageVolume(source.size)],
-    orphans: [],
-    free: [],
-    source,
-  }
-}
-
-async function gptContents(source: Source, stored: StoredGpt, { nested, slot }: Context): Promise<Contents> {
-  const { table, copy, problems: found } = stored
-  const { volumes: outer, orphans } = tableVolumes(table)
-  const inner = await nestedVolumes(source, outer, { anyType: nested, slot })
-  const volumes = [...outer, ...inner.volumes]
-  const problems = [
-    ...found.map((problem) => ({ code: problem.code, message: describeProblem(problem) })),
-    ...volumes.flatMap((one) => (one.state === 'broken' ? [describe(one.defect)] : [])),
-    ...inner.defects.map(({ volume, error }) => ({
-      code: error.code,
-      message: `nested in ${JSON.stringify(volume.label)} (${volume.uuid}): ${error.message}`,
-    })),
-  ]
-  return {
-    size: source.size,
-    sectorSize: table.sectorSize,
-    table: { type: 'gpt', uuid: table.uuid, source: copy, problems },
-    volumes,
-    orphans,
-    free: freeRuns(fitToDisk(stored, source.size)),
-    source,
-  }
-}
-
-async function superContents(first: Source, context: Context): Promise<Contents> {
-  const { nested, slot } = context
-  const { metadata: unsuffixed, copy, problems } = await readSuper(first, slot)
-  const metadata = withSlotSuffixes(unsuffixed, slot)
-  const { devices, isSparse } = await openDevices(first, metadata, context)
-  const inner = logicalVolumes(
-    metadata,
-    devices.map(({ source, path }) => ({ path, size: source.size })),
-  )
-  const source = concatSources(devices.map((device) => device.source))
-  return {
-    size: source.size,
-    sectorSize: 512,
-    table: { type: 'super', uuid: null, source: copy, problems: problems.map(describe) },
-    volumes: nested ? [...inner, ...(await nestedVolumes(source, inner, { anyType: true, slot })).volumes] : inner,
-    orphans: [],
-    free: [],
-    source,
-    ...(isSparse && { isSparse }),
-  }
-}
-
-/** The devices that logical partitions lie on, the one with the metadata first. */
-async function openDevices(first: Source, { devices }: Metadata, context: Context) {
-  const opened: { readonly source: Source; readonly path: string }[] = []
-  let isSparse = false
-  for (const [index, { name }] of devices.entries()) {
-    const device = index === 0 ? { source: first, path: context.name } : await openDevice(name, context)
-    opened.push(device)
-    if ('sparse' in device && device.sparse) isSparse = true
-  }
-  return { devices: opened, isSparse }
-}
-
-async function openDevice(name: string, { path, devices, keepOpen }: Context) {
-  const given = Object.hasOwn(devices, name) ? devices[name] : undefined
-  const beside = path === null ? [] : ['.img', ''].map((ending) => join(dirname(path), name + ending))
-  if (typeof given === 'object') return { source: (await expand(guardSource(given))).source, path: name }
-  const candidates = given === undefined ? beside : [given]
-  for (const candidate of candidates) {
-    try {
-      const file = await openFile(candidate)
-      keepOpen(file)
-      return { ...(await expand(file)), path: candidate }
-    } catch (error) {
-      if (!(error instanceof DdiError) || error.code !== 'ERR_DDI_NOT_FOUND') throw error
-    }
-  }
-  const missing = candidates.length > 0 ? `: no ${candidates.join(' or ')}` : ''
-  throw new DdiError(
-    'ERR_DDI_SUPER_DEVICE',
-    `logical partitions lie on the device ${name} too, which is missing${missing}`,
-  )
-}
-
-function describe({ code, message }: DdiError): TableProblem {
-  return { code, message }
 }

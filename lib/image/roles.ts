@@ -52,14 +52,16 @@ export async function assignProtectedRoles(
 
 const plainRoles = ['home', 'srv', 'var', 'tmp', 'esp', 'xbootldr', 'swap'] as const satisfies readonly Designator[]
 
-/** The roles that no verity protects; a single generic Linux partition is the root if there is none. */
+/** The roles that no verity protects; a single generic Linux partition, or the only active one of an MBR, is the root if there is none. */
 export function assignPlainRoles(volumes: readonly DissectedVolume[], roles: Map<Designator, UsableVolume>): void {
   for (const designator of plainRoles) {
     const volume = newest(volumes.filter((one) => one.designator === designator && isOffered(one)))
     if (volume) roles.set(designator, requireWhole(volume))
   }
   if (roles.has('root')) return
-  const [generic, second] = volumes.filter((one) => one.designator === 'linux-generic' && isOffered(one))
+  const generics = volumes.filter((one) => one.designator === 'linux-generic' && isOffered(one))
+  const active = generics.filter(({ origin }) => origin.kind === 'mbr-partition' && origin.active)
+  const [generic, second] = active.length > 0 ? active : generics
   if (generic && !second) roles.set('root', requireWhole(generic))
 }
 

@@ -4,21 +4,23 @@ import { basename, join, relative } from 'node:path'
 import type { Tree } from './entries.js'
 import { isMissing, readTextInRoot } from './root.js'
 
-// systemd's rules: dissect-image.c, dissected_image_new(); os-util.c, open_extension_release().
+// systemd's rules: dissect-image.c, dissected_image_new(); os-util.c, open_extension_release(), and path_extract_image_name() of 256.
 
 /** The endings that systemd strips from the file name of an image, all of them. */
 const suffixes = ['bin', 'bz2', 'gz', 'img', 'qcow2', 'raw', 'xz', 'zst']
 
 /**
- * The name that the release file of an extension image has to have.
+ * The names that the release file of an extension image may have: that of the file, which systemd up to 255 wants, then, as
+ * 256 and later have it, without what says that it is an extension, a version and tries.
  * @param image path or name
- * @returns undefined if it cannot have one
+ * @returns none if it cannot have one
  */
-export function extensionName(image: string): string | undefined {
+export function extensionNames(image: string): readonly string[] {
   const parts = basename(image).split('.')
   while (parts.length > 1 && suffixes.includes(parts.at(-1)!)) parts.pop()
   const name = parts.join('.')
-  return isImageName(name) ? name : undefined
+  const unclassed = name.replace(/\.(?:sysext|confext)$/, '')
+  return [...new Set([name, unclassed, unclassed.replace(/[_+].*$/s, '')])].filter(isImageName)
 }
 
 function isImageName(name: string): boolean {
@@ -33,18 +35,20 @@ const no = /^(?:0|no?|f(?:alse)?|off)$/i
 const mostCandidates = 64
 
 /**
- * Reads the release file of an extension image: that of its name, else the only one of another name whose extended
+ * Reads the release file of an extension image: that of one of its names, else the only one of another name whose extended
  * attribute says that names need not match.
  * @param image path or name of the image
  * @param directory with `extension-release.d`: usr/lib, or etc
  * @returns undefined if there is none
  */
 export async function readExtensionRelease(tree: Tree, image: string, directory: string): Promise<string | undefined> {
-  const name = extensionName(image)
-  if (name === undefined) return undefined
+  const names = extensionNames(image)
+  if (names.length === 0) return undefined
   const releases = `${directory}/extension-release.d`
-  const exact = await readTextInRoot(tree.root, `${releases}/${prefix}${name}`)
-  if (exact !== undefined) return exact
+  for (const name of names) {
+    const exact = await readTextInRoot(tree.root, `${releases}/${prefix}${name}`)
+    if (exact !== undefined) return exact
+  }
   const others = await renamed(tree, releases)
   return others.length === 1 ? await readTextInRoot(tree.root, others[0]!) : undefined
 }

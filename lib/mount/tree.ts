@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openScratchDirectory } from '../bytes/scratch.js'
@@ -15,11 +15,11 @@ import { openRoot, type Root, readAttribute } from './root.js'
 import { walk } from './walk.js'
 
 /**
- * Calls a function that reads the files of an image. They are mounted for that time if this process may mount and the image
+ * Calls a function that reads the files of an image, or of a directory that is as good as one. They are mounted for that time if this process may mount and the image
  * lies in files; else the tools of its file systems take them out, and a volume that a trusted root hash covers is verified as
  * a whole first. The mount is in the namespace of this process, below a directory that only its user may enter; nothing in it
  * can be run, and no link in it is followed but by the tree.
- * @param given path of an image file or block device, or an open image, which stays open
+ * @param given path of an image file, block device or directory, or an open image, which stays open
  * @param options `writable` needs a mount
  * @throws what `mountImage` throws; ERR_DDI_PERMISSION if only a mount can read the file system, or something is to be
  *   written; ERR_DDI_VERITY_CORRUPT, ERR_DDI_TOOL, ERR_DDI_LIBRARY_MISSING
@@ -31,8 +31,33 @@ export async function withTree<Result>(
 ): Promise<Result> {
   checkOptions(options, mountOptionNames, 'withTree')
   if (typeof given !== 'string') return await withTreeOf(given, options, use)
+  if (await isDirectory(given)) return await withDirectory(given, options, use)
   await using image = await openImage(given, pickOptions(options, openOptionNames))
   return await withTreeOf(image, options, use)
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  // What is wrong with the path, opening it says.
+  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false
+}
+
+/** What vouches for volumes, or is done to them. */
+const ofVolumes = ['rootHash', 'usrHash', 'verityData', 'rootHashSignature', 'certificates', 'policy'] as const
+
+/** @throws ERR_DDI_USAGE for trust that nothing could be verified by: a directory has no volumes */
+async function withDirectory<Result>(
+  path: string,
+  options: MountOptions,
+  use: (tree: Tree) => Promise<Result>,
+): Promise<Result> {
+  const vain = ofVolumes.find((name) => options[name] !== undefined) ?? (options.writable ? 'writable' : undefined)
+  if (vain !== undefined || (options.signature ?? 'auto') !== 'auto')
+    throw new DdiError(
+      'ERR_DDI_USAGE',
+      `${path} is a directory, which is only read, and nothing in it is verified: ${vain ?? 'signature'} has no effect`,
+    )
+  await using root = await openRoot(path)
+  return await use(mountedTree(root, options.signal))
 }
 
 async function withTreeOf<Result>(

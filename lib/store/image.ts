@@ -1,6 +1,6 @@
 import type { LinearExtent } from '../bytes/source.js'
 import { nestedTypeUuid } from '../disk/chain.js'
-import { ownOrigin, type Volume, type WholeVolume } from '../disk/volume.js'
+import { headAttributes, type Volume, type WholeVolume } from '../disk/volume.js'
 import { parseLabel } from './names.js'
 import type { ImageEntry } from './select.js'
 import { type ImageMarks, type ImageState, marksOf, stateOf } from './state.js'
@@ -27,10 +27,4 @@ export function imagesAmong(volumes: readonly Volume<LinearExtent>[]): readonly 
       { ...name, label: label!, uuid: uuid!, attributes, ...marksOf(attributes), state: stateOf(attributes), volume },
     ]
   })
-}
-
-function headAttributes(volume: WholeVolume): bigint {
-  const origin = ownOrigin(volume)
-  if (origin.kind === 'partition') return origin.attributes
-  return origin.kind === 'chain' ? origin.segments[0].attributes : 0n
 }

@@ -3,24 +3,27 @@ import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { extensionName } from '../../lib/mount/extension.js'
+import { extensionNames } from '../../lib/mount/extension.js'
 import { attempt, cliAsNobody, run, temporaryFolder } from '../support/run.js'
 
-test('the name is that of the file, without endings that say how it is stored', () => {
+test('the names are that of the file, without endings that say how it is stored, and without version and tries', () => {
   const names = {
-    '/images/foo.raw': 'foo',
-    'foo.raw.xz': 'foo',
-    'foo.img': 'foo',
-    'foo-1.2+3_x~rc1.raw': 'foo-1.2+3_x~rc1',
-    'größe mit Abstand.raw': 'größe mit Abstand',
-    'foo.squashfs': 'foo.squashfs',
-    foo: 'foo',
-    '.raw': undefined,
-    '.#foo.raw': undefined,
-    'a\nb.raw': undefined,
+    '/images/foo.raw': ['foo'],
+    'foo.raw.xz': ['foo'],
+    'foo.img': ['foo'],
+    'foo-1.2+3_x~rc1.raw': ['foo-1.2+3_x~rc1', 'foo-1.2'],
+    'foo.sysext.raw': ['foo.sysext', 'foo'],
+    'foo_1.2+3-0.confext.raw': ['foo_1.2+3-0.confext', 'foo_1.2+3-0', 'foo'],
+    'größe mit Abstand.raw': ['größe mit Abstand'],
+    'foo.squashfs': ['foo.squashfs'],
+    foo: ['foo'],
+    '.raw': [],
+    '.#foo.raw': [],
+    '_1.raw': ['_1'],
+    'a\nb.raw': [],
   }
-  for (const [path, name] of Object.entries(names)) assert.equal(extensionName(path), name, path)
-  assert.equal(extensionName(`${'x'.repeat(200)}.raw`)?.length, 200)
+  for (const [path, expected] of Object.entries(names)) assert.deepEqual(extensionNames(path), expected, path)
+  assert.equal(extensionNames(`${'x'.repeat(200)}.raw`)[0]?.length, 200)
 })
 
 interface Case {

@@ -14,6 +14,7 @@ import { dissectOptions, type ImageValues, imageArgument, imageOptions } from '.
 import { formatSize, print, printJson } from '../output.js'
 import { isTableAlone, printTable, type TableValues, tableOptions } from '../table.js'
 import { flag, verb } from '../verb.js'
+import { flagNames } from '../volume-flags.js'
 
 export default verb({
   summary: 'show what an image holds, without attaching it',
@@ -78,6 +79,7 @@ async function printDissection(path: string, dissection: Dissection, options: Ta
   const { table } = image
   const kind = {
     gpt: `GPT ${table.uuid} (${table.source} copy)`,
+    mbr: `MBR ${table.uuid}`,
     super: `Android super partition (${table.source} copy)`,
     none: 'no partition table',
   }[table.type]
@@ -97,12 +99,6 @@ async function printDissection(path: string, dissection: Dissection, options: Ta
     ]),
     options,
   )
-}
-
-function flagNames({ flags }: DissectedVolume): string {
-  return Object.entries({ ro: flags.readOnly, noauto: flags.noAuto, grow: flags.growFileSystem })
-    .flatMap(([name, set]) => (set ? [name] : []))
-    .join(',')
 }
 
 /** What this machine would use a volume for, and whether a root hash covers it. */

@@ -1,50 +1,67 @@
 import { openFile } from '../../../bytes/file.js'
 import { type DiskContents, readDisk } from '../../../disk/disk.js'
-import { foundExtents } from '../../../disk/volume.js'
+import { nestedVolumes } from '../../../disk/nested.js'
+import { foundExtents, type Volume } from '../../../disk/volume.js'
 import { diskArgument } from '../../disk-change.js'
 import { describeExtents } from '../../extents.js'
 import { printDisk } from '../../layout.js'
 import { json } from '../../options.js'
 import { print, printJson } from '../../output.js'
 import { isTableAlone, printTable, type TableValues, tableOptions } from '../../table.js'
-import { verb } from '../../verb.js'
+import { flag, verb } from '../../verb.js'
 
 export default verb({
   summary: 'list the volumes, with a map of the disk',
   arguments: [diskArgument],
-  options: { ...tableOptions, ...json },
+  options: { nested: flag('--nested', 'list the volumes of tables in volumes too'), ...tableOptions, ...json },
   examples: ['ddi-attach volume list disk.raw', 'ddi-attach volume list disk.raw -n -b -o LABEL,SIZE'],
-  async run([path], { json, ...table }) {
+  async run([path], { json, nested, ...table }) {
     await using disk = await openFile(path)
     const contents = await readDisk(disk)
-    if (json !== 'off') printJson(describe(contents), json)
-    else await printVolumes(contents, disk.size, table)
+    const inner = nested ? (await nestedVolumes(disk, contents.volumes, { anyType: true })).volumes : []
+    if (json !== 'off') printJson(describe(contents, nested ? inner : undefined), json)
+    else await printVolumes(contents, inner, table, disk.size)
   },
 })
 
-function describe({ volumes, orphans, free }: DiskContents) {
-  const shown = volumes.map((volume) => ({
+function describe({ volumes, orphans, free }: DiskContents, nested: readonly Volume[] | undefined) {
+  const inner = nested && { nested: nested.map((volume) => ({ ...describeVolume(volume), within: holderOf(volume) })) }
+  return { volumes: volumes.map(describeVolume), orphans, free, ...inner }
+}
+
+function describeVolume(volume: Volume) {
+  return {
     designator: volume.designator,
     uuid: volume.uuid,
     label: volume.label,
     size: volume.size,
     extents: describeExtents(foundExtents(volume)),
     defect: volume.state === 'broken' ? volume.defect.message : null,
-  }))
-  return { volumes: shown, orphans, free }
+  }
+}
+
+/** The UUID, or else the label, of the volume whose table names this one. */
+function holderOf({ origin }: Volume): string | null {
+  return origin.kind === 'nested' ? origin.within.uuid || origin.within.label : null
 }
 
 /** @param size of the disk, in bytes */
-async function printVolumes(contents: DiskContents, size: number, table: TableValues): Promise<void> {
+async function printVolumes(
+  contents: DiskContents,
+  nested: readonly Volume[],
+  table: TableValues,
+  size: number,
+): Promise<void> {
   await printTable(
-    ['VOLUME', 'LABEL', 'SIZE', 'SEGMENTS', 'STATE', 'UUID'],
-    contents.volumes.map((volume) => [
+    ['VOLUME', 'LABEL', 'SIZE', 'SEGMENTS', 'STATE', 'UUID', ...(nested.length > 0 ? ['WITHIN'] : [])],
+    [...contents.volumes, ...nested].map((volume) => [
       volume.designator,
       volume.label,
       { bytes: volume.size },
       foundExtents(volume).length,
       volume.state === 'broken' ? 'broken' : 'good',
       volume.uuid,
+      ...(nested.length > 0 ? [holderOf(volume)] : []),
     ]),
     table,
   )

@@ -1,0 +1,92 @@
+// What the command line shows of images that are not made for it.
+import assert from 'node:assert/strict'
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { MiB, makeGptImage, makeTree, typeUuids } from '../support/images.js'
+import { attempt, cli, run, temporaryFolder } from '../support/run.js'
+
+interface Listed {
+  readonly volumes: readonly { readonly label: string; readonly uuid: string }[]
+  readonly nested?: readonly { readonly label: string; readonly within: string }[]
+}
+
+test('volumes of tables in volumes are listed on request, with the volume that they lie in', () => {
+  using folder = temporaryFolder()
+  const [inner, path] = [join(folder.path, 'inner.raw'), join(folder.path, 'disk.raw')]
+  makeGptImage(inner, 4 * MiB, [{ type: typeUuids.root, size: MiB, label: 'inside' }])
+  makeGptImage(path, 16 * MiB, [{ type: typeUuids.linuxGeneric, size: 4 * MiB, label: 'holder', from: inner }])
+  const list = (...args: string[]) => JSON.parse(cli('volume', 'list', path, '--json=short', ...args).stdout) as Listed
+  assert.equal(list().nested, undefined)
+  const { volumes, nested } = list('--nested')
+  assert.deepEqual(
+    nested?.map(({ label, within }) => [label, within]),
+    [['inside', volumes[0]!.uuid]],
+  )
+  assert.match(cli('volume', 'list', path, '--nested').stdout, /WITHIN.*inside .*[0-9a-f-]{36} +[0-9a-f-]{36}/s)
+})
+
+test('bits that say which system boots are shown where the type defines them', () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'disk.raw')
+  const [kernel, flatcar] = ['fe3a2a5d-4f32-41a7-b725-accc3285a309', '5dfbf5f4-2848-4bac-aa5e-0d9a20b745a6']
+  makeGptImage(path, 16 * MiB, [
+    { type: kernel, size: MiB, label: 'KERN-A', attributes: [48, 49, 53, 56] },
+    { type: flatcar, size: MiB, label: 'USR-A', attributes: [48, 57, 60] },
+    { type: typeUuids.root, size: MiB, label: 'root', attributes: [48, 56, 59] },
+  ])
+  const shown = cli('inspect', path).stdout
+  for (const line of [/KERN-A .* priority=3,tries=2,good /, /USR-A .* ro,priority=1 /, / root .* grow /])
+    assert.match(shown, line)
+})
+
+test('an isohybrid ISO with a GPT is read by its GPT, as blkid does', () => {
+  using folder = temporaryFolder()
+  const [path, esp] = [join(folder.path, 'image.iso'), join(folder.path, 'esp')]
+  writeFileSync(esp, Buffer.alloc(MiB))
+  run(
+    ...([
+      'xorriso',
+      '-as',
+      'mkisofs',
+      '-quiet',
+      '-o',
+      path,
+      '-appended_part_as_gpt',
+      '-partition_offset',
+      '16',
+    ] as const),
+    ...['-append_partition', '2', 'C12A7328-F81F-11D2-BA4B-00A0C93EC93B', esp, makeTree(folder.path)],
+  )
+  const { table, volumes } = JSON.parse(cli('inspect', path, '--json=short').stdout) as Listed & {
+    readonly table: { readonly uuid: string }
+  }
+  const blkid = attempt('blkid', '-p', '-o', 'export', path).stdout
+  assert.match(blkid, /^TYPE=iso9660$/m)
+  assert.equal(/^PTUUID=(.*)$/m.exec(blkid)?.[1], table.uuid)
+  const { partitiontable } = JSON.parse(run('sfdisk', '--json', path)) as {
+    readonly partitiontable: { readonly partitions: readonly { readonly uuid: string }[] }
+  }
+  const uuids = partitiontable.partitions.map(({ uuid }) => uuid.toLowerCase())
+  assert.deepEqual(
+    volumes.map(({ uuid }) => uuid),
+    uuids,
+  )
+})
+
+test('a directory is read where an image is, and nothing in it passes for verified', () => {
+  using folder = temporaryFolder()
+  const tree = makeTree(folder.path)
+  const image = join(folder.path, 'image.raw')
+  run('mksquashfs', tree, image, '-noappend', '-quiet', '-no-progress')
+  for (const verb of [['list-files'], ['digest'], ['copy-from', 'etc/os-release']]) {
+    const [name, ...args] = verb as [string, ...string[]]
+    assert.equal(cli(name, tree, ...args).stdout, cli(name, image, ...args).stdout, name)
+  }
+  mkdirSync(join(folder.path, 'outside'))
+  copyFileSync(image, join(folder.path, 'outside/file'))
+  run('ln', '-s', '../outside/file', join(tree, 'link'))
+  assert.match(cli('copy-from', tree, 'link').stderr, /ERR_DDI_NOT_FOUND/)
+  for (const option of [`--root-hash=${'ab'.repeat(32)}`, '--image-policy=root=signed', '--signature=userspace'])
+    assert.match(cli('list-files', tree, option).stderr, /is a directory.*has no effect.*ERR_DDI_USAGE/)
+})
