@@ -5,20 +5,28 @@ import { assignments, booleanOf, expandSpecifiers, type Refuse, type Specifiers,
 import { DdiError } from '../errors.js'
 import { machineArchitectures } from '../image/architecture.js'
 import { parseOsRelease } from '../image/os-release.js'
+import type { ListingForm } from './listing.js'
 import { requireProduct } from './names.js'
 import { type MatchPattern, parsePattern, productIn } from './pattern.js'
 
 /** Where the images of a product come from, and where they go: the sections of a definition of sysupdate.d(5). */
+/** Where versions come from: a folder of this machine, or one of a server with `SHA256SUMS` or, where `listing` says so, without. */
+export interface TransferSource {
+  readonly type: 'url-file' | 'regular-file'
+  readonly path: string
+  readonly listing?: ListingForm
+}
+
 export interface Transfer {
   readonly product: string
-  readonly source: { readonly type: 'url-file' | 'regular-file'; readonly path: string }
+  readonly source: TransferSource
   /** Of names in the source; the first that matches counts. */
   readonly patterns: readonly MatchPattern[]
   /** Older versions are not installed. */
   readonly minVersion: string | null
   /** Versions that make no room. */
   readonly protectVersions: readonly string[]
-  /** Whether the list of checksums has to be signed. */
+  /** Whether the list of checksums has to be signed, or, where there is none, the image itself. */
   readonly verify: boolean
   /** Path of the disk; null: whichever disk of this machine has images of the product. */
   readonly disk: string | null

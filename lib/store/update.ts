@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { DdiError, systemError } from '../errors.js'
+import { trustedCertificates } from '../image/certificates.js'
 import { checkOptions, type OptionNames, pickOptions } from '../options.js'
 import { parseAddress } from '../pull/address.js'
 import { checksumRows } from '../pull/checksum-list.js'
@@ -12,6 +13,7 @@ import { compareVersions } from '../version.js'
 import { type ImageTrust, trustNames } from './destination.js'
 import type { StoreImage } from './image.js'
 import { type Installed, installImage, isOneOf } from './install.js'
+import { readListing } from './listing.js'
 import { parseLabel } from './names.js'
 import type { Store } from './store.js'
 import type { Transfer } from './transfer.js'
@@ -20,7 +22,7 @@ import type { Transfer } from './transfer.js'
 export interface Available {
   readonly version: string
   readonly url: URL
-  /** From the list of checksums; null for a folder of this machine. */
+  /** From the list of checksums; null for a folder of this machine, and where a server has no such list. */
   readonly sha256: string | null
 }
 
@@ -77,10 +79,12 @@ export async function installUpdate(
   checkOptions(options, updateOptionNames, 'installUpdate')
   const { version, url, sha256 } = available
   const { product, protectVersions, instancesMax } = transfer
+  const certificates = await requiredCertificates(transfer, options)
   const { url: _, ...own } = sha256 === null ? { url } : parseAddress(transfer.source.path)
   const installed = await installImage(store, url, {
     ...options,
     ...own,
+    ...(certificates && { certificates }),
     product,
     version,
     protectVersions,
@@ -93,14 +97,30 @@ export async function installUpdate(
   return { ...installed, trimmed }
 }
 
+/** Where nothing else vouches for an image, a certificate has to. @throws ERR_DDI_SIGNATURE_UNTRUSTED if there is none */
+async function requiredCertificates({ source, verify }: Transfer, { certificates }: UpdateOptions) {
+  if (source.listing === undefined || !verify) return certificates
+  const trusted = certificates ?? (await trustedCertificates())
+  if (trusted.length > 0) return trusted
+  throw new DdiError(
+    'ERR_DDI_SIGNATURE_UNTRUSTED',
+    `a listing vouches for none of the images of ${source.path}: a certificate has to, and none is trusted here`,
+  )
+}
+
 interface OfferedFile extends Omit<Available, 'version'> {
   readonly name: string
 }
 
 async function filesOf({ source, verify }: Transfer, options: UpdateOptions): Promise<readonly OfferedFile[]> {
   if (source.type === 'regular-file') return await filesIn(source.path)
-  const { url: directory, ...own } = parseAddress(source.path.endsWith('/') ? source.path : `${source.path}/`)
+  const { url: given, ...own } = parseAddress(source.path)
+  const directory = given.pathname.endsWith('/')
+    ? given
+    : Object.assign(new URL(given), { pathname: `${given.pathname}/` })
   await using transport = await openTransport({ ...settingsOf(pickOptions(options, pullNames)), ...own })
+  if (source.listing !== undefined)
+    return (await readListing(transport, directory, source.listing)).map((file) => ({ ...file, sha256: null }))
   const list = new URL('SHA256SUMS', directory)
   const text = await readChecksumList(transport, list, verify ? 'signature' : 'checksum', options.keyring)
   if (text === undefined) throw new DdiError('ERR_DDI_PULL_NO_CHECKSUM', `there is no ${list}`)

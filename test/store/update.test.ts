@@ -1,16 +1,25 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createHash, X509Certificate } from 'node:crypto'
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { readTransfers, type Transfer } from '../../lib/index.js'
+import {
+  availableUpdate,
+  installUpdate,
+  openStore,
+  readTransfers,
+  type Transfer,
+  type UpdateOptions,
+} from '../../lib/index.js'
 import { parsePattern, productIn } from '../../lib/store/pattern.js'
 import { parseTransfer } from '../../lib/store/transfer.js'
 import { installUnits } from '../../lib/store/units.js'
 import { emptyFile, MiB } from '../support/images.js'
 import { signByGpg } from '../support/keyring.js'
+import { makeIdentity } from '../support/keys.js'
 import { attempt, cli, run, temporaryFolder } from '../support/run.js'
+import { serve } from '../support/server.js'
 import { smallImage } from '../support/small-images.js'
 
 test('a match pattern finds the version in a name, and nothing in others', () => {
@@ -171,6 +180,46 @@ test('the newest of a signed folder is installed if it is newer than all there, 
   assert.match(update().stderr, /ERR_DDI_PULL_SIGNATURE/)
   const { images } = JSON.parse(cli('store', 'list', disk, '--json=short').stdout)
   assert.deepEqual(images.map(({ label }: { label: string }) => label).sort(), ['acme_10', 'acme_12'])
+})
+
+test('where a server has no list of checksums, its listing says what there is, and a certificate has to vouch for it', async () => {
+  using folder = temporaryFolder()
+  const disk = join(folder.path, 'disk.raw')
+  emptyFile(disk, 32 * MiB)
+  assert.equal(cli('volume', 'init', disk).status, 0)
+  const image = smallImage(1)
+  const keys = ['acme/acme_9.raw', 'acme/acme_1~a&amp;b.raw', 'acme/old/acme_99.raw', 'else_98.raw']
+  const bucket = '/?list-type=2&delimiter=%2F&prefix=acme%2F'
+  const listed = (some: readonly string[], more = '') =>
+    `<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${some
+      .map((key) => `<Contents><Key>${key}</Key><Size>1</Size></Contents>`)
+      .join('')}${more}</ListBucketResult>`
+  const page = `<html><a href="../">..</a> <A HREF='acme_9.raw'>9</A> <a class="x" href="old/acme_99.raw">99</a>
+    <a href="http://else.where/acme_98.raw">98</a> <a href="./acme_10%2b1.raw">10+1</a> <a href="%ff_@1.raw">?</a>`
+  await using server = await serve({
+    '/acme/': (_, response) => void response.end(page),
+    '/acme/acme_10%2b1.raw': { bytes: image },
+    '/acme/acme_9.raw': { bytes: image },
+    [bucket]: (_, response) =>
+      void response.end(listed(keys.slice(0, 2), '<NextContinuationToken>1&amp;2</NextContinuationToken>')),
+    [`${bucket}&continuation-token=1%262`]: (_, response) => void response.end(listed(keys.slice(2))),
+  })
+  const update = async (listing: 'html' | 's3', trust: Pick<Transfer, 'verify'> & UpdateOptions) => {
+    const { verify, ...options } = trust
+    const source = { type: 'url-file', path: `${server.url}/acme`, listing } as const
+    const transfer = { ...(parseTransfer(definition(), 'x', specifiers) as Transfer), source, verify, minVersion: null }
+    await using store = await openStore(disk)
+    const available = await availableUpdate(store.images, transfer, options)
+    return available && (await installUpdate(store, transfer, available, options)).image.label
+  }
+  const untrusted = { code: 'ERR_DDI_SIGNATURE_UNTRUSTED' }
+  await assert.rejects(update('html', { verify: true, certificates: [] }), untrusted)
+  const { certificate } = makeIdentity(folder.path, 'signer')
+  const certificates = [new X509Certificate(readFileSync(certificate))]
+  await assert.rejects(update('html', { verify: true, certificates }), untrusted)
+  assert.equal(await update('s3', { verify: false }), 'acme_9')
+  assert.equal(await update('html', { verify: false }), 'acme_10+1')
+  assert.equal(await update('s3', { verify: false }), undefined)
 })
 
 test('the units are what systemd takes for units, enabled', async () => {

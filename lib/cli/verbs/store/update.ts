@@ -25,7 +25,18 @@ const { verify: _, ...transferPullOptions } = pullOptions
 const updateOptions = {
   source: option('--source <url>', 'folder with SHA256SUMS and images: http, https or file', text),
   match: option('--match <pattern>', 'names of the images in it, @v being the version: acme_@v.raw.xz', text),
-  verify: option('--verify <how>', 'of the list of checksums', choice('signature', 'checksum'), 'signature'),
+  listing: option(
+    '--listing <form>',
+    'how the source lists its files: SHA256SUMS, a page with links, or a bucket of S3',
+    choice('checksums', 'html', 's3'),
+    'checksums',
+  ),
+  verify: option(
+    '--verify <how>',
+    'signature: of the list of checksums, or without one of the image by a certificate; checksum: neither is signed',
+    choice('signature', 'checksum'),
+    'signature',
+  ),
   keep: option(
     '--keep <count>',
     'most images of the product, 2 or more (default: as many as fit)',
@@ -54,6 +65,7 @@ export default verb({
   options: updateOptions,
   examples: [
     "ddi-attach store update /dev/sda --source https://example.com/images --match 'acme_@v.raw.xz' --keep 3",
+    "ddi-attach store update /dev/sda --source https://bucket.s3.amazonaws.com/acme/ --listing=s3 --match 'acme_@v.raw'",
     'ddi-attach store update --check',
   ],
   async run([disk], options) {
@@ -68,7 +80,7 @@ export default verb({
 
 /** What the options say, or the definitions of this machine. */
 async function transfersOf(disk: string | undefined, options: UpdateValues): Promise<readonly Transfer[]> {
-  const { source, match, keep, verify } = options
+  const { source, match, keep, verify, listing } = options
   if (disk === undefined && source === undefined && match === undefined) return await configured()
   if (disk === undefined || source === undefined || match === undefined)
     throw new DdiError('ERR_DDI_USAGE', 'give a disk, --source and --match, or none of them')
@@ -78,7 +90,7 @@ async function transfersOf(disk: string | undefined, options: UpdateValues): Pro
   return [
     {
       product,
-      source: { type: 'url-file', path: source },
+      source: { type: 'url-file', path: source, ...(listing !== 'checksums' && { listing }) },
       patterns: [pattern],
       minVersion: null,
       protectVersions: [],
