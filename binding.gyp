@@ -7,6 +7,7 @@
         "native/block_device.cc",
         "native/device_mapper.cc",
         "native/extended_attribute.cc",
+        "native/kexec.cc",
         "native/loop.cc",
         "native/lz4.cc",
         "native/machine.cc",

@@ -24,8 +24,13 @@ export const mountFlags = {
   noSymbolicLinks: 256,
 } as const
 
-/** RB_… of <sys/reboot.h>. */
-export const rebootCommands = { reboot: 0x1234567, poweroff: 0x4321fedc, halt: 0xcdef0123 } as const
+/** RB_… of <sys/reboot.h>. `kexec` starts the kernel that was loaded. */
+export const rebootCommands = {
+  reboot: 0x1234567,
+  poweroff: 0x4321fedc,
+  halt: 0xcdef0123,
+  kexec: 0x45584543,
+} as const
 
 /** MNT_… and UMOUNT_… of <sys/mount.h>. */
 export const unmountFlags = { detach: 2, noFollow: 8 } as const
@@ -255,6 +260,12 @@ export interface Addon {
 
   /** finit_module(2); EEXIST if it is loaded. `compressed`: the kernel unpacks it (Linux 5.17). */
   loadModule(fd: number, path: string, parameters: string, compressed: boolean): Promise<void>
+
+  /**
+   * kexec_file_load(2): a kernel and its initrd, from descriptors open for reading. ENOSYS if this kernel cannot, EPERM if it may
+   * not: kexec_load_disabled, or lockdown and a kernel that nobody signed. Of the command line, 2047 bytes on x86.
+   */
+  kexecFileLoad(kernelFd: number, path: string, initrdFd: number, commandLine: string): Promise<void>
 
   /** chroot(2), of the whole process; the working directory stays. */
   changeRoot(path: string): Promise<void>

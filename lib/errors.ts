@@ -131,6 +131,7 @@ export const errorCodes = {
   ERR_DDI_ADDON_MISSING: ['system', 'the native addon is missing, or not built for this platform'],
   ERR_DDI_LIBRARY_MISSING: ['system', 'a system library or tool is not installed'],
   ERR_DDI_SIGNATURE_KERNEL: ['system', 'the kernel cannot verify a root hash signature, or does not trust it'],
+  ERR_DDI_KEXEC: ['system', 'the kernel does not start another one: it cannot, may not, or does not trust that one'],
   ERR_DDI_TPM: ['system', 'a TPM refuses to measure what is booted, or its answer is malformed'],
   ERR_DDI_NO_LOOP: ['system', 'the kernel offers no loop devices here'],
   ERR_DDI_SIGNER: ['system', 'a command that signs root hashes failed'],

@@ -7,6 +7,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ddi::ExportBlockDevice(env, exports);
   ddi::ExportDeviceMapper(env, exports);
   ddi::ExportExtendedAttribute(env, exports);
+  ddi::ExportKexec(env, exports);
   ddi::ExportLoop(env, exports);
   ddi::ExportMachine(env, exports);
   ddi::ExportMemory(env, exports);

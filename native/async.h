@@ -116,6 +116,7 @@ inline std::vector<Pinned> PinAll(const Napi::Value& value) {
 void ExportBlockDevice(Napi::Env env, Napi::Object exports);
 void ExportDeviceMapper(Napi::Env env, Napi::Object exports);
 void ExportExtendedAttribute(Napi::Env env, Napi::Object exports);
+void ExportKexec(Napi::Env env, Napi::Object exports);
 void ExportLoop(Napi::Env env, Napi::Object exports);
 void ExportMachine(Napi::Env env, Napi::Object exports);
 void ExportMemory(Napi::Env env, Napi::Object exports);
