@@ -11,6 +11,7 @@ const layers = [
   { mount: '^lib/mount/' },
   { build: '^lib/build/', pull: '^lib/pull/', uki: '^lib/uki/' },
   { store: '^lib/store/' },
+  { install: '^lib/install/' },
   { boot: '^lib/boot/' },
   { face: '^lib/index[.]ts$' },
   { cli: '^lib/cli/' },

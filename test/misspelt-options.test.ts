@@ -33,6 +33,7 @@ const calls: Readonly<Record<string, Call>> = {
   formatFile: (options) => ddi.formatFile(nothing, nothing, options),
   imageOn: (options) => ddi.imageOn(nothing, options),
   initDisk: (options) => ddi.initDisk('/nowhere', options),
+  installDisk: (options) => ddi.installDisk('/nowhere', options),
   installImage: (options) => ddi.installImage(nothing, nothing, options),
   installUpdate: (options) => ddi.installUpdate(nothing, nothing, nothing, options),
   makeSuper: (options) => ddi.makeSuper(nothing, nothing, options),

@@ -1,16 +1,12 @@
-import { randomUUID } from 'node:crypto'
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { addon } from '../../bindings/addon.js'
 import { deviceNumber, type FileTarget, openFileForWriting } from '../bytes/file.js'
 import type { LinearExtent, Run } from '../bytes/source.js'
 import { type Disk, diskOn } from '../disk/disk.js'
 import { heldBy } from '../disk/held.js'
-import { scanDisk } from '../disk/scan.js'
 import { noUsers, type TableUsers } from '../disk/table.js'
 import type { WholeVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
-import { backupLength, encodeNewDisk, newGpt } from '../gpt/create.js'
 import { mapperPath, openDeviceMapper } from '../kernel/device-mapper.js'
 import { type ListedLoop, listLoops, loopBackings } from '../kernel/loop.js'
 import { mountPoints } from '../kernel/mounts.js'
@@ -44,66 +40,6 @@ export interface OpenDiskOptions {
   readonly force?: boolean
 }
 const openDiskOptionNames: OptionNames<OpenDiskOptions> = { table: true, force: true }
-
-export interface InitDiskOptions {
-  /** Overwrites what the disk holds. Default: false. */
-  readonly force?: boolean
-  /** Default: a random one. */
-  readonly uuid?: string
-  /** How many partitions the table can name, 128 to 4096: a volume takes one for each of its segments. Default: 128. */
-  readonly entries?: number
-}
-const initDiskOptionNames: OptionNames<InitDiskOptions> = { force: true, uuid: true, entries: true }
-export const fewestEntries = 128
-export const mostEntries = 4096
-
-/** How much of the beginning of a disk no partition uses, in bytes. */
-const beforePartitions = 1024 * 1024
-
-/**
- * Makes an empty GPT on a disk image or block device.
- * @throws ERR_DDI_EXISTS unless forced, if it holds a table, a super partition, what libblkid knows, or any other bytes than
- *   zeroes where the GPT goes; ERR_DDI_USAGE if it is too small; and as {@link openDisk}
- */
-export async function initDisk(path: string, options: InitDiskOptions = {}): Promise<Disk> {
-  checkOptions(options, initDiskOptionNames, 'initDisk')
-  const { force = false, uuid = randomUUID(), entries = fewestEntries } = options
-  if (!Number.isInteger(entries) || entries < fewestEntries || entries > mostEntries)
-    throw new DdiError('ERR_DDI_USAGE', `invalid number of entries ${entries}: ${fewestEntries} to ${mostEntries}`)
-  return await openForChange(path, async (file, opened) => {
-    const sectorSize = file.kind === 'file' ? 512 : (await addon().blockGeometry(file.fd, path)).sectorSize
-    if (file.size < 2 * beforePartitions)
-      throw new DdiError(
-        'ERR_DDI_USAGE',
-        `${path} has ${file.size} bytes: a GPT needs ${2 * beforePartitions} at least`,
-      )
-    await opened.users.refuseUsed([{ start: 0, length: file.size }])
-    const held = await overwritten(file, sectorSize)
-    if (held !== undefined && !force)
-      throw new DdiError(
-        'ERR_DDI_EXISTS',
-        `${path} holds data already, and a GPT would destroy it: ${held} exists on it`,
-      )
-    await file.write(0, new Uint8Array(beforePartitions))
-    for (const { offset, bytes } of encodeNewDisk(newGpt(file.size, sectorSize, uuid, [], entries), file.size))
-      await file.write(offset, bytes)
-    await file.flush()
-    await opened.users.changed()
-    return await diskOn(file, path, opened)
-  })
-}
-
-/** What a new GPT on a disk would overwrite, for people; undefined if nothing but zeroes. */
-async function overwritten(file: FileTarget, sectorSize: number): Promise<string | undefined> {
-  const scan = await scanDisk(file)
-  if (!('code' in scan)) return 'a GPT'
-  const held = await heldBy(file)
-  if (held !== undefined) return held
-  if (scan.code !== 'ERR_DDI_NO_TABLE') return 'what is left of a GPT'
-  const behind = backupLength(sectorSize)
-  const places = [await file.read(0, beforePartitions), await file.read(file.size - behind, behind)]
-  return places.every((bytes) => bytes.every((byte) => byte === 0)) ? undefined : 'data of no format known here'
-}
 
 /** Opens a file or block device exclusively, and what is to be changed on it. @throws as {@link openDisk}, and what `open` throws */
 export async function openForChange<Table>(

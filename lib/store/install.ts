@@ -25,7 +25,7 @@ export interface InstallOptions extends PullOptions, ImageTrust {
   /** How many boots it gets to become good, 1 to 15. Default: 3. */
   readonly tries?: number
 }
-const installOptionNames: OptionNames<InstallOptions> = {
+export const installOptionNames: OptionNames<InstallOptions> = {
   ...pullOptionNames,
   ...trustNames,
   product: true,

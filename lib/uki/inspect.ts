@@ -5,8 +5,8 @@ import { DdiError } from '../errors.js'
 import { parseOsRelease } from '../image/os-release.js'
 import { certificateFingerprint, signersOf } from '../verity/signature.js'
 import { machineName } from './machine.js'
-import { mostHeaderBytes, type Pe, parsePe } from './pe.js'
-import { sectionText } from './uki-sections.js'
+import type { Pe } from './pe.js'
+import { readPe, sectionText } from './uki-sections.js'
 
 export interface UkiSection {
   readonly name: string
@@ -44,7 +44,7 @@ export interface UkiFacts {
 /** Reads what a UKI says of itself. @throws ERR_DDI_PE_FORMAT, ERR_DDI_PE_OVERLAP, ERR_DDI_NOT_FOUND */
 export async function inspectUki(path: string): Promise<UkiFacts> {
   await using file = await openFile(path)
-  const pe = parsePe(await file.read(0, Math.min(mostHeaderBytes, file.size)), file.size, path)
+  const pe = await readPe(file, path)
   const read = async (name: string) =>
     pe.sections.some((one) => one.name === name) ? (await sectionText(file, pe, name)).trimEnd() : null
   const osRelease = await read('.osrel')

@@ -7,11 +7,13 @@ interface Machine {
   /** Of `process.arch`. */
   readonly node: string
   readonly stub: string
+  /** What a firmware starts of an EFI partition that no boot entry names: UEFI 2.10, section 3.5.1.1. */
+  readonly removable: string
 }
 
 const machines: readonly Machine[] = [
-  { name: 'x86-64', pe: 0x8664, node: 'x64', stub: 'linuxx64.efi.stub' },
-  { name: 'arm64', pe: 0xaa64, node: 'arm64', stub: 'linuxaa64.efi.stub' },
+  { name: 'x86-64', pe: 0x8664, node: 'x64', stub: 'linuxx64.efi.stub', removable: 'BOOTX64.EFI' },
+  { name: 'arm64', pe: 0xaa64, node: 'arm64', stub: 'linuxaa64.efi.stub', removable: 'BOOTAA64.EFI' },
 ]
 
 /** @returns undefined if it is none that this package runs on */
@@ -21,4 +23,9 @@ export function machineOf(pe: number): Machine | undefined {
 
 export function machineName(pe: number): string {
   return machineOf(pe)?.name ?? `machine 0x${pe.toString(16)}`
+}
+
+/** @param name as {@link machineName} has it @returns undefined if it is none that this package runs on */
+export function removableName(name: string): string | undefined {
+  return machines.find((one) => one.name === name)?.removable
 }

@@ -1,11 +1,12 @@
 import { concatSources } from '../bytes/concat.js'
 import { memorySource } from '../bytes/memory.js'
+import { sliceSource } from '../bytes/slice.js'
 import { readSmallFile } from '../bytes/small-file.js'
 import type { Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import type { KernelImage } from './kernel-image.js'
 import { machineName, machineOf } from './machine.js'
-import { type Pe, parsePe } from './pe.js'
+import { mostHeaderBytes, type Pe, parsePe } from './pe.js'
 import type { NewSection } from './pe-sections.js'
 import { mergeSbat } from './sbat.js'
 
@@ -105,6 +106,19 @@ async function sbatSection(path: string | undefined, { stub, kernel, kernelFile 
   const given = path === undefined ? '' : (await readSmallFile(path)).toString('utf8')
   const merged = mergeSbat([own, await sectionText(kernelFile, kernel.pe, '.sbat'), given])
   return merged === mergeSbat([own]) ? [] : [text('.sbat', merged)]
+}
+
+/** @param name for errors @throws as {@link parsePe} */
+export async function readPe(source: Source, name: string): Promise<Pe> {
+  return parsePe(await source.read(0, Math.min(mostHeaderBytes, source.size)), source.size, name)
+}
+
+/** What a section holds. @throws ERR_DDI_PE_FORMAT if there is none */
+export function sectionSource(source: Source, pe: Pe, name: string): Source {
+  const section = pe.sections.find((one) => one.name === name)
+  if (!section) throw new DdiError('ERR_DDI_PE_FORMAT', `there is no section ${name}`)
+  const { raw, virtualSize } = section
+  return sliceSource(source, { start: raw.start, length: Math.min(raw.length, virtualSize) })
 }
 
 const longestText = 65536

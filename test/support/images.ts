@@ -24,6 +24,7 @@ export const typeUuids = {
   usrVeritySig: 'e7bb33fb-06cf-4e81-8273-e543b413e2e2',
   rootArm64: 'b921b045-1df0-41c3-af44-4c6f280d3fae',
   rootVeritySig: '41092b05-9fc8-4523-994f-2def0408b176',
+  esp: 'c12a7328-f81f-11d2-ba4b-00a0c93ec93b',
   home: '933ac7e1-2eb4-4f13-b844-0e14e2aef915',
   linuxGeneric: '0fc63daf-8483-4772-8e79-3d69d8477de4',
 } as const

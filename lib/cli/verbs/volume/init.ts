@@ -1,4 +1,4 @@
-import { fewestEntries, initDisk, mostEntries } from '../../../attach/disk.js'
+import { fewestEntries, initDisk, mostEntries } from '../../../attach/init-disk.js'
 import { diskArgument } from '../../disk-change.js'
 import { given } from '../../given.js'
 import { uuid, wholeNumber } from '../../values.js'

@@ -1,0 +1,136 @@
+import { randomUUID } from 'node:crypto'
+import { addon } from '../../bindings/addon.js'
+import { copyFromFile } from '../bytes/copy-file.js'
+import { extentTarget, linear } from '../bytes/extents.js'
+import type { FileSource, FileTarget } from '../bytes/file.js'
+import type { VolumeHead } from '../disk/chain.js'
+import { createChain } from '../disk/change.js'
+import { type Disk, diskOn } from '../disk/disk.js'
+import { heldBy } from '../disk/held.js'
+import { scanDisk } from '../disk/scan.js'
+import type { TableUsers } from '../disk/table.js'
+import { DdiError } from '../errors.js'
+import { backupLength, encodeNewDisk, newGpt } from '../gpt/create.js'
+import type { Gpt } from '../gpt/table.js'
+import { checkOptions, type OptionNames } from '../options.js'
+import { type Work, workNames } from '../work.js'
+import { openForChange } from './disk.js'
+
+/** A volume that a disk begins with. */
+export interface FirstVolume {
+  readonly head: VolumeHead
+  /** In bytes, rounded up to what segments are multiples of. */
+  readonly size: number
+  /** What it begins with, at most `size` bytes. Default: what lies there */
+  readonly from?: FileSource
+}
+
+export interface InitDiskOptions extends Pick<Work, 'signal'> {
+  /** Overwrites what the disk holds. Default: false. */
+  readonly force?: boolean
+  /** Default: a random one. */
+  readonly uuid?: string
+  /** How many partitions the table can name, 128 to 4096: a volume takes one for each of its segments. Default: 128. */
+  readonly entries?: number
+  /** What is on the disk before the table is, and with it: without a table, the disk is as blank as before. Default: none. */
+  readonly volumes?: readonly FirstVolume[]
+}
+const { onProgress: _, ...signalName } = workNames
+const initDiskOptionNames: OptionNames<InitDiskOptions> = {
+  force: true,
+  uuid: true,
+  entries: true,
+  volumes: true,
+  ...signalName,
+}
+export const fewestEntries = 128
+export const mostEntries = 4096
+
+/** How much of the beginning of a disk no partition uses, in bytes. */
+const beforePartitions = 1024 * 1024
+
+/**
+ * Makes a new GPT on a disk image or block device, empty but for what is asked for.
+ * @throws ERR_DDI_EXISTS unless forced, if it holds a table, a super partition, what libblkid knows, or any other bytes than
+ *   zeroes where the GPT goes; ERR_DDI_USAGE if it is too small; ERR_DDI_NO_SPACE if it is for the volumes; ERR_DDI_ABORTED; and as
+ *   {@link openDisk}
+ */
+export async function initDisk(path: string, options: InitDiskOptions = {}): Promise<Disk> {
+  checkOptions(options, initDiskOptionNames, 'initDisk')
+  const { volumes = [], signal } = options
+  return await openForChange(path, async (file, opened) => {
+    const { table, places } = await layOut(file, opened.users, options)
+    // Where another table was, nothing is named while volumes are written over what it names.
+    await file.write(0, new Uint8Array(beforePartitions))
+    await file.write(table.usableEnd, new Uint8Array(file.size - table.usableEnd))
+    for (const [index, { from }] of volumes.entries())
+      if (from) await copyFromFile(from, extentTarget(file, linear(places[index]!)), from.size, { signal })
+    await file.flush()
+    for (const { offset, bytes } of encodeNewDisk(table, file.size)) await file.write(offset, bytes)
+    await file.flush()
+    await opened.users.changed()
+    return await diskOn(file, path, opened)
+  })
+}
+
+/** Refuses what {@link initDisk} would refuse, and writes nothing. @returns the table that it would make */
+export async function previewDisk(path: string, options: InitDiskOptions = {}): Promise<Gpt> {
+  checkOptions(options, initDiskOptionNames, 'previewDisk')
+  return await openForChange(path, async (file, { users, close }) => {
+    const { table } = await layOut(file, users, options)
+    await close()
+    return table
+  })
+}
+
+/**
+ * Takes the table of a disk away again: what only that named is gone.
+ * @throws as {@link openDisk}
+ */
+export async function blankDisk(path: string): Promise<void> {
+  await openForChange(path, async (file, { users, close }) => {
+    const { table } = await layOut(file, users, { force: true, entries: mostEntries })
+    await file.write(0, new Uint8Array(beforePartitions))
+    await file.write(table.usableEnd, new Uint8Array(file.size - table.usableEnd))
+    await file.flush()
+    await users.changed()
+    await close()
+  })
+}
+
+/** A table for a disk, and where its volumes lie on it. @throws as {@link initDisk} */
+async function layOut(
+  file: FileTarget,
+  users: TableUsers,
+  { force = false, uuid = randomUUID(), entries = fewestEntries, volumes = [] }: InitDiskOptions,
+) {
+  const { path } = file
+  if (!Number.isInteger(entries) || entries < fewestEntries || entries > mostEntries)
+    throw new DdiError('ERR_DDI_USAGE', `invalid number of entries ${entries}: ${fewestEntries} to ${mostEntries}`)
+  const sectorSize = file.kind === 'file' ? 512 : (await addon().blockGeometry(file.fd, path)).sectorSize
+  if (file.size < 2 * beforePartitions)
+    throw new DdiError('ERR_DDI_USAGE', `${path} has ${file.size} bytes: a GPT needs ${2 * beforePartitions} at least`)
+  await users.refuseUsed([{ start: 0, length: file.size }])
+  const held = await overwritten(file, sectorSize)
+  if (held !== undefined && !force)
+    throw new DdiError('ERR_DDI_EXISTS', `${path} holds data already, and a GPT would destroy it: ${held} exists on it`)
+  let table = newGpt(file.size, sectorSize, uuid, [], entries)
+  const places = volumes.map(({ head, size }) => {
+    const change = createChain(table, head, size)
+    table = change.table
+    return change.chain
+  })
+  return { table, places }
+}
+
+/** What a new GPT on a disk would overwrite, for people; undefined if nothing but zeroes. */
+async function overwritten(file: FileTarget, sectorSize: number): Promise<string | undefined> {
+  const scan = await scanDisk(file)
+  if (!('code' in scan)) return 'a GPT'
+  const held = await heldBy(file)
+  if (held !== undefined) return held
+  if (scan.code !== 'ERR_DDI_NO_TABLE') return 'what is left of a GPT'
+  const behind = backupLength(sectorSize)
+  const places = [await file.read(0, beforePartitions), await file.read(file.size - behind, behind)]
+  return places.every((bytes) => bytes.every((byte) => byte === 0)) ? undefined : 'data of no format known here'
+}

@@ -1,0 +1,118 @@
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { fewestEntries, mostEntries } from '../../attach/init-disk.js'
+import { DdiError } from '../../errors.js'
+import { type DataVolume, dataDesignators, type InstalledDisk, installDisk } from '../../install/install-disk.js'
+import { parseSize } from '../../size.js'
+import { defaultTries, mostTries } from '../../store/state.js'
+import { printable } from '../../text.js'
+import { diskArgument } from '../disk-change.js'
+import { describeExtents } from '../extents.js'
+import { given } from '../given.js'
+import { certificatesOf, json } from '../options.js'
+import { formatSize, note, print, printJson } from '../output.js'
+import { downloadProgress } from '../progress.js'
+import { pullWork } from '../pull-options.js'
+import { describeImage } from '../store.js'
+import { storePullOptions } from '../store-pull.js'
+import { choice, pair, size, text, wholeNumber } from '../values.js'
+import { flag, option, repeatable, requiredOption, verb } from '../verb.js'
+
+const designator = choice(...dataDesignators)
+
+function dataVolume(given: string): DataVolume {
+  const [name, size] = pair('NAME=SIZE')(given)
+  return { designator: designator(name), size: parseSize(size) }
+}
+
+export default verb({
+  summary: 'make the disk of a machine: a table, an EFI partition with a UKI, first images, and room for more',
+  arguments: [diskArgument],
+  options: {
+    uki: requiredOption('--uki <file>', 'what the firmware starts, of `uki build`', text),
+    image: repeatable(
+      '--image <image>',
+      'URL (http, https, file) or path of a first image, PRODUCT_VERSION.raw…',
+      text,
+    ),
+    volume: repeatable(
+      '--volume <name=size>',
+      `also make a volume for data that outlives images: ${dataDesignators.join(', ')}; its file system grows into it when it is mounted first`,
+      dataVolume,
+    ),
+    entries: option(
+      '--entries <count>',
+      `how many partitions the table can name, ${fewestEntries} to ${mostEntries}`,
+      wholeNumber(fewestEntries, mostEntries),
+      `${fewestEntries}`,
+    ),
+    espSize: option('--esp-size <size>', 'of the EFI partition (default: three times the UKI, 64M at least)', size),
+    tries: option(
+      '--tries <count>',
+      `how many boots an image gets to become good, 1 to ${mostTries}`,
+      wholeNumber(1, mostTries),
+      `${defaultTries}`,
+    ),
+    force: flag('--force', 'overwrite what the disk holds'),
+    dryRun: flag('--dry-run', 'say what would be made, or why not, and write nothing'),
+    progress: option('--progress <how>', 'json: print events on standard error, one a line', choice('json')),
+    ...storePullOptions,
+    ...json,
+  },
+  examples: [
+    'ddi-attach install /dev/sda --uki acme.efi --image https://example.com/acme_1.4.raw.xz',
+    'ddi-attach install disk.raw --uki acme.efi --image acme_1.4.raw --volume home=2G --entries 512',
+    'ddi-attach install /dev/sda --uki acme.efi --dry-run',
+  ],
+  async run([path], options) {
+    const { uki, volume, entries, espSize, tries, force, dryRun, verify, json } = options
+    const images = options.image.map((image) => (image.includes('://') ? image : pathToFileURL(resolve(image))))
+    const [only, ...others] = images.filter((image) => typeof image === 'string')
+    if (options.netrc !== undefined && others.length > 0)
+      throw new DdiError(
+        'ERR_DDI_USAGE',
+        '--netrc is for one server: install further images by `ddi-attach store install`',
+      )
+    // How each image is verified by default depends on where it comes from.
+    const { verify: _, ...work } = await pullWork(only, { ...options, verify: verify ?? 'signature' })
+    const progress = await downloadProgress(options.progress === 'json')
+    const installed = await installDisk(path, {
+      ...work,
+      ...given({ verify, efiSize: espSize, certificates: await certificatesOf(options.certificate) }),
+      ...{ uki, images, entries, volumes: volume, tries, force, dryRun },
+      onProgress: progress.update,
+    }).finally(() => progress.stop())
+    if (json !== 'off') printJson(describe(installed, dryRun), json)
+    else print(summary(installed, dryRun))
+    if (installed.bootEntry?.state === 'none')
+      note(
+        `the firmware has no boot entry for it: ${installed.bootEntry.reason}; it finds ${installed.uki.removablePath}`,
+      )
+  },
+})
+
+function describe({ volumes, images, uki, ...disk }: InstalledDisk, dryRun: boolean) {
+  return {
+    ...disk,
+    dryRun,
+    uki: { path: uki.path, size: uki.size, removablePath: uki.removablePath, kernelVersion: uki.kernelVersion },
+    volumes: volumes.map(({ designator, uuid, typeUuid, label, flags, size, extents }) => {
+      return { designator, uuid, typeUuid, label, flags, size, extents: describeExtents(extents) }
+    }),
+    images: images.map(({ image, removed: _, ...rest }) => ({ ...rest, image: describeImage(image) })),
+  }
+}
+
+function summary({ path, uki, volumes, images }: InstalledDisk, dryRun: boolean): string {
+  const lines = [
+    `${path}: ${dryRun ? 'would get' : 'has'} a new table`,
+    ...volumes.map(({ label, designator, size }) =>
+      [
+        `  ${label}: ${formatSize(size)}`,
+        ...(designator === 'esp' ? [`${uki.path} as ${uki.removablePath}`] : []),
+      ].join(', '),
+    ),
+    ...images.map(({ image }) => `  ${image.label}: ${formatSize(image.volume.size)}`),
+  ]
+  return lines.map(printable).join('\n')
+}
