@@ -10,13 +10,14 @@ namespace {
 
 // (kernelFd, path, initrdFd, commandLine)
 Napi::Value KexecFileLoad(const Napi::CallbackInfo& info) {
-  return Task<Nothing>::Run(info.Env(), [kernel = Int(info, 0), path = Text(info, 1), initrd = Int(info, 2),
-                                         line = Text(info, 3)]() -> Outcome<Nothing> {
-    // Its length has the terminating zero.
-    if (syscall(SYS_kexec_file_load, kernel, initrd, line.size() + 1, line.c_str(), 0UL) < 0)
-      return KernelError{errno, "kexec_file_load", path};
-    return Nothing{};
-  });
+  return Task<Nothing>::Run(
+      info.Env(),
+      [kernel = Int(info, 0), path = Text(info, 1), initrd = Int(info, 2), line = Text(info, 3)]() -> Outcome<Nothing> {
+        // Its length has the terminating zero.
+        if (syscall(SYS_kexec_file_load, kernel, initrd, line.size() + 1, line.c_str(), 0UL) < 0)
+          return KernelError{errno, "kexec_file_load", path};
+        return Nothing{};
+      });
 }
 
 }  // namespace

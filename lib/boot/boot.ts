@@ -36,6 +36,10 @@ export async function boot({ sysroot, switchRoot, ...given }: BootOptions): Prom
   const context = { ...given, parameters: parseBootParameters(await commandLine(root)) }
   const image = await mountSystem(context, sysroot, switchRoot)
   if (!image) return undefined
+  if (switchRoot && image.stored) {
+    const { kexecImage } = await import('./kexec.js')
+    await kexecImage(context, image.stored.label, join(root, sysroot))
+  }
   await reach(context, 'hand-over')
   return switchRoot ? await handOver(context, sysroot) : image
 }
@@ -56,6 +60,10 @@ async function mountSystem(
   await reach(context, 'network')
   await configureNetwork(context)
   await reach(context, 'pull')
+  if (mayBeOnDisk && parameters.install !== null) {
+    const { installMachine } = await import('./install-machine.js')
+    await installMachine(context, parameters.install)
+  }
   // What downloads and attaches is most of the code: the network comes up before it is loaded.
   const { obtainRoot, rootOnDisk, mountRoot } = await import('./root.js')
   const pulled = await obtainRoot(context)

@@ -27,7 +27,8 @@ export const booleans: ReadonlyMap<string, boolean> = new Map([
   ...['0', 'no', 'n', 'false', 'f', 'off'].map((word) => [word, false] as const),
 ])
 
-function wordsOf(text: string): string[] {
+/** Without the quotes, which protect spaces. */
+export function wordsOf(text: string): string[] {
   const words = text.match(/(?:"[^"]*"?|[^\s"])+/g) ?? []
   return words.map((word) => word.replaceAll('"', ''))
 }

@@ -85,7 +85,8 @@ async function eventsIn(root: string): Promise<string> {
   return await readFile(join(root, 'sys/kernel/uevent_seqnum'), 'utf8').catch(() => '')
 }
 
-async function readModuleTable(directory: string): Promise<ModuleTable> {
+/** @param directory as `/lib/modules/6.1.0-50-amd64`; what is missing there is taken for empty */
+export async function readModuleTable(directory: string): Promise<ModuleTable> {
   const text = async (name: string) => (await readIfThere(join(directory, name)))?.toString('utf8') ?? ''
   const [dep, builtIn, alias] = await Promise.all(['modules.dep', 'modules.builtin', 'modules.alias'].map(text))
   return parseModuleTable({ dep: dep!, builtIn: builtIn!, alias: alias! })

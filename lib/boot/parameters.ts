@@ -22,6 +22,10 @@ export interface BootParameters {
   readonly insecure: boolean
   /** `ddi.volatile=`, as `systemd.volatile=`: what is written goes over the root, or over nothing but /usr, in memory. */
   readonly volatile: 'no' | 'yes' | 'overlay'
+  /** `ddi.kexec=`: when the kernel of an image of a store takes the place of this one. */
+  readonly kexec: KexecMode
+  /** `ddi.install=`: the blank disk that this machine is installed on. */
+  readonly install: string | null
   /** `ddi.retry=`: for how long a server that is away is asked again, in seconds; may be Infinity. */
   readonly retry: number
   /** `rd.systemd.pull.success_action=`, or without `rd.`: instead of booting, once everything is pulled. */
@@ -39,6 +43,10 @@ export interface BootParameters {
 /** The stages that `rd.break=` takes. */
 export const bootStages = ['modules', 'store', 'network', 'pull', 'mount', 'hand-over'] as const
 export type BootStage = (typeof bootStages)[number]
+
+/** `auto`: if it has another version; `always`: if there is one. */
+export type KexecMode = 'auto' | 'always' | 'never'
+const kexecModes: Readonly<Record<string, KexecMode>> = { auto: 'auto', always: 'always', never: 'never' }
 
 /** What becomes of a machine in the end. */
 export type BootAction = 'none' | 'reboot' | 'poweroff' | 'halt'
@@ -59,6 +67,8 @@ export function parseBootParameters(text: string): BootParameters {
     store: parseStoreParameters(text),
     insecure: isSet(text, 'ddi.insecure'),
     volatile: choice(text, 'ddi.volatile', volatiles) ?? 'no',
+    kexec: choice(text, 'ddi.kexec', kexecModes) ?? 'auto',
+    install: last('ddi.install'),
     retry: retryTime(text),
     ...actionsIn(text),
     init: last('init'),

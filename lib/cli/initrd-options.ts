@@ -23,6 +23,7 @@ export const initrdOptions = {
 /** Of those that have modules of a kernel in it. */
 export const moduleOptions = {
   module: repeatable('--module <name>', 'add a module, and what it needs', text),
+  withInstaller: flag('--with-installer', 'add what a machine needs that installs itself: ddi.install='),
 }
 
 /** As the library takes them. */

@@ -1,5 +1,5 @@
-import { lstat, opendir, readlink, rename } from 'node:fs/promises'
-import { basename, join, relative } from 'node:path'
+import { rename } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { copy } from '../bytes/copy.js'
 import { refuseExisting, writeNewFile } from '../bytes/new-file.js'
 import { openScratchDirectory } from '../bytes/scratch.js'
@@ -7,10 +7,10 @@ import { DdiError, systemError } from '../errors.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { toolPath } from '../tool.js'
 import { bootProgram } from './boot-program.js'
-import { type CpioEntry, cpioArchive } from './cpio.js'
+import { cpioArchive } from './cpio.js'
 import { type InitrdFilesOptions, initrdFilesOptionNames, timeOf } from './initrd.js'
-import { fileEntry } from './initrd-contents.js'
 import { stageFiles, type TreeFile } from './stage.js'
+import { treeEntries } from './tree-entries.js'
 import { trustFiles } from './trust-files.js'
 
 export interface ExtraInitrdOptions extends InitrdFilesOptions {
@@ -37,7 +37,7 @@ export async function buildExtraInitrd(path: string, options: ExtraInitrdOptions
   const tree = join(scratch.path, 'tree')
   await stageFiles(await extraFiles(options), tree, epoch, signal)
   if (format === 'cpio') {
-    const archive = cpioArchive(await entriesOf(tree), epoch)
+    const archive = cpioArchive(await treeEntries(tree), epoch)
     await writeNewFile(path, archive.size, (target) => copy(archive, target, { signal, onProgress }), { replace })
   } else
     await rename(tree, path).catch((error: unknown) => {
@@ -86,18 +86,4 @@ Type=oneshot
 RemainAfterExit=yes
 ExecStart=/${home}/lib/${loader} --library-path /${home}/lib /${home}/bin/node /${home}/boot/service.js
 `
-}
-
-async function entriesOf(tree: string): Promise<CpioEntry[]> {
-  const entries: CpioEntry[] = []
-  for await (const { parentPath, name } of await opendir(tree, { recursive: true })) {
-    const from = join(parentPath, name)
-    const path = relative(tree, from)
-    const stats = await lstat(from)
-    const mode = stats.mode & 0o777
-    if (stats.isDirectory()) entries.push({ path, kind: 'directory', mode })
-    else if (stats.isSymbolicLink()) entries.push({ path, kind: 'link', mode: 0o777, target: await readlink(from) })
-    else entries.push(await fileEntry(path, from, mode))
-  }
-  return entries
 }

@@ -1,5 +1,4 @@
 import { basename, join } from 'node:path'
-import { openFile } from '../bytes/file.js'
 import { memorySource } from '../bytes/memory.js'
 import { exists } from '../bytes/new-file.js'
 import type { Source } from '../bytes/source.js'
@@ -7,10 +6,12 @@ import type { ModuleFile } from '../kernel/module-dependencies.js'
 import { type Busybox, findBusybox } from './busybox.js'
 import { type CpioEntry, cpioArchive } from './cpio.js'
 import { defaultModules } from './default-modules.js'
+import { deviceNodes, earlyModules, initScript } from './init-script.js'
 import { readModuleIndex, unpackedPath } from './kernel-modules.js'
 import { moduleClosure } from './module-index.js'
 import { makeSquashfs, squashfsCompression } from './squashfs.js'
 import { stageFiles, type TreeFile } from './stage.js'
+import { fileEntry } from './tree-entries.js'
 import { type TrustOptions, trustFiles } from './trust-files.js'
 import { usrTree } from './usr-tree.js'
 
@@ -21,19 +22,17 @@ export interface InitrdSettings {
   readonly modules: readonly string[]
   readonly trust: TrustOptions
   readonly tar: boolean
+  readonly installer: boolean
   readonly epoch: number
   readonly signal: AbortSignal | undefined
 }
-
-/** What /init loads before it can mount /usr. */
-const earlyModules = ['loop', 'squashfs']
 
 /**
  * The archive: busybox, and a squashfs of /usr with all else. It is read from what lies in a directory that must stay.
  * @throws as `buildInitrd`
  */
 export async function composeInitrd(directory: string, settings: InitrdSettings): Promise<Source> {
-  const { modulesFrom, configuration, modules, tar, epoch, signal } = settings
+  const { modulesFrom, configuration, modules, epoch, signal } = settings
   const index = await readModuleIndex(modulesFrom)
   const early = moduleClosure(index, earlyModules, [])
   const all = moduleClosure(index, [...earlyModules, ...modules], defaultModules)
@@ -44,7 +43,7 @@ export async function composeInitrd(directory: string, settings: InitrdSettings)
     string,
     string,
   ]
-  await stageFiles(await usrTree(modulesFrom, all, tar), usr, epoch, signal)
+  await stageFiles(await usrTree(modulesFrom, all, settings), usr, epoch, signal)
   await makeSquashfs(usr, squashfs, { compression: squashfsCompression(configuration), epoch, signal })
   await stageFiles(
     early.map((module) => earlyFile(modulesFrom, module)),
@@ -54,8 +53,7 @@ export async function composeInitrd(directory: string, settings: InitrdSettings)
   )
   const entries: CpioEntry[] = [
     ...directories.map((path) => ({ path, kind: 'directory', mode: path === 'tmp' ? 0o1777 : 0o755 }) as const),
-    { path: 'dev/console', kind: 'character-device', major: 5, minor: 1, mode: 0o600 },
-    { path: 'dev/null', kind: 'character-device', major: 1, minor: 3, mode: 0o666 },
+    ...deviceNodes,
     bytes('init', Buffer.from(initScript(early.map(earlyName))), 0o755),
     bytes('etc/initrd-release', Buffer.from('ID=ddi\nNAME=ddi\n')),
     ...trust,
@@ -78,18 +76,6 @@ function earlyName(module: ModuleFile): string {
 
 function earlyFile(directory: string, module: ModuleFile): TreeFile {
   return { path: earlyName(module), kind: 'module', directory, module }
-}
-
-/** The first program: it mounts what has Node.js, and becomes the boot program. If it cannot, it ends, and the kernel panics. */
-function initScript(modules: readonly string[]): string {
-  return `#!/bin/sh
-export PATH=/usr/bin:/bin
-fail() { echo "ddi: FAILED: the initrd cannot $1"; exit 1; }
-echo "ddi: the initrd begins"
-mount -t devtmpfs dev /dev || fail "mount /dev"
-${modules.map((name) => `insmod /m/${name} || fail "load ${name}"\n`).join('')}mount -t squashfs -o loop,ro /usr.squashfs /usr || fail "mount /usr"
-exec node /usr/lib/ddi/boot/main.js
-`
 }
 
 /** Where this machine may have certificate authorities: Debian, Fedora, openSUSE. */
@@ -120,17 +106,4 @@ function bytes(path: string, content: Uint8Array, mode = 0o644): CpioEntry {
 
 function link(path: string, target: string): CpioEntry {
   return { path, kind: 'link', mode: 0o777, target }
-}
-
-/** A file that is open only while it is read. */
-export async function fileEntry(path: string, from: string, mode = 0o644): Promise<CpioEntry> {
-  await using opened = await openFile(from)
-  const content: Source = {
-    size: opened.size,
-    async read(offset, length) {
-      await using again = await openFile(from)
-      return await again.read(offset, length)
-    },
-  }
-  return { path, kind: 'file', mode, content }
 }

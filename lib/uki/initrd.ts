@@ -30,11 +30,14 @@ export interface InitrdOptions extends InitrdFilesOptions {
   readonly modulesFrom: string
   /** Modules besides the usual ones, and what they need. */
   readonly modules?: readonly string[]
+  /** With mkfs.vfat, mcopy and efibootmgr: for machines that install themselves by `ddi.install=`. Default: false. */
+  readonly installer?: boolean
 }
 export const initrdOptionNames: OptionNames<InitrdOptions> = {
   ...initrdFilesOptionNames,
   modulesFrom: true,
   modules: true,
+  installer: true,
 }
 
 export interface BuiltInitrd {
@@ -63,13 +66,14 @@ export async function buildInitrd(path: string, options: InitrdOptions): Promise
 
 /** Fills in defaults. @param configuration of the kernel; null: unknown @throws ERR_DDI_USAGE */
 export function initrdSettings(options: InitrdOptions, configuration: string | null): InitrdSettings {
-  const { modulesFrom, modules = [], tar = false, signal } = options
+  const { modulesFrom, modules = [], tar = false, installer = false, signal } = options
   return {
     modulesFrom: resolve(modulesFrom),
     configuration,
     modules,
     trust: pickOptions(options, trustOptionNames),
     tar,
+    installer,
     epoch: timeOf(options),
     signal,
   }

@@ -13,6 +13,8 @@ test('what is not said has a default, and what is unknown is for others', () => 
     imagePolicy: null,
     url: null,
     store: null,
+    kexec: 'auto',
+    install: null,
     insecure: false,
     volatile: 'no',
     retry: Number.POSITIVE_INFINITY,

@@ -3,9 +3,11 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, test } from 'node:test'
+import { findImageKernel } from '../../lib/boot/image-kernel.js'
+import { kexecImage } from '../../lib/boot/kexec.js'
 import { mountRoot, obtainRoot } from '../../lib/boot/root.js'
 import { detachAll } from '../../lib/index.js'
-import { bootIn } from '../support/boot.js'
+import { bootIn, type TestBoot } from '../support/boot.js'
 import { makeTree, makeVerityImage } from '../support/images.js'
 import { attempt, cli, run, temporaryFolder } from '../support/run.js'
 import { assertNothingLeft, dmTable } from './state.js'
@@ -13,7 +15,11 @@ import { assertNothingLeft, dmTable } from './state.js'
 afterEach(assertNothingLeft)
 
 /** A root is obtained and mounted as a command line says; `look` sees it. */
-async function mounted(folder: string, commandLine: string, look: (sysroot: string, said: string) => void) {
+async function mounted(
+  folder: string,
+  commandLine: string,
+  look: (sysroot: string, context: TestBoot) => void | Promise<void>,
+) {
   const context = bootIn(join(folder, 'initrd'), commandLine)
   const sysroot = join(folder, 'sysroot')
   mkdirSync(sysroot, { recursive: true })
@@ -21,7 +27,7 @@ async function mounted(folder: string, commandLine: string, look: (sysroot: stri
   assert.ok(image)
   await mountRoot(context, image, sysroot)
   try {
-    look(sysroot, context.said.join('\n'))
+    await look(sysroot, context)
   } finally {
     // One may cover another.
     while (attempt('umount', '--recursive', sysroot).status === 0);
@@ -48,6 +54,35 @@ test('a raw root is verified as it is read, and volatile as the command line say
     assert.equal(run(join(sysroot, 'program')), 'runs\n')
     assert.ok(!optionsOf(sysroot).includes('nosuid'))
   })
+})
+
+test('a kernel is taken of what the root hash covers alone, and one that cannot be started is told', async () => {
+  using folder = temporaryFolder()
+  const modules = join(folder.path, 'tree/usr/lib/modules/9.9.9')
+  mkdirSync(modules, { recursive: true })
+  writeFileSync(join(modules, 'vmlinuz'), 'no kernel\n')
+  writeFileSync(join(modules, 'modules.dep'), '')
+  writeFileSync(join(modules, 'modules.builtin'), 'kernel/drivers/block/loop.ko\nkernel/fs/squashfs/squashfs.ko\n')
+  mkdirSync(join(folder.path, 'tree/tmp'))
+  const { path, rootHash } = makeVerityImage(folder.path)
+  const line = `rd.systemd.pull=raw,machine,verify=no:root:file://${path} roothash=${rootHash}`
+  for (const volatile of ['no', 'overlay'])
+    await mounted(folder.path, `${line} ddi.volatile=${volatile}`, async (sysroot, context) => {
+      const place = join(sysroot, 'usr/lib/modules/9.9.9')
+      const found = {
+        version: '9.9.9',
+        path: join(place, 'vmlinuz'),
+        kind: 'kernel',
+        hasInitrd: false,
+        modulesFrom: place,
+      }
+      assert.deepEqual(await findImageKernel(sysroot, false), found)
+      await kexecImage(context, 'acme_1', sysroot)
+      assert.match(context.said.at(-1)!, /kernel of acme_1 is not started, Linux \S+ goes on: .*ERR_DDI_KEXEC/)
+      run('mount', '--bind', modules, place)
+      assert.equal(await findImageKernel(sysroot, false), undefined)
+      assert.deepEqual(await findImageKernel(sysroot, true), found)
+    })
 })
 
 test('of a volatile root, only /usr is of the image', async () => {
@@ -95,8 +130,8 @@ test('what nothing vouches for is mounted only if the command line says so, and 
     mounted(folder.path, line, () => {}),
     { code: 'ERR_DDI_UNTRUSTED' },
   )
-  await mounted(folder.path, `${line} ddi.insecure`, (sysroot, said) => {
-    assert.match(said, /INSECURE: nothing vouches for .*root\.raw/)
+  await mounted(folder.path, `${line} ddi.insecure`, (sysroot, { said }) => {
+    assert.match(said.join('\n'), /INSECURE: nothing vouches for .*root\.raw/)
     assert.equal(readFileSync(join(sysroot, 'etc/os-release'), 'utf8'), 'ID=ddi-test\n')
   })
 })

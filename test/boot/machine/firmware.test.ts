@@ -18,7 +18,7 @@ test('a machine with UEFI firmware and a TPM boots from one URL', async () => {
   await using network = await makeNetwork(folder.path)
   const vendor = makeVendor(folder.path, network.www)
   const uki = join(network.www, 'acme.efi')
-  buildCloudUki(uki, vendor)
+  buildCloudUki(uki, vendor, '--image=acme_1.raw.xz', '--network=dhcp')
   const MB = statSync(uki).size / 1e6
   assert.ok(MB <= 45, `the UKI has ${MB.toFixed(1)} MB`)
   const origin = `http://${server.ipv4}/acme.efi`

@@ -11,12 +11,21 @@ export interface FirmwareOptions {
   readonly memory?: number
   /** With a TPM 2.0, by swtpm. */
   readonly tpm?: boolean
+  /** A disk, in a file. */
+  readonly disk?: string
 }
 
 const firmware = '/usr/share/OVMF'
 
-/** Switches on a PC with UEFI firmware, emulated: it boots from the URL that DHCP tells it. */
-export function bootFirmware(network: TestNetwork, { folder, memory = 1024, tpm = false }: FirmwareOptions): Machine {
+/**
+ * Switches on a PC with UEFI firmware, emulated, whose firmware knows of no boot entry yet: it boots from its disk, or else from the URL
+ * that DHCP tells it.
+ * @param network null: it has no network card
+ */
+export function bootFirmware(
+  network: TestNetwork | null,
+  { folder, memory = 1024, tpm = false, disk }: FirmwareOptions,
+): Machine {
   const variables = join(folder, 'variables.fd')
   copyFileSync(join(firmware, 'OVMF_VARS_4M.fd'), variables)
   const flash = (unit: number, file: string, more = '') =>
@@ -27,15 +36,24 @@ export function bootFirmware(network: TestNetwork, { folder, memory = 1024, tpm 
     `name=opt/org.tianocore/${name},string=n`,
   ])
   const emulated = [
-    ...['qemu-system-x86_64', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-machine', 'q35', '-smp', '2'],
+    ...(['qemu-system-x86_64', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-machine', 'q35', '-smp', '2'] as const),
     ...['-m', `${memory}`, '-nodefaults', '-display', 'none', '-serial', 'stdio', '-no-reboot'],
     ...flash(0, join(firmware, 'OVMF_CODE_4M.fd'), ',readonly=on'),
     ...flash(1, variables),
     ...noPxe,
-    ...['-netdev', `tap,id=net,ifname=${network.tap},script=no,downscript=no`],
-    ...['-device', 'virtio-net-pci,netdev=net,mac=52:54:00:12:34:56,romfile='],
-  ]
-  return switchOn([...network.inside, ...emulated, ...(tpm ? attachTpm(join(folder, 'tpm')) : [])])
+    ...(tpm ? attachTpm(join(folder, 'tpm')) : []),
+    ...(disk === undefined ? [] : attachDisk(disk)),
+  ] as const
+  return switchOn(network ? [...network.inside, ...emulated, ...attachCard(network)] : emulated)
+}
+
+function attachCard({ tap }: TestNetwork): string[] {
+  const card = 'virtio-net-pci,netdev=net,mac=52:54:00:12:34:56,romfile='
+  return ['-netdev', `tap,id=net,ifname=${tap},script=no,downscript=no`, '-device', card]
+}
+
+function attachDisk(path: string): string[] {
+  return ['-drive', `if=none,id=disk,format=raw,file=${path}`, '-device', 'virtio-blk-pci,drive=disk']
 }
 
 /** A TPM 2.0 that ends with the machine. @returns how to connect the machine to it */

@@ -15,6 +15,7 @@ const init = `#!/bin/busybox sh
 b=/bin/busybox
 read -r seconds rest </proc/uptime
 echo "root is up after $seconds s"
+echo "the kernel is $($b uname -r), the image $($b cat /run/ddi/booted 2>/dev/null)"
 $b grep ' / ' /proc/mounts
 [ -f /run/ddi/boot.log ] && echo "the log has $($b grep -c . /run/ddi/boot.log) lines"
 for one in /run/credentials/@initrd/* /run/extensions/* /run/confexts/*; do [ -e "$one" ] && echo "handed over: $one"; done
@@ -25,7 +26,7 @@ $b poweroff -f
 `
 
 /** The tree of a root file system that is busybox. */
-function makeRootTree(tree: string): void {
+export function makeRootTree(tree: string): void {
   for (const name of ['bin', 'sbin', 'etc', 'dev', 'proc', 'sys', 'run', 'tmp', 'var', 'usr'])
     mkdirSync(join(tree, name), { recursive: true })
   copyFileSync('/bin/busybox', join(tree, 'bin/busybox'))
@@ -36,7 +37,7 @@ function makeRootTree(tree: string): void {
 }
 
 /** A root with a hash tree, and with a signature if there is somebody to sign. @returns the root hash */
-function buildImage(tree: string, output: string, signer?: Identity, more: readonly string[] = []): string {
+export function buildImage(tree: string, output: string, signer?: Identity, more: readonly string[] = []): string {
   const definitions = defineImage(dirname(output), {
     '10-root': ['Type=root', 'Format=erofs', 'CopyFiles=/', 'Verity=data', 'VerityMatchKey=root'],
     '20-root-verity': ['Type=root-verity', 'Verity=hash', 'VerityMatchKey=root'],

@@ -51,7 +51,7 @@ export default verb({
       ...given({ stub, osRelease, uname, sbat, splash, deviceTree, microcode }),
       ...given({ secureBoot: secureBootKey(options.secureBootKey, options.secureBootCertificate) }),
       kernel,
-      modules: options.module,
+      ...{ modules: options.module, installer: options.withInstaller },
     })
     noteUnstripped(built)
     const { sections } = await inspectUki(output)

@@ -30,16 +30,20 @@ export default verb({
     'ddi-attach uki initrd -o initrd.cpio --modules-from /lib/modules/6.1.0-50-amd64 --certificate cert.pem',
     'ddi-attach uki initrd -o extra.cpio --no-init --certificate cert.pem && cat initrd.img extra.cpio > with-ddi.img',
   ],
-  async run(_, { output, modulesFrom, module, noInit, format, json, ...options }) {
+  async run(_, { output, modulesFrom, module, withInstaller, noInit, format, json, ...options }) {
     const work = await initrdWork({ output, ...options })
-    if (noInit !== (modulesFrom === undefined) || (noInit && module.length > 0) || (!noInit && format !== 'cpio'))
+    if (
+      noInit !== (modulesFrom === undefined) ||
+      (noInit && (module.length > 0 || withInstaller)) ||
+      (!noInit && format !== 'cpio')
+    )
       throw new DdiError('ERR_DDI_USAGE', 'give --modules-from, or --no-init: another initrd has modules of its own')
     if (modulesFrom === undefined) {
       await buildExtraInitrd(output, { ...work, format })
       if (json !== 'off') printJson({ path: output }, json)
       return
     }
-    const built = await buildInitrd(output, { ...work, modulesFrom, modules: module })
+    const built = await buildInitrd(output, { ...work, modulesFrom, modules: module, installer: withInstaller })
     noteUnstripped(built)
     if (json !== 'off') printJson(built, json)
     else print(`${built.path}: ${formatSize(built.size)}, for Linux ${built.kernelVersion}`)
