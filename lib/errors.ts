@@ -79,6 +79,7 @@ export const errorCodes = {
   ERR_DDI_SIGNATURE_WRONG: ['image', 'a signature does not match the root hash that it comes with'],
   ERR_DDI_PULL_COMPRESSION: ['image', 'a compressed download is corrupt or truncated'],
   ERR_DDI_PULL_FORMAT: ['image', 'a download is packed, or is a disk image, in a format that is not supported'],
+  ERR_DDI_QCOW2: ['image', 'a disk image in qcow2 format is malformed or truncated'],
   ERR_DDI_PULL_TOO_LARGE: ['image', 'a download, or what it unpacks to, exceeds the size limit'],
   ERR_DDI_PULL_CHECKSUM: ['image', 'a download does not match its checksum'],
   ERR_DDI_PULL_NO_CHECKSUM: ['image', 'the server has no checksum for a download'],

@@ -5,7 +5,7 @@ needs sgdisk=gdisk sfdisk=fdisk parted=parted veritysetup=cryptsetup-bin systemd
   xorriso=xorriso mkfs.erofs=erofs-utils mksquashfs=squashfs-tools mkfs.ext4=e2fsprogs blkid=util-linux strace=strace man=man-db \
   fio=fio openssl=openssl swtpm=swtpm tpm2_pcrread=tpm2-tools mkfs.xfs=xfsprogs udevadm=udev setpriv=util-linux 7zz=7zip \
   img2simg=android-sdk-libsparse-utils mcopy=mtools mkfs.vfat=dosfstools mkfs.btrfs=btrfs-progs setfattr=attr \
-  qemu-system-x86_64=qemu-system-x86 cpio=cpio busybox=busybox-static lz4=lz4 depmod=kmod \
+  qemu-system-x86_64=qemu-system-x86 cpio=cpio busybox=busybox-static lz4=lz4 qemu-img=qemu-utils depmod=kmod \
   dnsmasq=dnsmasq-base linux.uml=user-mode-linux /usr/share/OVMF/OVMF_CODE_4M.fd=ovmf strip=binutils sbsign=sbsigntool \
   /usr/lib/systemd/boot/efi/linuxx64.efi.stub=systemd-boot-efi nginx=nginx-light setfacl=acl gpg=gnupg zstd=zstd \
   efibootmgr=efibootmgr curl=curl xz=xz-utils bzip2=bzip2 ip=iproute2 socat=socat

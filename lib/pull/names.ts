@@ -15,7 +15,7 @@ export type ImageClass = keyof typeof imageClasses
 export type ImageKind = 'raw' | 'tar'
 
 const compressed = /\.(xz|gz|bz2|zst|zstd|lz4|lzma)$/i
-const rawEndings = /\.(raw|img|bin)$/i
+const rawEndings = /\.(raw|img|bin|qcow2)$/i
 const tarEndings = /\.(tar|tgz|txz|tlz|tbz|tbz2|tzst)$/i
 
 function unpackedName(url: URL): string {

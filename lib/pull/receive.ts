@@ -5,12 +5,14 @@ import { throwIfAborted, type Work } from '../work.js'
 import type { Address } from './address.js'
 import { type Batch, batchesOf, lengthOf, peek } from './batches.js'
 import { expectedChecksum } from './checksums.js'
+import { withQcow2 } from './convert.js'
 import { decompress, ReusedMemory } from './decompress.js'
 import { type Compression, detectCompression, headLength, refuseForeign, requireImage } from './formats.js'
 import type { ImageKind } from './names.js'
 import { openTransport } from './open-transport.js'
 import type { Settings } from './options.js'
 import { openPartial, type PartialDownload } from './partial.js'
+import { isQcow2 } from './qcow2.js'
 import { StreamHash } from './stream-hash.js'
 import type { Download, Transport } from './transport.js'
 
@@ -27,7 +29,8 @@ export interface Received {
 
 /** What is known of a download before its bytes are taken. */
 export interface Arrival {
-  readonly compression: Compression
+  /** Whether the bytes are those of the download: neither unpacked nor converted. */
+  readonly isAsItCame: boolean
   /** Unpacked, in bytes, if that is known. */
   readonly size: number | undefined
   /** Where the download is kept as it came, if it is. */
@@ -67,7 +70,7 @@ export async function receive(
   const download = await begin(transport, url, expected !== undefined, partial)
   const room = keep === undefined ? undefined : await roomBeside(keep)
   try {
-    const received = await takeAll({ url, download, partial, room, destination, settings })
+    const received = await takeAll({ url, download, partial, room, beside: keep, destination, settings })
     if (expected !== undefined) requireChecksum(url, received, expected)
     await destination.finish({ signal: settings.signal })
     await partial?.discard()
@@ -90,7 +93,7 @@ export async function receiveStream(stream: Readable, destination: Destination, 
     throw new DdiError('ERR_DDI_USAGE', 'a stream has no checksums beside it: give its SHA-256, or verify nothing')
   const bytes = stoppable(stream, settings.signal)
   const download = { start: 0, size: null, validator: null, bytes }
-  const unkept = { partial: undefined, room: undefined }
+  const unkept = { partial: undefined, room: undefined, beside: undefined }
   const received = await takeAll({ url: 'the stream', download, ...unkept, destination, settings })
   if (typeof verify === 'object') requireChecksum('the stream', received, verify.sha256)
   await destination.finish({ signal: settings.signal })
@@ -144,12 +147,14 @@ interface Reception {
   readonly download: Download
   readonly partial: PartialDownload | undefined
   readonly room: Room | undefined
+  /** The path that is being pulled, if it is one. */
+  readonly beside: string | undefined
   readonly destination: Destination
   readonly settings: Settings
 }
 
 /** Takes a download to its end: hashes, keeps, unpacks and hands over its bytes. */
-async function takeAll({ url, download, partial, room, destination, settings }: Reception): Promise<Received> {
+async function takeAll({ url, download, partial, room, beside, destination, settings }: Reception): Promise<Received> {
   await using hash = new StreamHash()
   const resumed = download.start
   let [downloaded, size] = [0, 0]
@@ -169,27 +174,42 @@ async function takeAll({ url, download, partial, room, destination, settings }: 
       yield batch
     }
   }
-  const { maxSize, maxMemory } = settings
   const leavesRoom = watchRoom(url, room)
   const limited = async function* (batches: AsyncIterable<Batch>) {
     for await (const batch of batches) {
       size += lengthOf(batch)
-      if (size > maxSize) throw new DdiError('ERR_DDI_PULL_TOO_LARGE', `${url} has more than ${maxSize} bytes`)
+      requireSize(url, size, settings)
       await leavesRoom(size)
       yield batch
     }
   }
   const { head, all } = await peek(incoming(), headLength)
-  refuseForeign(url, head)
+  if (destination.kind === 'tar' || !isQcow2(head)) refuseForeign(url, head)
   compression = detectCompression(head)
   // On a disk, zeroes of what is not packed take no room.
   if (room && download.size !== null && (room.inMemory || compression !== 'none'))
     await requireRoom(url, room, download.size - resumed - downloaded)
   const memory = new ReusedMemory()
-  const known = compression === 'none' ? (download.size ?? undefined) : undefined
-  const unpacked = limited(decompress(all, compression, maxMemory, memory))
-  const bytes = destination.kind === 'raw' ? requireImage(url, unpacked) : unpacked
-  await destination.take(bytes, { compression, size: known, partial }, memory)
+  const unpacked = limited(decompress(all, compression, settings.maxMemory, memory))
+  const isAsItCame = compression === 'none'
+  const arrival = { isAsItCame, size: isAsItCame ? (download.size ?? undefined) : undefined, partial }
+  if (destination.kind === 'tar') await destination.take(unpacked, arrival, memory)
+  else {
+    const { head, all } = await peek(unpacked, headLength)
+    if (!isQcow2(head)) await destination.take(requireImage(url, all), arrival, memory)
+    else
+      await withQcow2(all, { partial: isAsItCame ? partial : undefined, beside }, async (image) => {
+        size = requireSize(url, image.size, settings)
+        const converted = { isAsItCame: false, size, partial }
+        await destination.take(requireImage(url, image.bytes()), converted, memory)
+      })
+  }
   await partial?.settle()
   return { size, downloaded, resumed, sha256: await hash.digest(), compression }
+}
+
+/** @throws ERR_DDI_PULL_TOO_LARGE */
+function requireSize(url: URL | string, size: number, { maxSize }: Settings): number {
+  if (size > maxSize) throw new DdiError('ERR_DDI_PULL_TOO_LARGE', `${url} has more than ${maxSize} bytes`)
+  return size
 }

@@ -30,7 +30,7 @@ export const fileTargetNames: OptionNames<FileTarget> = {
   replace: true,
 }
 
-/** A file under a temporary name until it is verified: that of the partial download, unless the download is compressed. */
+/** A file under a temporary name until it is verified: that of the partial download, unless the download is compressed, or of another format. */
 export class FileDestination implements Destination {
   readonly kind = 'raw'
   readonly #target: FileTarget
@@ -46,7 +46,7 @@ export class FileDestination implements Destination {
 
   async take(batches: AsyncIterable<Batch>, arrival: Arrival, memory: ReusedMemory): Promise<void> {
     const partial = arrival.partial!
-    if (arrival.compression === 'none') {
+    if (arrival.isAsItCame) {
       this.#file = { handle: partial.file, path: partial.path, own: false }
       for await (const _ of batches);
       return

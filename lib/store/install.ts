@@ -8,6 +8,7 @@ import { detectCompression, headLength as formatLength, refuseForeign } from '..
 import { localPath } from '../pull/local.js'
 import { imageStem } from '../pull/names.js'
 import { type PullOptions, pullOptionNames, type Settings, settingsOf } from '../pull/options.js'
+import { isQcow2 } from '../pull/qcow2.js'
 import { type Received, receive, receiveStream } from '../pull/receive.js'
 import { compareVersions } from '../version.js'
 import { ImageDestination, type ImageTrust, trustNames } from './destination.js'
@@ -90,7 +91,7 @@ async function copyLocal(
   await using file = await openFile(localPath(url))
   if (file.kind !== 'file' || file.size > maxSize) return undefined
   const head = await file.read(0, Math.min(file.size, formatLength))
-  if (detectCompression(head) !== 'none') return undefined
+  if (detectCompression(head) !== 'none' || isQcow2(head)) return undefined
   refuseForeign(url, head)
   await destination.takeFile(file, { signal, onProgress })
   await destination.finish({ signal })

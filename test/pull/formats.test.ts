@@ -33,7 +33,6 @@ test('what is packed by something else, or a disk image of another format, is re
     lzip: starting('LZIP\x01'),
     '7z': starting('7z\xbc\xaf\x27\x1c\0\x04'),
     rar: starting('Rar!\x1a\x07\x01\0'),
-    qcow2: starting('QFI\xfb\0\0\0\x03'),
     VMDK: starting('KDMV\x01\0\0\0'),
     'VMDK ': starting('# Disk DescriptorFile\nversion=1\n'),
     VHD: starting('conectix\0\0\0\x02'),
