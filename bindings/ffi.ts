@@ -15,6 +15,8 @@ export function openLibrary(library: string, path: string, advice: string): Ffi 
   const known = opened.get(library)
   if (known) return known
   try {
+    // It asks for a report to learn which C library this is, which asks name servers for the name of every server we are connected to.
+    Object.assign(process.report ?? {}, { excludeNetwork: true })
     const ffi = createRequire(import.meta.url)('ffi-rs') as Ffi
     ffi.open({ library, path })
     opened.set(library, ffi)

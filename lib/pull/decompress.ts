@@ -49,10 +49,10 @@ export async function* decompress(
       return
     case 'xz':
     case 'lzma':
-      yield* throughDecoder(joined(bytes), lzmaDecoder(compression, maxMemory), memory, compression)
+      yield* throughDecoder(gathered(bytes, memory), lzmaDecoder(compression, maxMemory), memory, compression)
       return
     case 'lz4':
-      yield* throughDecoder(joined(bytes), lz4Decoder(), memory, compression)
+      yield* throughDecoder(gathered(bytes, memory), lz4Decoder(), memory, compression)
       return
     case 'bzip2':
       yield* throughProcess(bytes, bzip2, { failed: (said) => corrupt('bzip2', new Error(said)) })
@@ -95,6 +95,26 @@ async function* throughDecoder(
 /** For decoders for which each step is a round trip to another thread. */
 async function* joined(bytes: AsyncIterable<Batch>): AsyncGenerator<Uint8Array> {
   for await (const batch of bytes) yield Buffer.concat(batch)
+}
+
+/** The same, in memory that is used again for the next chunk. */
+async function* gathered(bytes: AsyncIterable<Batch>, memory: ReusedMemory): AsyncGenerator<Uint8Array> {
+  const chunk = memory.take()
+  for await (const batch of bytes) {
+    let filled = 0
+    for (const part of batch)
+      for (let at = 0; at < part.length; ) {
+        const piece = part.subarray(at, at + chunk.length - filled)
+        chunk.set(piece, filled)
+        at += piece.length
+        filled += piece.length
+        if (filled < chunk.length) continue
+        yield chunk
+        filled = 0
+      }
+    if (filled > 0) yield chunk.subarray(0, filled)
+  }
+  memory.give(chunk)
 }
 
 /** Errors of the input are thrown as they are, not as corrupt. */
