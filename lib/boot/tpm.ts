@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, getHashes } from 'node:crypto'
 import { DdiError } from '../errors.js'
 
 // Commands of a TPM 2.0 as bytes: Trusted Platform Module Library, part 1, 18 (structure), part 2 (constants), part 3 (commands).
@@ -12,13 +12,21 @@ const pcrsCapability = 5
 /** The session that authorizes by a password, which for a PCR is empty. */
 const passwordSession = 0x40000009
 
-/** The algorithms of banks, by their numbers: TPM_ALG_ID; others are left alone. */
-const algorithms: ReadonlyMap<number, string> = new Map([
-  [0x04, 'sha1'],
-  [0x0b, 'sha256'],
-  [0x0c, 'sha384'],
-  [0x0d, 'sha512'],
-])
+/** The algorithms of banks, by their numbers: TPM_ALG_ID. */
+const algorithms: ReadonlyMap<number, { readonly name: string; readonly openssl: string }> = new Map(
+  (
+    [
+      [0x04, 'sha1'],
+      [0x0b, 'sha256'],
+      [0x0c, 'sha384'],
+      [0x0d, 'sha512'],
+      [0x12, 'sm3_256', 'sm3'],
+      [0x27, 'sha3_256', 'sha3-256'],
+      [0x28, 'sha3_384', 'sha3-384'],
+      [0x29, 'sha3_512', 'sha3-512'],
+    ] as const
+  ).map(([number, name, openssl = name]) => [number, { name, openssl }]),
+)
 
 /** The digest that goes into one bank. */
 export interface BankDigest {
@@ -36,7 +44,9 @@ export async function extendPcr(transmit: Transmit, pcr: number, text: string): 
   const active = selections.filter(({ selected }) => ((selected[pcr >> 3] ?? 0) & (1 << (pcr & 7))) !== 0)
   const banks = active.flatMap(({ algorithm: number }) => {
     const algorithm = algorithms.get(number)
-    return algorithm === undefined ? [] : [{ number, algorithm, digest: createHash(algorithm).update(text).digest() }]
+    // A bank whose algorithm nobody here knows is left alone.
+    if (!algorithm || !getHashes().includes(algorithm.openssl)) return []
+    return [{ number, algorithm: algorithm.name, digest: createHash(algorithm.openssl).update(text).digest() }]
   })
   if (banks.length === 0) throw malformed(`no bank with PCR ${pcr} is active`)
   responseBody(await transmit(extendCommand(pcr, banks)))

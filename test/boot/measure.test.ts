@@ -13,7 +13,7 @@ import { measure, measureBoot } from '../../lib/boot/measure.js'
 import { extendPcr, parseSelections, type Transmit } from '../../lib/boot/tpm.js'
 import { DdiError } from '../../lib/index.js'
 import { freePort } from '../support/nginx.js'
-import { attempt, temporaryFolder } from '../support/run.js'
+import { attempt, run, temporaryFolder } from '../support/run.js'
 
 interface Tpm extends AsyncDisposable {
   readonly transmit: Transmit
@@ -103,6 +103,48 @@ test('a machine without a TPM measures nothing; a TPM that refuses is an error',
   await assert.rejects(extendPcr(tpm.transmit, 24, 'x'), { code: 'ERR_DDI_TPM' })
   const refusing: Transmit = async () => Buffer.from('80010000000a00000100', 'hex')
   await assert.rejects(extendPcr(refusing, 12, 'x'), { code: 'ERR_DDI_TPM', message: /0x100/ })
+})
+
+test('banks of newer hashes get theirs', async () => {
+  const numbers = { sm3: 0x12, 'sha3-256': 0x27, 'sha3-384': 0x28, 'sha3-512': 0x29 }
+  const selections = Object.values(numbers).flatMap((number) => [0, number, 3, 0, 0x10, 0])
+  const listed = Buffer.from([
+    0x80,
+    1,
+    0,
+    0,
+    0,
+    19 + selections.length,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    5,
+    0,
+    0,
+    0,
+    4,
+    ...selections,
+  ])
+  const sent: Buffer[] = []
+  const transmit: Transmit = async (command) => {
+    sent.push(Buffer.from(command))
+    return sent.length === 1 ? listed : Buffer.from('80020000000a00000000', 'hex')
+  }
+  const digests = await extendPcr(transmit, 12, 'url=x')
+  assert.deepEqual(
+    digests.map(({ algorithm }) => algorithm),
+    ['sm3_256', 'sha3_256', 'sha3_384', 'sha3_512'],
+  )
+  for (const [index, [name, number]] of Object.entries(numbers).entries()) {
+    const expected = run('sh', '-c', `printf url=x | openssl dgst -${name} -r`).split(' ')[0]!
+    assert.equal(Buffer.from(digests[index]!.digest).toString('hex'), expected)
+    assert.ok(sent[1]!.includes(Buffer.from(`00${number.toString(16)}${expected}`, 'hex')), name)
+  }
 })
 
 test('any answer of a TPM is parsed or refused', () => {
