@@ -32,6 +32,7 @@ const applets = [
     'echo',
     'env',
     'find',
+    'findfs',
     'free',
     'grep',
     'head',

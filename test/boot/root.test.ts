@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { deviceNamed } from '../../lib/boot/disk-root.js'
 import { obtainRoot, rootOnDisk } from '../../lib/boot/root.js'
 import { bootIn } from '../support/boot.js'
 import {
@@ -137,6 +138,23 @@ test('a machine that did not boot from a URL has its root on a disk, by the same
   const bare = bootIn(context.root, 'root=/dev/vda')
   await assert.rejects(rootOnDisk(bare), { code: 'ERR_DDI_UNTRUSTED' })
   assert.equal(await rootOnDisk(bootIn(context.root, 'root=/dev/disk/by-loop-ref/root.raw')), undefined)
+})
+
+test('disks are named as the kernel, systemd and udev name them', () => {
+  const tag = (text: string) => ({ by: 'tag', tag: text })
+  for (const [text, expected] of [
+    ['/dev/vda', { by: 'path', path: '/dev/vda' }],
+    ['UUID=0-a', tag('UUID=0-a')],
+    ['LABEL=my root', tag('LABEL=my root')],
+    ['PARTUUID=0b-01', tag('PARTUUID=0b-01')],
+    ['/dev/disk/by-uuid/0-a', tag('UUID=0-a')],
+    ['/dev/disk/by-label/my\\x20root', tag('LABEL=my root')],
+    ['/dev/disk/by-partuuid/0b-01', tag('PARTUUID=0b-01')],
+    ['/dev/disk/by-loop-ref/root.raw', undefined],
+    ['UUID=', undefined],
+    ['', undefined],
+  ] as const)
+    assert.deepEqual(deviceNamed(text), expected, text)
 })
 
 test('what is here is used without asking, and without an origin a request is skipped', async () => {
