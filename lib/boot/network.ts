@@ -4,10 +4,9 @@ import { DdiError } from '../errors.js'
 import { runTool } from '../tool.js'
 import { throwIfAborted } from '../work.js'
 import { type Attempt, type Configured, configureCard, firstOf } from './addressing.js'
+import { cardsToTry } from './cards.js'
 import type { BootContext } from './context.js'
-import { attribute, networkCards } from './interfaces.js'
 import { type InterfaceSettings, type Route, versionOf } from './ip-parameter.js'
-import { lookFor } from './look-for.js'
 import { type NetworkParameters, parseNetworkParameters } from './network-parameters.js'
 import { type NetworkUse, networkUse } from './network-use.js'
 
@@ -68,7 +67,9 @@ async function configure(context: BootContext, settings: InterfaceSettings, card
   }
   // While some are tried, others may appear.
   for (;;) {
-    const found = await nextCards(context, settings, cards, tried)
+    const patience = tried.size > 0 ? 0 : cards.patience.link * 1000
+    const { taken, use } = cards
+    const found = await cardsToTry({ root, device: settings.device, taken, tried, mac: use.mac, patience, signal })
     if (found.length === 0) break
     for (const card of found) tried.add(card)
     try {
@@ -80,23 +81,6 @@ async function configure(context: BootContext, settings: InterfaceSettings, card
   }
   const none = settings.device === null ? 'no network card that the initrd has a module for' : `no ${settings.device}`
   throw new DdiError('ERR_DDI_NETWORK', failures.length > 0 ? failures.join('; ') : `this machine has ${none}`)
-}
-
-/** The cards to try now; the one that the machine booted from by itself. */
-async function nextCards(
-  { root, signal }: BootContext,
-  { device }: InterfaceSettings,
-  { taken, use, patience }: Cards,
-  tried: ReadonlySet<string>,
-): Promise<readonly string[]> {
-  const look = async () => {
-    const all = await networkCards(root, device)
-    const fit = all.filter((card) => !tried.has(card) && (device !== null || !taken.has(card)))
-    const macs = await Promise.all(fit.map((card) => attribute(root, card, 'address')))
-    const preferred = fit.filter((_, index) => macs[index] === use.mac)
-    return [preferred, fit].find((cards) => cards.length > 0)
-  }
-  return (await lookFor(look, tried.size > 0 ? 0 : patience.link * 1000, signal)) ?? []
 }
 
 async function addRoute({ log }: BootContext, { destination, gateway, device }: Route): Promise<void> {
