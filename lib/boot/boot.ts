@@ -10,7 +10,7 @@ import { handOver } from './hand-over.js'
 import { mountKernelFileSystems } from './kernel-file-systems.js'
 import { loadModules } from './modules.js'
 import { configureNetwork } from './network.js'
-import { type BootStage, parseBootParameters } from './parameters.js'
+import { actionsIn, type BootStage, parseBootParameters } from './parameters.js'
 import type { RootImage } from './root.js'
 
 export interface BootOptions {
@@ -51,6 +51,7 @@ async function mountSystem(
   mayBeOnDisk: boolean,
 ): Promise<RootImage | undefined> {
   const { root, parameters, log } = context
+  const { successAction } = actionsIn(parameters.text)
   await reach(context, 'modules')
   await using _ = await loadModules(context)
   await advanceClock(context)
@@ -67,7 +68,6 @@ async function mountSystem(
   // What downloads and attaches is most of the code: the network comes up before it is loaded.
   const { obtainRoot, rootOnDisk, mountRoot } = await import('./root.js')
   const pulled = await obtainRoot(context)
-  const { successAction } = parameters
   if (successAction !== 'none') {
     log.say(`everything is pulled; now: ${successAction}`)
     await actAs(successAction)

@@ -3,16 +3,13 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { exists } from '../bytes/new-file.js'
 import { DdiError } from '../errors.js'
-import { parseAddress } from '../pull/address.js'
 import { checksumRows } from '../pull/checksum-list.js'
 import { readChecksumList } from '../pull/checksums.js'
 import { imagePath } from '../pull/names.js'
-import { openTransport } from '../pull/open-transport.js'
-import { type PullOptions, settingsOf } from '../pull/options.js'
+import type { PullOptions } from '../pull/options.js'
 import { pull } from '../pull/pull.js'
-import type { Transport } from '../pull/transport.js'
 import { isCredentialName, largestCredential } from './credentials.js'
-import { type FetchOptions, waiting } from './fetch.js'
+import { type FetchOptions, openServer, waiting } from './fetch.js'
 import { besideOrigin } from './origin.js'
 import type { PullPlace } from './pulls.js'
 import { requireTrusted } from './root-image.js'
@@ -62,7 +59,7 @@ export async function listCompanions(origin: string, options: FetchOptions): Pro
   const kernel = new URL(origin).pathname.split('/').at(-1)!
   const list = besideOrigin(origin, `${kernel}.extra.d/SHA256SUMS`)[0]!
   if (kernel === '') return { list, signed: false, files: [] }
-  const { text, signed } = await waiting(options, (pulling) => readList(list, pulling, options.onNote))
+  const { text, signed } = await waiting('companions', options, (pulling) => readList(list, pulling, options.onNote))
   return { list, signed, files: companionsIn(text) }
 }
 
@@ -87,7 +84,7 @@ export async function takeCredentials(
   const taken = await takeEach(own, options, async (one) => {
     if (!signed && !insecure) throw new DdiError('ERR_DDI_UNTRUSTED', 'nobody signed the list of checksums that has it')
     const read = (pulling: PullOptions) => readCredential(one, urlOf(list, one), pulling)
-    credentials.push({ name: one.name, value: await waiting(options, read) })
+    credentials.push({ name: one.name, value: await waiting(one.file, options, read) })
   })
   return { taken, credentials }
 }
@@ -104,7 +101,7 @@ export async function takeExtensions(
 ): Promise<TakenCompanions> {
   const own = files.filter(({ use }) => use !== 'credential')
   const taken = await takeEach(own, options, async (one) => {
-    await waiting(options, (pulling) => takeExtension(one, urlOf(list, one), signed, { ...place, pulling }))
+    await waiting(one.file, options, (pulling) => takeExtension(one, urlOf(list, one), signed, { ...place, pulling }))
   })
   return { taken }
 }
@@ -143,23 +140,24 @@ async function readList(
   options: PullOptions,
   onNote: FetchOptions['onNote'],
 ): Promise<{ readonly text: string; readonly signed: boolean }> {
-  await using transport = await openTransport(settingsOf(options))
+  await using server = await openServer(list, options)
   const read = async (mode: 'signature' | 'checksum') =>
-    (await readChecksumList(transport, list, mode, options.keyring)) ?? ''
+    (await readChecksumList(server.transport, server.url, mode, options.keyring)) ?? ''
   try {
     return { text: await read('signature'), signed: true }
   } catch (error) {
     if (!(error instanceof DdiError) || isFatal(error)) throw error
-    onNote?.(`${parseAddress(list).url}: ${error.message} (${error.code})`)
+    onNote?.(`companions: ${error.message} (${error.code})`)
     // Some servers refuse what they do not have.
     if (error.code === 'ERR_DDI_PULL_RESPONSE') return { text: '', signed: false }
     return { text: await read('checksum'), signed: false }
   }
 }
 
-async function readCredential({ sha256 }: Companion, url: URL, options: PullOptions): Promise<Uint8Array> {
-  await using transport: Transport = await openTransport(settingsOf(options))
-  const value = await transport.read(url, largestCredential)
+async function readCredential({ sha256 }: Companion, from: URL, options: PullOptions): Promise<Uint8Array> {
+  await using server = await openServer(from, options)
+  const { url } = server
+  const value = await server.transport.read(url, largestCredential)
   if (!value) throw new DdiError('ERR_DDI_PULL_NOT_FOUND', `${url}: the server has no such file`)
   if (createHash('sha256').update(value).digest('hex') === sha256) return value
   throw new DdiError('ERR_DDI_PULL_CHECKSUM', `${url} does not match its checksum`)

@@ -4,6 +4,7 @@ import { parseAddress } from '../pull/address.js'
 import { openTransport } from '../pull/open-transport.js'
 import { type PullOptions, settingsOf } from '../pull/options.js'
 import { type Pulled, pull } from '../pull/pull.js'
+import type { Transport } from '../pull/transport.js'
 import type { Progress } from '../work.js'
 import { patiently } from './patience.js'
 import type { WantedRequest } from './requests.js'
@@ -27,30 +28,31 @@ export async function fetchImage(one: WantedRequest, options: FetchOptions): Pro
   const { request, name, path, candidates } = one
   if (await exists(path)) return { state: 'present' }
   const { kind, readOnly, verify } = request
-  return await waiting(options, async ({ onProgress, ...pulling }) => {
+  return await waiting(name, options, async (pulling) => {
     const url = await firstThat(candidates, pulling)
     options.onNote?.(`pulling ${parseAddress(url).url}`)
-    const named = (progress: Progress) => onProgress({ ...progress, part: name })
-    const pulled = await pull(url, { kind, path, readOnly }, { ...pulling, verify, onProgress: named })
+    const pulled = await pull(url, { kind, path, readOnly }, { ...pulling, verify })
     return { state: 'pulled', pulled, url }
   })
 }
 
 /**
  * Tries again while a server is away, as long as was asked for.
+ * @param part what comes, as progress names it
  * @param attempt gets the options of pulls; it calls `onProgress` when something comes
  * @throws as `patiently`
  */
 export async function waiting<Result>(
+  part: string,
   { retry = 0, onNote, ...pulling }: FetchOptions,
-  attempt: (pulling: PullOptions & { readonly onProgress: (progress: Progress) => void }) => Promise<Result>,
+  attempt: (pulling: PullOptions) => Promise<Result>,
 ): Promise<Result> {
   const { signal } = pulling
   const onFailure = (error: DdiError) => onNote?.(`${error.message}; trying again`)
   return await patiently({ longest: retry, onFailure, signal }, async (progressed) => {
     const onProgress = (progress: Progress) => {
       progressed()
-      pulling.onProgress?.(progress)
+      pulling.onProgress?.({ ...progress, part })
     }
     return await attempt({ ...pulling, onProgress })
   })
@@ -59,8 +61,20 @@ export async function waiting<Result>(
 /** The first URL that the server has, if there is a choice. @throws ERR_DDI_PULL_NOT_FOUND, and what asking throws */
 async function firstThat(candidates: readonly URL[], options: PullOptions): Promise<URL> {
   if (candidates.length === 1) return candidates[0]!
-  await using transport = await openTransport(settingsOf(options))
-  for (const candidate of candidates) if (await transport.has(candidate)) return candidate
+  for (const candidate of candidates) {
+    await using server = await openServer(candidate, options)
+    if (await server.transport.has(server.url)) return candidate
+  }
   const names = candidates.map((url) => parseAddress(url).url)
   throw new DdiError('ERR_DDI_PULL_NOT_FOUND', `the server has none of ${names.join(', ')}`)
+}
+
+/** The server of a URL, which may have a name and password for it. */
+export async function openServer(
+  of: URL,
+  options: PullOptions,
+): Promise<AsyncDisposable & { readonly transport: Transport; readonly url: URL }> {
+  const { url, ...own } = parseAddress(of)
+  const transport = await openTransport({ ...settingsOf(options), ...own })
+  return { transport, url, [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose]() }
 }

@@ -28,10 +28,6 @@ export interface BootParameters {
   readonly install: string | null
   /** `ddi.retry=`: for how long a server that is away is asked again, in seconds; may be Infinity. */
   readonly retry: number
-  /** `rd.systemd.pull.success_action=`, or without `rd.`: instead of booting, once everything is pulled. */
-  readonly successAction: BootAction
-  /** `rd.systemd.pull.failure_action=`, or without `rd.`. */
-  readonly failureAction: BootAction
   /** `init=` */
   readonly init: string | null
   /** `rootflags=`: mount options. */
@@ -70,15 +66,22 @@ export function parseBootParameters(text: string): BootParameters {
     kexec: choice(text, 'ddi.kexec', kexecModes) ?? 'auto',
     install: last('ddi.install'),
     retry: retryTime(text),
-    ...actionsIn(text),
     init: last('init'),
     rootFlags: last('rootflags'),
     breakBefore: isSet(text, 'rd.break') ? 'hand-over' : (choice(text, 'rd.break', breaks) ?? null),
   }
 }
 
-/** What is to be done in the end; the rest of the command line may be wrong. @throws ERR_DDI_USAGE */
-export function actionsIn(text: string): Pick<BootParameters, 'successAction' | 'failureAction'> {
+/** What an initrd does in the end; in a system, systemd does it. */
+export interface EndActions {
+  /** `rd.systemd.pull.success_action=`, or without `rd.`: instead of booting, once everything is pulled. */
+  readonly successAction: BootAction
+  /** `rd.systemd.pull.failure_action=`, or without `rd.`. */
+  readonly failureAction: BootAction
+}
+
+/** The rest of the command line may be wrong. @throws ERR_DDI_USAGE */
+export function actionsIn(text: string): EndActions {
   const action = (name: string) =>
     choice(text, `rd.systemd.pull.${name}`, actions) ?? choice(text, `systemd.pull.${name}`, actions) ?? 'none'
   return { successAction: action('success_action'), failureAction: action('failure_action') }
@@ -89,12 +92,16 @@ export function wantsShell(text: string): boolean {
   return isSet(text, 'rd.shell') || isSet(text, 'ddi.shell')
 }
 
-/** As `SuccessAction=` of systemd.unit(5) has them. An initrd has nothing to end before, so that all ways are one. */
+/** As `SuccessAction=` of systemd.unit(5) has them. An initrd has nothing to end before, and no other kernel or system to start: all ways are one. */
 const actions: Readonly<Record<string, BootAction>> = {
   none: 'none',
   reboot: 'reboot',
   'reboot-force': 'reboot',
   'reboot-immediate': 'reboot',
+  'soft-reboot': 'reboot',
+  'soft-reboot-force': 'reboot',
+  kexec: 'reboot',
+  'kexec-force': 'reboot',
   poweroff: 'poweroff',
   'poweroff-force': 'poweroff',
   'poweroff-immediate': 'poweroff',

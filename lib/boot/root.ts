@@ -6,6 +6,7 @@ import { type Credentials, joinCredentials, leaveCredentials, readCredentials } 
 import { findDiskRoot } from './disk-root.js'
 import type { FetchOptions } from './fetch.js'
 import { findBootOrigin } from './origin.js'
+import { actionsIn } from './parameters.js'
 import { type BootPull, pullRequests } from './pulls.js'
 import { describeRoot, record } from './record.js'
 import { asksServer, expressionsOf, planRequests, pullCredential } from './requests.js'
@@ -46,7 +47,7 @@ export async function obtainRoot(context: BootContext): Promise<RootImage | unde
   if (companions) await record(context, named((await takeExtensions(companions, place, options)).taken))
   for (const one of pulls) log.say(outcome(one))
   const failed = pulls.find((one) => one.state === 'failed')
-  if (failed && (!image || parameters.failureAction !== 'none')) throw failed.error
+  if (failed && (!image || actionsIn(parameters.text).failureAction !== 'none')) throw failed.error
   if (image) await record(context, describeRoot(image))
   return image
 }

@@ -57,11 +57,13 @@ async function boot(name: string, anchors: { readonly keyring?: string; readonly
     'ddi.url=http://127.0.0.1:1/acme.efi ddi.retry=0 rd.systemd.pull=raw,portable,verify=no,bootorigin:tools:x',
   )
   assert.equal(await obtainRoot(again), undefined)
-  return { has, said: context.said.join('\n'), root: context.root }
+  for (const line of context.said) assert.ok(line.split('http:').length <= 2, line)
+  return { has, said: context.said.join('\n'), parts: context.parts, root: context.root }
 }
 
 test('companions in a signed list are for the system that is booted', async () => {
-  const { has, said, root } = await boot('signed', { keyring })
+  const { has, said, parts, root } = await boot('signed', { keyring })
+  assert.deepEqual(parts, new Set(['tools', 'plain.sysext.raw', 'tools.sysext.raw', 'corrupt.confext.raw']))
   assert.equal(readFileSync(join(root, 'run/credentials/@initrd/greeting'), 'utf8'), 'hello')
   assert.ok(has('extensions/plain.raw') && has('extensions/tools.raw') && has('confexts/corrupt.raw'))
   assert.ok(!has('credentials/@initrd/changed'))

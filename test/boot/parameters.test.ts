@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseNetworkParameters } from '../../lib/boot/network-parameters.js'
-import { parseBootParameters, wantsShell } from '../../lib/boot/parameters.js'
+import { actionsIn, parseBootParameters, wantsShell } from '../../lib/boot/parameters.js'
 
 test('what is not said has a default, and what is unknown is for others', () => {
   const { text, ...others } = parseBootParameters('BOOT_IMAGE=/vmlinuz quiet root=/dev/sda1 ddi.other=1')
@@ -18,8 +18,6 @@ test('what is not said has a default, and what is unknown is for others', () => 
     insecure: false,
     volatile: 'no',
     retry: Number.POSITIVE_INFINITY,
-    successAction: 'none',
-    failureAction: 'none',
     init: null,
     rootFlags: null,
     breakBefore: null,
@@ -29,10 +27,9 @@ test('what is not said has a default, and what is unknown is for others', () => 
 test('each parameter is read, the last of several counts, and quotes protect spaces', () => {
   const text =
     'rd.systemd.pull=raw,machine::http://a/a.raw rd.systemd.pull=raw,sysext::http://a/b.raw roothash=aa roothash=bb ddi.insecure ddi.volatile=overlay ddi.retry=30 init="/sbin/my init" rootflags=noatime rd.break systemd.pull.success_action=reboot'
-  const { pulls, rootHash, insecure, volatile, retry, init, rootFlags, breakBefore, successAction } =
-    parseBootParameters(text)
+  const { pulls, rootHash, insecure, volatile, retry, init, rootFlags, breakBefore } = parseBootParameters(text)
   assert.deepEqual(
-    { pulls, rootHash, insecure, volatile, retry, init, rootFlags, breakBefore, successAction },
+    { pulls, rootHash, insecure, volatile, retry, init, rootFlags, breakBefore },
     {
       pulls: ['raw,machine::http://a/a.raw', 'raw,sysext::http://a/b.raw'],
       rootHash: 'bb',
@@ -42,9 +39,9 @@ test('each parameter is read, the last of several counts, and quotes protect spa
       init: '/sbin/my init',
       rootFlags: 'noatime',
       breakBefore: 'hand-over',
-      successAction: 'reboot',
     },
   )
+  assert.deepEqual(actionsIn(text), { successAction: 'reboot', failureAction: 'none' })
   assert.equal(parseBootParameters('rd.break=pre-mount').breakBefore, 'mount')
   assert.equal(parseBootParameters('ddi.retry=no').retry, 0)
   assert.deepEqual(['rd.shell', 'ddi.shell=1', 'ddi.shell=no', 'rd.shellx'].map(wantsShell), [true, true, false, false])
@@ -52,19 +49,25 @@ test('each parameter is read, the last of several counts, and quotes protect spa
 })
 
 test('a value that does not exist is told, with those that do', () => {
-  for (const text of [
-    'ddi.volatile=maybe',
-    'ddi.retry=soon',
-    'rd.break=never',
-    'rd.systemd.pull.failure_action=explode',
-  ])
+  for (const text of ['ddi.volatile=maybe', 'ddi.retry=soon', 'rd.break=never'])
     assert.throws(
       () => parseBootParameters(text),
       { code: 'ERR_DDI_USAGE', message: /^\S+=\w+ on the kernel command line: it has to be/ },
       text,
     )
+  const refused = { code: 'ERR_DDI_USAGE', message: /failure_action=explode .*soft-reboot/ }
+  assert.throws(() => actionsIn('rd.systemd.pull.failure_action=explode'), refused)
   for (const text of ['nameserver=dns.example', 'rd.net.timeout.dhcp=x', 'ip=dhpc', 'rd.route=x'])
     assert.throws(() => parseNetworkParameters(text), { code: 'ERR_DDI_USAGE' }, text)
+})
+
+test('what a system does in the end is left to its systemd, and an initrd does what comes closest', () => {
+  parseBootParameters('systemd.pull.success_action=explode')
+  const actionOf = (name: string) => actionsIn(`systemd.pull.success_action=${name}`).successAction
+  // ACTION of systemd.unit(5).
+  for (const name of ['reboot', 'soft-reboot', 'kexec']) assert.equal(actionOf(name), 'reboot')
+  for (const name of ['poweroff', 'exit', 'halt'])
+    for (const word of [name, `${name}-force`]) assert.equal(actionOf(word), name === 'halt' ? 'halt' : 'poweroff')
 })
 
 test('the card that a boot loader booted from', () => {

@@ -3,10 +3,13 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { BootContext } from '../../lib/boot/context.js'
 import { parseBootParameters } from '../../lib/boot/parameters.js'
+import type { Progress } from '../../lib/index.js'
 
 export interface TestBoot extends BootContext {
   /** What was said, a line each. */
   readonly said: readonly string[]
+  /** Of what progress was told. */
+  readonly parts: ReadonlySet<string | undefined>
   put(path: string, content: Uint8Array | string): void
 }
 
@@ -18,6 +21,7 @@ export function bootIn(root: string, commandLine: string): TestBoot {
     writeFileSync(join(root, path), content)
   }
   put('proc/cmdline', `${commandLine}\n`)
-  const log = { say: (text: string) => void said.push(text), progress: () => {} }
-  return { root, parameters: parseBootParameters(commandLine), log, said, put }
+  const parts = new Set<string | undefined>()
+  const log = { say: (text: string) => void said.push(text), progress: ({ part }: Progress) => void parts.add(part) }
+  return { root, parameters: parseBootParameters(commandLine), log, said, parts, put }
 }
