@@ -76,6 +76,18 @@ export interface Specifiers {
   readonly osRelease: ReadonlyMap<string, string>
   /** As systemd names processors: `x86-64`. */
   readonly architecture: string
+  /** Default: none is known. */
+  readonly machine?: MachineFacts
+}
+
+/** What specifiers say of this machine, and of the tree that is copied from. */
+export interface MachineFacts {
+  readonly bootId: string
+  readonly hostName: string
+  /** Release of the kernel. */
+  readonly kernel: string
+  /** Of the tree; undefined: it has none. */
+  readonly machineId: string | undefined
 }
 
 const osReleaseSpecifiers: Readonly<Record<string, string>> = {
@@ -87,15 +99,32 @@ const osReleaseSpecifiers: Readonly<Record<string, string>> = {
   W: 'VARIANT_ID',
 }
 
-/** Replaces specifiers: those of os-release, the processor, `%T`, `%V` and `%%`. */
-export function expandSpecifiers(text: string, { osRelease, architecture }: Specifiers, refuse: Refuse): string {
+const machineSpecifiers: Readonly<Record<string, (machine: MachineFacts) => string | undefined>> = {
+  b: ({ bootId }) => bootId,
+  H: ({ hostName }) => hostName,
+  l: ({ hostName }) => hostName.split('.')[0],
+  m: ({ machineId }) => machineId,
+  v: ({ kernel }) => kernel,
+}
+
+/**
+ * Replaces specifiers: those of os-release, the machine, the processor, `%T`, `%V` and `%%`.
+ * @param own further ones, by their letters
+ */
+export function expandSpecifiers(
+  text: string,
+  { osRelease, architecture, machine }: Specifiers,
+  refuse: Refuse,
+  own: Readonly<Record<string, string>> = {},
+): string {
+  const known: Readonly<Record<string, string>> = { '%': '%', a: architecture, T: '/tmp', V: '/var/tmp', ...own }
   return text.replace(/%(.?)/gs, (written, letter: string) => {
-    if (letter === '%') return '%'
-    if (letter === 'a') return architecture
-    if (letter === 'T') return '/tmp'
-    if (letter === 'V') return '/var/tmp'
+    if (Object.hasOwn(known, letter)) return known[letter]!
     const field = osReleaseSpecifiers[letter]
-    if (field === undefined) throw refuse(`the specifier ${written} is not supported`)
-    return osRelease.get(field) ?? ''
+    if (field !== undefined) return osRelease.get(field) ?? ''
+    const fact = machine && machineSpecifiers[letter]?.(machine)
+    if (fact !== undefined) return fact
+    if (machine && letter === 'm') throw refuse('the tree has no etc/machine-id for %m')
+    throw refuse(`the specifier ${written} is not supported`)
   })
 }

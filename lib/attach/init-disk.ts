@@ -73,6 +73,11 @@ export async function initDisk(path: string, options: InitDiskOptions = {}): Pro
   })
 }
 
+/** What a new table on a file or block device counts in, in bytes. */
+export async function sectorSizeOf({ kind, fd, path }: FileSource): Promise<number> {
+  return kind === 'file' ? 512 : (await addon().blockGeometry(fd, path)).sectorSize
+}
+
 /** Refuses what {@link initDisk} would refuse, and writes nothing. @returns the table that it would make */
 export async function previewDisk(path: string, options: InitDiskOptions = {}): Promise<Gpt> {
   checkOptions(options, initDiskOptionNames, 'previewDisk')
@@ -107,7 +112,7 @@ async function layOut(
   const { path } = file
   if (!Number.isInteger(entries) || entries < fewestEntries || entries > mostEntries)
     throw new DdiError('ERR_DDI_USAGE', `invalid number of entries ${entries}: ${fewestEntries} to ${mostEntries}`)
-  const sectorSize = file.kind === 'file' ? 512 : (await addon().blockGeometry(file.fd, path)).sectorSize
+  const sectorSize = await sectorSizeOf(file)
   if (file.size < 2 * beforePartitions)
     throw new DdiError('ERR_DDI_USAGE', `${path} has ${file.size} bytes: a GPT needs ${2 * beforePartitions} at least`)
   await users.refuseUsed([{ start: 0, length: file.size }])

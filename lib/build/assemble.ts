@@ -1,10 +1,14 @@
 // The files that a build leaves: the image, and one for each partition that is split off.
-import { copy } from '../bytes/copy.js'
+import { copy, writeZeroes } from '../bytes/copy.js'
 import { extentSource, extentTarget, linear } from '../bytes/extents.js'
 import { openFile } from '../bytes/file.js'
 import { writeNewFile } from '../bytes/new-file.js'
+import type { FreeRuns } from '../disk/disk.js'
+import { DdiError } from '../errors.js'
 import { encodeNewDisk } from '../gpt/create.js'
+import { partitionTypeName } from '../gpt/dps-types.js'
 import type { Gpt } from '../gpt/table.js'
+import { plainCharacters } from '../text.js'
 import { type BuildContext, workOn } from './context.js'
 import type { FileContents } from './draft.js'
 import type { ProtectedDraft } from './protect.js'
@@ -54,18 +58,69 @@ function largestMovable(parts: readonly Part[]): Part | undefined {
     .reduce<Part | undefined>((best, one) => (best && best.contents.size >= one.contents.size ? best : one), undefined)
 }
 
-/** The path of the file that a partition is split off into; null if there is none. */
-export function splitPath({ definition: { splitName } }: ProtectedDraft, output: string): string | null {
-  return splitName === null ? null : `${output.replace(/\.raw$/, '')}.${splitName}.raw`
+/**
+ * Writes what new partitions of a disk hold to where they will be; what they do not hold reads as zeroes then.
+ * @throws ERR_DDI_BUSY, ERR_DDI_IO, ERR_DDI_ABORTED
+ */
+export async function fillFree(
+  drafts: readonly ProtectedDraft[],
+  free: FreeRuns,
+  context: BuildContext,
+): Promise<void> {
+  for (const { there, label, contents, runs, size } of drafts) {
+    if (there) continue
+    const target = free(runs)
+    await writeZeroes(target, 0, size)
+    if (contents.kind === 'none') continue
+    await using file = await openFile(contents.path)
+    await copy(file, target, { sparse: true, ...workOn(label, context) })
+  }
+}
+
+/**
+ * The paths of the files that partitions are split off into; null for those with none.
+ * @throws ERR_DDI_DEFINITION for a name that no file can have, or that two have
+ */
+export function splitPaths(drafts: readonly ProtectedDraft[], output: string): readonly (string | null)[] {
+  const seen = new Set<string>()
+  return drafts.map((draft) => {
+    const { path } = draft.definition
+    const name = splitName(draft)
+    if (name === null) return null
+    const refuse = (what: string) =>
+      new DdiError('ERR_DDI_DEFINITION', `${path}: SplitName=: ${JSON.stringify(name)} ${what}`)
+    if (!plainName.test(name)) throw refuse('cannot be part of a file name')
+    if (seen.has(name)) throw refuse('is the name of another partition too')
+    seen.add(name)
+    return `${output.replace(/\.raw$/, '')}.${name}.raw`
+  })
+}
+
+const plainName = new RegExp(`^${plainCharacters}+$`)
+
+/** With the specifiers that only SplitName= has: type, UUID and number of the partition, counted from 0 as systemd-repart does. */
+function splitName({ definition: { splitName, typeUuid }, uuid, numbers }: ProtectedDraft): string | null {
+  const own = {
+    t: partitionTypeName(typeUuid) ?? typeUuid,
+    T: typeUuid.replaceAll('-', ''),
+    U: uuid.replaceAll('-', ''),
+    n: String(numbers[0]! - 1),
+    '%': '%',
+  }
+  return splitName?.replace(/%([tTUn%])/g, (_, letter: keyof typeof own) => own[letter]) ?? null
 }
 
 /** Copies each partition that has a split path out of the finished image. @throws as {@link assemble} */
-export async function splitOff(drafts: readonly ProtectedDraft[], context: BuildContext): Promise<void> {
+export async function splitOff(
+  drafts: readonly ProtectedDraft[],
+  paths: readonly (string | null)[],
+  context: BuildContext,
+): Promise<void> {
   const { output, replace } = context
   await using image = await openFile(output)
-  for (const draft of drafts) {
-    const path = splitPath(draft, output)
-    if (path === null) continue
+  for (const [index, draft] of drafts.entries()) {
+    const path = paths[index]
+    if (!path) continue
     const source = extentSource(image, linear(draft.runs))
     await writeNewFile(
       path,

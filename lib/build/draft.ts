@@ -1,26 +1,34 @@
 // What each partition is: its name, its UUID and what it holds, before anything has a place.
+import { randomUUID } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openFile } from '../bytes/file.js'
 import { systemError } from '../errors.js'
 import { partitionTypeName } from '../gpt/dps-types.js'
+import type { Partition } from '../gpt/table.js'
 import { resolveInRoot } from '../mount/root.js'
 import type { BuildContext } from './context.js'
-import type { BuildFormat, PartitionDefinition } from './definitions.js'
+import { refuseUnfitNames } from './fat.js'
 import { makeFileSystem, type NewFileSystem, shrinkFileSystem, smallestSize } from './file-system.js'
-import { derivedUuid, partitionUuid } from './identifiers.js'
+import { fileSystemUuid, partitionUuid } from './identifiers.js'
+import type { BuildFormat, PartitionDefinition } from './partition-definition.js'
+import { runningPartition } from './running.js'
 import { wholeGrains } from './shares.js'
-import { refuseUnfitFiles, stageTree, treeSize } from './staging.js'
+import { stageTree, treeSize } from './staging.js'
 
 /** A partition as it comes to be: each step of a build gives it more. */
 export interface Draft<Holds extends Contents = Contents> {
   readonly definition: PartitionDefinition
+  /** The partition of the disk that it is already, which keeps what it holds; null: it is new. */
+  readonly there: Partition | null
   readonly label: string
   /** From the definition or the seed; a root hash may replace the latter. */
   readonly uuid: string
   /** Where a file that is made for its contents goes. */
   readonly contentsPath: string
   readonly contents: Holds
+  /** Files that its file system cannot have, and that were left out: for people. */
+  readonly skipped: readonly string[]
 }
 
 export type Contents = Bytes | PendingFileSystem
@@ -46,45 +54,99 @@ export interface PendingFileSystem {
   readonly needed: number
 }
 
+/** A definition, and the partition of the disk that it is for, if that is there. */
+export interface MatchedDefinition {
+  readonly definition: PartitionDefinition
+  readonly there: Partition | null
+}
+
+/** Existing partitions go to the definitions of their type, both in their order: repart.d(5). */
+export function matchDefinitions(
+  definitions: readonly PartitionDefinition[],
+  partitions: readonly Partition[],
+): readonly MatchedDefinition[] {
+  const left = [...partitions]
+  return definitions.map((definition) => {
+    const at = left.findIndex(({ typeUuid }) => typeUuid === definition.typeUuid)
+    return { definition, there: at === -1 ? null : left.splice(at, 1)[0]! }
+  })
+}
+
 /**
- * Names the partitions, and makes the file systems whose size follows from their contents.
+ * Names the partitions.
+ * @param taken UUIDs of partitions that stay
+ */
+export function namePartitions(
+  matched: readonly MatchedDefinition[],
+  taken: ReadonlySet<string>,
+  context: BuildContext,
+): readonly Named[] {
+  const named: Named[] = []
+  for (const one of matched) named.push(namePartition(one, named, taken, context))
+  return named
+}
+
+/**
+ * Makes the file systems whose size follows from their contents.
  * @throws ERR_DDI_DEFINITION, ERR_DDI_NOT_FOUND, ERR_DDI_TOOL, ERR_DDI_LIBRARY_MISSING, ERR_DDI_ABORTED
  */
-export async function draftPartitions(
-  definitions: readonly PartitionDefinition[],
-  context: BuildContext,
-): Promise<readonly Draft[]> {
+export async function draftPartitions(named: readonly Named[], context: BuildContext): Promise<readonly Draft[]> {
   const drafts: Draft[] = []
-  for (const definition of definitions) drafts.push(await draftPartition(definition, drafts, context))
+  for (const one of named) drafts.push(await draftPartition(one, context))
   return drafts
 }
 
-async function draftPartition(
-  definition: PartitionDefinition,
-  earlier: readonly Draft[],
-  context: BuildContext,
-): Promise<Draft> {
-  const { typeUuid, format } = definition
+/** A partition that has its name, and nothing yet. */
+export type Named = Omit<Draft, 'contents' | 'skipped'>
+
+const nil = '00000000-0000-0000-0000-000000000000'
+
+/** As systemd-repart does: what a partition is called already stays. */
+function namePartition(
+  { definition, there }: MatchedDefinition,
+  earlier: readonly Named[],
+  taken: ReadonlySet<string>,
+  { seed, prefix }: BuildContext,
+): Named {
+  const { typeUuid } = definition
   const sameType = earlier.filter((one) => one.definition.typeUuid === typeUuid).length
-  const uuid = definition.uuid ?? partitionUuid(context.seed, typeUuid, sameType)
-  const label = definition.label ?? freeLabel(partitionTypeName(typeUuid) ?? 'linux-generic', earlier)
-  const prefix = `${context.prefix}.${earlier.length}`
-  const contentsPath = `${prefix}.contents`
-  const tree = await stageTree(definition, `${prefix}.tree`, context)
-  if (format === 'vfat' && tree !== null) await refuseUnfitFiles(tree, definition.path)
-  const identity = { label, uuid: derivedUuid(uuid, 'file-system-uuid'), epoch: context.epoch }
-  const contents =
-    format === null
-      ? await copiedContents(definition, context)
-      : await draftFileSystem({ path: contentsPath, format, tree, ...identity }, definition, context)
-  return { definition, label, uuid, contentsPath, contents }
+  const derived = partitionUuid(seed, typeUuid, sameType)
+  const own = there && there.uuid !== nil ? there.uuid : definition.uuid
+  const uuid = own ?? (taken.has(derived) ? randomUUID() : derived)
+  const label = there?.label || (definition.label ?? freeLabel(partitionTypeName(typeUuid) ?? 'linux', earlier))
+  return { definition, there, label, uuid, contentsPath: `${prefix}.${earlier.length}.contents` }
 }
 
-async function copiedContents({ copyBlocks }: PartitionDefinition, { root }: BuildContext): Promise<Bytes> {
+async function draftPartition(named: Named, context: BuildContext): Promise<Draft> {
+  const { definition, there, label, uuid, contentsPath } = named
+  const { format } = definition
+  if (there) return { ...named, contents: { kind: 'none' }, skipped: [] }
+  if (format === null) return { ...named, contents: await copiedContents(definition, context), skipped: [] }
+  const { copySource, ...options } = context
+  const stage = await stageTree(definition, contentsPath.replace(/contents$/, 'tree'), { ...options, root: copySource })
+  const tree = stage?.directory ?? null
+  if (format === 'vfat' && tree !== null) await refuseUnfitNames(tree, definition.path)
+  const { compression, compressionLevel, subvolumes, defaultSubvolume } = definition
+  const contents = await draftFileSystem(
+    {
+      ...{ path: contentsPath, format, tree, label, epoch: context.epoch },
+      ...{ compression, compressionLevel, subvolumes, defaultSubvolume },
+      uuid: fileSystemUuid(uuid),
+    },
+    definition,
+    context,
+  )
+  return { ...named, contents, skipped: stage?.skipped ?? [] }
+}
+
+async function copiedContents({ copyBlocks, typeUuid }: PartitionDefinition, { root }: BuildContext): Promise<Bytes> {
   if (copyBlocks === null) return { kind: 'none' }
-  const path = await resolveInRoot(root, copyBlocks).catch((error: unknown) => {
-    throw systemError(error, `cannot open ${join(root, copyBlocks)}`)
-  })
+  const path =
+    copyBlocks === 'auto'
+      ? await runningPartition(typeUuid, root)
+      : await resolveInRoot(root, copyBlocks).catch((error: unknown) => {
+          throw systemError(error, `cannot open ${join(root, copyBlocks)}`)
+        })
   await using file = await openFile(path)
   return { kind: 'file', path: file.path, size: file.size, isTemporary: false }
 }
@@ -99,7 +161,9 @@ async function draftFileSystem(
   const room = await leastRoom(fileSystem.format, tree)
   if (room !== null && !minimize)
     return { kind: 'file-system', fileSystem, needed: Math.max(room.smallest, room.filled * 1.2) }
-  const size = room === null ? 0 : wholeGrains(Math.max(room.smallest, room.filled * 2))
+  // FAT does not shrink: its clusters are no larger than the blocks that are counted, its tables take less than a twentieth.
+  const ample = fileSystem.format === 'vfat' ? room && room.filled * 1.05 + 1024 * 1024 : room && room.filled * 2
+  const size = room === null ? 0 : wholeGrains(Math.max(room.smallest, ample ?? 0))
   await makeFileSystem(fileSystem, size, signal)
   if (minimize) await shrinkFileSystem(fileSystem, signal)
   return { kind: 'file', path, size: (await stat(path)).size, isTemporary: true }

@@ -1,10 +1,12 @@
 import { mkdir, readdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DdiError } from '../errors.js'
 import { runTool } from '../tool.js'
-import type { BuildFormat } from './definitions.js'
+import type { BuildFormat, PartitionDefinition } from './partition-definition.js'
 
 /** A file system to be made in a new file. */
-export interface NewFileSystem {
+export interface NewFileSystem
+  extends Pick<PartitionDefinition, 'compression' | 'compressionLevel' | 'subvolumes' | 'defaultSubvolume'> {
   /** Of the file. */
   readonly path: string
   readonly format: BuildFormat
@@ -34,13 +36,15 @@ const MiB = 1024 * KiB
 
 const erofs: Format = {
   smallest: null,
-  async make({ path, tree, uuid, epoch }, run) {
+  async make({ path, tree, uuid, epoch, compression, compressionLevel }, run) {
+    const packed = compression === null ? [] : [`-z${[compression, compressionLevel ?? []].flat().join(',')}`]
     const time = epoch === null ? [] : [`-T${epoch}`]
     await run('erofs-utils', [
       'mkfs.erofs',
       '--quiet',
       `-U${uuid}`,
       ...time,
+      ...packed,
       path,
       tree ?? (await emptyDirectory(path)),
     ])
@@ -49,9 +53,11 @@ const erofs: Format = {
 
 const squashfs: Format = {
   smallest: null,
-  async make({ path, tree }, run) {
+  async make({ path, tree, compression, compressionLevel }, run) {
     const from = tree ?? (await emptyDirectory(path))
-    await run('squashfs-tools', ['mksquashfs', from, path, '-noappend', '-quiet', '-no-progress'])
+    const packed = compression === null ? [] : ['-comp', compression]
+    const level = compressionLevel === null ? [] : ['-Xcompression-level', compressionLevel]
+    await run('squashfs-tools', ['mksquashfs', from, path, '-noappend', '-quiet', '-no-progress', ...packed, ...level])
   },
 }
 
@@ -78,9 +84,23 @@ const ext4: Format = {
 
 const btrfs: Format = {
   smallest: 256 * MiB,
-  async make({ path, tree, label, uuid }, run) {
+  async make({ path, tree, label, uuid, ...more }, run) {
+    const { compression, compressionLevel, subvolumes, defaultSubvolume } = more
+    const kinds = subvolumes.map(({ path: at, readOnly }) => {
+      const kind = `${at === defaultSubvolume ? 'default' : ''}${readOnly ? '-ro' : ''}`.replace(/^-/, '')
+      return ['--subvol', `${kind || 'rw'}:${at.replace(/^\//, '')}`]
+    })
+    const packed = compression === null ? [] : ['--compress', [compression, compressionLevel ?? []].flat().join(':')]
+    const newer = [...kinds.flat(), ...packed]
+    const help = newer.length > 0 ? await run('btrfs-progs', ['mkfs.btrfs', '--help']) : ''
+    const missing = newer.find((word) => word.startsWith('--') && !help.includes(word))
+    if (missing !== undefined)
+      throw new DdiError(
+        'ERR_DDI_TOOL',
+        `mkfs.btrfs is too old: Subvolumes= needs btrfs-progs 6.11, and Compression= 6.13, as it knows no ${missing}`,
+      )
     const contents = tree === null ? [] : ['--rootdir', tree]
-    await run('btrfs-progs', ['mkfs.btrfs', '-q', '-L', label, '-U', uuid, ...contents, path])
+    await run('btrfs-progs', ['mkfs.btrfs', '-q', '-L', label, '-U', uuid, ...contents, ...newer, path])
   },
 }
 

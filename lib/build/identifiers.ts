@@ -21,6 +21,16 @@ export function derivedUuid(seed: string, word: string): string {
   return asUuid(keyed(seed, word))
 }
 
+/** The UUID of a partition’s file system; FAT has its first half. */
+export function fileSystemUuid(partition: string): string {
+  return derivedUuid(partition, 'file-system-uuid')
+}
+
+/** The UUID of a partition’s LUKS header. */
+export function luksUuid(partition: string): string {
+  return derivedUuid(partition, 'luks-uuid')
+}
+
 /**
  * The UUID of a partition.
  * @param earlier how many partitions of the same type come before it

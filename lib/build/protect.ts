@@ -31,7 +31,7 @@ export async function protect(
 ): Promise<readonly ProtectedDraft[]> {
   const covered = new Map<PlacedDraft, ProtectedDraft>()
   for (const hash of drafts) {
-    if (hash.definition.verity !== 'hash') continue
+    if (hash.definition.verity !== 'hash' || hash.there) continue
     const data = verityPartner(drafts, hash, 'data')!
     const signature = verityPartner(drafts, hash, 'signature')
     const tree = await hashTree(data, hash, context)
@@ -52,7 +52,9 @@ async function hashTree(
   hash: PlacedDraft<Bytes>,
   context: BuildContext,
 ): Promise<{ readonly rootHash: Uint8Array; readonly contents: FileContents }> {
+  const { verityDataBlockSize: dataBlockSize, verityHashBlockSize: hashBlockSize } = hash.definition
   const superblock = newSuperblock(data.size, {
+    ...{ dataBlockSize, hashBlockSize },
     salt: veritySalt(context.seed),
     uuid: derivedUuid(hash.uuid, 'verity-uuid'),
   })

@@ -1,48 +1,95 @@
 import { alignUp } from '../bytes/runs.js'
-import { DdiError } from '../errors.js'
 
 /** How much space a partition, or the padding behind it, needs and may take. In bytes. */
 export interface Wish {
   readonly min: number
+  /** Not less than the minimum. */
   readonly max: number
   /** Its share of what is left when all have their minimum. */
   readonly weight: number
 }
 
+/** What a partition wants of a free area. */
+export interface Claim {
+  readonly size: Wish
+  readonly padding: Wish
+  /** Not ours: its size is what it is, whatever the weights say. */
+  readonly isFixed: boolean
+  /** Whether it takes what nobody wants by weight: a partition that is there already does not. */
+  readonly takesRest: boolean
+}
+
+export interface Share {
+  readonly size: number
+  readonly padding: number
+}
+
 /** What sizes and starts are multiples of. */
 export const grain = 4096
 
+/** What a wish gets in a round of sharing, if that settles it. @param share by weight */
+type Settle = (wish: Wish, share: number) => number | undefined
+
+// A weight may promise less than a minimum, or more than a maximum: these are served first, as what they get changes the shares of all
+// others. The order of the rounds, and what is rounded where, are those of systemd-repart (src/partition/repart.c).
+const tooLittle: Settle = ({ min }, share) => (min > share ? min : undefined)
+const tooMuch: Settle = ({ max }, share) => (max < share ? max : undefined)
+const byWeight: Settle = ({ min, max }, share) => Math.min(Math.max(alignDown(share), min), max)
+
 /**
- * Shares out a span: each gets at least its minimum and at most its maximum, and between them what the weights say.
- * @param span in bytes
- * @returns as many sizes, multiples of {@link grain}
- * @throws ERR_DDI_NO_SPACE if the minima alone are more
+ * Shares out a free area: each gets at least its minimum and at most its maximum, and between them what the weights say.
+ * @param span in bytes; at least the sum of all minima, rounded up to grains
+ * @returns a share for each claim, and what nobody wants
  */
-export function distribute(span: number, wishes: readonly Wish[]): readonly number[] {
-  const needed = wishes.reduce((sum, { min }) => sum + min, 0)
-  if (needed > span)
-    throw new DdiError(
-      'ERR_DDI_NO_SPACE',
-      `the partitions need at least ${needed} bytes, and there is room for ${span}`,
-    )
-  const sizes = wishes.map((): number | undefined => undefined)
-  for (;;) {
-    const open = wishes.flatMap((wish, index) => (sizes[index] === undefined ? [{ ...wish, index }] : []))
-    const left = span - sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0)
-    const weights = open.reduce((sum, { weight }) => sum + weight, 0)
-    const share = (weight: number) => (weights === 0 ? 0 : alignDown((left * weight) / weights))
-    // Those that would get less than their minimum are served first: that takes from all others.
-    const poor = open.filter(({ min, weight }) => share(weight) < min)
-    const rich = poor.length > 0 ? [] : open.filter(({ max, weight }) => share(weight) > max)
-    for (const { index, min } of poor) sizes[index] = min
-    for (const { index, max } of rich) sizes[index] = alignDown(max)
-    if (poor.length + rich.length > 0) continue
-    for (const { index, weight } of open) sizes[index] = share(weight)
-    return sizes.map((size) => size!)
+export function distribute(
+  span: number,
+  claims: readonly Claim[],
+): { readonly shares: readonly Share[]; readonly left: number } {
+  const items = claims.flatMap(({ size, padding, isFixed }) => [
+    { wish: size, isFixed },
+    { wish: padding, isFixed: false },
+  ])
+  const granted = new Map<(typeof items)[number], number>()
+  let left = span
+  let weights = items.reduce((sum, { wish }) => sum + wish.weight, 0)
+  const round = (settle: Settle, among = items) => {
+    const before = granted.size
+    for (const item of among.filter((one) => !granted.has(one))) {
+      const size = settle(item.wish, scale(left, item.wish.weight, weights))
+      if (size === undefined) continue
+      granted.set(item, size)
+      left = charge(left, size)
+      weights -= item.wish.weight
+    }
+    return granted.size > before
   }
+  round(
+    ({ min }) => min,
+    items.filter(({ isFixed }) => isFixed),
+  )
+  while (round(tooLittle));
+  while (round(tooMuch));
+  round(byWeight)
+  const sizes = items.map((item) => granted.get(item)!)
+  const shares = claims.map(({ size: { max }, takesRest }, index): Share => {
+    const size = sizes[2 * index]!
+    const taken = takesRest ? Math.min(Math.max(alignDown(size + left), size), max) : size
+    left = charge(left, taken - size)
+    return { size: taken, padding: sizes[2 * index + 1]! }
+  })
+  return { shares, left }
 }
 
-function alignDown(bytes: number): number {
+function scale(span: number, weight: number, weights: number): number {
+  return weight === 0 ? 0 : Number((BigInt(span) * BigInt(weight)) / BigInt(weights))
+}
+
+function charge(left: number, size: number): number {
+  return Math.max(0, left - wholeGrains(size))
+}
+
+/** Rounds down to whole grains. */
+export function alignDown(bytes: number): number {
   return Math.floor(bytes / grain) * grain
 }
 

@@ -1,12 +1,14 @@
 // Puts together what goes into a file system, unless it is one directory already.
-import { lstat, lutimes, mkdir, opendir, readdir, realpath, rm } from 'node:fs/promises'
+import { lstat, lutimes, mkdir, opendir, realpath, symlink } from 'node:fs/promises'
 import { dirname, join, posix, relative } from 'node:path'
 import { exists } from '../bytes/new-file.js'
 import { DdiError, systemError } from '../errors.js'
+import { dpsTypes } from '../gpt/dps-types.js'
 import { isMissing, resolveInRoot } from '../mount/root.js'
-import { runTool } from '../tool.js'
 import type { Work } from '../work.js'
-import type { CopyRule, PartitionDefinition } from './definitions.js'
+import { copyTree, pathFrom, presentIn } from './copy-tree.js'
+import { unfitFiles } from './fat.js'
+import { type CopyRule, isFilled, type PartitionDefinition, type SymbolicLink } from './partition-definition.js'
 
 export interface StageOptions extends Work {
   /** Path of the image. */
@@ -15,33 +17,92 @@ export interface StageOptions extends Work {
   readonly root: string
   /** Seconds since 1970, for the times of what is put together; null: as they are. */
   readonly epoch: number | null
+  /** Where the image's other file systems belong: nothing is copied to there. */
+  readonly covered: readonly string[]
+  /** Whether what systems have in /proc, /sys, /dev, /tmp, /run and /var/tmp is copied like anything else. */
+  readonly keepVolatile: boolean
+}
+
+/** What goes into a file system. */
+export interface Stage {
+  readonly directory: string
+  /** What its file system cannot have, and was left out, for people. */
+  readonly skipped: readonly string[]
 }
 
 /**
  * Puts together what goes into a file system.
  * @param stage a directory to be made, unless one directory of the root is taken as it is
- * @returns the directory to take; null if nothing goes in
+ * @returns null if nothing goes in
  * @throws ERR_DDI_DEFINITION if a source is missing or a target leads through a symbolic link; ERR_DDI_TOOL, ERR_DDI_ABORTED
  */
 export async function stageTree(
   definition: PartitionDefinition,
   stage: string,
-  { output, root, epoch, signal }: StageOptions,
-): Promise<string | null> {
-  const { copyFiles, makeDirectories, path } = definition
-  if (copyFiles.length + makeDirectories.length === 0) return null
-  for (const { source } of copyFiles) await refuseAround(await sourcePath(root, source, path), output, path)
-  const whole = wholeDirectory(definition)
-  const asItIs = whole === undefined ? undefined : await sourcePath(root, whole, path)
-  if (asItIs !== undefined && (await lstat(asItIs)).isDirectory()) return asItIs
+  options: StageOptions,
+): Promise<Stage | null> {
+  const { copyFiles, makeDirectories, makeSymlinks, path } = definition
+  const { output, root, epoch } = options
+  if (!isFilled(definition)) return null
+  const copies: Copy[] = []
+  for (const rule of copyFiles) {
+    const from = await sourcePath(root, rule.source, path)
+    await refuseAround(from, output, path)
+    copies.push(await copyOf(rule, from, definition, options))
+  }
+  const skipped = copies.flatMap((copy) => copy.skipped)
+  const [only, second] = copies
+  const isWhole = only && !second && only.rule.target === '/' && only.excluded.length === 0 && only.isDirectory
+  if (isWhole && makeDirectories.length + makeSymlinks.length === 0) return { directory: only.from, skipped }
   await mkdir(stage, { mode: 0o755 })
-  for (const rule of copyFiles) await copyInto(stage, rule, definition, { root, signal })
+  for (const copy of copies) await copyInto(stage, copy, path, options.signal)
   for (const directory of makeDirectories) {
     await refuseLinks(stage, directory, path)
     await mkdir(join(stage, directory), { recursive: true, mode: 0o755 })
   }
+  for (const link of makeSymlinks) await makeLink(stage, link, path)
   if (epoch !== null) await setTimes(stage, epoch)
-  return stage
+  return { directory: stage, skipped }
+}
+
+/** What one CopyFiles= does. */
+interface Copy {
+  readonly rule: CopyRule
+  readonly from: string
+  readonly isDirectory: boolean
+  /** Paths from the source, with a slash behind those of which only the contents stay away. */
+  readonly excluded: readonly string[]
+  readonly skipped: readonly string[]
+}
+
+/** What a system has in these does not belong into an image. */
+const volatile = ['/proc/', '/sys/', '/dev/', '/tmp/', '/run/', '/var/tmp/']
+
+/** As systemd-repart leaves files out: by where they come from, by where they would go, and what other partitions hold. */
+async function copyOf(
+  rule: CopyRule,
+  from: string,
+  { excludeFiles, excludeTargets, format, path, typeUuid }: PartitionDefinition,
+  { covered, keepVolatile }: StageOptions,
+): Promise<Copy> {
+  const isDirectory = (await lstat(from)).isDirectory()
+  const system = keepVolatile ? [] : volatile
+  const isRoot = dpsTypes.get(typeUuid)?.designator === 'root' && rule.target === '/'
+  const kept = [
+    ...[...system, ...excludeFiles].map((one) => pathFrom(rule.source, one)),
+    ...excludeTargets.map((one) => pathFrom(rule.target, one)),
+    ...(isRoot ? [...system, ...covered].map((one) => pathFrom('/', one)) : []),
+  ]
+  const excluded = await presentIn(
+    from,
+    kept.flatMap((one) => one ?? []),
+  )
+  if (format !== 'vfat') return { rule, from, isDirectory, excluded, skipped: [] }
+  const unfit = await unfitFiles(from, excluded)
+  const skipped = unfit.map(
+    (one) => `${path}: ${posix.join(rule.source, one)} is left out: FAT has files and directories only`,
+  )
+  return { rule, from, isDirectory, excluded: [...excluded, ...unfit], skipped }
 }
 
 /**
@@ -74,28 +135,22 @@ async function refuseAround(source: string, output: string, definition: string):
     )
 }
 
-/** The only source, if all of it becomes the root of the file system and nothing else goes in. */
-function wholeDirectory({ copyFiles, excludeFiles, makeDirectories }: PartitionDefinition): string | undefined {
-  const [only, second] = copyFiles
-  const isWhole = only && !second && only.target === '/' && excludeFiles.length + makeDirectories.length === 0
-  return isWhole ? only.source : undefined
-}
-
 async function copyInto(
   stage: string,
-  { source, target }: CopyRule,
-  { excludeFiles, path }: PartitionDefinition,
-  { root, signal }: Pick<StageOptions, 'root' | 'signal'>,
+  { rule: { target }, from, isDirectory, excluded }: Copy,
+  definition: string,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
-  const from = await sourcePath(root, source, path)
   const to = join(stage, target)
-  await refuseLinks(stage, posix.dirname(target), path)
+  await refuseLinks(stage, posix.dirname(target), definition)
   await mkdir(dirname(to), { recursive: true, mode: 0o755 })
-  await runTool(
-    { command: ['cp', '--archive', '--reflink=auto', '--no-target-directory', '--', from, to], package: 'coreutils' },
-    signal,
-  )
-  for (const excluded of excludeFiles) await exclude(excluded, source, to)
+  if (isDirectory || excluded.length === 0) await copyTree(from, to, excluded, signal)
+}
+
+async function makeLink(stage: string, { path, target }: SymbolicLink, definition: string): Promise<void> {
+  await refuseLinks(stage, posix.dirname(path), definition)
+  await mkdir(join(stage, posix.dirname(path)), { recursive: true, mode: 0o755 })
+  if (!(await exists(join(stage, path)))) await symlink(target, join(stage, path))
 }
 
 /** Not every tool that fills a file system takes a time: directories made here have the current one. */
@@ -117,45 +172,6 @@ async function refuseLinks(stage: string, directory: string, definition: string)
         `${definition}: ${directory} leads through a symbolic link, /${relative(stage, at)}, that was copied before`,
       )
   }
-}
-
-/**
- * Refuses a tree with anything but files and directories where the file system has nothing else: its tool would follow some
- * links, to wherever they lead on this machine, leave out others, and read a FIFO, which has no end. Names that it cannot have
- * the tool would change, or fail at without a word.
- * @throws ERR_DDI_DEFINITION
- */
-export async function refuseUnfitFiles(tree: string, definition: string): Promise<void> {
-  const folded = new Set<string>()
-  for await (const entry of await opendir(tree, { recursive: true })) {
-    const path = relative(tree, join(entry.parentPath, entry.name))
-    const refuseName = (why: string) => {
-      throw new DdiError('ERR_DDI_DEFINITION', `${definition}: its file system ${why}: rename or exclude ${path}`)
-    }
-    if (unfit.test(entry.name)) refuseName('has no names with one of \\:*?"<>|, or a dot or space at their end')
-    if (folded.has(path.toLowerCase())) refuseName('has no two names that differ in their case only')
-    folded.add(path.toLowerCase())
-    if (entry.isFile() || entry.isDirectory()) continue
-    throw new DdiError(
-      'ERR_DDI_DEFINITION',
-      entry.isSymbolicLink()
-        ? `${definition}: its file system has no symbolic links, and ${path} is one: exclude it, or copy what it leads to`
-        : `${definition}: its file system has files and directories only: exclude ${path}`,
-    )
-  }
-}
-
-/** Microsoft's specification of FAT, "Long Directory Entries". */
-const unfit = /[\\:*?"<>|\p{Cc}]|[. ]$/u
-
-/** Removes from a copy what is excluded of its source; with a trailing slash, only the directory's contents. */
-async function exclude(excluded: string, source: string, copy: string): Promise<void> {
-  const within = posix.relative(source, excluded)
-  if (within === '..' || within.startsWith('../') || posix.isAbsolute(within)) return
-  const target = join(copy, within)
-  if (!excluded.endsWith('/')) await rm(target, { recursive: true, force: true })
-  else if (await exists(target))
-    for (const name of await readdir(target)) await rm(join(target, name), { recursive: true, force: true })
 }
 
 const block = 4096

@@ -1,34 +1,30 @@
 import { chainPartitions } from '../disk/chain.js'
 import { DdiError } from '../errors.js'
-import { newGpt } from '../gpt/create.js'
 import { dpsTypes } from '../gpt/dps-types.js'
 import { type Gpt, type Partition, partitionAttributes } from '../gpt/table.js'
-import type { PartitionDefinition } from './definitions.js'
+import type { PartitionDefinition } from './partition-definition.js'
 import type { ProtectedDraft } from './protect.js'
 
-/** How many entries a table has. */
-const most = 128
-
 /**
- * The partition table of an image.
+ * A table with the partitions of an image: those that are there keep what they have, and grow.
+ * @param table as it is, or a new one
  * @throws ERR_DDI_TABLE_FULL
  */
-export function imageTable(
-  drafts: readonly ProtectedDraft[],
-  { size, sectorSize, uuid }: { readonly size: number; readonly sectorSize: number; readonly uuid: string },
-): Gpt {
-  let number = 1
-  const partitions = drafts.flatMap(({ definition, uuid, label, runs }): readonly Partition[] => {
+export function withPartitions(table: Gpt, drafts: readonly ProtectedDraft[]): Gpt {
+  const added = drafts.flatMap(({ definition, there, uuid, label, runs, numbers }): readonly Partition[] => {
+    if (there) return [{ ...there, uuid, label, length: runs[0]!.length }]
     const head = { typeUuid: definition.typeUuid, uuid, label, attributes: attributesOf(definition) }
-    const numbers = runs.map(() => number++)
     return chainPartitions(head, runs, numbers)
   })
-  if (partitions.length > most)
+  const last = Math.max(0, ...added.map(({ number }) => number))
+  if (last > table.entryCount)
     throw new DdiError(
       'ERR_DDI_TABLE_FULL',
-      `the image would have ${partitions.length} partitions, and a table has room for ${most}: raise MaxSegmentBytes=`,
+      `the image would have ${last} partitions, and its table has room for ${table.entryCount}: raise MaxSegmentBytes=`,
     )
-  return newGpt(size, sectorSize, uuid, partitions)
+  const ours = new Set(added.map(({ number }) => number))
+  const others = table.partitions.filter(({ number }) => !ours.has(number))
+  return { ...table, partitions: [...others, ...added].sort((a, b) => a.number - b.number) }
 }
 
 /** Designators whose partitions have the flags of the specification. */

@@ -52,11 +52,18 @@ export function wholeNumber(from: number, to: number): Parser<number> {
   }
 }
 
+/** A UUID to derive others from, with or without dashes; `random` is none. */
+export const seed: Parser<string | undefined> = (given) =>
+  given === 'random' ? undefined : uuid(given.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'))
+
 /** A UUID, in lower case. */
 export const uuid: Parser<string> = (given) => {
   if (!parseUuid(given)) throw invalid(`${JSON.stringify(given)} is not a UUID`)
   return given.toLowerCase()
 }
+
+/** Names with commas between them. */
+export const names: Parser<readonly string[]> = (given) => given.split(',').filter((name) => name !== '')
 
 /** A metadata slot of Android: `a`, `_b` or `1`; as its number. */
 export const slot: Parser<number> = (given) => {

@@ -60,6 +60,15 @@ export interface Disk extends VolumeTable<VolumeHead, LinearExtent>, DiskContent
   renameAll(heads: ReadonlyMap<WholeVolume, Partial<VolumeHead>>): Promise<void>
   /** Removes several volumes, in one write of the table. @throws as `remove` */
   removeAll(volumes: readonly WholeVolume[]): Promise<void>
+  /** By partitions instead of volumes. */
+  readonly table: Gpt
+  /**
+   * Replaces the table, in one write, by one with further partitions, or without some; those that stay may be longer. What lies
+   * where no partition is now can be written before.
+   * @param fill writes it
+   * @throws ERR_DDI_BUSY if something uses what is gone, ERR_DDI_USAGE for a table that moves or cuts a partition, and what `fill` throws
+   */
+  repartition(next: Gpt, fill?: (free: FreeRuns) => Promise<void>): Promise<void>
   /** Removes what was found of a broken volume. @throws ERR_DDI_BUSY, ERR_DDI_NO_VOLUME */
   discard(volume: BrokenVolume): Promise<void>
   /**
@@ -76,6 +85,9 @@ export interface Disk extends VolumeTable<VolumeHead, LinearExtent>, DiskContent
    */
   defragment(work?: Work): Promise<readonly WholeVolume<LinearExtent>[]>
 }
+
+/** Runs of a disk that no partition has, to be written. @throws ERR_DDI_USAGE for others */
+export type FreeRuns = (runs: readonly Run[]) => Target
 
 export interface DiskCreateOptions extends CreateOptions {
   /** What the starts of segments are multiples of, in bytes. Default: 1 MiB. */
@@ -150,7 +162,8 @@ interface DiskTable extends StoredGpt {
   readonly rescue?: Rescue
 }
 
-async function readDiskTable(source: Source, rescue?: Rescue): Promise<DiskTable> {
+/** A table as a change of it begins. @throws ERR_DDI_NO_TABLE and the `ERR_DDI_GPT_…` codes, and as `scanDisk` */
+export async function readDiskTable(source: Source, rescue?: Rescue): Promise<DiskTable> {
   const read = await readTable(source, rescue && 'backup')
   return rescue ? { ...read, rescue } : read
 }
@@ -297,6 +310,42 @@ class OpenDisk extends OpenTable<DiskTable, VolumeHead, LinearExtent> implements
 
   #without(volumes: readonly WholeVolume[]): DiskTable {
     return volumes.reduce((read, volume) => gpt.remove(read, this.current(volume)), this.read)
+  }
+
+  get table(): Gpt {
+    return this.read.table
+  }
+
+  async repartition(next: Gpt, fill?: (free: FreeRuns) => Promise<void>): Promise<void> {
+    await this.inTurn(async () => {
+      const { partitions } = this.read.table
+      const later = new Map(next.partitions.map((one) => [one.number, one]))
+      const gone = partitions.filter(({ number }) => !later.has(number))
+      for (const { number, start, length } of partitions) {
+        const kept = later.get(number)
+        if (kept && (kept.start !== start || kept.length < length))
+          throw new DdiError('ERR_DDI_USAGE', `partition ${number} would be moved or cut`)
+      }
+      await this.place.users.refuseUsed(gone)
+      await fill?.((runs) => {
+        const taken = partitions.find((one) =>
+          runs.some((run) => run.start < one.start + one.length && one.start < run.start + run.length),
+        )
+        if (taken) throw new DdiError('ERR_DDI_USAGE', `partition ${taken.number} has this space`)
+        return this.freeSpace(linear(runs))
+      })
+      if (isDeepStrictEqual(next, this.read.table)) return
+      await this.replace({ ...this.read, table: next })
+      for (const { number, length } of partitions)
+        if ((later.get(number)?.length ?? length) > length) await this.#growUsed(number)
+    })
+  }
+
+  /** Lets the device that offers a partition grow with it. */
+  async #growUsed(number: number): Promise<void> {
+    const isIt = ({ origin }: Volume) => origin.kind === 'partition' && origin.number === number
+    const volume = this.volumes.find(isIt)
+    if (volume?.state === 'whole') await this.place.users.grown?.(volume)
   }
 
   unnamed(size?: number): UnnamedVolume {

@@ -66,10 +66,42 @@ test('definitions of a directory come in the order of their names, and pair up b
   write('20-b.conf', 'Type=root-verity', 'Verity=hash', 'VerityMatchKey=k')
   write('10-a.conf', 'Type=root', 'Verity=data', 'VerityMatchKey=k')
   write('00-no', 'nonsense')
-  const names = async () => (await readDefinitions(folder.path, specifiers)).map(({ path }) => path.slice(-9))
+  const names = async () => (await readDefinitions([folder.path], specifiers)).map(({ path }) => path.slice(-9))
   assert.deepEqual(await names(), ['10-a.conf', '20-b.conf'])
   write('30-c.conf', 'Type=root', 'Verity=data', 'VerityMatchKey=k')
   await assert.rejects(names(), { code: 'ERR_DDI_DEFINITION', message: /more than one partition with Verity=data/ })
   write('30-c.conf', 'Type=usr', 'Verity=data', 'VerityMatchKey=other')
   await assert.rejects(names(), { code: 'ERR_DDI_DEFINITION', message: /no partition with Verity=hash/ })
+})
+
+test('what systemd has and ddi has not is refused with the reason', () => {
+  const cases: readonly [string, RegExp][] = [
+    ['EncryptKDF=minimal', /EncryptKDF= is not supported: the key derivation is always Argon2id$/],
+    ['FileSystemSectorSize=4096', /FileSystemSectorSize= is not supported: file systems have/],
+    ['Integrity=inline', /Integrity= is not supported: .* dm-integrity$/],
+    ['IntegrityAlgorithm=hmac-sha256', /IntegrityAlgorithm= is not supported: .* dm-integrity$/],
+    ['TPM2PCRs=7', /TPM2PCRs= is not supported: nothing is bound to a TPM2/],
+    ['KeyFile=/key', /KeyFile= is not supported: the key is given with the build/],
+    ['VolumeLabel=x', /VolumeLabel= is not supported: LUKS headers have no label/],
+    ['VolumeName=x', /VolumeName= is not supported: LUKS headers have no label/],
+    ['AddValidateFS=yes', /AddValidateFS=: marks for systemd-validatefs are not made/],
+    [
+      'CopyFiles=/a:/b:fsverity=copy',
+      /CopyFiles=: only SOURCE, SOURCE:TARGET and SOURCE:TARGET:fsverity=off are supported/,
+    ],
+    ['Encrypt=key-file+tpm2', /Encrypt=: key-file\+tpm2 is not supported: .* first boot$/],
+  ]
+  for (const [line, message] of cases)
+    assert.throws(() => parse('[Partition]', 'Type=root', line), { code: 'ERR_DDI_DEFINITION', message }, line)
+  parse('[Partition]', 'Type=root', 'AddValidateFS=no', 'CopyFiles=/a:/b:fsverity=off')
+})
+
+test('an empty line begins a list anew, and a drop-in adds to those before it', () => {
+  const dropIn = (...lines: string[]) => [{ path: 'd.conf', text: ['[Partition]', ...lines].join('\n') }]
+  const text = '[Partition]\nMakeDirectories=/a /b\nMountPoint=/x:ro\nLabel=one'
+  const merged = (...lines: string[]) => parseDefinition(text, 'one.conf', specifiers, dropIn(...lines))
+  assert.deepEqual(merged('MakeDirectories=/c').makeDirectories, ['/a', '/b', '/c'])
+  assert.deepEqual(merged('MakeDirectories=', 'MakeDirectories=/c', 'Label=two').makeDirectories, ['/c'])
+  assert.deepEqual([merged('MountPoint=').mountPoints, merged('Label=two').label], [[], 'two'])
+  assert.throws(() => merged('Label=%z'), { message: /^d\.conf:2: Label=: the specifier %z is not supported$/ })
 })

@@ -5,32 +5,32 @@ import { parseDefinition } from '../../lib/build/definitions.js'
 import { type Contents, type Draft, freeLabel } from '../../lib/build/draft.js'
 import { layOut } from '../../lib/build/layout.js'
 import { distribute } from '../../lib/build/shares.js'
+import { newGpt } from '../../lib/gpt/create.js'
 import { MiB } from '../support/images.js'
 
 const GiB = 1024 * MiB
 
 test('space is shared out by weights, between minima and maxima, and never more than there is', () => {
-  const wish = fc.record({
-    min: fc.nat(100).map((one) => one * 4096),
-    more: fc.nat(1000).map((one) => one * 4096),
-    weight: fc.nat(2000),
-  })
+  const wish = fc
+    .record({
+      min: fc.nat(100).map((one) => one * 4096),
+      more: fc.nat(1000).map((one) => one * 4096),
+      weight: fc.nat(2000),
+    })
+    .map(({ min, more, weight }) => ({ min, max: min + more, weight }))
   fc.assert(
-    fc.property(fc.array(wish, { minLength: 1, maxLength: 8 }), fc.nat(5000), (wishes, grains) => {
-      const limits = wishes.map(({ min, more, weight }) => ({ min, max: min + more, weight }))
-      const needed = limits.reduce((sum, { min }) => sum + min, 0)
-      const sizes = distribute(needed + grains * 4096, limits)
-      for (const [index, size] of sizes.entries())
-        assert.ok(size >= limits[index]!.min && size <= limits[index]!.max && size % 4096 === 0)
-      assert.ok(sizes.reduce((sum, size) => sum + size, 0) <= needed + grains * 4096)
+    fc.property(fc.array(fc.tuple(wish, wish), { minLength: 1, maxLength: 8 }), fc.nat(5000), (wishes, grains) => {
+      const claims = wishes.map(([size, padding]) => ({ size, padding, isFixed: false, takesRest: true }))
+      const needed = wishes.flat().reduce((sum, { min }) => sum + min, 0)
+      const { shares, left } = distribute(needed + grains * 4096, claims)
+      for (const [index, { size, padding }] of shares.entries()) {
+        const claim = claims[index]!
+        assert.ok(size >= claim.size.min && size <= claim.size.max && size % 4096 === 0)
+        assert.ok(padding >= claim.padding.min && padding <= claim.padding.max && padding % 4096 === 0)
+      }
+      const given = shares.reduce((sum, { size, padding }) => sum + size + padding, 0)
+      assert.equal(given + left, needed + grains * 4096)
     }),
-  )
-  assert.deepEqual(
-    distribute(100 * 4096, [
-      { min: 0, max: 1e15, weight: 1000 },
-      { min: 0, max: 1e15, weight: 3000 },
-    ]),
-    [25 * 4096, 75 * 4096],
   )
 })
 
@@ -38,16 +38,23 @@ test('space is shared out by weights, between minima and maxima, and never more 
 function draft(lines: readonly string[], contents: Contents = { kind: 'none' }): Draft {
   const text = ['[Partition]', 'Type=linux-generic', ...lines].join('\n')
   const definition = parseDefinition(text, 'one.conf', { osRelease: new Map(), architecture: 'x86-64' })
-  return { definition, label: 'one', uuid: '11111111-2222-4333-8444-555555555555', contentsPath: 'none', contents }
+  return {
+    ...{ definition, there: null, label: 'one', uuid: '11111111-2222-4333-8444-555555555555' },
+    ...{ contentsPath: 'none', contents, skipped: [] },
+  }
 }
 
 const file = (size: number): Contents => ({ kind: 'file', path: 'none', size, isTemporary: true })
 const pending = (needed: number): Contents => ({
   kind: 'file-system',
-  fileSystem: { path: 'none', format: 'ext4', tree: null, label: 'one', uuid: '', epoch: null },
+  fileSystem: {
+    ...{ path: 'none', format: 'ext4', tree: null, label: 'one', uuid: '', epoch: null },
+    ...{ compression: null, compressionLevel: null, subvolumes: [], defaultSubvolume: null },
+  },
   needed,
 })
-const smallest = { size: undefined, sectorSize: 512 }
+const smallest = { table: undefined, sectorSize: 512 }
+const disk = (size: number) => ({ table: newGpt(size, 512, '11111111-2222-4333-8444-555555555555'), sectorSize: 512 })
 
 test('an image is as small as its partitions allow, each as large as what it holds', () => {
   const { placed, size } = layOut(
@@ -81,7 +88,7 @@ test('a hash partition has room for the tree over the data, whatever size that g
         draft(['Verity=hash', 'VerityMatchKey=k']),
         draft(['Verity=signature', 'VerityMatchKey=k']),
       ],
-      { size: image, sectorSize: 512 },
+      disk(image),
     )
     const [data, hash, signature] = placed.map(({ size }) => size) as [number, number, number]
     let blocks = data / 4096
@@ -122,7 +129,7 @@ test('what does not fit says which definition', () => {
     code: 'ERR_DDI_NO_SPACE',
     message: /one\.conf: the contents of the partition take 8192 bytes, and SizeMaxBytes= is 4096/,
   })
-  assert.throws(() => layOut([draft(['SizeMinBytes=1G'])], { size: 64 * MiB, sectorSize: 512 }), {
+  assert.throws(() => layOut([draft(['SizeMinBytes=1G'])], disk(64 * MiB)), {
     code: 'ERR_DDI_NO_SPACE',
   })
 })

@@ -24,7 +24,7 @@ function makeTree(folder: string): string {
 
 /** Options for an image beside the tree. */
 function outside(folder: string, root: string) {
-  return { output: join(folder, 'image.raw'), root, epoch: null }
+  return { output: join(folder, 'image.raw'), root, epoch: null, covered: [], keepVolatile: false }
 }
 
 test('one whole directory is taken as it is, and nothing needs no stage', async () => {
@@ -33,7 +33,7 @@ test('one whole directory is taken as it is, and nothing needs no stage', async 
   const stage = join(folder.path, 'stage')
   const options = outside(folder.path, root)
   assert.equal(await stageTree(definition(), stage, options), null)
-  assert.equal(await stageTree(definition('CopyFiles=/etc:/'), stage, options), join(root, 'etc'))
+  assert.equal((await stageTree(definition('CopyFiles=/etc:/'), stage, options))?.directory, join(root, 'etc'))
   assert.equal(existsSync(stage), false)
 })
 
@@ -47,7 +47,8 @@ test('several sources, exclusions and directories are put together, all of one t
     'ExcludeFiles=/etc/sub/ /etc/out',
     'MakeDirectories=/a/b',
   )
-  assert.equal(await stageTree(wanted, stage, { ...outside(folder.path, root), epoch: 1_000_000_000 }), stage)
+  const staged = await stageTree(wanted, stage, { ...outside(folder.path, root), epoch: 1_000_000_000 })
+  assert.equal(staged?.directory, stage)
   const names = (readdirSync(stage, { recursive: true }) as string[]).sort()
   assert.deepEqual(names, ['a', 'a/b', 'config', 'config/one', 'config/sub', 'deep', 'deep/er', 'deep/er/3'])
   assert.equal(readFileSync(join(stage, 'config/one'), 'utf8'), 'one')

@@ -1,28 +1,54 @@
-import { type BuiltImage, buildImage } from '../../build/image.js'
+import type { BuiltImage } from '../../build/built.js'
+import type { SharedOptions } from '../../build/context.js'
+import { partitionDisk } from '../../build/existing.js'
+import { buildImage } from '../../build/image.js'
 import { linear } from '../../bytes/extents.js'
+import { DdiError } from '../../errors.js'
 import { partitionTypeName } from '../../gpt/dps-types.js'
 import { describeExtents } from '../extents.js'
 import { given } from '../given.js'
 import { untilInterrupted } from '../interrupt.js'
+import { printLayout } from '../layout.js'
 import { json } from '../options.js'
-import { formatSize, print, printJson } from '../output.js'
+import { formatSize, note, print, printJson } from '../output.js'
 import { signerOf } from '../signer.js'
 import { printTable } from '../table.js'
-import { powerOfTwo, size, text, uuid } from '../values.js'
-import { flag, option, requiredOption, verb } from '../verb.js'
+import { choice, names, powerOfTwo, seed, size, text } from '../values.js'
+import { flag, option, repeatable, verb } from '../verb.js'
 
 export default verb({
-  summary: 'build an image from definitions of its partitions: repart.d(5)',
+  summary: 'build an image from definitions of its partitions, or add them to a disk: repart.d(5)',
   arguments: [],
   options: {
-    definitions: requiredOption('--definitions <directory>', 'directory with the definitions, *.conf', text),
-    output: requiredOption('-o, --output <file>', 'the new image', text),
-    root: option('--root <directory>', 'the tree that files are copied from', text, '/'),
-    seed: option('--seed <uuid>', 'derive all UUIDs from this one (default: a random one)', uuid),
-    size: option('--size <size>', 'size of the image (default: as small as the definitions allow)', (given) =>
-      given === 'auto' ? undefined : size(given),
+    definitions: repeatable(
+      '--definitions <directory>',
+      'directory with the definitions, *.conf; the first wins',
+      text,
     ),
-    sectorSize: option('--sector-size <size>', '512, 1024, 2048 or 4096', powerOfTwo(512, 4096), '512'),
+    output: option('-o, --output <file>', 'the new image', text),
+    image: option('--image <disk>', 'adds partitions to this disk image or block device, and grows those it has', text),
+    empty: option(
+      '--empty <mode>',
+      'of --image: refuse a disk without a table, allow both, require none, force a new table; create is --output (default: refuse)',
+      choice('refuse', 'allow', 'require', 'force', 'create'),
+    ),
+    dryRun: flag('--dry-run', 'show what would be there, and write nothing'),
+    root: option('--root <directory>', 'the system that the definitions are for', text, '/'),
+    copySource: option('--copy-source <directory>', 'the tree of CopyFiles= (default: that of --root)', text),
+    keepVolatile: flag('--keep-volatile', 'copy what is in /proc, /sys, /dev, /tmp, /run and /var/tmp too'),
+    include: option('--include-partitions <types>', 'only these, with commas between them', names),
+    exclude: option('--exclude-partitions <types>', 'all but these', names),
+    defer: option('--defer-partitions <types>', 'leave room for these, and do not make them yet', names),
+    factoryReset: flag('--factory-reset', 'of --image: make partitions with FactoryReset=yes anew'),
+    fstab: option('--generate-fstab <path>', 'write an fstab there in the tree, by MountPoint=', text),
+    crypttab: option('--generate-crypttab <path>', 'write a crypttab there in the tree, by EncryptedVolume=', text),
+    seed: option('--seed <uuid>', 'derive all UUIDs from this one (default: random)', seed),
+    size: option(
+      '--size <size>',
+      'size of the image (default: as small as the definitions allow; of --image: as it is)',
+      (given) => (given === 'auto' ? undefined : size(given)),
+    ),
+    sectorSize: option('--sector-size <size>', 'of --output: 512, 1024, 2048 or 4096', powerOfTwo(512, 4096), '512'),
     arch: option(
       '--arch <name>',
       'processor of types that do not name one, such as root (default: that of this machine)',
@@ -31,30 +57,44 @@ export default verb({
     key: option('--key <file>', 'private key for signatures, PEM: RSA or EC', text),
     certificate: option('--certificate <file>', 'certificate of the signer, PEM or DER', text),
     signer: option('--signer <command>', 'signs instead of a key: reads a root hash, and writes PKCS#7', text),
-    split: flag('--split', 'also write a file for each partition that has SplitName='),
+    keyFile: option('--key-file <file>', 'key of partitions with Encrypt=', text),
+    split: flag('--split', 'also write a file for each partition, by SplitName='),
     force: flag('--force', 'replace files that exist'),
     ...json,
   },
   examples: [
     'ddi-attach build --definitions repart.d --root tree -o image.raw',
     'ddi-attach build --definitions repart.d --root tree -o image.raw --key key.pem --certificate cert.pem --split',
+    'ddi-attach build --definitions repart.d --image disk.raw --size 16G --dry-run',
   ],
   async run(_, options) {
-    const { json, root, seed, size, sectorSize, arch, key, certificate, signer, split, force } = options
-    const built = await buildImage(options.definitions, options.output, {
-      root,
-      sectorSize,
-      split,
-      replace: force,
-      signal: untilInterrupted(),
-      ...given({
-        seed,
-        size,
-        architecture: arch,
-        signer: certificate === undefined ? undefined : await signerOf(certificate, key, signer),
-      }),
-    })
-    if (json === 'off') await printBuilt(built)
+    const { json, output, image, empty, sectorSize, factoryReset, force, dryRun } = options
+    const { root, keepVolatile, split, copySource, include, exclude, defer, fstab, crypttab } = options
+    const { seed, size, arch, key, certificate, signer, keyFile } = options
+    if (options.definitions.length === 0) throw new DdiError('ERR_DDI_USAGE', 'give --definitions')
+    const shared: SharedOptions = {
+      ...{ root, keepVolatile, split, dryRun, replace: force, signal: untilInterrupted() },
+      ...given({ copySource, include, exclude, defer, fstab, crypttab, seed, size, keyFile, architecture: arch }),
+      ...given({ signer: certificate === undefined ? undefined : await signerOf(certificate, key, signer) }),
+    }
+    if ((output === undefined) === (image === undefined))
+      throw new DdiError('ERR_DDI_USAGE', 'give --output for a new image, or --image for a disk that is there')
+    if (output !== undefined && ![undefined, 'create'].includes(empty))
+      throw new DdiError(
+        'ERR_DDI_USAGE',
+        `--empty=${empty} is for a disk that is there: give --image instead of --output`,
+      )
+    if (image !== undefined && empty === 'create')
+      throw new DdiError('ERR_DDI_USAGE', '--empty=create makes a new image: give --output instead of --image')
+    const built =
+      output !== undefined
+        ? await buildImage(options.definitions, output, { ...shared, sectorSize })
+        : await partitionDisk(options.definitions, image!, {
+            ...{ ...shared, factoryReset },
+            ...(empty !== undefined && empty !== 'create' && { empty }),
+          })
+    for (const warning of built.warnings) note(warning)
+    if (json === 'off') await printBuilt(built, dryRun)
     else {
       const partitions = built.partitions.map((one) => ({ ...one, extents: describeExtents(linear(one.extents)) }))
       printJson({ ...built, partitions }, json)
@@ -62,18 +102,35 @@ export default verb({
   },
 })
 
-async function printBuilt({ path, size, uuid, partitions }: BuiltImage): Promise<void> {
+async function printBuilt({ path, size, uuid, partitions, others }: BuiltImage, dryRun: boolean): Promise<void> {
   print(`${path}: ${formatSize(size)}, GPT ${uuid}\n`)
   await printTable(
-    ['TYPE', 'LABEL', 'SIZE', 'SEGMENTS', 'UUID', 'FILE'],
-    partitions.map(({ typeUuid, label, size, extents, uuid, splitPath }) => [
+    ['NUMBER', 'TYPE', 'LABEL', 'SIZE', 'CHANGE', 'SEGMENTS', 'UUID', 'FILE'],
+    partitions.map(({ number, typeUuid, label, size, activity, oldSize, extents, uuid, splitPath }) => [
+      number,
       partitionTypeName(typeUuid) ?? typeUuid,
       label,
       formatSize(size),
+      activity === 'grow' ? `grow from ${formatSize(oldSize)}` : activity,
       extents.length,
       uuid,
       splitPath,
     ]),
   )
   for (const rootHash of new Set(partitions.flatMap((one) => one.rootHash ?? []))) print(`\nroot hash ${rootHash}`)
+  if (!dryRun) return
+  const pieces = [
+    ...others.map(({ start, length, label, number }) => ({ start, length, owner: label || `partition ${number}` })),
+    ...partitions.flatMap(({ extents, label, padding }) => [
+      ...extents.map((one) => ({ ...one, owner: label })),
+      ...(padding > 0 ? [{ start: endOf(extents), length: padding, owner: 'free' }] : []),
+    ]),
+  ]
+  print('')
+  await printLayout(pieces, size)
+}
+
+function endOf(extents: BuiltImage['partitions'][number]['extents']): number {
+  const last = extents.at(-1)
+  return last ? last.start + last.length : 0
 }

@@ -1,0 +1,102 @@
+// What all builds have in common: what is made before anything is written, and what is said of it then.
+import { openScratch } from '../bytes/scratch.js'
+import type { Run } from '../bytes/source.js'
+import { systemError } from '../errors.js'
+import { aborted } from '../work.js'
+import { splitPaths } from './assemble.js'
+import type { BuildContext, BuildSettings } from './context.js'
+import { fill } from './fill.js'
+import type { PlacedDraft } from './layout.js'
+import type { PartitionDefinition } from './partition-definition.js'
+import { coveredPlaces, type Plan, typeUuidOf } from './plan.js'
+import { type ProtectedDraft, protect } from './protect.js'
+
+export interface BuiltPartition {
+  /** Path of its definition. */
+  readonly definition: string
+  /** Paths of the files that change it. */
+  readonly dropIns: readonly string[]
+  /** `create`: it is new; `grow`: it was there, and is larger now; `keep`: it was there; `defer`: it just has its place. */
+  readonly activity: 'create' | 'grow' | 'keep' | 'defer'
+  /** In the table, of the first segment. */
+  readonly number: number
+  readonly typeUuid: string
+  readonly uuid: string
+  readonly label: string
+  /** In bytes; 0 for a new one. */
+  readonly oldSize: number
+  /** In bytes. */
+  readonly size: number
+  /** Bytes that stay free behind it. */
+  readonly padding: number
+  /** More than one for those with `Dynamic=yes`. */
+  readonly extents: readonly Run[]
+  /** In hexadecimal, if a hash tree covers the partition, or it is part of what does; else null. */
+  readonly rootHash: string | null
+  /** The file that `split` wrote; null if none. */
+  readonly splitPath: string | null
+}
+
+export interface BuiltImage {
+  readonly path: string
+  /** In bytes. */
+  readonly size: number
+  readonly uuid: string
+  readonly seed: string
+  readonly partitions: readonly BuiltPartition[]
+  /** What else a disk has, which stays as it is. */
+  readonly others: readonly (Run & { readonly number: number; readonly label: string })[]
+  /** Files that were left out, for people. */
+  readonly warnings: readonly string[]
+}
+
+/** Runs a build with a place for what is temporary. @throws what `work` throws */
+export async function withContext<Result>(
+  definitions: readonly PartitionDefinition[],
+  settings: BuildSettings,
+  work: (context: BuildContext) => Promise<Result>,
+): Promise<Result> {
+  const { output, signal } = settings
+  await using scratch = await openScratch(output)
+  try {
+    return await work({ ...settings, prefix: scratch.prefix, covered: coveredPlaces(definitions) })
+  } catch (error) {
+    throw signal?.aborted ? aborted(signal) : systemError(error, `cannot build ${output}`)
+  }
+}
+
+/** Makes everything that partitions hold. @throws as the steps of a build */
+export async function makeContents(
+  { placed }: Plan,
+  context: BuildContext,
+): Promise<{ readonly partitions: readonly ProtectedDraft[]; readonly paths: readonly (string | null)[] }> {
+  const partitions = await protect(await fill(placed, context), context)
+  return { partitions, paths: context.split ? splitPaths(partitions, context.output) : [] }
+}
+
+/** Whether a partition gets an entry in the table: those that are deferred just have their place. */
+export function isWanted({ defer, architecture }: BuildSettings): (draft: PlacedDraft) => boolean {
+  const deferred = new Set(defer?.map((name) => typeUuidOf(name, architecture)))
+  return ({ there, definition }) => there !== null || !deferred.has(definition.typeUuid)
+}
+
+/** What is said of the partitions of a build. @param drafts as they were laid out, or as they were made */
+export function describePartitions(
+  drafts: readonly (PlacedDraft | ProtectedDraft)[],
+  paths: readonly (string | null)[],
+  settings: BuildSettings,
+): readonly BuiltPartition[] {
+  return drafts.map((draft, index) => {
+    const { definition, there, numbers, uuid, label, size, padding, runs } = draft
+    const { path, dropIns, typeUuid } = definition
+    const oldSize = there?.length ?? 0
+    const kept = size > oldSize ? 'grow' : 'keep'
+    const made = isWanted(settings)(draft) ? 'create' : 'defer'
+    return {
+      ...{ definition: path, dropIns, activity: there ? kept : made, number: numbers[0]!, typeUuid, uuid, label },
+      ...{ oldSize, size, padding, extents: runs },
+      rootHash: 'rootHash' in draft ? draft.rootHash : null,
+      splitPath: paths[index] ?? null,
+    }
+  })
+}

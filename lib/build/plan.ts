@@ -1,0 +1,144 @@
+// What a build comes to: which partitions there will be, and where.
+import { readFile } from 'node:fs/promises'
+import { hostname, release } from 'node:os'
+import { readSmallFile } from '../bytes/small-file.js'
+import type { Specifiers } from '../definition.js'
+import { DdiError, systemCode, systemError } from '../errors.js'
+import { type Designator, dpsTypes, partitionTypeUuid } from '../gpt/dps-types.js'
+import type { Gpt } from '../gpt/table.js'
+import { parseOsRelease } from '../image/os-release.js'
+import { placements } from '../mount/places.js'
+import { isMissing, resolveInRoot } from '../mount/root.js'
+import type { BuildContext, BuildSettings } from './context.js'
+import { readDefinitions } from './definitions.js'
+import { draftPartitions, matchDefinitions, namePartitions } from './draft.js'
+import { layOut, type PlacedDraft } from './layout.js'
+import { writeMountTables } from './mount-tables.js'
+import type { PartitionDefinition } from './partition-definition.js'
+import { type Merging, mergeSupplements } from './supplements.js'
+
+export interface Plan {
+  /** In the order of their definitions. */
+  readonly placed: readonly PlacedDraft[]
+  /** Of a new image that is as small as possible, in bytes. */
+  readonly size: number
+  /** Files that were left out, for people. */
+  readonly warnings: readonly string[]
+}
+
+/**
+ * Reads the definitions that a build is of.
+ * @throws ERR_DDI_DEFINITION, ERR_DDI_NOT_FOUND, ERR_DDI_USAGE for types that are unknown
+ */
+export async function wantedDefinitions(
+  directories: readonly string[],
+  settings: BuildSettings,
+): Promise<readonly PartitionDefinition[]> {
+  const { architecture, include, exclude, signer, keyFile } = settings
+  const all = await readDefinitions(directories, await specifiersOf(settings))
+  const types = (names: readonly string[]) => new Set(names.map((name) => typeUuidOf(name, architecture)))
+  const only = include && types(include)
+  const not = exclude && types(exclude)
+  const wanted = all.filter(({ typeUuid }) => (only ? only.has(typeUuid) : !not?.has(typeUuid)))
+  for (const { path, verity, encrypt } of wanted) {
+    const refuse = (what: string) => new DdiError('ERR_DDI_DEFINITION', `${path}: ${what}`)
+    if (verity === 'signature' && !signer) throw refuse('Verity=signature needs a key and a certificate')
+    if (encrypt && keyFile === undefined) throw refuse('Encrypt= needs a key file')
+  }
+  return wanted
+}
+
+/** @throws ERR_DDI_USAGE */
+export function typeUuidOf(name: string, architecture: string): string {
+  const found = partitionTypeUuid(name, architecture)
+  if (found === undefined) throw new DdiError('ERR_DDI_USAGE', `unknown partition type ${JSON.stringify(name)}`)
+  return found
+}
+
+/** Where the file systems of other partitions than the root belong. */
+export function coveredPlaces(definitions: readonly PartitionDefinition[]): readonly string[] {
+  const designators = new Set(definitions.map(({ typeUuid }) => dpsTypes.get(typeUuid)?.designator))
+  const of = (designator: Designator) => (designators.has(designator) ? designator : undefined)
+  return placements(of).flatMap(({ designator, places }) =>
+    designator === 'root' ? [] : places.map((one) => `${one}/`),
+  )
+}
+
+/**
+ * Gives each partition a name, contents, size and place.
+ * @param table of the disk, or an empty one; undefined: a new image as small as possible
+ * @throws ERR_DDI_DEFINITION, ERR_DDI_NO_SPACE, ERR_DDI_TOOL, ERR_DDI_LIBRARY_MISSING, ERR_DDI_ABORTED
+ */
+export async function planPartitions(
+  definitions: readonly PartitionDefinition[],
+  table: Gpt | undefined,
+  context: BuildContext,
+): Promise<Plan> {
+  const attempt = async (merging: Merging) =>
+    await planMerged(mergeSupplements(definitions, table, merging), table, {
+      ...context,
+      prefix: `${context.prefix}.${merging}`,
+    })
+  if (definitions.every(({ supplementFor }) => supplementFor === null)) return await attempt('apart')
+  try {
+    return await attempt('merged')
+  } catch (error) {
+    if (!(error instanceof DdiError) || error.code !== 'ERR_DDI_NO_SPACE') throw error
+    return await attempt('apart')
+  }
+}
+
+async function planMerged(
+  definitions: readonly PartitionDefinition[],
+  table: Gpt | undefined,
+  context: BuildContext,
+): Promise<Plan> {
+  const matched = matchDefinitions(definitions, table?.partitions ?? [])
+  for (const { definition, there } of matched)
+    if (
+      definition.verity !== 'off' &&
+      !there &&
+      matched.some((one) => one.there && isPartner(one.definition, definition))
+    )
+      throw new DdiError(
+        'ERR_DDI_DEFINITION',
+        `${definition.path}: others of VerityMatchKey=${definition.verityMatchKey} are on the disk already: all of them are made together`,
+      )
+  const taken = new Set((table?.partitions ?? []).map(({ uuid }) => uuid))
+  const named = namePartitions(matched, taken, context)
+  await writeMountTables(named, context)
+  const drafts = await draftPartitions(named, context)
+  const { placed, size } = layOut(drafts, { table, sectorSize: context.sectorSize })
+  return { placed, size, warnings: drafts.flatMap(({ skipped }) => skipped) }
+}
+
+function isPartner(one: PartitionDefinition, other: PartitionDefinition): boolean {
+  return one.verity !== 'off' && one.verityMatchKey === other.verityMatchKey
+}
+
+async function specifiersOf({ root, architecture }: BuildSettings): Promise<Specifiers> {
+  const machineId = await inTree(root, 'etc/machine-id')
+  const osRelease = (await inTree(root, 'etc/os-release')) ?? (await inTree(root, 'usr/lib/os-release')) ?? ''
+  const bootId = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')
+  const isId = machineId !== undefined && /^[0-9a-f]{32}\s*$/.test(machineId)
+  return {
+    architecture,
+    osRelease: parseOsRelease(osRelease),
+    machine: {
+      bootId: bootId.trim().replaceAll('-', ''),
+      hostName: hostname(),
+      kernel: release(),
+      machineId: isId ? machineId.trim() : undefined,
+    },
+  }
+}
+
+async function inTree(root: string, path: string): Promise<string | undefined> {
+  try {
+    return (await readSmallFile(await resolveInRoot(root, path))).toString()
+  } catch (error) {
+    const cause = error instanceof DdiError ? error.cause : error
+    if (isMissing(cause) || systemCode(cause) === 'EISDIR') return undefined
+    throw systemError(error, `cannot read ${path} of ${root}`)
+  }
+}

@@ -1,0 +1,262 @@
+// Disks that have partitions: systemd's own test of systemd-repart (TEST-58-REPART) says what becomes of them.
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { buildImage, partitionDisk } from '../../lib/index.js'
+import { emptyFile, MiB, typeUuids } from '../support/images.js'
+import { cli, run, temporaryFolder } from '../support/run.js'
+
+const seed = '750b6cd5-c4ae-4012-a15e-7be3c29e6a47'
+const GiB = 1024 * MiB
+
+/** Entries as `sfdisk --dump` has them. */
+const entries = (path: string) =>
+  run('sfdisk', '--dump', path)
+    .split('\n')
+    .filter((line) => line.startsWith(path))
+    .map((line) => line.slice(path.length).replace(/\s+/g, ' '))
+
+function table(path: string, size: number, ...lines: string[]): void {
+  emptyFile(path, size)
+  writeFileSync(`${path}.script`, ['label: gpt', ...lines, ''].join('\n'))
+  run('sh', '-c', `sfdisk --quiet '${path}' < '${path}.script'`)
+}
+
+function define(directory: string, name: string, ...lines: string[]): void {
+  mkdirSync(directory, { recursive: true })
+  writeFileSync(join(directory, `${name}.conf`), ['[Partition]', ...lines, ''].join('\n'))
+}
+
+test('TEST-58 basic: partitions are added to a disk, deferred, and grow with it', async () => {
+  using folder = temporaryFolder()
+  const [definitions, disk] = [join(folder.path, 'd'), join(folder.path, 'zzz')]
+  define(definitions, 'root', 'Type=root')
+  symlinkSync('root.conf', join(definitions, 'root2.conf'))
+  define(definitions, 'home', 'Type=home', 'Label=home-first')
+  define(definitions, 'swap', 'Type=swap', 'SizeMaxBytes=64M', 'PaddingMinBytes=92M')
+  const options = { seed, root: folder.path, architecture: 'x86-64' }
+  const home =
+    'type=933AC7E1-2EB4-4F13-B844-0E14E2AEF915, uuid=4980595D-D74A-483A-AA9E-9903879A0EE5, name="home-first", attrs="GUID:59"'
+  const swap = 'type=0657FD6D-A4AB-43C4-84E5-0933C84B4F4F, uuid=78C92DB8-3D2B-4823-B0DC-792B78F66F1E, name="swap"'
+  const root =
+    'type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709, uuid=60F33797-1D71-4DCB-AA6F-20564F036CD0, name="root-x86-64", attrs="GUID:59"'
+  const root2 =
+    'type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709, uuid=73A4CCD2-EAF5-44DA-A366-F99188210FDC, name="root-x86-64-2", attrs="GUID:59"'
+  emptyFile(disk, GiB)
+  await assert.rejects(partitionDisk(definitions, disk, options), { code: 'ERR_DDI_NO_TABLE' })
+  await partitionDisk(definitions, disk, { ...options, empty: 'require', include: ['home', 'swap'] })
+  assert.match(run('sfdisk', '--dump', disk), /label-id: 1D2CE291-7CCE-4F7D-BC83-FDB49AD74EBD/)
+  assert.deepEqual(entries(disk), [
+    `1 : start= 2048, size= 1775576, ${home}`,
+    `2 : start= 1777624, size= 131072, ${swap}`,
+  ])
+  await assert.rejects(partitionDisk(definitions, disk, { ...options, empty: 'require' }), { code: 'ERR_DDI_EXISTS' })
+  await partitionDisk(definitions, disk, { ...options, empty: 'force', defer: ['home', 'root'] })
+  assert.deepEqual(entries(disk), [`4 : start= 1777624, size= 131072, ${swap}`])
+  await partitionDisk(definitions, disk, options)
+  const four = [
+    `1 : start= 2048, size= 591856, ${home}`,
+    `2 : start= 593904, size= 591856, ${root}`,
+    `3 : start= 1185760, size= 591864, ${root2}`,
+    `4 : start= 1777624, size= 131072, ${swap}`,
+  ]
+  assert.deepEqual(entries(disk), four)
+  define(definitions, 'swap', 'Type=swap', 'SizeMaxBytes=64M')
+  define(definitions, 'extra', 'Type=linux-generic', 'Label=custom_label', 'UUID=a0a1a2a3a4a5a6a7a8a9aaabacadaeaf')
+  define(definitions, 'home', 'Type=home', 'Label=ignored_label', 'UUID=b0b1b2b3b4b5b6b7b8b9babbbcbdbebf')
+  await partitionDisk(definitions, disk, options)
+  const extra =
+    'type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, uuid=A0A1A2A3-A4A5-A6A7-A8A9-AAABACADAEAF, name="custom_label"'
+  assert.deepEqual(entries(disk), [...four, `5 : start= 1908696, size= 188416, ${extra}`])
+  await partitionDisk(definitions, disk, { ...options, size: 2 * GiB })
+  const five = [...four, `5 : start= 1908696, size= 2285568, ${extra}`]
+  assert.deepEqual(entries(disk), five)
+  const blocks = randomBytes(4096 * 1024)
+  writeFileSync(join(folder.path, 'block-copy'), blocks)
+  define(
+    definitions,
+    'extra2',
+    'Type=linux-generic',
+    'Label=block-copy',
+    'UUID=2a1d97e1d0a346cca26eadc643926617',
+    'CopyBlocks=/block-copy',
+  )
+  await partitionDisk(definitions, disk, { ...options, size: 3 * GiB })
+  const copied =
+    'type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, uuid=2A1D97E1-D0A3-46CC-A26E-ADC643926617, name="block-copy"'
+  assert.deepEqual(entries(disk), [...five, `6 : start= 4194264, size= 2097152, ${copied}`])
+  run('cmp', `--bytes=${blocks.length}`, `--ignore-initial=0:${512 * 4194264}`, join(folder.path, 'block-copy'), disk)
+  assert.match(run('sgdisk', '--verify', disk), /No problems found/)
+})
+
+test('TEST-58 unaligned_partition, issue_21817 and issue_24553: what is there stays, and grows as far as it can', async () => {
+  using folder = temporaryFolder()
+  const [definitions, disk] = [join(folder.path, 'd'), join(folder.path, 'zzz')]
+  const options = { seed, root: folder.path, architecture: 'x86-64' }
+  const root = `type=${typeUuids.root.toUpperCase()}, uuid=60F33797-1D71-4DCB-AA6F-20564F036CD0, name="root-x86-64"`
+  define(definitions, 'root', 'Type=root')
+  table(disk, 10 * GiB, 'start=2048, size=69044', 'start=71092, size=3591848')
+  await partitionDisk(definitions, disk, options)
+  assert.match(entries(disk).join('\n'), /^1 : start= 2048, size= 69044,.*\n2 : start= 71092, size= 3591848,/)
+  assert.equal(entries(disk)[2], `3 : start= 3662944, size= 17308536, ${root}, attrs="GUID:59"`)
+  table(disk, 100 * MiB, `size=50M, type=${typeUuids.root}`, ',')
+  await partitionDisk(definitions, disk, options)
+  assert.match(entries(disk).join('\n'), /^1 : start= 2048, size= 102400, .*\n2 : start= 104448, size= (100319|98304),/)
+
+  const partitions = [
+    'first-lba: 40',
+    'start=40, size=524288, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B',
+    `start=524328, size=14848000, ${root}`,
+  ]
+  define(definitions, 'root', 'Type=root', 'SizeMinBytes=10G', 'SizeMaxBytes=120G')
+  table(disk, 8 * GiB, ...partitions)
+  await assert.rejects(partitionDisk(definitions, disk, options), { code: 'ERR_DDI_NO_SPACE' })
+  assert.equal(entries(disk)[1], `2 : start= 524328, size= 14848000, ${root}`)
+  table(disk, 12 * GiB, ...partitions)
+  await partitionDisk(definitions, disk, options)
+  assert.equal(entries(disk)[1], `2 : start= 524328, size= 24641456, ${root}`)
+  define(definitions, 'root', 'Type=root', 'SizeMinBytes=10G', 'SizeMaxBytes=120G', 'Priority=100')
+  define(definitions, 'usr', 'Type=usr', 'SizeMinBytes=10M', 'Priority=10')
+  const usr =
+    'type=8484680C-9521-48C6-9C11-B0720656F69E, uuid=7E3369DD-D653-4513-ADF5-B993A9F20C16, name="usr-x86-64", attrs="GUID:59"'
+  table(disk, 8 * GiB, ...partitions)
+  await partitionDisk(definitions, disk, options)
+  assert.deepEqual(entries(disk).slice(1), [
+    `2 : start= 524328, size= 14848000, ${root}`,
+    `3 : start= 15372328, size= 1404848, ${usr}`,
+  ])
+  table(disk, 12 * GiB, ...partitions)
+  await partitionDisk(definitions, disk, options)
+  assert.deepEqual(entries(disk).slice(1), [
+    `2 : start= 524328, size= 20971520, ${root}`,
+    `3 : start= 21495848, size= 3669936, ${usr}`,
+  ])
+})
+
+test('TEST-58 fallback_partitions and dropped_partitions: a supplement is made where its target has no room', async () => {
+  using folder = temporaryFolder()
+  const [definitions, disk] = [join(folder.path, 'd'), join(folder.path, 'zzz')]
+  const options = { seed, root: folder.path }
+  define(definitions, '10-esp', 'Type=esp', 'Format=vfat', 'SizeMinBytes=10M')
+  define(definitions, '20-xbootldr', 'Type=xbootldr', 'Format=vfat', 'SizeMinBytes=100M', 'SupplementFor=10-esp')
+  const shapes = () => entries(disk).map((line) => line.replace(/, uuid.*/, ''))
+  const [esp, xbootldr] = ['C12A7328-F81F-11D2-BA4B-00A0C93EC93B', 'BC13C2FF-59E6-4262-A352-B275FD6F7172']
+  await buildImage(definitions, disk, options)
+  assert.deepEqual(shapes(), [`1 : start= 2048, size= 204800, type=${esp}`])
+  table(disk, statSync(disk).size, `size=10M, type=${esp}`)
+  await partitionDisk(definitions, disk, options)
+  assert.deepEqual(shapes(), [`1 : start= 2048, size= 204800, type=${esp}`])
+  table(disk, 150 * MiB, `size=10M, type=${esp}`, `size=10M, type=${typeUuids.root}`)
+  await partitionDisk(definitions, disk, options)
+  assert.deepEqual(
+    [shapes()[0], shapes()[2]],
+    [`1 : start= 2048, size= 20480, type=${esp}`, `3 : start= 43008, size= 264152, type=${xbootldr}`],
+  )
+  table(disk, 150 * MiB, `size=10M, type=${xbootldr}`)
+  await partitionDisk(definitions, disk, options)
+  assert.deepEqual(shapes(), [
+    `1 : start= 2048, size= 204800, type=${xbootldr}`,
+    `2 : start= 206848, size= 100312, type=${esp}`,
+  ])
+  rmSync(definitions, { recursive: true })
+  define(definitions, '10-part1', 'Type=root')
+  define(definitions, '11-dropped-first', 'Type=root', 'SizeMinBytes=1T', 'Priority=1')
+  define(definitions, '12-part2', 'Type=root')
+  define(definitions, '13-dropped-second', 'Type=root', 'SizeMinBytes=1T', 'Priority=2')
+  emptyFile(disk, 32 * MiB)
+  await partitionDisk(definitions, disk, { ...options, empty: 'allow' })
+  assert.equal(entries(disk).length, 2)
+})
+
+test('no byte of a disk changes but the table and what new partitions get, and a dry run changes none', async () => {
+  using folder = temporaryFolder()
+  const [definitions, disk] = [join(folder.path, 'd'), join(folder.path, 'disk.raw')]
+  const size = 24 * MiB
+  table(
+    disk,
+    size,
+    'start=2048, size=8191, type=home, name=kept',
+    `start=20480, size=4096, type=${typeUuids.root}, name=grows`,
+  )
+  const before = Buffer.concat([readFileSync(disk).subarray(0, 34 * 512), randomBytes(size - 34 * 512)])
+  readFileSync(disk)
+    .subarray(-33 * 512)
+    .copy(before, size - 33 * 512)
+  writeFileSync(disk, before)
+  define(definitions, '10-root', 'Type=root', 'SizeMinBytes=4M', 'SizeMaxBytes=4M')
+  define(definitions, '20-new', 'Type=var', 'SizeMinBytes=1M', 'SizeMaxBytes=1M', 'Label=new')
+  const { status, stdout, stderr } = cli(
+    ...[
+      'build',
+      `--definitions=${definitions}`,
+      `--image=${disk}`,
+      '--dry-run',
+      '--arch=x86-64',
+      `--root=${folder.path}`,
+    ],
+  )
+  assert.equal(status, 0, stderr)
+  assert.match(stdout, /grows +4M +grow from 2M.*\n.*new +1M +create/)
+  assert.match(stdout, /█+ +kept\n/)
+  assert.ok(readFileSync(disk).equals(before))
+  const { partitions, others } = await partitionDisk(definitions, disk, {
+    seed,
+    root: folder.path,
+    architecture: 'x86-64',
+  })
+  assert.deepEqual(others, [{ number: 1, label: 'kept', start: MiB, length: 8191 * 512 }])
+  assert.deepEqual(
+    partitions.map(({ activity, number, oldSize, size }) => [activity, number, oldSize, size]),
+    [
+      ['grow', 2, 2 * MiB, 4 * MiB],
+      ['create', 3, 0, MiB],
+    ],
+  )
+  const after = readFileSync(disk)
+  const { start, length } = partitions[1]!.extents[0]!
+  assert.ok(after.subarray(start, start + length).every((byte) => byte === 0))
+  before.copy(after, start, start, start + length)
+  assert.ok(after.subarray(34 * 512, -33 * 512).equals(before.subarray(34 * 512, -33 * 512)))
+})
+
+test('a factory reset makes anew what says so, and nothing else', async () => {
+  using folder = temporaryFolder()
+  const [definitions, disk] = [join(folder.path, 'd'), join(folder.path, 'disk.raw')]
+  define(definitions, '10-root', 'Type=root', 'SizeMinBytes=2M', 'SizeMaxBytes=2M')
+  define(definitions, '20-var', 'Type=var', 'SizeMinBytes=2M', 'FactoryReset=yes')
+  await buildImage(definitions, disk, { seed, size: 8 * MiB, root: folder.path })
+  const [root, data] = entries(disk)
+  const before = readFileSync(disk)
+  before.fill('x', MiB, MiB + 4 * MiB)
+  writeFileSync(disk, before)
+  const options = { root: folder.path, factoryReset: true }
+  const { partitions } = await partitionDisk(definitions, disk, options)
+  assert.deepEqual(
+    partitions.map(({ activity }) => activity),
+    ['keep', 'create'],
+  )
+  assert.equal(entries(disk)[0], root)
+  assert.notEqual(entries(disk)[1], data)
+  const after = readFileSync(disk)
+  assert.ok(after.subarray(MiB, 3 * MiB).equals(before.subarray(MiB, 3 * MiB)))
+  assert.ok(after.subarray(3 * MiB, 5 * MiB).every((byte) => byte === 0))
+})
+
+test('a disk that cannot be partitioned stays as it is, its size too', async () => {
+  using folder = temporaryFolder()
+  const [definitions, disk] = [join(folder.path, 'd'), join(folder.path, 'disk.raw')]
+  define(definitions, '10-root', 'Type=root', 'SizeMinBytes=1G')
+  table(disk, 8 * MiB, `size=1M, type=${typeUuids.home}`)
+  const before = readFileSync(disk)
+  const options = { root: folder.path }
+  await assert.rejects(partitionDisk(definitions, disk, { ...options, size: 16 * MiB }), { code: 'ERR_DDI_NO_SPACE' })
+  await assert.rejects(partitionDisk(definitions, disk, { ...options, size: 4 * MiB }), { code: 'ERR_DDI_USAGE' })
+  assert.ok(readFileSync(disk).equals(before))
+  writeFileSync(disk, 'somebody’s data')
+  truncateSync(disk, 8 * MiB)
+  define(definitions, '10-root', 'Type=root', 'SizeMinBytes=1M')
+  await assert.rejects(partitionDisk(definitions, disk, { ...options, empty: 'allow' }), { code: 'ERR_DDI_EXISTS' })
+  assert.match(readFileSync(disk, 'utf8'), /^somebody’s data/)
+})

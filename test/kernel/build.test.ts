@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { buildImage } from '../../lib/index.js'
+import { defineImage } from '../support/images.js'
+import { attempt, run, temporaryFolder } from '../support/run.js'
+
+test('CopyBlocks=auto finds the partitions that carry what is mounted, through dm-verity', async () => {
+  using folder = temporaryFolder()
+  const [tree, system, output] = ['tree', 'system', 'image.raw'].map((name) => join(folder.path, name)) as [
+    string,
+    string,
+    string,
+  ]
+  for (const directory of [tree, join(system, 'usr'), join(system, 'home')]) mkdirSync(directory, { recursive: true })
+  writeFileSync(join(tree, 'file'), 'contents')
+  const verity = ['VerityMatchKey=r', 'SplitName=%t']
+  const definitions = defineImage(folder.path, {
+    '1': ['Type=usr', 'Format=ext4', 'CopyFiles=/', 'Minimize=yes', 'Verity=data', ...verity],
+    '2': ['Type=usr-verity', 'Verity=hash', ...verity],
+  })
+  const { partitions } = await buildImage(definitions, output, { root: tree, split: true })
+  const loop = run('losetup', '--partscan', '--find', '--show', output).trim()
+  try {
+    run('veritysetup', 'open', `${loop}p1`, 'auto-usr', `${loop}p2`, partitions[0]!.rootHash!)
+    run('mount', '-o', 'ro', '/dev/mapper/auto-usr', join(system, 'usr'))
+    const copied = join(folder.path, 'copy.raw')
+    const auto = defineImage(folder.path, {
+      '1': ['Type=usr', 'CopyBlocks=auto', 'SplitName=%t'],
+      '2': ['Type=usr-verity', 'CopyBlocks=auto', 'SplitName=%t'],
+    })
+    const copy = await buildImage(auto, copied, { root: system, split: true })
+    for (const [index, { splitPath }] of copy.partitions.entries())
+      assert.ok(readFileSync(splitPath!).equals(readFileSync(partitions[index]!.splitPath!)))
+    const none = defineImage(folder.path, { '1': ['Type=home', 'CopyBlocks=auto'] })
+    await assert.rejects(buildImage(none, join(folder.path, 'none.raw'), { root: system }), {
+      code: 'ERR_DDI_DEFINITION',
+      message: /no partition of type home is mounted/,
+    })
+  } finally {
+    attempt('umount', join(system, 'usr'))
+    attempt('veritysetup', 'close', 'auto-usr')
+    run('losetup', '--detach', loop)
+  }
+})
