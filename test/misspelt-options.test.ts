@@ -43,6 +43,7 @@ const calls: Readonly<Record<string, Call>> = {
   openDisk: (options) => ddi.openDisk('/nowhere', options),
   openStore: (options) => ddi.openStore('/nowhere', options),
   openSuper: (options) => ddi.openSuper(nothing, options),
+  partitionDisk: (options) => ddi.partitionDisk(nothing, nothing, options),
   plan: (options) => ddi.plan(nothing, options),
   pull: (options) => ddi.pull('http://localhost', { kind: 'raw', path: '/nowhere' }, options),
   pullAtBoot: (options) => ddi.pullAtBoot(options),

@@ -6,7 +6,7 @@ import type { BuildFormat, PartitionDefinition } from './partition-definition.js
 
 /** A file system to be made in a new file. */
 export interface NewFileSystem
-  extends Pick<PartitionDefinition, 'compression' | 'compressionLevel' | 'subvolumes' | 'defaultSubvolume'> {
+  extends Partial<Pick<PartitionDefinition, 'compression' | 'compressionLevel' | 'subvolumes' | 'defaultSubvolume'>> {
   /** Of the file. */
   readonly path: string
   readonly format: BuildFormat
@@ -36,7 +36,7 @@ const MiB = 1024 * KiB
 
 const erofs: Format = {
   smallest: null,
-  async make({ path, tree, uuid, epoch, compression, compressionLevel }, run) {
+  async make({ path, tree, uuid, epoch, compression = null, compressionLevel }, run) {
     const packed = compression === null ? [] : [`-z${[compression, compressionLevel ?? []].flat().join(',')}`]
     const time = epoch === null ? [] : [`-T${epoch}`]
     await run('erofs-utils', [
@@ -53,7 +53,7 @@ const erofs: Format = {
 
 const squashfs: Format = {
   smallest: null,
-  async make({ path, tree, compression, compressionLevel }, run) {
+  async make({ path, tree, compression = null, compressionLevel = null }, run) {
     const from = tree ?? (await emptyDirectory(path))
     const packed = compression === null ? [] : ['-comp', compression]
     const level = compressionLevel === null ? [] : ['-Xcompression-level', compressionLevel]
@@ -85,7 +85,7 @@ const ext4: Format = {
 const btrfs: Format = {
   smallest: 256 * MiB,
   async make({ path, tree, label, uuid, ...more }, run) {
-    const { compression, compressionLevel, subvolumes, defaultSubvolume } = more
+    const { compression = null, compressionLevel, subvolumes = [], defaultSubvolume } = more
     const kinds = subvolumes.map(({ path: at, readOnly }) => {
       const kind = `${at === defaultSubvolume ? 'default' : ''}${readOnly ? '-ro' : ''}`.replace(/^-/, '')
       return ['--subvol', `${kind || 'rw'}:${at.replace(/^\//, '')}`]

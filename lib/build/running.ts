@@ -30,7 +30,7 @@ export async function runningPartition(typeUuid: string, root: string): Promise<
 }
 
 function placesOf(typeUuid: string): readonly string[] {
-  const designator = dpsTypes.get(typeUuid)?.designator.replace(/-verity.*$/, '') as Designator | undefined
+  const designator = dpsTypes.get(typeUuid)?.designator.replace(/-verity(-sig)?$/, '') as Designator | undefined
   if (designator === undefined) return []
   return placements(() => typeUuid, [designator]).flatMap(({ places }) => places)
 }

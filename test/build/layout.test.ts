@@ -49,7 +49,6 @@ const pending = (needed: number): Contents => ({
   kind: 'file-system',
   fileSystem: {
     ...{ path: 'none', format: 'ext4', tree: null, label: 'one', uuid: '', epoch: null },
-    ...{ compression: null, compressionLevel: null, subvolumes: [], defaultSubvolume: null },
   },
   needed,
 })
