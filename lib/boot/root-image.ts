@@ -1,6 +1,7 @@
 import { addon, mountFlags } from '../../bindings/addon.js'
 import { DdiError, systemError } from '../errors.js'
 import { dissect } from '../image/dissect.js'
+import { type DissectedVolume, type Dissection, isCovered } from '../image/dissection.js'
 import { type Image, openImage } from '../image/open.js'
 import { type CorruptionAction, plan } from '../image/plan.js'
 import type { ImagePolicy } from '../image/policy.js'
@@ -54,7 +55,7 @@ export interface RootImage extends ImagePlace {
  * @param whole reads all that a signature covers: for images that others use, who may not verify each block as they read it
  * @returns the root hashes that cover its volumes, in hexadecimal
  * @throws what `openImage`, `dissect` and `plan` throw: another architecture, a policy that refuses, a wrong hash, a signature that is
- *   missing, untrusted or expired …; ERR_DDI_VERITY_CORRUPT
+ *   missing, untrusted or expired …; ERR_DDI_NOT_COVERED, ERR_DDI_VERITY_CORRUPT
  */
 export async function requireTrusted(
   place: ImagePlace,
@@ -68,10 +69,27 @@ export async function requireTrusted(
   await using image = await openPlace(place)
   const dissection = await dissect(image, { probe: 'used', ...dissectOptionsOf(trust, policy) })
   plan(dissection)
-  if (whole && trust.by === 'signature') await requireSound(dissection, { signal })
+  if (whole && trust.by === 'signature') {
+    requireNothingElse(dissection)
+    await requireSound(dissection, { signal })
+  }
   return [...dissection.verity.values()].flatMap((one) =>
     one.trusted ? [Buffer.from(one.rootHash).toString('hex')] : [],
   )
+}
+
+/**
+ * Whoever uses an image after us may choose another volume of it than we do.
+ * @throws ERR_DDI_NOT_COVERED if there is one that neither a root hash covers nor says of a covered one what it has to be
+ */
+function requireNothingElse({ image, volumes, verity }: Dissection): void {
+  const covered: readonly DissectedVolume[] = [...verity.values()].filter(isCovered).map(({ data }) => data)
+  const other = volumes.find((one) => !/-verity(?:-sig)?$/.test(one.designator ?? '') && !covered.includes(one))
+  if (other)
+    throw new DdiError(
+      'ERR_DDI_NOT_COVERED',
+      `the volume ${other.label || other.uuid} of ${image.name} is not covered by a root hash: whoever uses the image might choose it`,
+    )
 }
 
 /** What else the command line says of mounting a root. */

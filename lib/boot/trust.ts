@@ -88,7 +88,9 @@ function ofTrust(trust: Trust): DissectOptions {
   if (trust.by === 'signature') return { certificates: trust.certificates, strict: true }
   if (trust.by !== 'root-hash') return {}
   const { rootHash, usrHash } = trust
-  return { ...(rootHash !== undefined && { rootHash }), ...(usrHash !== undefined && { usrHash }), strict: true }
+  // What is pinned is all that counts: no certificate lets another /usr in beside a pinned root.
+  const pinned = { ...(rootHash !== undefined && { rootHash }), ...(usrHash !== undefined && { usrHash }) }
+  return { ...pinned, certificates: [], strict: true }
 }
 
 /** Where an initrd has its certificates: not below /run, where credentials and other programs write. */

@@ -6,11 +6,11 @@ import { after, before, test } from 'node:test'
 import { companionsIn } from '../../lib/boot/companions.js'
 import { obtainRoot } from '../../lib/boot/root.js'
 import { bootIn } from '../support/boot.js'
-import { flipBit, makeSignedImage, type VerityImage } from '../support/images.js'
+import { flipBit, makeSignedImage, typeUuids, type VerityImage } from '../support/images.js'
 import { signByGpg } from '../support/keyring.js'
 import { type Identity, makeIdentity } from '../support/keys.js'
 import { serveByNginx } from '../support/nginx.js'
-import { temporaryFolder } from '../support/run.js'
+import { run, temporaryFolder } from '../support/run.js'
 import { signatureRecord } from '../support/signature-record.js'
 
 const folder = temporaryFolder()
@@ -28,8 +28,18 @@ before(() => {
   writeFileSync(join(extra, 'plain.sysext.raw'), Buffer.alloc(5000, 'not signed'))
   copyFileSync(image.path, join(extra, 'tools.sysext.raw'))
   copyFileSync(image.path, join(extra, 'corrupt.confext.raw'))
+  // A root for another processor, that nobody signed, beside the one that is signed.
+  copyFileSync(image.path, join(extra, 'twin.sysext.raw'))
+  run('sgdisk', `--new=0:0:+1M`, `--typecode=0:${typeUuids.rootArm64}`, join(extra, 'twin.sysext.raw'))
   flipBit(join(extra, 'corrupt.confext.raw'), image.dataStart + 70_000)
-  const names = ['greeting.cred', 'changed.cred', 'plain.sysext.raw', 'tools.sysext.raw', 'corrupt.confext.raw']
+  const names = [
+    'greeting.cred',
+    'changed.cred',
+    'plain.sysext.raw',
+    'tools.sysext.raw',
+    'twin.sysext.raw',
+    'corrupt.confext.raw',
+  ]
   const rows = names.map((name) => {
     const hash = createHash('sha256')
       .update(readFileSync(join(extra, name)))
@@ -63,7 +73,10 @@ async function boot(name: string, anchors: { readonly keyring?: string; readonly
 
 test('companions in a signed list are for the system that is booted', async () => {
   const { has, said, parts, root } = await boot('signed', { keyring })
-  assert.deepEqual(parts, new Set(['tools', 'plain.sysext.raw', 'tools.sysext.raw', 'corrupt.confext.raw']))
+  assert.deepEqual(
+    parts,
+    new Set(['tools', 'plain.sysext.raw', 'tools.sysext.raw', 'twin.sysext.raw', 'corrupt.confext.raw']),
+  )
   assert.equal(readFileSync(join(root, 'run/credentials/@initrd/greeting'), 'utf8'), 'hello')
   assert.ok(has('extensions/plain.raw') && has('extensions/tools.raw') && has('confexts/corrupt.raw'))
   assert.ok(!has('credentials/@initrd/changed'))
@@ -74,9 +87,11 @@ test('in a list that nobody trusted signed, extensions that a certificate of the
   const { has, said } = await boot('unsigned', { certificate: signer.certificate })
   assert.ok(has('extensions/tools.raw'))
   assert.ok(!has('credentials/@initrd') && !has('extensions/plain.raw') && !has('confexts/corrupt.raw'))
+  assert.ok(!has('extensions/twin.raw'))
   for (const line of [
     /greeting\.cred left out: .*ERR_DDI_UNTRUSTED/,
     /plain\.sysext\.raw left out/,
+    /twin\.sysext\.raw left out: .*ERR_DDI_NOT_COVERED/,
     /corrupt\.confext\.raw left out: .*ERR_DDI_VERITY_CORRUPT/,
   ])
     assert.match(said, line)

@@ -53,6 +53,8 @@ test('nothing is used without an anchor of the initrd, whatever is combined', ()
         case 'root-hash':
           assert.ok(pinned)
           assert.deepEqual([trust.rootHash, trust.usrHash], [given.rootHash, given.usrHash])
+          // Nobody who signs lets in a /usr beside a pinned root.
+          assert.deepEqual(dissectOptionsOf(trust, undefined).certificates, [])
           break
         case 'signature':
           assert.ok(kind === 'raw' && trust.certificates.length > 0 && !pinned)
