@@ -1,5 +1,6 @@
 import { DdiError } from '../errors.js'
 import { parseAddress } from '../pull/address.js'
+import type { ClientIdentity } from '../pull/certificates.js'
 import { credentialsIn } from '../pull/netrc.js'
 import type { PullOptions } from '../pull/options.js'
 import { given } from './given.js'
@@ -32,9 +33,14 @@ export const pullOptions = {
   connections: option('--connections <count>', 'download this many parts of the file at once', wholeNumber(1, 64), '1'),
   header: repeatable('--header <line>', 'extra request header, NAME: VALUE', header),
   netrc: option('--netrc <file>', 'user names and passwords for servers: netrc(5)', text),
-  ca: option('--ca <file>', 'extra certificate authorities, PEM', text),
-  cert: option('--cert <file>', 'client certificate, PEM', text),
+  ca: option('--ca <file>', 'extra certificate authorities, PEM or DER (default: those of this machine alone)', text),
+  cert: option('--cert <file>', 'client certificate, PEM, or PKCS#12 with its key', text),
   key: option('--key <file>', 'private key of --cert, PEM (default: in the file of the certificate)', text),
+  keyPassphraseFile: option(
+    '--key-passphrase-file <file>',
+    'its first line decrypts the key, or the PKCS#12 file',
+    text,
+  ),
   retries: option(
     '--retries <count>',
     'restart a transfer that makes no progress this many times in a row',
@@ -73,16 +79,14 @@ export async function pullWork(
     connectTimeout,
     stallTimeout,
   } = options
-  const { ca, cert, key, netrc } = options
-  if (key !== undefined && cert === undefined) throw new DdiError('ERR_DDI_USAGE', '--key needs --cert')
+  const { ca, netrc } = options
   const stall = stallTimeout * 1000
-  const client =
-    cert === undefined ? undefined : { certificate: await readText(cert), key: await readText(key ?? cert) }
+  const client = await identityOf(options)
   const credentials =
     netrc === undefined || address === undefined
       ? undefined
       : credentialsIn(await readText(netrc), parseAddress(address).url.hostname)
-  const authorities = ca === undefined ? undefined : await readText(ca)
+  const authorities = ca === undefined ? undefined : await readGiven(ca)
   return {
     verify,
     headers: Object.fromEntries(options.header),
@@ -95,6 +99,20 @@ export async function pullWork(
     signal: untilInterrupted(),
     ...given({ keyring, rateLimit, authorities, client, credentials }),
   }
+}
+
+async function identityOf(options: ValuesOf<typeof pullOptions>): Promise<ClientIdentity | undefined> {
+  const { cert, key, keyPassphraseFile } = options
+  if (cert === undefined) {
+    if (key === undefined && keyPassphraseFile === undefined) return undefined
+    throw new DdiError('ERR_DDI_USAGE', '--key and --key-passphrase-file need --cert')
+  }
+  const bytes = await readGiven(cert)
+  const passphrase = keyPassphraseFile === undefined ? undefined : (await readText(keyPassphraseFile)).split('\n')[0]!
+  const secret = given({ passphrase })
+  // DER begins with a sequence.
+  if (bytes[0] === 0x30 && key === undefined) return { pkcs12: bytes, ...secret }
+  return { certificate: bytes.toString(), key: key === undefined ? bytes.toString() : await readText(key), ...secret }
 }
 
 async function readText(path: string): Promise<string> {

@@ -2,79 +2,114 @@ import { type ClientRequest, type IncomingMessage, Agent as PlainAgent, request 
 import { request as requestSecurely, Agent as SecureAgent } from 'node:https'
 import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { connect, rootCertificates, type SecureContextOptions, TLSSocket } from 'node:tls'
+import { connect, type SecureContext, TLSSocket } from 'node:tls'
+import { type SecureContexts, secureContexts } from './authorities.js'
+import { sendByHttp2, speaksOnlyHttp2 } from './http2.js'
 import type { Settings } from './options.js'
 import { proxyFor } from './proxies.js'
-
-/** A request without a body. */
-export interface Outgoing {
-  readonly url: URL
-  /** By lower-case names. */
-  readonly headers: Readonly<Record<string, string>>
-  /** To the server of the address that was given: it gets the client certificate. */
-  readonly isOwn: boolean
-}
+import type { Limits, Outgoing, Response } from './response.js'
 
 /** Connections to servers, which are used again. */
 export interface Connections extends Disposable {
   /** Sends a request. @returns its answer, without what only announces one; ERR_DDI_USAGE for a proxy that cannot be one */
-  send(outgoing: Outgoing): Promise<IncomingMessage>
+  send(outgoing: Outgoing): Promise<Response>
 }
+
+/** What is sent over these connections: RFC 7301. */
+const ALPNProtocols = ['http/1.1']
 
 /** Through the proxies of the environment, if there are any. @param signal ends everything */
 export function openConnections({ client, authorities, timeouts }: Settings, signal: AbortSignal): Connections {
   const plain = new PlainAgent({ keepAlive: true })
-  const trusted = authorities === undefined ? {} : { ca: [...rootCertificates, authorities] }
-  const others = new SecureAgent({ keepAlive: true, ...trusted })
-  const identity = client && { ...trusted, cert: client.certificate, key: client.key }
-  const own = identity ? new SecureAgent({ keepAlive: true, ...identity }) : others
+  const agents: { destroy(): void }[] = [plain]
+  let opened: Promise<SecureAgents> | undefined
 
-  async function send({ url, headers, isOwn }: Outgoing): Promise<IncomingMessage> {
-    const proxy = proxyFor(url)
-    if (url.protocol === 'http:') {
-      const at = proxy ? { ...serverOf(proxy), path: url.href } : { ...serverOf(url), path: pathOf(url) }
-      const fields = proxy ? { host: url.host, ...authorizationAt(proxy), ...headers } : headers
-      const request = proxy?.protocol === 'https:' ? requestSecurely : requestPlainly
-      const agent = proxy?.protocol === 'https:' ? others : plain
-      return await answerTo(request({ ...at, headers: fields, agent, signal }), 'response', timeouts)
-    }
-    const at = { ...serverOf(url), path: pathOf(url), headers, signal }
-    if (!proxy) return await answerTo(requestSecurely({ ...at, agent: isOwn ? own : others }), 'response', timeouts)
-    const socket = await tunnel(proxy, url, { trusted, identity: isOwn && identity ? identity : trusted })
-    const request = requestSecurely({ ...at, createConnection: () => socket })
-    return await answerTo(request, 'response', timeouts)
+  /** Most addresses of a boot need none, and parsing authorities takes time. */
+  async function openSecure(): Promise<SecureAgents> {
+    const contexts = await secureContexts(authorities, client)
+    const agentOf = (secureContext: SecureContext) => new SecureAgent({ keepAlive: true, ALPNProtocols, secureContext })
+    const others = agentOf(contexts.others)
+    const own = contexts.own === contexts.others ? others : agentOf(contexts.own)
+    agents.push(own, others)
+    return { contexts, own, others }
   }
 
-  /** A connection to a server that a proxy passes on. */
-  async function tunnel(
-    proxy: URL,
-    url: URL,
-    { trusted, identity }: Readonly<Record<'trusted' | 'identity', SecureContextOptions>>,
-  ): Promise<Duplex> {
-    const request = proxy.protocol === 'https:' ? requestSecurely : requestPlainly
-    const path = `${url.hostname}:${url.port || 443}`
-    const headers = { host: path, ...authorizationAt(proxy) }
-    const connecting = request({
-      ...serverOf(proxy),
-      method: 'CONNECT',
-      path,
-      headers,
-      agent: false,
-      signal,
-      ...trusted,
-    })
-    const { statusCode, socket } = await answerTo(connecting, 'connect', timeouts)
-    if (statusCode !== 200) throw new Error(`the proxy answers ${statusCode}`)
-    const { host } = serverOf(url)
-    return connect({ socket, host, ...(isIP(host) === 0 && { servername: host }), ...identity })
+  async function send(outgoing: Outgoing): Promise<Response> {
+    const { url, headers } = outgoing
+    const proxy = proxyFor(url)
+    const isSecure = url.protocol === 'https:' || proxy?.protocol === 'https:'
+    if (isSecure) opened ??= openSecure()
+    const secure = isSecure ? await opened : undefined
+    if (url.protocol === 'https:') return await sendSecurely(outgoing, proxy, secure!, { timeouts, signal })
+    const at = proxy
+      ? { ...serverOf(proxy), path: `${url.origin}${pathOf(url)}` }
+      : { ...serverOf(url), path: pathOf(url) }
+    const fields = proxy ? { host: url.host, ...authorizationAt(proxy), ...headers } : headers
+    const request = secure ? requestSecurely : requestPlainly
+    return await answerTo(
+      request({ ...at, headers: fields, agent: secure?.others ?? plain, signal }),
+      'response',
+      timeouts,
+    )
   }
 
   return {
     send,
     [Symbol.dispose]() {
-      for (const agent of [plain, own, others]) agent.destroy()
+      for (const agent of agents) agent.destroy()
     },
   }
+}
+
+interface SecureAgents {
+  readonly contexts: SecureContexts
+  readonly own: SecureAgent
+  readonly others: SecureAgent
+}
+
+async function sendSecurely(
+  outgoing: Outgoing,
+  proxy: URL | undefined,
+  { contexts, own, others }: SecureAgents,
+  limits: Limits,
+): Promise<Response> {
+  const { url, headers, isOwn } = outgoing
+  const at = { ...serverOf(url), path: pathOf(url), headers, signal: limits.signal }
+  const secureContext = isOwn ? contexts.own : contexts.others
+  if (proxy) {
+    const socket = await tunnel(proxy, url, contexts.others, limits)
+    const { host } = serverOf(url)
+    const secured = connect({
+      socket,
+      host,
+      ...(isIP(host) === 0 && { servername: host }),
+      secureContext,
+      ALPNProtocols,
+    })
+    return await answerTo(requestSecurely({ ...at, createConnection: () => secured }), 'response', limits.timeouts)
+  }
+  try {
+    return await answerTo(requestSecurely({ ...at, agent: isOwn ? own : others }), 'response', limits.timeouts)
+  } catch (error) {
+    if (!speaksOnlyHttp2(error)) throw error
+    return await sendByHttp2(outgoing, secureContext, limits)
+  }
+}
+
+/** A connection to a server that a proxy passes on. */
+async function tunnel(
+  proxy: URL,
+  url: URL,
+  secureContext: SecureContext,
+  { timeouts, signal }: Limits,
+): Promise<Duplex> {
+  const request = proxy.protocol === 'https:' ? requestSecurely : requestPlainly
+  const path = `${url.hostname}:${url.port || 443}`
+  const headers = { host: path, ...authorizationAt(proxy) }
+  const at = { ...serverOf(proxy), method: 'CONNECT', path, headers, agent: false, signal, secureContext }
+  const { statusCode, socket } = await answerTo(request(at), 'connect', timeouts)
+  if (statusCode !== 200) throw new Error(`the proxy answers ${statusCode}`)
+  return socket
 }
 
 function serverOf({ hostname, port }: URL): { readonly host: string; readonly port?: string } {
@@ -91,13 +126,16 @@ function authorizationAt({ username, password }: URL): Record<string, string> {
   return { 'proxy-authorization': `Basic ${Buffer.from(`${name}:${secret}`).toString('base64')}` }
 }
 
+/** Each answer has a status. */
+type Answered = IncomingMessage & { readonly statusCode: number }
+
 /** Sends a request, and waits for the head of its answer: first for a connection, and then for the server. */
 async function answerTo(
   request: ClientRequest,
   event: 'response' | 'connect',
   timeouts: Settings['timeouts'],
-): Promise<IncomingMessage> {
-  return await new Promise<IncomingMessage>((resolve, reject) => {
+): Promise<Answered> {
+  return await new Promise<Answered>((resolve, reject) => {
     let timer: NodeJS.Timeout | undefined
     const waitFor = (what: string, longest: number) => {
       clearTimeout(timer)
@@ -110,7 +148,7 @@ async function answerTo(
       if (isOpen) opened()
       else socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', opened)
     })
-    request.once(event, (answer: IncomingMessage) => {
+    request.once(event, (answer: Answered) => {
       clearTimeout(timer)
       resolve(answer)
     })

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import { DdiError } from '../errors.js'
 import { throwIfAborted } from '../work.js'
 import { type OpenAnswer, type PartRequest, parseAnswer, rangeFields } from './answer.js'
@@ -6,6 +5,7 @@ import { type Batch, batchesOf } from './batches.js'
 import { openConnections } from './connections.js'
 import type { Credentials } from './netrc.js'
 import type { Settings } from './options.js'
+import type { Response } from './response.js'
 
 export interface HttpClient extends Disposable {
   /**
@@ -23,7 +23,7 @@ export function openHttp(settings: Settings, signal: AbortSignal): HttpClient {
   const connections = openConnections(settings, signal)
   const ownFields = { ...(settings.credentials && authorization(settings.credentials)), ...lowerCase(settings.headers) }
 
-  async function follow(url: URL, fields: Readonly<Record<string, string>>): Promise<IncomingMessage> {
+  async function follow(url: URL, fields: Readonly<Record<string, string>>): Promise<Response> {
     let at = url
     for (let redirects = 0; redirects <= mostRedirects; redirects++) {
       // What is meant for one host is not sent to another.
@@ -32,7 +32,7 @@ export function openHttp(settings: Settings, signal: AbortSignal): HttpClient {
       const response = await connections.send({ url: at, headers, isOwn })
       // Whoever reads the body gets its error; without a reader it is not an unhandled one.
       response.on('error', () => {})
-      if (![301, 302, 303, 307, 308].includes(response.statusCode!)) return response
+      if (![301, 302, 303, 307, 308].includes(response.statusCode)) return response
       // It may never end.
       response.destroy()
       at = redirectTarget(at, response.headers['location'])
@@ -46,7 +46,7 @@ export function openHttp(settings: Settings, signal: AbortSignal): HttpClient {
         const body = await follow(part.url, rangeFields(part))
         const cancel = () => void body.destroy()
         try {
-          const answer = parseAnswer(part, body.statusCode!, body.headers)
+          const answer = parseAnswer(part, body.statusCode, body.headers)
           // The body of a 416 is not of the file.
           const isEmpty = answer.start === answer.end
           return { ...answer, bytes: isEmpty ? nothing() : bytesOf(part.url, body), cancel }
@@ -61,7 +61,7 @@ export function openHttp(settings: Settings, signal: AbortSignal): HttpClient {
     [Symbol.dispose]: () => connections[Symbol.dispose](),
   }
 
-  async function* bytesOf(url: URL, body: IncomingMessage): AsyncGenerator<Batch> {
+  async function* bytesOf(url: URL, body: Response): AsyncGenerator<Batch> {
     try {
       yield* inTime(batchesOf(body), settings.timeouts.stall, () => body.destroy(new Error('no bytes in time')))
     } catch (error) {

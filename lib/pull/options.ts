@@ -2,7 +2,7 @@ import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { DdiError } from '../errors.js'
 import type { OptionNames } from '../options.js'
 import { type Work, workNames } from '../work.js'
-import { type ClientIdentity, checkCertificates } from './certificates.js'
+import { type ClientIdentity, checkIdentity, soundAuthorities } from './certificates.js'
 import type { VerifyMode } from './checksums.js'
 import { usualMemory } from './decoders.js'
 import type { Credentials } from './netrc.js'
@@ -20,8 +20,8 @@ export interface PullOptions extends Work {
   readonly headers?: Readonly<Record<string, string>>
   /** For the server of the address and no other; those in the address itself take precedence. */
   readonly credentials?: Credentials
-  /** Certificates to trust besides the usual ones, PEM. */
-  readonly authorities?: string
+  /** Certificates to trust besides this machine’s, PEM or DER. */
+  readonly authorities?: string | Uint8Array
   /** For the server of the address, if it requests one, and no other. */
   readonly client?: ClientIdentity
   /** In milliseconds, 0 for none: for connecting (default: 30 s), for the headers of an answer, and for each next byte (60 s). */
@@ -37,7 +37,9 @@ export interface PullOptions extends Work {
 }
 
 /** Options that were checked, with their defaults. */
-export interface Settings extends PullOptions {
+export interface Settings extends Omit<PullOptions, 'authorities'> {
+  /** PEM. */
+  readonly authorities?: string
   readonly verify: VerifyMode
   readonly maxSize: number
   readonly maxMemory: number
@@ -89,9 +91,11 @@ export function settingsOf(options: PullOptions): Settings {
       'whole milliseconds from 0 to 2³¹',
     )
   for (const [name, value] of Object.entries(headers)) requireHeader(name, value)
-  checkCertificates(options.authorities, options.client)
+  const { authorities, ...others } = options
+  if (options.client) checkIdentity(options.client)
   return {
-    ...options,
+    ...others,
+    ...(authorities !== undefined && { authorities: soundAuthorities(authorities) }),
     verify: checkedMode(verify),
     maxSize,
     maxMemory,

@@ -3,6 +3,7 @@ import { memorySource } from '../bytes/memory.js'
 import { exists } from '../bytes/new-file.js'
 import type { Source } from '../bytes/source.js'
 import type { ModuleFile } from '../kernel/module-dependencies.js'
+import { systemAuthorities } from '../system-authorities.js'
 import { type Busybox, findBusybox } from './busybox.js'
 import { type CpioEntry, cpioArchive } from './cpio.js'
 import { defaultModules } from './default-modules.js'
@@ -77,13 +78,6 @@ function earlyName(module: ModuleFile): string {
 function earlyFile(directory: string, module: ModuleFile): TreeFile {
   return { path: earlyName(module), kind: 'module', directory, module }
 }
-
-/** Where this machine may have certificate authorities: Debian, Fedora, openSUSE. */
-const systemAuthorities = [
-  '/etc/ssl/certs/ca-certificates.crt',
-  '/etc/pki/tls/certs/ca-bundle.crt',
-  '/etc/ssl/ca-bundle.pem',
-]
 
 async function trustEntries(trust: TrustOptions): Promise<CpioEntry[]> {
   const there = await Promise.all(systemAuthorities.map(exists))

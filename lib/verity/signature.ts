@@ -90,12 +90,18 @@ function toArrayBuffer(bytes: Uint8Array): ArrayBuffer {
 /**
  * Parses a private key.
  * @param key PEM
- * @throws ERR_DDI_KEY if it is malformed, encrypted, or not the certificate’s
+ * @param passphrase if it is encrypted
+ * @throws ERR_DDI_KEY if it is malformed, encrypted otherwise, or not the certificate’s
  */
-export function parsePrivateKey(key: string | Uint8Array, certificate: X509Certificate): KeyObject {
+export function parsePrivateKey(
+  key: string | Uint8Array,
+  certificate: X509Certificate,
+  passphrase?: string,
+): KeyObject {
   let parsed: KeyObject
   try {
-    parsed = createPrivateKey(typeof key === 'string' ? key : Buffer.from(key))
+    const secret = passphrase === undefined ? {} : { passphrase }
+    parsed = createPrivateKey({ key: typeof key === 'string' ? key : Buffer.from(key), ...secret })
   } catch (error) {
     throw new DdiError('ERR_DDI_KEY', `the private key cannot be read: ${(error as Error).message}`, { cause: error })
   }

@@ -231,7 +231,7 @@ test('proxies are named as for curl; those that cannot be any are refused at onc
     for (const http_proxy of [address, `http://me:s3cret%40x@${address}`]) {
       process.env['http_proxy'] = http_proxy
       await pull(`${server.url}/image.raw`, target, no)
-      for (const no_proxy of ['*', 'a.example, 127.0.0.1', host, '.0.0.1']) {
+      for (const no_proxy of ['*', 'a.example, 127.0.0.1', host, '127.0.0.0/8']) {
         process.env['no_proxy'] = no_proxy
         await pull(`${server.url}/image.raw`, target, no)
       }

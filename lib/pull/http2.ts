@@ -1,0 +1,43 @@
+import { type ClientHttp2Stream, connect, type IncomingHttpHeaders } from 'node:http2'
+import type { SecureContext } from 'node:tls'
+import type { Limits, Outgoing, Response } from './response.js'
+
+/** Whether a server refused a connection because it speaks nothing but HTTP/2. */
+export function speaksOnlyHttp2(error: unknown): boolean {
+  return /alert no application protocol/.test((error as Error).message)
+}
+
+/** Sends a request over a connection of its own, and waits for the head of its answer. RFC 9113. */
+export async function sendByHttp2(
+  { url, headers }: Outgoing,
+  secureContext: SecureContext,
+  { timeouts, signal }: Limits,
+): Promise<Response> {
+  const session = connect(url.origin, { secureContext })
+  return await new Promise<Response>((resolve, reject) => {
+    let timer: NodeJS.Timeout | undefined
+    const waitFor = (what: string, longest: number) => {
+      clearTimeout(timer)
+      timer = longest > 0 ? setTimeout(() => session.destroy(new Error(`no ${what} in time`)), longest) : undefined
+    }
+    const fail = (error: Error) => {
+      clearTimeout(timer)
+      session.destroy()
+      reject(error)
+    }
+    waitFor('connection', timeouts.connect)
+    session.once('connect', () => waitFor('answer', timeouts.headers))
+    session.once('error', fail)
+    const stream: ClientHttp2Stream = session.request(
+      { ...headers, ':path': `${url.pathname}${url.search}` },
+      { signal },
+    )
+    stream.once('close', () => session.close())
+    // After the head, whoever reads the body gets the error.
+    stream.on('error', fail)
+    stream.once('response', (fields: IncomingHttpHeaders & { readonly ':status'?: number }) => {
+      clearTimeout(timer)
+      resolve(Object.assign(stream, { statusCode: fields[':status'] ?? 0, headers: fields }))
+    })
+  })
+}
