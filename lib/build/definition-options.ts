@@ -148,8 +148,11 @@ export const options: Readonly<Record<string, Option>> = {
   Subvolumes: (value, place) => ({
     subvolumes: wordsIn(value).map((word) => {
       const [path = '', flags = ''] = word.split(':')
-      if (!['', 'ro'].includes(flags)) throw place.refuse(`${JSON.stringify(flags)} is not a flag of subvolumes: ro`)
-      return { path: absolute(expand(path, place), place), readOnly: flags === 'ro' }
+      const set = new Set(flags.split(',').filter((flag) => flag !== ''))
+      for (const flag of set)
+        if (flag !== 'ro' && flag !== 'nodatacow')
+          throw place.refuse(`${JSON.stringify(flag)} is not a flag of subvolumes: ro, nodatacow`)
+      return { path: absolute(expand(path, place), place), readOnly: set.has('ro'), noCow: set.has('nodatacow') }
     }),
   }),
   DefaultSubvolume: (value, place) => ({

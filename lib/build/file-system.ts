@@ -86,12 +86,14 @@ const btrfs: Format = {
   smallest: 256 * MiB,
   async make({ path, tree, label, uuid, ...more }, run) {
     const { compression = null, compressionLevel, subvolumes = [], defaultSubvolume } = more
-    const kinds = subvolumes.map(({ path: at, readOnly }) => {
+    const kinds = subvolumes.flatMap(({ path: at, readOnly, noCow }) => {
       const kind = `${at === defaultSubvolume ? 'default' : ''}${readOnly ? '-ro' : ''}`.replace(/^-/, '')
-      return ['--subvol', `${kind || 'rw'}:${at.replace(/^\//, '')}`]
+      const relative = at.replace(/^\//, '')
+      const flags = noCow ? ['--inode-flags', `nodatacow:${relative}`] : []
+      return ['--subvol', `${kind || 'rw'}:${relative}`, ...flags]
     })
     const packed = compression === null ? [] : ['--compress', [compression, compressionLevel ?? []].flat().join(':')]
-    const newer = [...kinds.flat(), ...packed]
+    const newer = [...kinds, ...packed]
     const help = newer.length > 0 ? await run('btrfs-progs', ['mkfs.btrfs', '--help']) : ''
     const missing = newer.find((word) => word.startsWith('--') && !help.includes(word))
     if (missing !== undefined)

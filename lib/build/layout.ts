@@ -156,13 +156,18 @@ function leastSize(definition: PartitionDefinition, contents: Contents): number 
   }
 }
 
-/** What the tree over the data takes, if the partition is for one: bytes. */
+/**
+ * What the tree over the data takes, if the partition is for one: bytes. Where the definition leaves its size open, the trees of later data,
+ * as large as these may become, have room too.
+ */
 function treeWish(drafts: readonly Draft[], index: number, sizes: readonly number[]): number {
   const draft = drafts[index]!
-  if (draft.definition.verity !== 'hash' || draft.there) return 0
-  const data = sizes[drafts.indexOf(verityPartner(drafts, draft, 'data')!)]!
-  const { verityDataBlockSize: dataBlockSize, verityHashBlockSize: hashBlockSize } = draft.definition
-  return layoutTree(newSuperblock(data, { dataBlockSize, hashBlockSize })).end
+  const { verity, minimize, sizeMin, sizeMax, verityDataBlockSize, verityHashBlockSize } = draft.definition
+  if (verity !== 'hash' || draft.there) return 0
+  const data = verityPartner(drafts, draft, 'data')!
+  const most = minimize || sizeMin !== null || sizeMax !== null ? 0 : (data.definition.sizeMax ?? 0)
+  const size = Math.max(sizes[drafts.indexOf(data)]!, alignDown(most))
+  return layoutTree(newSuperblock(size, { dataBlockSize: verityDataBlockSize, hashBlockSize: verityHashBlockSize })).end
 }
 
 function place(

@@ -34,6 +34,8 @@ export interface EncryptedVolume {
 export interface Subvolume {
   readonly path: string
   readonly readOnly: boolean
+  /** Without copy-on-write, and so without checksums. */
+  readonly noCow: boolean
 }
 
 /** One partition of an image to be built. Sizes in bytes. */

@@ -2,30 +2,32 @@
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { deviceNumber, openFile } from '../bytes/file.js'
+import type { Run, Source } from '../bytes/source.js'
 import { scanDisk } from '../disk/scan.js'
 import { DdiError } from '../errors.js'
 import { type Designator, dpsTypes, partitionTypeName } from '../gpt/dps-types.js'
 import { listMounts } from '../kernel/mounts.js'
 import { placements } from '../mount/places.js'
+import { largestRecord, parseSignatureRecord } from '../verity/signature.js'
 
 /**
  * The partition of a type that carries what is mounted where the type belongs, through verity and encryption: of the file system at
- * `/usr` those of `usr` and of `usr-verity`.
+ * `/usr` those of `usr`, of `usr-verity` and of `usr-verity-sig`.
  * @param root where the system’s root is mounted
  * @returns path of its device
  * @throws ERR_DDI_DEFINITION if there is none, or more than one; as `openFile`
  */
 export async function runningPartition(typeUuid: string, root: string): Promise<string> {
-  const name = partitionTypeName(typeUuid) ?? typeUuid
+  const type = partitionTypeName(typeUuid) ?? typeUuid
   const found = new Set<string>()
   for (const place of placesOf(typeUuid))
-    for (const partition of await partitionsUnder(join(root, place)))
-      if ((await typeOf(partition)) === typeUuid) found.add(partition)
+    for (const name of await partitionsUnder(join(root, place)))
+      for (const one of await partitionsBeside(name, typeUuid)) found.add(one)
   const [only, second] = found
   if (only !== undefined && second === undefined) return join('/dev', only)
   throw new DdiError(
     'ERR_DDI_DEFINITION',
-    `CopyBlocks=auto: ${second === undefined ? 'no partition' : 'more than one partition'} of type ${name} is mounted in ${root}`,
+    `CopyBlocks=auto: ${second === undefined ? 'no partition' : 'more than one partition'} of type ${type} is mounted in ${root}`,
   )
 }
 
@@ -65,11 +67,33 @@ async function isPartition(directory: string): Promise<boolean> {
   )
 }
 
-/** The type of a partition, as the table of its disk says. @param name in /sys/class/block */
-async function typeOf(name: string): Promise<string | undefined> {
+/**
+ * A partition itself, if it is of the type; for a type of signatures, those on its disk that are of the root hash of its data.
+ * @param name in /sys/class/block
+ */
+async function partitionsBeside(name: string, typeUuid: string): Promise<readonly string[]> {
   const directory = await realpath(join('/sys/class/block', name))
   const number = Number(await readFile(join(directory, 'partition'), 'utf8'))
-  await using disk = await openFile(join('/dev', basename(dirname(directory))))
+  const diskName = basename(dirname(directory))
+  await using disk = await openFile(join('/dev', diskName))
   const scan = await scanDisk(disk)
-  return 'code' in scan ? undefined : scan.table.partitions.find((one) => one.number === number)?.typeUuid
+  if ('code' in scan) return []
+  const own = scan.table.partitions.find((one) => one.number === number)
+  if (own?.typeUuid === typeUuid) return [name]
+  if (!dpsTypes.get(typeUuid)?.designator.endsWith('-verity-sig')) return []
+  const beside: string[] = []
+  for (const one of scan.table.partitions)
+    if (own && one.typeUuid === typeUuid && (await signedHash(disk, one))?.startsWith(own.uuid.replaceAll('-', '')))
+      beside.push(`${diskName}${/\d$/.test(diskName) ? 'p' : ''}${one.number}`)
+  return beside
+}
+
+/** The root hash that a signature partition is of, in hexadecimal. */
+async function signedHash(disk: Source, { start, length }: Run): Promise<string | undefined> {
+  const bytes = await disk.read(start, Math.min(length, largestRecord))
+  try {
+    return Buffer.from(parseSignatureRecord(bytes).rootHash).toString('hex')
+  } catch {
+    return undefined
+  }
 }

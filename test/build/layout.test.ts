@@ -99,6 +99,15 @@ test('a hash partition has room for the tree over the data, whatever size that g
     assert.deepEqual([hash, signature], [tree * 4096, 16384])
     assert.ok(data + hash + signature <= image && data > image * 0.9, String(data))
   }
+  // TEST-58 verity_hash_size_from_data_size
+  const data = draft(['Verity=data', 'VerityMatchKey=k', 'SizeMaxBytes=10G'], file(MiB))
+  for (const [lines, size] of [
+    [[], 84_557_824],
+    [['Minimize=yes'], 16_384],
+  ] as const) {
+    const { placed } = layOut([data, draft(['Verity=hash', 'VerityMatchKey=k', ...lines])], smallest)
+    assert.equal(placed[1]!.size, size)
+  }
   const capped = ['Verity=hash', 'VerityMatchKey=k', 'SizeMaxBytes=8K']
   assert.throws(() => layOut([draft(['Verity=data', 'VerityMatchKey=k'], file(16 * MiB)), draft(capped)], smallest), {
     code: 'ERR_DDI_NO_SPACE',

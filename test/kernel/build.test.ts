@@ -3,7 +3,9 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { buildImage } from '../../lib/index.js'
+import { parseCertificates } from '../../lib/verity/index.js'
 import { defineImage } from '../support/images.js'
+import { makeIdentity } from '../support/keys.js'
 import { attempt, run, temporaryFolder } from '../support/run.js'
 
 test('CopyBlocks=auto finds the partitions that carry what is mounted, through dm-verity', async () => {
@@ -19,8 +21,12 @@ test('CopyBlocks=auto finds the partitions that carry what is mounted, through d
   const definitions = defineImage(folder.path, {
     '1': ['Type=usr', 'Format=ext4', 'CopyFiles=/', 'Minimize=yes', 'Verity=data', ...verity],
     '2': ['Type=usr-verity', 'Verity=hash', ...verity],
+    '3': ['Type=usr-verity-sig', 'Verity=signature', ...verity],
   })
-  const { partitions } = await buildImage(definitions, output, { root: tree, split: true })
+  const identity = makeIdentity(folder.path, 'signer')
+  const [certificate] = parseCertificates(readFileSync(identity.certificate), identity.certificate)
+  const signer = { kind: 'key', key: readFileSync(identity.key), certificate: certificate! } as const
+  const { partitions } = await buildImage(definitions, output, { root: tree, split: true, signer })
   const loop = run('losetup', '--partscan', '--find', '--show', output).trim()
   try {
     run('veritysetup', 'open', `${loop}p1`, 'auto-usr', `${loop}p2`, partitions[0]!.rootHash!)
@@ -29,6 +35,7 @@ test('CopyBlocks=auto finds the partitions that carry what is mounted, through d
     const auto = defineImage(folder.path, {
       '1': ['Type=usr', 'CopyBlocks=auto', 'SplitName=%t'],
       '2': ['Type=usr-verity', 'CopyBlocks=auto', 'SplitName=%t'],
+      '3': ['Type=usr-verity-sig', 'CopyBlocks=auto', 'SplitName=%t'],
     })
     const copy = await buildImage(auto, copied, { root: system, split: true })
     for (const [index, { splitPath }] of copy.partitions.entries())
