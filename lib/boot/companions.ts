@@ -91,7 +91,7 @@ export async function takeCredentials(
 
 /**
  * Fetches the extensions, and keeps them below /run for the system that is booted. Each counts if the list is signed, or if a
- * certificate of the initrd signed it. One that is here already is not fetched.
+ * certificate of the initrd signed it. Of a name that is here already, none is fetched.
  * @throws as {@link takeCredentials}
  */
 export async function takeExtensions(
@@ -172,13 +172,14 @@ async function takeExtension(
   const verify = signed ? 'signature' : 'checksum'
   const trust = decideTrust({ kind: 'raw', use: 'extension', verify, requestedBy: 'command-line' }, anchors)
   const path = join(root, imagePath(use as 'sysext' | 'confext', name, 'raw', true))
-  const isHere = await exists(path)
-  if (!isHere) await pull(url, { kind: 'raw', path }, { ...pulling, verify: { sha256 } })
+  // It is not the one that the list speaks of.
+  if (await exists(path)) throw new DdiError('ERR_DDI_EXISTS', `there is another ${path} already`)
+  await pull(url, { kind: 'raw', path }, { ...pulling, verify: { sha256 } })
   if (trust.by !== 'signature') return
   try {
     await requireTrusted({ path }, trust, { policy: undefined, whole: true, signal: pulling.signal })
   } catch (error) {
-    if (!isHere) await rm(path, { force: true })
+    await rm(path, { force: true })
     throw error
   }
 }

@@ -9,11 +9,15 @@ const loaderVendor = '4a67b082-0a4c-41cf-b6c7-440b29bb8c4f'
 const globalVendor = '8be4df61-93ca-11d2-aa0d-00e098032b8c'
 /** The size of the attributes that efivarfs puts before each variable. */
 const attributeBytes = 4
+/** EFI_VARIABLE_NON_VOLATILE of the UEFI specification. */
+const nonVolatile = 1
 
-/** A text that systemd-stub or a boot loader left. @throws ERR_DDI_PERMISSION */
+/** A text that systemd-stub or a boot loader left for this boot. @throws ERR_DDI_PERMISSION */
 export async function loaderText(root: string, name: string): Promise<string | undefined> {
-  const value = await readVariable(root, name, loaderVendor)
-  return value && Buffer.from(value).toString('utf16le').replace(/\0.*$/s, '')
+  const variable = await readVariable(root, name, loaderVendor)
+  // One that outlives a boot is of no boot loader: a system that ran here before has left it, for those after it.
+  if (!variable || (variable.attributes & nonVolatile) !== 0) return undefined
+  return Buffer.from(variable.value).toString('utf16le').replace(/\0.*$/s, '')
 }
 
 /**
@@ -22,10 +26,10 @@ export async function loaderText(root: string, name: string): Promise<string | u
  * @throws ERR_DDI_PERMISSION
  */
 export async function bootedNetwork(root: string): Promise<NetworkPath | undefined> {
-  const current = await readVariable(root, 'BootCurrent', globalVendor)
+  const current = (await readVariable(root, 'BootCurrent', globalVendor))?.value
   if (!current || current.length < 2) return undefined
   const number = Buffer.from(current).readUInt16LE().toString(16).toUpperCase().padStart(4, '0')
-  const option = await readVariable(root, `Boot${number}`, globalVendor)
+  const option = (await readVariable(root, `Boot${number}`, globalVendor))?.value
   try {
     return option && networkPath(loadOptionPath(option))
   } catch (error) {
@@ -34,7 +38,8 @@ export async function bootedNetwork(root: string): Promise<NetworkPath | undefin
   }
 }
 
-async function readVariable(root: string, name: string, vendor: string): Promise<Uint8Array | undefined> {
+async function readVariable(root: string, name: string, vendor: string) {
   const bytes = await readIfThere(join(root, efivars, `${name}-${vendor}`))
-  return bytes?.subarray(attributeBytes)
+  if (!bytes || bytes.length < attributeBytes) return undefined
+  return { attributes: bytes.readUInt32LE(), value: bytes.subarray(attributeBytes) }
 }

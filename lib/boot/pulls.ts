@@ -26,6 +26,7 @@ import {
 import { mountRootImage, type RootImage, requireTrusted } from './root-image.js'
 import {
   decideTrust,
+  devicePolicy,
   dissectOptionsOf,
   readTrustAnchors,
   type TrustAnchors,
@@ -166,9 +167,11 @@ async function fulfil(
           if (fetched.state === 'pulled') await rm(path, { force: true })
           throw error
         })
-      : []
+      : new Map()
   const attachment =
-    blockDevice && trust && !isTaken ? await attach(path, { name, signal, ...dissectOptionsOf(trust, policy) }) : null
+    blockDevice && trust && !isTaken
+      ? await attach(path, { name, signal, ...dissectOptionsOf(trust, devicePolicy(trust, policy)) })
+      : null
   const pull: BootPull =
     fetched.state === 'pulled'
       ? { expression, state: 'pulled', path, pulled: fetched.pulled, attachment }

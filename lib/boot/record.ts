@@ -12,7 +12,7 @@ export async function record({ root, log }: BootContext, texts: readonly string[
 export function describeRoot({ url, rootHashes, sha256 }: RootImage): readonly string[] {
   return [
     ...(url === null ? [] : [`url=${url}`]),
-    ...rootHashes.map((hash) => `roothash=${hash}`),
+    ...[...rootHashes.values()].map((hash) => `roothash=${hash}`),
     ...(sha256 === null ? [] : [`sha256=${sha256}`]),
   ]
 }

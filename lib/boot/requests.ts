@@ -134,16 +134,25 @@ function refuseTwin(one: PlannedRequest, all: readonly PlannedRequest[]): Planne
 
 /**
  * The requests that may be for the root file system, of class machine: the one that is named after the loop device of
- * `root=/dev/disk/by-loop-ref/NAME.raw…`, or `root`; else all of them.
+ * `root=/dev/disk/by-loop-ref/NAME.raw…`, or `root`; else all of them. A credential requests one only where the command line does not.
  */
 export function rootRequests(planned: readonly PlannedRequest[], commandLine: string): readonly WantedRequest[] {
-  const machines = planned.filter(
-    (one): one is WantedRequest => one.state === 'wanted' && one.request.class === 'machine',
-  )
+  const all = planned.filter((one): one is WantedRequest => one.state === 'wanted' && one.request.class === 'machine')
+  const own = all.filter(({ requestedBy }) => requestedBy === 'command-line')
+  const machines = own.length > 0 ? own : all
   const given = parameterValue(commandLine, 'root') ?? ''
   const [, referenced] = /^\/dev\/disk\/by-loop-ref\/(.+?)(?:\.raw(?:-part\d+)?)?$/.exec(given) ?? []
   const chosen = [referenced, 'root'].flatMap((name) => machines.filter((one) => one.name === name)).at(0)
   return chosen ? [chosen] : machines
+}
+
+/** Whether a request is for the root as far as one can tell: one that is malformed may be. */
+export function mayBeRoot(expression: string): boolean {
+  try {
+    return parsePullExpression(expression).class === 'machine'
+  } catch {
+    return true
+  }
 }
 
 /** The one request for the root, if there is any. @throws ERR_DDI_USAGE if there are several */

@@ -8,6 +8,7 @@ import type { ImagePolicy } from '../image/policy.js'
 import type { ProtectedDesignator } from '../image/root-hash-sources.js'
 import { requireSound } from '../image/verify.js'
 import { type MountedImage, mountImage } from '../mount/mount.js'
+import type { MountOptions } from '../mount/options.js'
 import { overlay } from '../mount/overlay.js'
 import type { ImageKind } from '../pull/names.js'
 import { openStored } from '../store/disks.js'
@@ -24,6 +25,9 @@ export interface ImagePlace {
   readonly path: string
   readonly stored?: StoreImage
 }
+
+/** What covers the volumes of an image, in hexadecimal. */
+export type RootHashes = ReadonlyMap<ProtectedDesignator, string>
 
 /** What people call it. */
 export function describePlace({ path, stored }: ImagePlace): string {
@@ -47,13 +51,13 @@ export interface RootImage extends ImagePlace {
   readonly trust: Trust
   readonly policy: ImagePolicy | undefined
   /** The root hashes that cover its volumes, in hexadecimal. */
-  readonly rootHashes: readonly string[]
+  readonly rootHashes: RootHashes
 }
 
 /**
  * Looks at a raw image as attaching it would, and makes nothing.
  * @param whole reads all that a signature covers: for images that others use, who may not verify each block as they read it
- * @returns the root hashes that cover its volumes, in hexadecimal
+ * @returns the root hashes that cover its volumes
  * @throws what `openImage`, `dissect` and `plan` throw: another architecture, a policy that refuses, a wrong hash, a signature that is
  *   missing, untrusted or expired …; ERR_DDI_NOT_COVERED, ERR_DDI_VERITY_CORRUPT
  */
@@ -65,7 +69,7 @@ export async function requireTrusted(
     whole,
     signal,
   }: { readonly policy: ImagePolicy | undefined; readonly whole: boolean } & Pick<Work, 'signal'>,
-): Promise<readonly string[]> {
+): Promise<RootHashes> {
   await using image = await openPlace(place)
   const dissection = await dissect(image, { probe: 'used', ...dissectOptionsOf(trust, policy) })
   plan(dissection)
@@ -73,8 +77,10 @@ export async function requireTrusted(
     requireNothingElse(dissection)
     await requireSound(dissection, { signal })
   }
-  return [...dissection.verity.values()].flatMap((one) =>
-    one.trusted ? [Buffer.from(one.rootHash).toString('hex')] : [],
+  return new Map(
+    [...dissection.verity].flatMap(([designator, one]) =>
+      one.trusted ? [[designator, Buffer.from(one.rootHash).toString('hex')]] : [],
+    ),
   )
 }
 
@@ -118,7 +124,7 @@ export async function mountRootImage(
 }
 
 async function mountRaw(
-  { trust, policy, ...place }: RootImage,
+  { trust, policy, rootHashes, ...place }: RootImage,
   directory: string,
   { text, rootFlags, volatile }: RootParameters,
   signal: AbortSignal | undefined,
@@ -130,12 +136,20 @@ async function mountRaw(
   const options = [...(inMemoryOverlay ? ['exec', 'suid'] : []), ...(rootFlags === null ? [] : [rootFlags])].join(',')
   return await mountImage(image, directory, {
     ...dissectOptionsOf(trust, policy),
+    ...lookedAt(rootHashes),
     inMemoryOverlay,
     ...(onCorruption && { onCorruption }),
     ...(options !== '' && { mountOptions: { root: options, usr: options } }),
-    ...(!policy && trust.by !== 'nothing' && { designators: systemDesignators }),
+    ...(!policy &&
+      trust.by !== 'nothing' && { designators: trust.by === 'download' ? systemDesignators : [...rootHashes.keys()] }),
     signal,
   })
+}
+
+/** What was looked at, and measured, is what is mounted: the disk that an image lies on may answer otherwise the second time. */
+function lookedAt(rootHashes: RootHashes): Pick<MountOptions, 'rootHash' | 'usrHash'> {
+  const [rootHash, usrHash] = [rootHashes.get('root'), rootHashes.get('usr')]
+  return { ...(rootHash !== undefined && { rootHash }), ...(usrHash !== undefined && { usrHash }) }
 }
 
 /** What `systemd.verity_root_options=` says that the kernel does of corruption: systemd-veritysetup-generator(8). @throws ERR_DDI_USAGE */

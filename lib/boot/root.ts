@@ -1,15 +1,16 @@
 import { parseAddress } from '../pull/address.js'
 import { printable } from '../text.js'
+import { parameterValue } from './command-line.js'
 import { type Companion, type Companions, listCompanions, takeCredentials, takeExtensions } from './companions.js'
 import type { BootContext } from './context.js'
 import { type Credentials, joinCredentials, leaveCredentials, readCredentials } from './credentials.js'
-import { findDiskRoot } from './disk-root.js'
+import { deviceNamed, findDiskRoot } from './disk-root.js'
 import type { FetchOptions } from './fetch.js'
 import { findBootOrigin } from './origin.js'
 import { actionsIn } from './parameters.js'
 import { type BootPull, pullRequests } from './pulls.js'
 import { describeRoot, record } from './record.js'
-import { asksServer, expressionsOf, planRequests, pullCredential } from './requests.js'
+import { asksServer, expressionsOf, mayBeRoot, planRequests, pullCredential } from './requests.js'
 import { mountRootImage, type RootImage } from './root-image.js'
 import { readServerTrust, readTrustAnchors, type TrustAnchors } from './trust.js'
 
@@ -47,9 +48,15 @@ export async function obtainRoot(context: BootContext): Promise<RootImage | unde
   if (companions) await record(context, named((await takeExtensions(companions, place, options)).taken))
   for (const one of pulls) log.say(outcome(one))
   const failed = pulls.find((one) => one.state === 'failed')
-  if (failed && (!image || actionsIn(parameters.text).failureAction !== 'none')) throw failed.error
+  const needsIt = !image && !(failed && isBesideDisk(failed.expression, parameters.text))
+  if (failed && (needsIt || actionsIn(parameters.text).failureAction !== 'none')) throw failed.error
   if (image) await record(context, describeRoot(image))
   return image
+}
+
+/** Whether what could not be pulled is none of the root, which is on a disk. */
+function isBesideDisk(expression: string, commandLine: string): boolean {
+  return deviceNamed(parameterValue(commandLine, 'root') ?? '') !== undefined && !mayBeRoot(expression)
 }
 
 function requestsIn(credentials: Credentials): string {

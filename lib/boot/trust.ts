@@ -55,7 +55,13 @@ export type Trust =
 export function decideTrust({ kind, use, verify, requestedBy }: TrustSubject, anchors: TrustAnchors): Trust {
   const { rootHash, usrHash, certificates, insecure } = anchors
   const isRawRoot = kind === 'raw' && use === 'root'
-  if (isRawRoot && (rootHash ?? usrHash) !== undefined) return { by: 'root-hash', rootHash, usrHash }
+  if (use === 'root' && (rootHash ?? usrHash) !== undefined) {
+    if (kind === 'raw') return { by: 'root-hash', rootHash, usrHash }
+    throw new DdiError(
+      'ERR_DDI_UNTRUSTED',
+      'the kernel command line pins a root hash, which no tree has: drop roothash= and usrhash= to boot one',
+    )
+  }
   const isPinned = typeof verify === 'object' && requestedBy === 'command-line'
   if (!isRawRoot && (isPinned || verify === 'signature')) return { by: 'download' }
   if (insecure) return { by: 'nothing' }
@@ -82,6 +88,14 @@ export function warningOf(trust: Trust, path: string): string | undefined {
 /** How {@link DissectOptions} say it. */
 export function dissectOptionsOf(trust: Trust, policy: ImagePolicy | undefined): DissectOptions {
   return { ...(policy && { policy }), ...ofTrust(trust) }
+}
+
+/** Of an image that was found trusted, which volumes become devices: what vouches for the system vouches for none beside it. */
+const coveredOnly = parseImagePolicy('root=verity+signed+absent:usr=verity+signed+absent:=unused+absent')
+
+/** The policy of an image that is attached; undefined if all of it is trusted. @param policy that was given */
+export function devicePolicy(trust: Trust, policy: ImagePolicy | undefined): ImagePolicy | undefined {
+  return policy ?? (trust.by === 'signature' || trust.by === 'root-hash' ? coveredOnly : undefined)
 }
 
 function ofTrust(trust: Trust): DissectOptions {

@@ -27,6 +27,6 @@ echo "ddi: the initrd begins"
 mount -t devtmpfs dev /dev || fail "mount /dev"
 ${modules.map((name) => `insmod /${earlyDirectory}/${name} || fail "load ${name}"\n`).join('')}mount -t squashfs -o loop,ro /usr.squashfs /usr || fail "mount /usr"
 [ ! -d /${otherModules} ] || mount -o bind /${otherModules} /usr/lib/modules || fail "bind its modules"
-exec node /usr/lib/ddi/boot/main.js
+exec node /usr/lib/ddi/boot/main.js "$@"
 `
 }

@@ -86,11 +86,12 @@ function machine(folder: string) {
     mkdirSync(dirname(join(folder, path)), { recursive: true })
     writeFileSync(join(folder, path), content)
   }
-  const variable = (name: string, vendor: string, value: Buffer) =>
-    put(`sys/firmware/efi/efivars/${name}-${vendor}`, Buffer.concat([Buffer.from([7, 0, 0, 0]), value]))
+  const variable = (name: string, vendor: string, value: Buffer, attributes = 6) =>
+    put(`sys/firmware/efi/efivars/${name}-${vendor}`, Buffer.concat([Buffer.from([attributes, 0, 0, 0]), value]))
   return {
     put,
-    text: (name: string, value: string) => variable(name, loader, Buffer.from(`${value}\0`, 'utf16le')),
+    text: (name: string, value: string, attributes?: number) =>
+      variable(name, loader, Buffer.from(`${value}\0`, 'utf16le'), attributes),
     bootedFrom(option: Buffer) {
       variable('BootCurrent', global, Buffer.from([0x1a, 0]))
       variable('Boot001A', global, option)
@@ -118,6 +119,9 @@ test('ddi.url= comes first, then the stub, the loader, and the boot entry', asyn
     text('StubDeviceURL', odd)
     assert.equal((await find())?.source, 'LoaderDeviceURL')
   }
+  // Not of this boot: another system can leave what outlives it.
+  text('StubDeviceURL', 'http://stub.example/linux.efi', 7)
+  assert.equal((await find())?.source, 'LoaderDeviceURL')
   text('StubDeviceURL', 'http://stub.example/linux.efi')
   assert.deepEqual(await find(), { url: 'http://stub.example/linux.efi', source: 'StubDeviceURL' })
   put('proc/cmdline', 'quiet ddi.url=http://old.example/x ddi.url=https://given.example/ipxe/linux.efi\n')

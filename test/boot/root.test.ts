@@ -93,7 +93,10 @@ test('a root is obtained by its pinned hash, or by a certificate of the initrd',
   } = pinned.result as Extract<typeof pinned.result, object> & {
     readonly [name: string]: unknown
   }
-  assert.deepEqual({ kind, own, rootHashes }, { kind: 'raw', own: path, rootHashes: [image.rootHash] })
+  assert.deepEqual(
+    { kind, own, rootHashes },
+    { kind: 'raw', own: path, rootHashes: new Map([['root', image.rootHash]]) },
+  )
   assert.deepEqual(trust, { by: 'root-hash', rootHash: image.rootHash, usrHash: undefined })
   assert.match(String(url), /\/os\.raw$/)
   assert.match(pinned.said, /pulling http.*\/os\.raw\npulled: .*root\.raw/)
@@ -102,7 +105,7 @@ test('a root is obtained by its pinned hash, or by a certificate of the initrd',
     files: { '/os_1.raw': signed.path },
     certificates: [anchors.signer.certificate],
   })
-  assert.deepEqual((bySignature.result as { rootHashes: unknown }).rootHashes, [signed.rootHash])
+  assert.deepEqual((bySignature.result as { rootHashes: unknown }).rootHashes, new Map([['root', signed.rootHash]]))
 })
 
 interface Refusal {
@@ -134,10 +137,18 @@ test('a machine that did not boot from a URL has its root on a disk, by the same
   context.put('dev/vda', readFileSync(image.path))
   assert.equal(await obtainRoot(context), undefined)
   const found = await rootOnDisk(context)
-  assert.deepEqual([found?.path, found?.rootHashes], [join(context.root, 'dev/vda'), [image.rootHash]])
+  assert.deepEqual(
+    [found?.path, found?.rootHashes],
+    [join(context.root, 'dev/vda'), new Map([['root', image.rootHash]])],
+  )
   const bare = bootIn(context.root, 'root=/dev/vda')
   await assert.rejects(rootOnDisk(bare), { code: 'ERR_DDI_UNTRUSTED' })
   assert.equal(await rootOnDisk(bootIn(context.root, 'root=/dev/disk/by-loop-ref/root.raw')), undefined)
+  // What only extends the system does not decide whether it boots.
+  const extended = `${line} rd.systemd.pull=raw,sysext,verify=signature:tools:http://127.0.0.1:1/tools.raw ddi.retry=0`
+  assert.equal(await obtainRoot(bootIn(context.root, extended)), undefined)
+  const other = `rd.systemd.pull=raw,machine:root:http://127.0.0.1:1/os.raw root=/dev/vda roothash=${image.rootHash} ddi.retry=0`
+  await assert.rejects(obtainRoot(bootIn(context.root, other)), { code: 'ERR_DDI_PULL_BROKEN' })
 })
 
 test('disks are named as the kernel, systemd and udev name them', () => {
@@ -170,6 +181,11 @@ test('what is here is used without asking, and without an origin a request is sk
 const refusals: Readonly<Record<string, Case & Refusal>> = {
   'nothing vouches for it': {
     line: (url) => `rd.systemd.pull=raw,machine,verify=no:root:${url}/os.raw`,
+    code: 'ERR_DDI_UNTRUSTED',
+    asks: false,
+  },
+  'a tree beside a pinned root hash': {
+    line: (url) => `rd.systemd.pull=tar,machine,verify=signature:root:${url}/os.tar roothash=${'0'.repeat(64)}`,
     code: 'ERR_DDI_UNTRUSTED',
     asks: false,
   },

@@ -135,7 +135,7 @@ test('an image has to be vouched for as any root', async () => {
   assert.deepEqual([image?.name, mounted], ['acme_2', ['acme_2']])
   assert.deepEqual(statesOn(certified), { acme_1: 3, acme_2: 2, acme_3: 0 })
   const hashed = await boot(await machine(`ddi.product=acme roothash=${pinned.rootHash}`, entries))
-  assert.deepEqual([hashed.image?.rootHashes, hashed.mounted], [[pinned.rootHash], ['acme_1']])
+  assert.deepEqual([hashed.image?.rootHashes, hashed.mounted], [new Map([['root', pinned.rootHash]]), ['acme_1']])
   const bare = await machine('ddi.product=acme', entries)
   await assert.rejects(boot(bare), { code: 'ERR_DDI_UNTRUSTED' })
   assert.deepEqual(statesOn(bare), { acme_1: 3, acme_2: 3, acme_3: 3 })

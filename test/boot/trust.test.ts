@@ -5,11 +5,20 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { parseBootParameters } from '../../lib/boot/parameters.js'
-import { decideTrust, dissectOptionsOf, readTrustAnchors, type Trust, type TrustSubject } from '../../lib/boot/trust.js'
-import { DdiError, type VerifyMode } from '../../lib/index.js'
+import {
+  decideTrust,
+  devicePolicy,
+  dissectOptionsOf,
+  readTrustAnchors,
+  type Trust,
+  type TrustSubject,
+} from '../../lib/boot/trust.js'
+import { DdiError, dissect, openImage, plan, type VerifyMode } from '../../lib/index.js'
 import type { ImageKind } from '../../lib/pull/names.js'
+import { makeSignedImage, typeUuids } from '../support/images.js'
 import { makeIdentity } from '../support/keys.js'
-import { temporaryFolder } from '../support/run.js'
+import { run, temporaryFolder } from '../support/run.js'
+import { signatureRecord } from '../support/signature-record.js'
 
 const hash = 'ab'.repeat(32)
 
@@ -41,9 +50,11 @@ test('nothing is used without an anchor of the initrd, whatever is combined', ()
       }
       seen.add(trust?.by ?? 'refused')
       const isRawRoot = kind === 'raw' && use === 'root'
-      const pinned = isRawRoot && (given.rootHash !== undefined || given.usrHash !== undefined)
+      const isPinned = given.rootHash !== undefined || given.usrHash !== undefined
+      const pinned = isRawRoot && isPinned
       switch (trust?.by) {
         case undefined:
+          if (kind === 'tar' && use === 'root' && isPinned) break
           // What is refused has no anchor at all.
           assert.ok(!given.insecure && !pinned && (kind === 'tar' || given.certificates.length === 0))
           assert.ok(
@@ -62,7 +73,7 @@ test('nothing is used without an anchor of the initrd, whatever is combined', ()
           assert.ok(dissectOptionsOf(trust, undefined).certificates!.length > 0)
           break
         case 'download':
-          assert.ok(!isRawRoot)
+          assert.ok(!isRawRoot && !(use === 'root' && isPinned))
           assert.ok(verify === 'signature' || (typeof verify === 'object' && requestedBy === 'command-line'))
           break
         case 'nothing':
@@ -104,4 +115,20 @@ test('anchors are of the command line and the files of the initrd', async () => 
   for (const line of ['roothash=', 'usrhash=12', 'roothash=zz'])
     await assert.rejects(read(line), { code: 'ERR_DDI_ROOT_HASH_FORMAT' })
   await assert.rejects(read('systemd.image_policy=root'), { code: 'ERR_DDI_POLICY_SYNTAX' })
+})
+
+test('what vouches for a system makes no device of the volumes beside it', async () => {
+  using folder = temporaryFolder()
+  const signer = makeIdentity(folder.path, 'signer')
+  const { path } = makeSignedImage(folder.path, (hash) => signatureRecord(folder.path, hash, signer))
+  run('sgdisk', '--new=0:0:+1M', `--typecode=0:${typeUuids.home}`, '--new=0:0:+1M', '--typecode=0:8200', path)
+  const certificates = [new X509Certificate(readFileSync(signer.certificate))]
+  for (const [trust, expected] of [
+    [{ by: 'signature', certificates }, ['root']],
+    [{ by: 'download' }, ['root', 'home', 'swap']],
+  ] as const) {
+    await using image = await openImage(path)
+    const { volumes } = plan(await dissect(image, dissectOptionsOf(trust, devicePolicy(trust, undefined))))
+    assert.deepEqual(new Set(volumes.map(({ designator }) => designator)), new Set(expected))
+  }
 })
