@@ -122,10 +122,12 @@ function paddingWish({ paddingMin, paddingMax, paddingWeight }: PartitionDefinit
 }
 
 function ownWish({ definition, contents, there }: Draft, table: Gpt | undefined): Wish {
-  const { sizeMin, sizeMax, verity, weight, minimize, path } = definition
+  const { sizeMin, sizeMax, verity, weight, minimize, path, format, copyBlocks } = definition
   const most = sizeMax === null ? unlimited : alignDown(sizeMax)
   if (there && table) {
-    const min = Math.max(there.length, wholeGrains(sizeMin ?? defaultSize))
+    // What was made as large as its contents stays so.
+    const isFilled = format !== null || copyBlocks !== null || verity !== 'off'
+    const min = Math.max(there.length, wholeGrains(sizeMin ?? (isFilled ? 0 : defaultSize)))
     return { min, max: Math.max(min, most), weight }
   }
   const min = wholeGrains(leastSize(definition, contents))

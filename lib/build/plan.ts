@@ -11,7 +11,7 @@ import { placements } from '../mount/places.js'
 import { isMissing, resolveInRoot } from '../mount/root.js'
 import type { BuildContext, BuildSettings } from './context.js'
 import { readDefinitions } from './definitions.js'
-import { draftPartitions, matchDefinitions, namePartitions } from './draft.js'
+import { draftPartitions, type MatchedDefinition, matchDefinitions, namePartitions } from './draft.js'
 import { layOut, type PlacedDraft } from './layout.js'
 import { writeMountTables } from './mount-tables.js'
 import type { PartitionDefinition } from './partition-definition.js'
@@ -34,13 +34,15 @@ export async function wantedDefinitions(
   directories: readonly string[],
   settings: BuildSettings,
 ): Promise<readonly PartitionDefinition[]> {
-  const { architecture, include, exclude, signer, keyFile } = settings
+  const { architecture, include, exclude, defer = [], signer, keyFile } = settings
   const all = await readDefinitions(directories, await specifiersOf(settings))
   const types = (names: readonly string[]) => new Set(names.map((name) => typeUuidOf(name, architecture)))
   const only = include && types(include)
   const not = exclude && types(exclude)
   const wanted = all.filter(({ typeUuid }) => (only ? only.has(typeUuid) : !not?.has(typeUuid)))
-  for (const { path, verity, encrypt } of wanted) {
+  const deferred = types(defer)
+  for (const { path, verity, encrypt, typeUuid } of wanted) {
+    if (deferred.has(typeUuid)) continue
     const refuse = (what: string) => new DdiError('ERR_DDI_DEFINITION', `${path}: ${what}`)
     if (verity === 'signature' && !signer) throw refuse('Verity=signature needs a key and a certificate')
     if (encrypt && keyFile === undefined) throw refuse('Encrypt= needs a key file')
@@ -94,22 +96,26 @@ async function planMerged(
   context: BuildContext,
 ): Promise<Plan> {
   const matched = matchDefinitions(definitions, table?.partitions ?? [])
-  for (const { definition, there } of matched)
-    if (
-      definition.verity !== 'off' &&
-      !there &&
-      matched.some((one) => one.there && isPartner(one.definition, definition))
-    )
-      throw new DdiError(
-        'ERR_DDI_DEFINITION',
-        `${definition.path}: others of VerityMatchKey=${definition.verityMatchKey} are on the disk already: all of them are made together`,
-      )
+  refuseHalves(matched, context)
   const taken = new Set((table?.partitions ?? []).map(({ uuid }) => uuid))
   const named = namePartitions(matched, taken, context)
   await writeMountTables(named, context)
   const drafts = await draftPartitions(named, context)
   const { placed, size } = layOut(drafts, { table, sectorSize: context.sectorSize })
   return { placed, size, warnings: drafts.flatMap(({ skipped }) => skipped) }
+}
+
+/** Trees are made together with their data; signatures that were made somewhere else may come later. @throws ERR_DDI_DEFINITION */
+function refuseHalves(matched: readonly MatchedDefinition[], { signer }: BuildContext): void {
+  for (const { definition, there } of matched) {
+    const { verity, path, verityMatchKey } = definition
+    if (verity === 'off' || there || (verity === 'signature' && signer?.kind === 'made')) continue
+    if (matched.some((one) => one.there && isPartner(one.definition, definition)))
+      throw new DdiError(
+        'ERR_DDI_DEFINITION',
+        `${path}: others of VerityMatchKey=${verityMatchKey} are on the disk already: all of them are made together`,
+      )
+  }
 }
 
 function isPartner(one: PartitionDefinition, other: PartitionDefinition): boolean {

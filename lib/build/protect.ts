@@ -44,7 +44,19 @@ export async function protect(
       covered.set(signature, { ...signature, rootHash, contents })
     }
   }
+  for (const draft of drafts) {
+    const rootHash = draft.definition.verity === 'signature' && !draft.there ? rootHashThere(drafts, draft) : undefined
+    if (rootHash === undefined) continue
+    const contents = await signatureRecord(rootHash, draft, context)
+    covered.set(draft, { ...draft, rootHash: Buffer.from(rootHash).toString('hex'), contents })
+  }
   return drafts.map((draft) => covered.get(draft) ?? { ...draft, rootHash: null })
+}
+
+/** The root hash of data that are on the disk already with their tree: both UUIDs are halves of it. */
+function rootHashThere(drafts: readonly PlacedDraft<Bytes>[], signature: PlacedDraft<Bytes>): Uint8Array | undefined {
+  const halves = (['data', 'hash'] as const).map((kind) => verityPartner(drafts, signature, kind)?.there?.uuid)
+  return halves.includes(undefined) ? undefined : Buffer.from(halves.join('').replaceAll('-', ''), 'hex')
 }
 
 async function hashTree(

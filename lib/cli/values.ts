@@ -101,6 +101,13 @@ export function pair(form: string): Parser<readonly [string, string]> {
   }
 }
 
+/** A root hash and a path, `HASH:FILE`. */
+export const hashAndFile: Parser<readonly [string, string]> = (given) => {
+  const [, hash, path] = /^([0-9a-f]+):(.+)$/is.exec(given) ?? []
+  if (hash === undefined || path === undefined) throw invalid(`${JSON.stringify(given)}: write it as HASH:FILE`)
+  return [hash, path]
+}
+
 /** `a:b:c` as its parts. @param form for the message, such as `NAME:SIZE[:ALIGNMENT]` @param fewest parts */
 function fields(form: string, fewest: number): Parser<readonly string[]> {
   return (given) => {

@@ -4,8 +4,10 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { buildImage, partitionDisk } from '../../lib/index.js'
+import { buildImage, dissect, openImage, partitionDisk } from '../../lib/index.js'
+import { parseCertificates } from '../../lib/verity/index.js'
 import { emptyFile, MiB, typeUuids } from '../support/images.js'
+import { makeIdentity } from '../support/keys.js'
 import { cli, run, temporaryFolder } from '../support/run.js'
 
 const seed = '750b6cd5-c4ae-4012-a15e-7be3c29e6a47'
@@ -259,4 +261,39 @@ test('a disk that cannot be partitioned stays as it is, its size too', async () 
   define(definitions, '10-root', 'Type=root', 'SizeMinBytes=1M')
   await assert.rejects(partitionDisk(definitions, disk, { ...options, empty: 'allow' }), { code: 'ERR_DDI_EXISTS' })
   assert.match(readFileSync(disk, 'utf8'), /^somebody’s data/)
+})
+
+test('a signature that was made elsewhere is joined to data that are on the disk, and no other is', async () => {
+  using folder = temporaryFolder()
+  const at = (name: string) => join(folder.path, name)
+  const { key, certificate } = makeIdentity(folder.path, 'signer')
+  const verity = 'VerityMatchKey=r'
+  define(at('d'), '1', 'Type=root', 'Format=squashfs', 'CopyFiles=/etc:/', 'Verity=data', verity)
+  define(at('d'), '2', 'Type=root-verity', 'Verity=hash', verity)
+  define(at('d'), '3', 'Type=root-verity-sig', 'Verity=signature', verity)
+  mkdirSync(at('etc'))
+  writeFileSync(at('etc/file'), 'contents')
+  const build = (...more: string[]) =>
+    cli('build', `--definitions=${at('d')}`, `--root=${folder.path}`, '--json=short', ...more)
+  const first = build('--defer-partitions=root-verity-sig', `--output=${at('disk.raw')}`)
+  assert.equal(first.status, 0, first.stderr)
+  assert.equal(entries(at('disk.raw')).length, 2)
+  const { rootHash } = JSON.parse(first.stdout).partitions[0]
+  writeFileSync(at('hash'), rootHash)
+  const openssl = ['smime', '-sign', '-nocerts', '-noattr', '-binary', '-outform', 'der']
+  run('openssl', ...openssl, '-in', at('hash'), '-inkey', key, '-signer', certificate, '-out', at('signature'))
+  const join_ = (hash: string) =>
+    build(`--image=${at('disk.raw')}`, `--join-signature=${hash}:${at('signature')}`, `--certificate=${certificate}`)
+  const wrong = join_('0'.repeat(64))
+  assert.match(wrong.stderr, /no signature of root hash .* was given/)
+  writeFileSync(at('hash'), '0'.repeat(64))
+  assert.equal(entries(at('disk.raw')).length, 2)
+  const joined = join_(rootHash)
+  assert.equal(joined.status, 0, joined.stderr)
+  const [, , third] = JSON.parse(joined.stdout).partitions
+  assert.deepEqual([third.activity, third.rootHash, third.size], ['create', rootHash, 16384])
+  await using image = await openImage(at('disk.raw'))
+  const certificates = parseCertificates(readFileSync(certificate), certificate)
+  const { verity: pairs } = await dissect(image, { certificates })
+  assert.ok(pairs.get('root')?.trusted)
 })

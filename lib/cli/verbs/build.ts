@@ -11,9 +11,9 @@ import { untilInterrupted } from '../interrupt.js'
 import { printLayout } from '../layout.js'
 import { json } from '../options.js'
 import { formatSize, note, print, printJson } from '../output.js'
-import { signerOf } from '../signer.js'
+import { madeSigner, signerOf } from '../signer.js'
 import { printTable } from '../table.js'
-import { choice, names, powerOfTwo, seed, size, text } from '../values.js'
+import { choice, hashAndFile, names, powerOfTwo, seed, size, text } from '../values.js'
 import { flag, option, repeatable, verb } from '../verb.js'
 
 export default verb({
@@ -57,6 +57,11 @@ export default verb({
     key: option('--key <file>', 'private key for signatures, PEM: RSA or EC', text),
     certificate: option('--certificate <file>', 'certificate of the signer, PEM or DER', text),
     signer: option('--signer <command>', 'signs instead of a key: reads a root hash, and writes PKCS#7', text),
+    joinSignature: repeatable(
+      '--join-signature <hash:file>',
+      'signature that was made elsewhere of a root hash, PKCS#7 in DER, for a partition that was deferred',
+      hashAndFile,
+    ),
     keyFile: option('--key-file <file>', 'key of partitions with Encrypt=', text),
     split: flag('--split', 'also write a file for each partition, by SplitName='),
     force: flag('--force', 'replace files that exist'),
@@ -70,12 +75,15 @@ export default verb({
   async run(_, options) {
     const { json, output, image, empty, sectorSize, factoryReset, force, dryRun } = options
     const { root, keepVolatile, split, copySource, include, exclude, defer, fstab, crypttab } = options
-    const { seed, size, arch, key, certificate, signer, keyFile } = options
+    const { seed, size, arch, key, certificate, keyFile, joinSignature } = options
     if (options.definitions.length === 0) throw new DdiError('ERR_DDI_USAGE', 'give --definitions')
+    const made = joinSignature.length > 0 ? await madeSigner(certificate, joinSignature) : undefined
+    const signs = made === undefined && certificate !== undefined
+    const signer = signs ? await signerOf(certificate, key, options.signer) : made
     const shared: SharedOptions = {
       ...{ root, keepVolatile, split, dryRun, replace: force, signal: untilInterrupted() },
       ...given({ copySource, include, exclude, defer, fstab, crypttab, seed, size, keyFile, architecture: arch }),
-      ...given({ signer: certificate === undefined ? undefined : await signerOf(certificate, key, signer) }),
+      ...given({ signer }),
     }
     if ((output === undefined) === (image === undefined))
       throw new DdiError('ERR_DDI_USAGE', 'give --output for a new image, or --image for a disk that is there')
