@@ -27,10 +27,12 @@ const calls: Readonly<Record<string, Call>> = {
   detachAll: (options) => ddi.detachAll(options),
   digestFile: (options) => ddi.digestFile(nothing, nothing, options),
   dissect: (options) => ddi.dissect(nothing, options),
+  dissectVerityDevices: (options) => ddi.dissectVerityDevices(nothing, nothing, nothing, nothing, options),
   encodeSparse: (options) => android.encodeSparse(nothing, nothing, options),
   findBootOrigin: (options) => ddi.findBootOrigin(options),
   findStores: (options) => ddi.findStores(options),
   formatFile: (options) => ddi.formatFile(nothing, nothing, options),
+  formatParity: (options) => ddi.formatParity(nothing, nothing, nothing, options),
   imageOn: (options) => ddi.imageOn(nothing, options),
   initDisk: (options) => ddi.initDisk('/nowhere', options),
   installDisk: (options) => ddi.installDisk('/nowhere', options),
@@ -52,6 +54,7 @@ const calls: Readonly<Record<string, Call>> = {
   verify: (options) => ddi.verify(nothing, options),
   verifyTree: (options) => verity.verifyTree(nothing, nothing, nothing, options),
   withTree: (options) => ddi.withTree(nothing, options, nothing),
+  writeParity: (options) => verity.writeParity(nothing, nothing, nothing, options),
   writeTree: (options) => verity.writeTree(nothing, nothing, nothing, options),
 }
 

@@ -67,8 +67,14 @@ export async function findAttachments(): Promise<readonly FoundAttachment[]> {
   )
 }
 
-// LUKS stands on verity or linear, verity on linear: what is on top comes first.
-const kindOrder = { crypt: 0, verity: 1, linear: 2 } as const
+// LUKS stands on integrity, that or LUKS on verity or linear, verity on linear: what is on top comes first.
+const kindOrder = { crypt: 0, integrity: 1, verity: 2, linear: 3 } as const
+
+/** What libcryptsetup makes for a LUKS volume, that below first. */
+const openedKinds = [
+  ['integrity', 'CRYPT-INTEGRITY'],
+  ['crypt', 'CRYPT-LUKS'],
+] as const
 
 async function findDevices(): Promise<readonly FoundDevice[]> {
   const mapper = await openDeviceMapper()
@@ -79,13 +85,13 @@ async function findDevices(): Promise<readonly FoundDevice[]> {
       const mark = parseDeviceUuid(device.uuid)
       if (mark) ours.push({ ...device, ...mark, under: await devicesUnder(mapper, device) })
     }
-    for (const device of await mapper.list('CRYPT-LUKS')) {
-      const under = await devicesUnder(mapper, device)
-      const opened = ours.find((one) => under.includes(formatDevice(one)))
-      if (!opened) continue
-      const { node, attachment } = opened
-      ours.push({ ...device, kind: 'crypt', role: 'volume', node, attachment, under })
-    }
+    for (const [kind, prefix] of openedKinds)
+      for (const device of await mapper.list(prefix)) {
+        const under = await devicesUnder(mapper, device)
+        const opened = ours.find((one) => under.includes(formatDevice(one)))
+        if (opened)
+          ours.push({ ...device, kind, role: 'volume', node: opened.node, attachment: opened.attachment, under })
+      }
     return ours.sort((a, b) => kindOrder[a.kind] - kindOrder[b.kind])
   } finally {
     await mapper[Symbol.asyncDispose]()

@@ -126,8 +126,8 @@ async function kernelVerifiesSignatures(): Promise<boolean> {
 }
 
 function verityTarget(node: VerityNode, numbers: Numbers): VerityTarget {
-  const { size, dataBlockSize, hashBlockSize, dataBlocks, hashStartBlock, algorithm, rootHash, salt, onCorruption } =
-    node
+  const { size, dataBlockSize, hashBlockSize, dataBlocks, hashStartBlock, algorithm, rootHash, salt } = node
+  const { onCorruption, ignoreZeroBlocks, checkAtMostOnce, errorCorrection } = node
   return {
     kind: 'verity',
     length: size,
@@ -136,5 +136,10 @@ function verityTarget(node: VerityNode, numbers: Numbers): VerityTarget {
     hashDevice: numbers.get(node.hash)!,
     ...{ dataBlockSize, hashBlockSize, dataBlocks, hashStartBlock, algorithm, rootHash, salt },
     ...(onCorruption && { onCorruption }),
+    ...(ignoreZeroBlocks && { ignoreZeroBlocks }),
+    ...(checkAtMostOnce && { checkAtMostOnce }),
+    ...(errorCorrection && {
+      errorCorrection: { ...errorCorrection, device: numbers.get(errorCorrection.device)! },
+    }),
   }
 }

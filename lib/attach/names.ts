@@ -4,11 +4,11 @@ import { plainCharacters } from '../text.js'
 
 // How an attachment is found again without a state file: the kernel keeps these marks as long as the devices.
 
-/** What a device of an attachment is. `crypt`: made by libcryptsetup, on a volume of ours. */
+/** What a device of an attachment is. `crypt` and, under it, `integrity`: made by libcryptsetup, on a volume of ours. */
 export interface DeviceMark {
-  readonly kind: 'linear' | 'verity' | 'crypt'
+  readonly kind: 'linear' | 'verity' | 'integrity' | 'crypt'
   readonly role: NodeRole
-  /** The id of its node in the plan; of a `crypt` device, that of the volume it opens. */
+  /** The id of its node in the plan; of what libcryptsetup made, that of the volume it opens. */
   readonly node: string
   readonly attachment: string
 }

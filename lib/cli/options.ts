@@ -86,7 +86,7 @@ export async function dissectOptions(options: ImageValues): Promise<DissectOptio
 const inText = 'base64:'
 
 /** Of a file, or as systemd-dissect takes it. @throws as {@link readGiven} */
-async function signatureGiven(from: string | undefined): Promise<Uint8Array | undefined> {
+export async function signatureGiven(from: string | undefined): Promise<Uint8Array | undefined> {
   return from?.startsWith(inText)
     ? Buffer.from(from.slice(inText.length), 'base64')
     : from === undefined
@@ -97,16 +97,24 @@ async function signatureGiven(from: string | undefined): Promise<Uint8Array | un
 export const imageArgument = argument('<image>', 'image file or block device')
 
 /** Of verbs that plan what dm-verity does. */
-const corruptionOptions = {
+export const checkingOptions = {
   restartOnCorruption: flag('--restart-on-corruption', 'restart the machine when a block does not match its hash'),
   panicOnCorruption: flag('--panic-on-corruption', 'let the kernel panic when a block does not match its hash'),
+  ignoreZeroBlocks: flag('--ignore-zero-blocks', 'blocks whose hash is that of zeroes are not read'),
+  checkAtMostOnce: flag('--check-at-most-once', 'check data blocks the first time only, not what changes later'),
+}
+
+/** How the kernel is to check blocks. @throws ERR_DDI_USAGE if two actions are given */
+export function checkingOf(options: ValuesOf<typeof checkingOptions>) {
+  const { ignoreZeroBlocks, checkAtMostOnce } = options
+  return { ...given({ onCorruption: corruptionAction(options) }), ignoreZeroBlocks, checkAtMostOnce }
 }
 
 /** @throws ERR_DDI_USAGE if both are given */
-export function corruptionAction({
+function corruptionAction({
   restartOnCorruption,
   panicOnCorruption,
-}: ValuesOf<typeof corruptionOptions>): CorruptionAction | undefined {
+}: ValuesOf<typeof checkingOptions>): CorruptionAction | undefined {
   if (restartOnCorruption && panicOnCorruption)
     throw new DdiError('ERR_DDI_USAGE', 'give only one of --restart-on-corruption and --panic-on-corruption')
   return restartOnCorruption ? 'restart' : panicOnCorruption ? 'panic' : undefined
@@ -117,7 +125,7 @@ export const planOptions = {
   name: option('--name <name>', 'name of the attachment, part of its device names (default: from the file name)', text),
   volume: repeatable('--volume <name>', 'attach only this volume, given by label or UUID', text),
   readWrite: flag('--read-write', 'make unprotected volumes writable'),
-  ...corruptionOptions,
+  ...checkingOptions,
 }
 
 /** Of verbs that read the files of an image. */
@@ -152,7 +160,7 @@ export const mountOptions = {
     'show COUNT owners from INSIDE on, as the image has them, as those from OUTSIDE on',
     ownerRange,
   ),
-  ...corruptionOptions,
+  ...checkingOptions,
   policy: option('--policy <policy>', 'wx: refuse what would be both writable and executable', choice('wx')),
   ...treeOptions,
 }
@@ -173,7 +181,8 @@ export async function mountWork(options: ValuesOf<typeof mountOptions>): Promise
   const { readWrite, discard, noCheck, noGrow, inMemoryOverlay, owners, policy } = options
   return {
     ...(await treeWork(options)),
-    ...given({ owners, onCorruption: corruptionAction(options) }),
+    ...given({ owners }),
+    ...checkingOf(options),
     writable: readWrite,
     mountOptions: Object.fromEntries(options.mountOptions),
     discard,

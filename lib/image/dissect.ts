@@ -10,7 +10,7 @@ import { machineArchitectures, refuseUnknownArchitectures } from './architecture
 import { trustedCertificates } from './certificates.js'
 import type { TableProblem } from './contents.js'
 import { type DissectedVolume, type Dissection, isCovered, type UsableVolume, type Verity } from './dissection.js'
-import { isEncrypted, luks } from './luks.js'
+import { hasIntegrity, isEncrypted, luks } from './luks.js'
 import type { Image } from './open.js'
 import { type ImagePolicy, judge, type PolicySubject, policyDesignators } from './policy.js'
 import { assignPlainRoles, assignProtectedRoles, exceptionsOf, type GivenHashes } from './roles.js'
@@ -189,5 +189,8 @@ async function protectionsOf(
 ): Promise<PolicySubject['protections']> {
   if (isCovered(pair)) return pair.signature ? ['signed', 'verity', 'unprotected'] : ['verity', 'unprotected']
   const isLocked = volume.state === 'whole' && volume.fileSystem?.type === luks
-  return isLocked && (await isEncrypted(extentSource(source, volume.extents))) ? ['encrypted'] : ['unprotected']
+  if (!isLocked) return ['unprotected']
+  const bytes = extentSource(source, volume.extents)
+  if (!(await isEncrypted(bytes))) return ['unprotected']
+  return (await hasIntegrity(bytes)) ? ['encryptedwithintegrity', 'encrypted'] : ['encrypted']
 }

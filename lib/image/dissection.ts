@@ -43,6 +43,20 @@ export interface Coverage {
   readonly rootHash: Uint8Array
   readonly rootHashSource: KnownRootHash['source']
   readonly superblock: Superblock
+  /** By what the kernel corrects blocks that do not match. */
+  readonly parity?: Parity
+}
+
+/** Codes over data and hash blocks (see `coveredBlocks`). */
+export interface Parity {
+  /** The file that holds them. */
+  readonly source: Source
+  /** Where they begin in it, in blocks. */
+  readonly start: number
+  /** How many data and hash blocks they are over. */
+  readonly blocks: number
+  /** Bytes of parity of each code. */
+  readonly roots: number
 }
 
 /** Nobody has verified the signature: the kernel is to, as it makes the device. Nothing else may take it for trusted. */

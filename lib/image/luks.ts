@@ -23,6 +23,23 @@ export async function isEncrypted(volume: Source): Promise<boolean> {
   return true
 }
 
+/** Whether an encrypted LUKS2 volume notices what others change in it: by all of its headers. @throws what `volume.read` throws */
+export async function hasIntegrity(volume: Source): Promise<boolean> {
+  for (const at of await headersOf(volume)) {
+    const header = Buffer.from(await volume.read(at, binaryHeader))
+    const segments =
+      header.readUInt16BE(6) === 2 ? membersOf(await readMetadata(volume, at + binaryHeader), 'segments') : []
+    if (segments.length === 0 || !segments.every((one) => isNamed(fieldOf(fieldOf(one, 'integrity'), 'type'))))
+      return false
+  }
+  return true
+}
+
+/** `none` is a way to have none. */
+function isNamed(type: unknown): boolean {
+  return typeof type === 'string' && type !== '' && type !== 'none'
+}
+
 async function headersOf(volume: Source): Promise<readonly number[]> {
   const headers = [0]
   for (const at of secondaries) if (await isHeader(volume, at, secondary)) headers.push(at)

@@ -17,12 +17,18 @@ export interface PlanOptions extends OfferOptions {
   readonly name?: string
   /** What the kernel does when a block does not match its hash. Default: reading the block is an error. */
   readonly onCorruption?: CorruptionAction
+  /** Blocks whose hash is that of zeroes read as zeroes, unread. Default: false. */
+  readonly ignoreZeroBlocks?: boolean
+  /** Data blocks are checked the first time only: who can change them later is not noticed. Default: false. */
+  readonly checkAtMostOnce?: boolean
 }
 export const planOptionNames: OptionNames<PlanOptions> = {
   name: true,
   writable: true,
   volumes: true,
   onCorruption: true,
+  ignoreZeroBlocks: true,
+  checkAtMostOnce: true,
 }
 
 /** Restarts the machine, or lets the kernel panic. */
@@ -82,6 +88,15 @@ export interface VerityNode {
   readonly signatureRequired: boolean
   /** Null: reading a block that does not match is an error. */
   readonly onCorruption: CorruptionAction | null
+  readonly ignoreZeroBlocks: boolean
+  readonly checkAtMostOnce: boolean
+  /** Codes that correct blocks: `device` is the id of the node that holds them, the numbers count blocks. */
+  readonly errorCorrection: {
+    readonly device: string
+    readonly start: number
+    readonly blocks: number
+    readonly roots: number
+  } | null
 }
 
 export type PlanNode = BaseNode | LinearNode | VerityNode
@@ -157,7 +172,8 @@ export function plan(dissection: Dissection, options: PlanOptions = {}): Plan {
     )
   const offers = offersOf(dissection, options)
   const bases = basesOf(dissection, offers)
-  const checking = { mode: signature, onCorruption: options.onCorruption ?? null }
+  const { onCorruption = null, ignoreZeroBlocks = false, checkAtMostOnce = false } = options
+  const checking = { mode: signature, onCorruption, ignoreZeroBlocks, checkAtMostOnce }
   const nodes = offers.map((offer) => ({ offer, nodes: nodesOf(offer, image, bases, checking) }))
   refuseShared(nodes.flatMap(({ nodes }) => nodes))
   return {
@@ -225,9 +241,11 @@ function basesOf(dissection: Dissection, offers: readonly Offer[]): Bases {
   for (const [index, file] of files.entries())
     add(index === 0 ? imageNode : `${imageNode}-${index + 1}`, file === main ? 'image' : 'beside', file, readOnly)
   for (const { id, protection } of offers)
-    if (protection)
-      for (const file of filesOf(located(image, protection.hash.source)))
-        add(`${hashId(id)}-file`, 'beside', file, true)
+    for (const [base, source] of [
+      [`${hashId(id)}-file`, protection?.hash.source],
+      [`${parityId(id)}-file`, protection?.parity?.source],
+    ] as const)
+      if (source) for (const file of filesOf(located(image, source))) add(base, 'beside', file, true)
   return bases
 }
 
@@ -273,7 +291,13 @@ function nodesOf(
   if (!protection) return [linear(id, 'volume', source, readOnly)]
   const data = linear(`${id}-data`, 'inner', source, true)
   const hash = linear(hashId(id), 'inner', protection.hash.source, true)
-  return [{ ...verityNode(id, protection, checking), data: data.id, hash: hash.id }, data, hash]
+  const parity = protection.parity && linear(parityId(id), 'inner', protection.parity.source, true)
+  const devices = { data: data.id, hash: hash.id, parity: parity?.id }
+  return [verityNode(id, devices, protection, checking), data, hash, ...(parity ? [parity] : [])]
+}
+
+function parityId(id: string): string {
+  return `${id}-parity`
 }
 
 function hashId(id: string): string {
@@ -281,20 +305,23 @@ function hashId(id: string): string {
 }
 
 /** How the kernel checks what a root hash covers. */
-interface Checking extends Pick<VerityNode, 'onCorruption'> {
+interface Checking extends Pick<VerityNode, 'onCorruption' | 'ignoreZeroBlocks' | 'checkAtMostOnce'> {
   readonly mode: Dissection['signature']
 }
 
 function verityNode(
   id: string,
-  { rootHash, superblock, signature }: NonNullable<Offer['protection']>,
-  { mode, onCorruption }: Checking,
-): Omit<VerityNode, 'data' | 'hash'> {
+  devices: { readonly data: string; readonly hash: string; readonly parity: string | undefined },
+  { rootHash, superblock, signature, parity }: NonNullable<Offer['protection']>,
+  { mode, ...checking }: Checking,
+): VerityNode {
   const { algorithm, dataBlockSize, hashBlockSize, dataBlocks } = superblock
   return {
     kind: 'verity',
     id,
     role: 'volume',
+    data: devices.data,
+    hash: devices.hash,
     size: dataBlocks * dataBlockSize,
     readOnly: true,
     algorithm,
@@ -306,6 +333,10 @@ function verityNode(
     hashStartBlock: layoutTree(superblock).hashStartBlock,
     signature: mode !== 'userspace' && signature ? Buffer.from(signature.bytes).toString('hex') : null,
     signatureRequired: requiresKernel(mode),
-    onCorruption,
+    ...checking,
+    errorCorrection:
+      parity && devices.parity !== undefined
+        ? { device: devices.parity, start: parity.start, blocks: parity.blocks, roots: parity.roots }
+        : null,
   }
 }

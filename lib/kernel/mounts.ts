@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
+import { deviceNumber } from '../bytes/file.js'
 
 /** A mount in our mount namespace (proc(5), mountinfo). */
 export interface Mount {
@@ -18,9 +19,17 @@ export async function listMounts(): Promise<readonly Mount[]> {
   return parseMounts(await readFile('/proc/self/mountinfo', 'utf8'))
 }
 
-/** The mount point of each `major:minor`: of several, the first. */
+/** The mount point of each `major:minor` of a block device: of several, the first. */
 export async function mountPoints(): Promise<ReadonlyMap<string, string>> {
-  return new Map([...(await listMounts())].reverse().map(({ device, path }) => [device, path]))
+  const mounts = [...(await listMounts())].reverse()
+  return new Map(await Promise.all(mounts.map(async (mount) => [await numberOf(mount), mount.path] as const)))
+}
+
+/** btrfs has numbers of its own, of no device: there, what was mounted says which one it is. */
+async function numberOf({ device, source }: Mount): Promise<string> {
+  if (!device.startsWith('0:') || !source.startsWith('/dev/')) return device
+  const stats = await stat(source).catch(() => undefined)
+  return stats?.isBlockDevice() ? deviceNumber(stats.rdev) : device
 }
 
 /** Lines of mountinfo: `36 35 98:0 /root /mount/point options… - type source super-options`. */

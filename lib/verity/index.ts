@@ -4,7 +4,16 @@ export { sliceSource } from '../bytes/slice.js'
 export type { FileExtent, OpenedFile, Run, Source, Target } from '../bytes/source.js'
 export { DdiError, type ErrorCode, type ErrorKind } from '../errors.js'
 export type { Progress, Work } from '../work.js'
+export { bareTreeSource } from './bare-tree.js'
 export { checkedSource } from './checked.js'
+export {
+  type Corrected,
+  correctBlocks,
+  coveredBlocks,
+  type ErrorCorrection,
+  parityLength,
+  writeParity,
+} from './error-correction.js'
 export { newSuperblock, type TreeOptions, writeTree } from './format.js'
 export { parseRootHash, rootHashUuids } from './root-hash.js'
 export {

@@ -1,13 +1,14 @@
 // Root hash signatures that a kernel verifies: Debian’s, under qemu, with our certificate among those that it trusts.
 import assert from 'node:assert/strict'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { sign } from '../../lib/index.js'
 import { encodeSignatureRecord, parseCertificates } from '../../lib/verity/index.js'
-import { makeSignedImage, writeAt } from '../support/images.js'
+import { flipBit, makeFileSystem, makeSignedImage, writeAt } from '../support/images.js'
 import { type Identity, makeIdentity } from '../support/keys.js'
-import { attempt, packageRoot, run, temporaryFolder } from '../support/run.js'
+import { attempt, cli, packageRoot, run, temporaryFolder } from '../support/run.js'
 
 const script = join(packageRoot, 'test/kernel/run-in-qemu.sh')
 
@@ -34,7 +35,18 @@ async function signedBy(folder: string, { key, certificate }: Identity, name: st
   writeAt(image.path, partitions[2].start * 512, record)
 }
 
-test('a kernel that verifies root hash signatures accepts one by whom it trusts, and refuses another', async () => {
+/** A file system with a damaged block, its tree, and parity that corrects it. @returns the root hash and the SHA-256 of what it was */
+function makeDamaged(data: string) {
+  const path = join(data, 'damaged')
+  copyFileSync(makeFileSystem(data, 'erofs'), path)
+  const format = cli('verity', 'format', path, `${path}.tree`, '--fec-device', `${path}.fec`)
+  assert.equal(format.status, 0, format.stderr)
+  const sha256 = createHash('sha256').update(readFileSync(path)).digest('hex')
+  flipBit(path, 40960)
+  return { rootHash: format.stdout.trim(), sha256 }
+}
+
+test('a kernel accepts signatures by whom it trusts, refuses others, and corrects what parity covers', async () => {
   using folder = temporaryFolder()
   const length = Number(run('bash', script, '--certificate-length'))
   const trusted = identityOfLength(folder.path, length)
@@ -54,7 +66,9 @@ test('a kernel that verifies root hash signatures accepts one by whom it trusts,
     trusted.certificate,
     data,
   )
+  const { rootHash, sha256 } = makeDamaged(data)
   const ddi = 'node /ddi/dist/cli/main.js'
+  const attached = `${ddi} verity attach /data/damaged /data/damaged.tree ${rootHash} --name=damaged`
   const steps = [
     // Nobody but the kernel judges.
     `${ddi} attach /data/trusted.raw --signature=kernel && mount -t erofs -o ro /dev/mapper/ddi-trusted-root /tmp && cat /tmp/etc/os-release`,
@@ -64,6 +78,8 @@ test('a kernel that verifies root hash signatures accepts one by whom it trusts,
     // We trust whom the kernel does not: enough, unless both are asked.
     `${ddi} attach /data/stranger.raw --signature=both --certificate /data/stranger.crt`,
     `${ddi} attach /data/stranger.raw --certificate /data/stranger.crt && ${ddi} detach --all`,
+    `${attached}; sha256sum /dev/mapper/ddi-damaged-root; ${ddi} detach damaged`,
+    `${attached} --fec-device /data/damaged.fec; sha256sum /dev/mapper/ddi-damaged-root; ${ddi} detach damaged`,
     `${ddi} list`,
   ]
   const lines = steps.map((step, n) => `echo "STEP ${n}"\n{ ${step}; } 2>&1\necho "status $?"`)
@@ -78,6 +94,8 @@ test('a kernel that verifies root hash signatures accepts one by whom it trusts,
     / yes\n[\s\S]*status 0/,
     /ERR_DDI_SIGNATURE_KERNEL[\s\S]*status 1/,
     / yes\n[\s\S]*status 0/,
+    /(?:I\/O|Input\/output) error[\s\S]*status 0/,
+    new RegExp(`${sha256}[\\s\\S]*status 0`),
     /^\s*NAME +STATE[^\n]*\nstatus 0/,
   ]
   for (const [n, pattern] of expected.entries()) assert.match(said[n] ?? '', pattern, `step ${n}:\n${stdout}`)

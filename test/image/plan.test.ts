@@ -107,6 +107,9 @@ test('a verified root: every node in order, with its role', async () => {
         signature: null,
         signatureRequired: false,
         onCorruption: null,
+        ignoreZeroBlocks: false,
+        checkAtMostOnce: false,
+        errorCorrection: null,
       },
     ],
     volumes: [

@@ -231,6 +231,34 @@ test('a bare file system with a hash tree beside it', async () => {
   assert.equal((await list())[0]?.image, path)
 })
 
+test('data and a tree behind them, without a superblock, are attached as veritysetup opens them', () => {
+  using folder = temporaryFolder()
+  const path = makeFileSystem(folder.path, 'erofs')
+  const bytes = readFileSync(path)
+  const how = [
+    ...[`--hash-offset=${bytes.length}`, `--data-blocks=${bytes.length / 1024}`, '--data-block-size=1024'],
+    ...['--no-superblock', '--salt=-'],
+  ]
+  const report = run('veritysetup', 'format', path, path, ...how)
+  const rootHash = /^Root hash:\s*([0-9a-f]+)$/m.exec(report)![1]!
+  const options = [...how, '--ignore-zero-blocks', '--check-at-most-once']
+  const { status, stderr } = cli('verity', 'attach', path, path, rootHash, '--name=ours', ...options)
+  assert.equal(status, 0, stderr)
+  run('veritysetup', 'open', path, 'theirs', path, rootHash, ...options)
+  try {
+    // Devices, and where the tree begins on its own, differ.
+    const facts = (name: string) => {
+      const words = dmTable(name).split(' ')
+      return [...words.slice(0, 4), ...words.slice(6, 9), ...words.slice(10)].join(' ')
+    }
+    assert.equal(facts('ddi-ours-root'), facts('theirs'))
+    run('sh', '-euc', `head -c ${bytes.length} "$1" | cmp - /dev/mapper/ddi-ours-root`, 'sh', path)
+  } finally {
+    run('veritysetup', 'close', 'theirs')
+    assert.equal(cli('detach', 'ours').status, 0)
+  }
+})
+
 test('a block device is an image too, without a loop device over it', async () => {
   using folder = temporaryFolder()
   const { path, rootHash } = makeVerityImage(folder.path)

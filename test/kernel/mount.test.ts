@@ -382,6 +382,33 @@ test('a LUKS volume opens by passphrase and key file, and closes with its image'
   assertNothingLeft()
 })
 
+test('a LUKS volume with integrity is mounted under a policy that wants it, and closed with its image', () => {
+  using folder = temporaryFolder()
+  const [path, passphrase, at] = ['locked.img', 'passphrase', 'mounted'].map((name) => join(folder.path, name)) as [
+    string,
+    string,
+    string,
+  ]
+  writeFileSync(passphrase, 'secret')
+  mkdirSync(at)
+  formatLuks(path, passphrase, '--cipher=aes-xts-plain64', '--integrity=hmac-sha256')
+  run('cryptsetup', 'open', '--key-file', passphrase, path, 'to-fill')
+  run('mkfs.ext4', '-q', '/dev/mapper/to-fill')
+  run('cryptsetup', 'close', 'to-fill')
+  for (const policy of ['root=encryptedwithintegrity', 'root=encrypted']) {
+    const { status, stderr } = cli('mount', path, at, `--key-file=${passphrase}`, `--image-policy=${policy}`)
+    assert.equal(status, 0, stderr)
+    assert.match(cli('list').stdout, /root +\/dev\/mapper\/ddi-locked@\w+-root-luks +no/)
+    assert.equal(cli('umount', at).status, 0)
+    assertNothingLeft()
+  }
+  formatLuks(path, passphrase)
+  assert.match(
+    cli('validate', path, '--image-policy=root=encryptedwithintegrity').stderr,
+    /root is encrypted.*ERR_DDI_POLICY/,
+  )
+})
+
 test('killed at any time, a mount leaves nothing that umount does not undo', async () => {
   using folder = temporaryFolder()
   const { path } = await makeImage(folder.path)

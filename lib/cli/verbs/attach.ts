@@ -2,7 +2,7 @@ import { attach } from '../../attach/attach.js'
 import { printAttachment } from '../attachment.js'
 import { given } from '../given.js'
 import { untilInterrupted } from '../interrupt.js'
-import { corruptionAction, dissectOptions, imageArgument, imageOptions, planOptions } from '../options.js'
+import { checkingOf, dissectOptions, imageArgument, imageOptions, planOptions } from '../options.js'
 import { note } from '../output.js'
 import { verb } from '../verb.js'
 
@@ -15,7 +15,8 @@ export default verb({
     const { name, nested, volume, readWrite } = options
     const attachment = await attach(path, {
       ...(await dissectOptions(options)),
-      ...given({ name, volumes: volume.length > 0 ? volume : undefined, onCorruption: corruptionAction(options) }),
+      ...given({ name, volumes: volume.length > 0 ? volume : undefined }),
+      ...checkingOf(options),
       nested,
       writable: readWrite,
       signal: untilInterrupted(),

@@ -4,7 +4,7 @@ import { deviceName, type Plan, type PlanNode, plan } from '../../image/plan.js'
 import { mapperPath } from '../../kernel/device-mapper.js'
 import { type Branch, drawTree } from '../branch.js'
 import { given } from '../given.js'
-import { corruptionAction, dissectOptions, imageArgument, imageOptions, planOptions } from '../options.js'
+import { checkingOf, dissectOptions, imageArgument, imageOptions, planOptions } from '../options.js'
 import { formatSize, print, printJson } from '../output.js'
 import { verb } from '../verb.js'
 
@@ -19,7 +19,8 @@ export default verb({
     const volumes = volume.length > 0 ? volume : undefined
     const dissection = await dissect(image, { ...(await dissectOptions(options)), probe: volumes ? 'all' : 'used' })
     const planned = plan(dissection, {
-      ...given({ name, volumes, onCorruption: corruptionAction(options) }),
+      ...given({ name, volumes }),
+      ...checkingOf(options),
       writable: readWrite,
     })
     if (json !== 'off') printJson(withDevices(planned), json)

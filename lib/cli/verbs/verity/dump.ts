@@ -1,5 +1,5 @@
 import { layoutTree } from '../../../verity/tree.js'
-import { describeTree, hashOffset, openTree } from '../../hash-tree.js'
+import { describeTree, hashOffset, openStoredTree } from '../../hash-tree.js'
 import { json } from '../../options.js'
 import { print, printJson } from '../../output.js'
 import { argument, verb } from '../../verb.js'
@@ -10,7 +10,7 @@ export default verb({
   options: { ...hashOffset, ...json },
   examples: ['ddi-attach verity dump root.verity --json=pretty'],
   async run([path], { json, hashOffset }) {
-    await using tree = await openTree(path, hashOffset)
+    await using tree = await openStoredTree(path, hashOffset)
     const { superblock, run } = tree
     const facts = describeTree({ superblock, hash: { start: run.start, length: layoutTree(superblock).end } })
     if (json !== 'off') printJson(facts, json)

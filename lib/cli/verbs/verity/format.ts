@@ -1,17 +1,29 @@
+import { formatParity } from '../../../build/parity.js'
 import { formatFile } from '../../../build/tree.js'
 import { refuseReplacing, writeNewFile } from '../../../bytes/new-file.js'
 import { DdiError } from '../../../errors.js'
 import { sideFiles } from '../../../image/root-hash-sources.js'
 import { given } from '../../given.js'
-import { describeTree } from '../../hash-tree.js'
+import { describeTree, treeParameters } from '../../hash-tree.js'
 import { untilInterrupted } from '../../interrupt.js'
 import { json } from '../../options.js'
 import { print, printJson } from '../../output.js'
+import { parityOptions } from '../../parity.js'
 import { progressBar } from '../../progress.js'
-import { choice, hexadecimal, powerOfTwo, text, uuid, wholeNumber } from '../../values.js'
-import { argument, flag, option, verb } from '../../verb.js'
+import { hexadecimal, sizeOrZero, text, uuid } from '../../values.js'
+import { argument, flag, option, type ValuesOf, verb } from '../../verb.js'
 
-const blockSize = powerOfTwo(512, 512 * 1024)
+const format = {
+  append: flag('--append', 'put the tree behind the data, in the same file'),
+  hashOffset: option('--hash-offset <bytes>', 'where the tree begins in its file (default: at its start)', sizeOrZero),
+  ...treeParameters,
+  salt: option('--salt <hex>', 'at most 256 bytes, - for none (default: 32 random bytes)', hexadecimal),
+  uuid: option('--uuid <uuid>', 'UUID of the tree (default: a random one)', uuid),
+  rootHashFile: option('--root-hash-file <file>', 'write the root hash there', text),
+  ...parityOptions,
+  force: flag('--force', 'replace files that exist, and what they hold at offsets'),
+  ...json,
+}
 
 export default verb({
   summary: 'make a hash tree, as veritysetup format does, and print the root hash',
@@ -19,50 +31,55 @@ export default verb({
     argument('<data>', 'image file or block device'),
     argument('[hash]', 'new file, or block device (default: DATA.verity)'),
   ],
-  options: {
-    append: flag('--append', 'put the tree behind the data, in the same file'),
-    hash: option('--hash <algorithm>', 'hash algorithm', choice('sha256', 'sha512'), 'sha256'),
-    salt: option('--salt <hex>', 'at most 256 bytes, - for none (default: 32 random bytes)', hexadecimal),
-    dataBlockSize: option('--data-block-size <size>', 'a power of two from 512', blockSize, '4096'),
-    hashBlockSize: option('--hash-block-size <size>', 'a power of two from 512', blockSize, '4096'),
-    dataBlocks: option(
-      '--data-blocks <count>',
-      'how many blocks the tree covers (default: all that are whole)',
-      wholeNumber(1, 999_999_999_999_999),
-    ),
-    uuid: option('--uuid <uuid>', 'UUID of the tree (default: a random one)', uuid),
-    rootHashFile: option('--root-hash-file <file>', 'write the root hash there', text),
-    force: flag('--force', 'replace files that exist'),
-    ...json,
-  },
+  options: format,
   examples: [
     'ddi-attach verity format root.erofs --root-hash-file root.roothash',
     'ddi-attach verity format root.erofs --append',
+    'ddi-attach verity format root.erofs root.verity --fec-device root.fec',
   ],
   async run([data, hash], options) {
-    const { json, append, salt, uuid, dataBlocks, dataBlockSize, hashBlockSize, rootHashFile, force } = options
+    const { json, append, rootHashFile, force } = options
     if (hash !== undefined && append) throw new DdiError('ERR_DDI_USAGE', 'give either a hash file or --append')
-    const to = append ? null : (hash ?? sideFiles(data, 'verity')[0]!)
-    const from = [data, to ?? data]
-    if (rootHashFile !== undefined) await refuseReplacing(rootHashFile, from)
-    const bar = await progressBar('hashing')
-    const formatted = await formatFile(data, to, {
-      algorithm: options.hash,
-      dataBlockSize,
-      hashBlockSize,
-      replace: force,
-      onProgress: bar.update,
-      signal: untilInterrupted(),
-      ...given({ salt, uuid, dataSize: dataBlocks === undefined ? undefined : dataBlocks * dataBlockSize }),
-    }).finally(() => bar.stop())
-    const rootHash = Buffer.from(formatted.rootHash).toString('hex')
-    const line = Buffer.from(`${rootHash}\n`)
-    if (rootHashFile !== undefined)
-      await writeNewFile(rootHashFile, 0, (target) => target.write(0, line), {
-        replace: force,
-        from,
-      })
-    if (json !== 'off') printJson({ ...describeTree(formatted), rootHash, file: to ?? data }, json)
+    const to = append ? data : (hash ?? sideFiles(data, 'verity')[0]!)
+    const make = async () => await formatAll(data, append ? null : to, options)
+    // What cannot be written is found out before anything else is.
+    const formatted =
+      rootHashFile === undefined
+        ? await make()
+        : await writeNewFile(
+            rootHashFile,
+            0,
+            async (file) => {
+              const formatted = await make()
+              await refuseReplacing(rootHashFile, [data, to])
+              await file.write(0, Buffer.from(`${formatted.rootHash}\n`))
+              return formatted
+            },
+            { replace: force, from: [data, to] },
+          )
+    const { rootHash, tree, parity } = formatted
+    if (json !== 'off') printJson({ ...describeTree(tree), rootHash, file: to, ...(parity && { parity }) }, json)
     else print(rootHash)
   },
 })
+
+async function formatAll(data: string, to: string | null, options: ValuesOf<typeof format>) {
+  const { salt, uuid, hash, dataBlocks, dataBlockSize, hashBlockSize, hashOffset, noSuperblock, force } = options
+  const signal = untilInterrupted()
+  const bar = await progressBar('hashing')
+  const tree = await formatFile(data, to, {
+    superblock: !noSuperblock,
+    replace: force,
+    onProgress: bar.update,
+    signal,
+    ...given({ salt, uuid, hashOffset, algorithm: hash, dataBlockSize, hashBlockSize }),
+    ...given({ dataSize: dataBlocks === undefined ? undefined : dataBlocks * (dataBlockSize ?? 4096) }),
+  }).finally(() => bar.stop())
+  const { fecDevice: path, fecOffset: offset, fecRoots: roots } = options
+  const stored = { ...tree, path: to ?? data, isBare: noSuperblock }
+  const parity =
+    path === undefined
+      ? undefined
+      : { file: path, ...(await formatParity(data, stored, { path, offset, roots, replace: force }, { signal })) }
+  return { tree, rootHash: Buffer.from(tree.rootHash).toString('hex'), parity }
+}

@@ -1,0 +1,72 @@
+import { extentTarget, linear } from '../bytes/extents.js'
+import { openFile } from '../bytes/file.js'
+import { sliceSource } from '../bytes/slice.js'
+import type { Run } from '../bytes/source.js'
+import { DdiError } from '../errors.js'
+import { checkOptions } from '../options.js'
+import { bareTreeSource } from '../verity/bare-tree.js'
+import { checkRoots, coveredBlocks, parityLength, writeParity } from '../verity/error-correction.js'
+import { type Work, workNames } from '../work.js'
+import { writeBeside } from './beside.js'
+import type { FormattedTree } from './tree.js'
+
+export interface ParityFile {
+  readonly path: string
+  /** Where the parity begins in it, in bytes: a multiple of the block size. */
+  readonly offset: number
+  /** Bytes of parity of each code, 2 to 24. */
+  readonly roots: number
+  /** Replaces what the file holds there. */
+  readonly replace: boolean
+}
+
+/** A tree in a file, and whether its superblock is stored. */
+export interface StoredTree extends Pick<FormattedTree, 'superblock' | 'hash'> {
+  readonly path: string
+  readonly isBare: boolean
+}
+
+/**
+ * Writes the parity that dm-verity corrects data and hash blocks by: to a new file, or to an offset in one that exists, which may be that of
+ * the data or of the tree.
+ * @returns where it lies, in bytes
+ * @throws ERR_DDI_USAGE for blocks of two sizes, and for parity over its own data; ERR_DDI_EXISTS, ERR_DDI_NO_SPACE, ERR_DDI_ABORTED
+ */
+export async function formatParity(
+  dataPath: string,
+  tree: StoredTree,
+  parity: ParityFile,
+  work: Work = {},
+): Promise<Run> {
+  checkOptions(work, workNames, 'formatParity')
+  const { path, offset, roots, replace } = parity
+  checkRoots(roots)
+  const { superblock, hash, isBare } = tree
+  const { dataBlocks, dataBlockSize: blockSize } = superblock
+  if (offset % blockSize !== 0)
+    throw new DdiError('ERR_DDI_USAGE', `parity at byte ${offset}: it begins at a multiple of ${blockSize}`)
+  await using data = await openFile(dataPath)
+  await using file = await openFile(tree.path)
+  const isSame = await isOpen(file.identity, path)
+  const stored = sliceSource(file, { start: hash.start, length: (isSame ? offset : file.size) - hash.start })
+  const covered = coveredBlocks(superblock, data, isBare ? bareTreeSource(superblock, stored) : stored)
+  const kept = [
+    { file: data, size: dataBlocks * blockSize },
+    { file, size: hash.start + hash.length },
+  ]
+  const run = { start: offset, length: parityLength(covered, { blockSize, roots }) }
+  return await writeBeside(kept, path, run, {
+    async write(target) {
+      await writeParity(covered, extentTarget(target, linear([run])), { blockSize, roots }, work)
+      return run
+    },
+    replace,
+  })
+}
+
+/** Whether a path leads to an open file. */
+async function isOpen(identity: string, path: string): Promise<boolean> {
+  const file = await openFile(path).catch(() => undefined)
+  await file?.close()
+  return file?.identity === identity
+}
