@@ -76,11 +76,12 @@ export async function exists(path: string): Promise<boolean> {
 
 /**
  * Makes a directory, and those above it. That of Node.js tries for ever where a file system, such as /proc, takes none.
+ * @param mode of the last one, if it is made; the umask may take bits away
  * @throws ERR_DDI_NOT_FOUND if something else is in the way, ERR_DDI_PERMISSION, ERR_DDI_NO_SPACE
  */
-export async function makeDirectories(path: string): Promise<void> {
+export async function makeDirectories(path: string, mode = 0o777): Promise<void> {
   try {
-    await makeDirectory(path, true)
+    await makeDirectory(path, true, mode)
   } catch (error) {
     const missing = 'ERR_DDI_NOT_FOUND'
     const codes = { ENOENT: missing, ENOTDIR: missing, EEXIST: missing } as const
@@ -88,9 +89,9 @@ export async function makeDirectories(path: string): Promise<void> {
   }
 }
 
-async function makeDirectory(path: string, withParents: boolean): Promise<void> {
+async function makeDirectory(path: string, withParents: boolean, mode: number): Promise<void> {
   try {
-    await mkdir(path)
+    await mkdir(path, mode)
   } catch (error) {
     const isThere = await stat(path).then(
       (stats) => stats.isDirectory(),
@@ -98,8 +99,8 @@ async function makeDirectory(path: string, withParents: boolean): Promise<void> 
     )
     if (isThere) return
     if (!withParents || systemCode(error) !== 'ENOENT' || dirname(path) === path) throw error
-    await makeDirectory(dirname(path), true)
-    await makeDirectory(path, false)
+    await makeDirectory(dirname(path), true, 0o777)
+    await makeDirectory(path, false, mode)
   }
 }
 

@@ -2,6 +2,7 @@ import type { PartitionAttributes } from '../android/metadata.js'
 import { DdiError } from '../errors.js'
 import { type Designator, dpsTypes } from '../gpt/dps-types.js'
 import type { VerifyMode } from '../pull/checksums.js'
+import { type SideFile, sideFiles } from '../pull/side-files.js'
 import { parseNewSize, parseSize } from '../size.js'
 import { parseUuid } from '../uuid.js'
 import { parseRootHash } from '../verity/root-hash.js'
@@ -148,6 +149,13 @@ export const verifyMode: Parser<VerifyMode> = (given) => {
   if (/^[0-9a-f]{64}$/i.test(given)) return { sha256: given.toLowerCase() }
   throw invalid(`${JSON.stringify(given)}: no, checksum, signature, or a SHA-256 of 64 hexadecimal digits`)
 }
+
+/** Kinds of files beside an image: words with commas between them. */
+export const sideFileList: Parser<readonly SideFile[]> = (given) =>
+  given.split(',').map((word) => {
+    if (Object.hasOwn(sideFiles, word)) return word as SideFile
+    throw invalid(`${JSON.stringify(word)}: ${Object.keys(sideFiles).join(', ')}`)
+  })
 
 /** Attributes of an Android logical partition: words with commas between them. */
 export const attributes: Parser<Partial<PartitionAttributes>> = (given) => {

@@ -11,6 +11,11 @@ export const imageClasses = {
 } as const
 export type ImageClass = keyof typeof imageClasses
 
+/** Machines hold secrets, and programs that are set-user-ID but not of this system. @returns the mode of a directory for images */
+export function directoryMode(path: string): number {
+  return [imageClasses.machine, '/run/machines'].includes(path) ? 0o700 : 0o777
+}
+
 /** A DDI, or a tree of files. */
 export type ImageKind = 'raw' | 'tar'
 
@@ -38,10 +43,10 @@ export function imageKind(url: URL): ImageKind {
  */
 export function imageName(url: URL, given?: string): string {
   const name = given ?? unpackedName(url).replace(rawEndings, '').replace(tarEndings, '')
-  if (!/^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}$/.test(name))
+  if (!/^[A-Za-z0-9_][A-Za-z0-9_.+~-]{0,250}$/.test(name))
     throw new DdiError(
       'ERR_DDI_NAME',
-      `${JSON.stringify(name)} is not a valid image name: use up to 64 of A-Z a-z 0-9 _ . + -, beginning with a letter, a digit or _`,
+      `${JSON.stringify(name)} is not a valid image name: use up to 251 of A-Z a-z 0-9 _ . + ~ -, beginning with a letter, a digit or _`,
     )
   return name
 }

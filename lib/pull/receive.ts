@@ -84,20 +84,31 @@ export async function receive(
 }
 
 /**
- * The same for bytes that come from anywhere; what verifies them is at most a SHA-256 that is known.
+ * The same for bytes that come from anywhere; what verifies them is at most a SHA-256 that is known, and nothing is left to be resumed.
  * @throws ERR_DDI_USAGE for other verification, the `ERR_DDI_PULL_…` codes, and what the destination throws
  */
-export async function receiveStream(stream: Readable, destination: Destination, settings: Settings): Promise<Received> {
+export async function receiveStream(
+  stream: Readable,
+  destination: Destination,
+  settings: Settings,
+  keep?: string,
+): Promise<Received> {
   const { verify } = settings
   if (verify === 'checksum' || verify === 'signature')
     throw new DdiError('ERR_DDI_USAGE', 'a stream has no checksums beside it: give its SHA-256, or verify nothing')
   const bytes = stoppable(stream, settings.signal)
   const download = { start: 0, size: null, validator: null, bytes }
-  const unkept = { partial: undefined, room: undefined, beside: undefined }
-  const received = await takeAll({ url: 'the stream', download, ...unkept, destination, settings })
-  if (typeof verify === 'object') requireChecksum('the stream', received, verify.sha256)
-  await destination.finish({ signal: settings.signal })
-  return received
+  await using partial = keep === undefined ? undefined : await openPartial(keep, new URL('stream:/'), undefined)
+  const room = keep === undefined ? undefined : await roomBeside(keep)
+  try {
+    const received = await takeAll({ url: 'the stream', download, partial, room, beside: keep, destination, settings })
+    if (typeof verify === 'object') requireChecksum('the stream', received, verify.sha256)
+    await destination.finish({ signal: settings.signal })
+    return received
+  } finally {
+    // Nobody could resume it.
+    await partial?.discard()
+  }
 }
 
 async function* stoppable(stream: Readable, signal: AbortSignal | undefined): AsyncGenerator<Batch> {

@@ -6,6 +6,7 @@ import { syncFileSystem } from '../kernel/file-systems.js'
 import type { OptionNames } from '../options.js'
 import { runTool, type Tool, toolPath } from '../tool.js'
 import type { Batch } from './batches.js'
+import { moveUp } from './os-tree.js'
 import { throughProcess } from './process.js'
 import type { Arrival, Destination } from './receive.js'
 
@@ -55,6 +56,7 @@ export class TreeDestination implements Destination {
     const { seen, passed } = watchKeywords(batches)
     const isFailure = (line: string) => !this.#target.lossy && losesData(line, seen)
     for await (const _ of throughProcess(passed, extraction(tree), { failed: refusal, isFailure }));
+    await moveUp(tree)
     if ((await readdir(tree)).length === 0) throw new DdiError('ERR_DDI_PULL_ARCHIVE', 'the archive is empty')
   }
 

@@ -603,6 +603,8 @@ test('names are those of systemd', () => {
     'http://h/tools.tgz': 'tools',
     'http://h/TOOLS.TAR.GZ': 'TOOLS',
     'http://h/tools.tzst': 'tools',
+    'http://h/os_1~rc1.qcow2': 'os_1~rc1',
+    'http://h/os.raw.lz4': 'os',
   }
   for (const [url, name] of Object.entries(names)) assert.equal(imageName(new URL(url)), name)
   for (const url of ['http://h/', 'http://h/..%2fetc', 'http://h/.raw', 'http://h/%zz.raw'])

@@ -8,10 +8,10 @@ import { pipeline } from 'node:stream/promises'
 import { makeDirectories } from '../../bytes/new-file.js'
 import { nestedTypeUuid } from '../../disk/chain.js'
 import { DdiError, systemCode, systemError } from '../../errors.js'
-import { parseAddress } from '../../pull/address.js'
 import { imageKind, imageName, imagePath } from '../../pull/names.js'
 import type { PullOptions } from '../../pull/options.js'
-import { type Pulled, type PullTarget, pull } from '../../pull/pull.js'
+import type { Pulled, PullTarget } from '../../pull/pull.js'
+import type { SideFile } from '../../pull/side-files.js'
 import { tuneForDownloads } from '../../pull/tune.js'
 import { printable } from '../../text.js'
 import { throwIfAborted } from '../../work.js'
@@ -21,8 +21,9 @@ import { json } from '../options.js'
 import { formatSize, print, printJson } from '../output.js'
 import { typeUuidOf } from '../partition-type.js'
 import { downloadProgress } from '../progress.js'
+import { type From, pullFrom, sourceOf } from '../pull-from.js'
 import { pullOptions, pullWork } from '../pull-options.js'
-import { choice, label, rootHash, text } from '../values.js'
+import { choice, label, rootHash, sideFileList, text, verifyMode } from '../values.js'
 import { argument, flag, option, type ValuesOf, verb } from '../verb.js'
 
 const targetOptions = {
@@ -59,12 +60,25 @@ type TargetValues = ValuesOf<typeof targetOptions>
 export default verb({
   summary: 'download an image or a tree, verified and resumable; it appears only after verification',
   arguments: [
-    argument('[url]', 'http, https or file; plain, or packed by xz, gzip, bzip2, zstd, lz4 or lzma'),
+    argument(
+      '[url]',
+      'http, https, file, or a path; - is standard input; plain, or packed by xz, gzip, bzip2, zstd, lz4 or lzma',
+    ),
     argument('[name]', 'name of the image (default: from the URL)'),
   ],
   options: {
     ...targetOptions,
     ...pullOptions,
+    verify: option(
+      '--verify <how>',
+      'no, checksum (by SHA256SUMS or URL.sha256), signature (of the checksums), or a SHA-256 (default: signature; no for a path and standard input)',
+      verifyMode,
+    ),
+    with: option(
+      '--with <list>',
+      'files beside the image that are pulled too: roothash, signature, verity',
+      sideFileList,
+    ),
     fromCmdline: flag(
       '--from-cmdline',
       'pull what systemd.pull= on the kernel command line and the credential import.pull request',
@@ -77,6 +91,8 @@ export default verb({
     'ddi-attach pull https://example.com/os_1.4.raw.xz --verify=checksum --output os.raw',
     'ddi-attach pull https://example.com/tools.tar.zst --class sysext --read-only',
     'ddi-attach pull https://example.com/os_1.4.raw.xz --disk /dev/sda --volume os_1.4 --root-hash 4f2a…',
+    'ddi-attach pull https://example.com/os_1.4.raw.xz --with roothash,signature,verity',
+    'ddi-attach build definitions --output - | ddi-attach pull - os_1.4',
     'ddi-attach pull --from-cmdline --initrd --sysroot /sysroot',
   ],
   async run([address, name], options) {
@@ -84,18 +100,25 @@ export default verb({
     if (fromCmdline) {
       if (address !== undefined) throw new DdiError('ERR_DDI_USAGE', 'give either a URL or --from-cmdline')
       const { runBootPulls } = await import('../boot-pulls.js')
-      return await runBootPulls(options, await pullWork(undefined, options))
+      return await runBootPulls(
+        options,
+        await pullWork(undefined, { ...options, verify: options.verify ?? 'signature' }),
+      )
     }
     if (address === undefined) throw new DdiError('ERR_DDI_USAGE', 'a URL is missing')
     if (initrd || sysroot !== undefined)
       throw new DdiError('ERR_DDI_USAGE', '--initrd and --sysroot need --from-cmdline')
-    const { url } = parseAddress(address)
     tuneForDownloads()
-    const work = await pullWork(address, options)
-    if (options.output === '-') return await pullToOutput(address, name, options, work)
+    const from = await sourceOf(address)
+    const { url } = from
+    const verify = options.verify ?? (from.isHere ? 'no' : 'signature')
+    const work = await pullWork(from.isHere ? undefined : address, { ...options, verify })
+    if (options.output === '-') return await pullToOutput(from, name, options, work)
     const target = targetOf(url, name, options)
-    const pulled = await withProgress(options, (onProgress) => pull(address, target, { ...work, onProgress }))
-    if (json !== 'off') printJson({ url: url.href, ...describe(pulled) }, json)
+    const pulled = await withProgress(options, (onProgress) =>
+      pullFrom(from, target, options.with ?? [], { ...work, onProgress }),
+    )
+    if (json !== 'off') printJson({ url: from.stream ? null : url.href, ...describe(pulled) }, json)
     else print(summary(pulled))
   },
 })
@@ -133,18 +156,20 @@ async function withProgress(
 
 /** Nothing is written to standard output before it is verified: it waits in a file, which a next pull resumes too. */
 async function pullToOutput(
-  address: string,
+  from: From,
   name: string | undefined,
-  options: TargetValues,
+  options: TargetValues & { readonly with: readonly SideFile[] | undefined },
   work: PullOptions,
 ): Promise<void> {
   const { disk, rootHash, readOnly, force, json } = options
+  if (options.with !== undefined)
+    throw new DdiError('ERR_DDI_USAGE', '--with needs a place for files: a name or --output')
   if (name !== undefined || disk !== undefined || readOnly || force)
     throw new DdiError('ERR_DDI_USAGE', '--output=- excludes a name, --disk, --read-only and --force')
   if (json !== 'off') throw new DdiError('ERR_DDI_USAGE', 'standard output cannot be both the image and JSON')
-  const path = join(await cacheDirectory(), createHash('sha256').update(address).digest('hex').slice(0, 16))
+  const path = join(await cacheDirectory(), createHash('sha256').update(`${from.address}`).digest('hex').slice(0, 16))
   const target = { kind: 'raw', path, replace: true, ...given({ rootHash }) } as const
-  await withProgress(options, (onProgress) => pull(address, target, { ...work, onProgress }))
+  await withProgress(options, (onProgress) => pullFrom(from, target, options.with ?? [], { ...work, onProgress }))
   const image = createReadStream(path, { highWaterMark: 1024 * 1024 })
   try {
     await once(image, 'open')

@@ -1,0 +1,38 @@
+import { rm } from 'node:fs/promises'
+import { imageStem } from './names.js'
+import type { PullOptions } from './options.js'
+import { type Pulled, pull } from './pull.js'
+import type { FileTarget } from './to-file.js'
+
+/** What may lie beside an image, and how its name ends. */
+export const sideFiles = { roothash: '.roothash', signature: '.roothash.p7s', verity: '.verity' } as const
+export type SideFile = keyof typeof sideFiles
+
+/**
+ * Pulls an image with files that lie beside it on its server, from where they are called as the image without its ending. It appears after
+ * them; if it does not, nor do they.
+ * @param target the files come beside it, called as it is without `.raw`
+ * @throws as {@link pull}
+ */
+export async function pullWithSideFiles(
+  address: string | URL,
+  target: FileTarget,
+  wanted: readonly SideFile[],
+  options: PullOptions = {},
+): Promise<Pulled> {
+  const made: string[] = []
+  try {
+    for (const one of wanted) {
+      const url = new URL(address)
+      url.pathname = url.pathname.replace(/[^/]*$/, `${encodeURIComponent(imageStem(url))}${sideFiles[one]}`)
+      const path = `${target.path.replace(/\.raw$/, '')}${sideFiles[one]}`
+      const { readOnly = false, replace = false } = target
+      await pull(url, { kind: 'raw', path, readOnly, replace }, options)
+      made.push(path)
+    }
+    return await pull(address, target, options)
+  } catch (error) {
+    for (const path of made) await rm(path, { force: true })
+    throw error
+  }
+}
