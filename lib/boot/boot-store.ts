@@ -1,10 +1,19 @@
 import { join } from 'node:path'
 import { DdiError } from '../errors.js'
 import { type FoundStore, readDisks, readIfDisk } from '../store/disks.js'
+import type { StoreImage } from '../store/image.js'
 import type { BootContext } from './context.js'
 import { loaderText } from './efi-variables.js'
 import { lookFor } from './look-for.js'
 import type { StoreParameters } from './store-parameters.js'
+
+/** What a machine boots from. */
+export interface BootStore extends Pick<StoreParameters, 'product' | 'label'> {
+  /** Of the disk. */
+  readonly path: string
+  /** Of all products, in the order of the table. */
+  readonly images: readonly StoreImage[]
+}
 
 /** How long the disk of a store may take to be found by its driver, in milliseconds: where none is, each boot waits for it. */
 const longestWait = 10_000
@@ -14,22 +23,25 @@ const longestWait = 10_000
  * has images of the product, or else the one that the firmware booted from.
  * @param patience in ms
  * @returns undefined if there is none, which is said
- * @throws ERR_DDI_STORE_AMBIGUOUS if several disks are meant
+ * @throws ERR_DDI_STORE_AMBIGUOUS if several disks are meant, ERR_DDI_NO_ROOT if there is none that could have the one image that is to boot
  */
 export async function findBootStore(
   { root, log, signal }: Pick<BootContext, 'root' | 'log' | 'signal'>,
-  { product, disk }: Pick<StoreParameters, 'product' | 'disk'>,
+  { product, disk, label }: StoreParameters,
   patience = longestWait,
-): Promise<FoundStore | undefined> {
+): Promise<BootStore | undefined> {
   const look = async () => only(await disksMeant(root, { product, disk }), product)
-  const found = await lookFor(look, patience, signal)
-  if (found) return found
-  if (disk.by !== 'product') {
-    log.say(`there is no disk with a table that ddi.store=${disk.by === 'uuid' ? disk.uuid : disk.path} names`)
-    return undefined
+  const named = await lookFor(look, patience, signal)
+  if (!named) {
+    const missing =
+      disk.by === 'product'
+        ? `no disk has images of ${product}`
+        : `no disk with a table is the one of ddi.store=${disk.by === 'uuid' ? disk.uuid : disk.path}`
+    if (label !== null) throw new DdiError('ERR_DDI_NO_ROOT', `${missing}, so that ${label} cannot boot`)
+    log.say(missing)
   }
-  log.say(`no disk has images of ${product}`)
-  return await bootedDisk(root, product)
+  const found = named ?? (disk.by === 'product' ? await bootedDisk(root, product) : undefined)
+  return found && { path: found.path, images: found.images, product, label }
 }
 
 async function disksMeant(

@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import { DdiError, systemError } from '../errors.js'
 import { throwIfAborted } from '../work.js'
 import type { BootLog } from './boot-log.js'
+import type { BootStore } from './boot-store.js'
 import { advanceClock } from './clock.js'
 import type { BootContext } from './context.js'
 import { actAs, emergencyShell } from './failure.js'
-import { handOver } from './hand-over.js'
+import { firstProgram, handOver } from './hand-over.js'
 import { mountKernelFileSystems } from './kernel-file-systems.js'
 import { loadModules } from './modules.js'
 import { configureNetwork } from './network.js'
@@ -50,13 +51,14 @@ async function mountSystem(
   sysroot: string,
   mayBeOnDisk: boolean,
 ): Promise<RootImage | undefined> {
-  const { root, parameters, log } = context
+  const { parameters, log } = context
   const { successAction } = actionsIn(parameters.text)
   await reach(context, 'modules')
   await using _ = await loadModules(context)
   await advanceClock(context)
   await reach(context, 'store')
-  const stored = await mountStored(context, sysroot)
+  const store = await findStore(context)
+  const stored = store && (await mountStored(context, store, sysroot))
   if (stored) return stored
   await reach(context, 'network')
   await configureNetwork(context)
@@ -66,8 +68,8 @@ async function mountSystem(
     await installMachine(context, parameters.install)
   }
   // What downloads and attaches is most of the code: the network comes up before it is loaded.
-  const { obtainRoot, rootOnDisk, mountRoot } = await import('./root.js')
-  const pulled = await obtainRoot(context)
+  const { obtainRoot, rootOnDisk } = await import('./root.js')
+  const pulled = await obtainRoot(context, store)
   if (successAction !== 'none') {
     log.say(`everything is pulled; now: ${successAction}`)
     await actAs(successAction)
@@ -79,23 +81,43 @@ async function mountSystem(
     throw new DdiError('ERR_DDI_NO_ROOT', 'there is no root to boot: none was pulled, and root= names no disk')
   }
   await reach(context, 'mount')
-  await mkdir(join(root, sysroot), { recursive: true })
-  await mountRoot(context, image, join(root, sysroot))
+  await mountPulled(context, image, sysroot)
   log.say(`${image.path} is mounted on ${sysroot}`)
   return image
 }
 
-/** Mounts an image of the store that this machine boots from, if it has one and there is one that boots. */
-async function mountStored(context: BootContext, sysroot: string): Promise<RootImage | undefined> {
-  const { root, parameters } = context
-  if (!parameters.store) return undefined
-  const { findBootStore } = await import('./boot-store.js')
-  const store = await findBootStore(context, parameters.store)
+async function findStore(context: BootContext): Promise<BootStore | undefined> {
+  const { store } = context.parameters
   if (!store) return undefined
-  const [{ rootInStore }, { mountRoot }] = await Promise.all([import('./store-root.js'), import('./root.js')])
-  const place = join(root, sysroot)
+  const { findBootStore } = await import('./boot-store.js')
+  return await findBootStore(context, store)
+}
+
+async function mountStored(context: BootContext, store: BootStore, sysroot: string): Promise<RootImage | undefined> {
+  const { rootInStore } = await import('./store-root.js')
+  return await rootInStore(context, store, (image) => mountBootable(context, image, sysroot))
+}
+
+/** What was pulled into the store boots as what was there before. */
+async function mountPulled(context: BootContext, image: RootImage, sysroot: string): Promise<void> {
+  const mount = () => mountBootable(context, image, sysroot)
+  if (!image.stored) return await mount()
+  const { mountInstalled } = await import('./store-root.js')
+  await mountInstalled(context, { path: image.path, stored: image.stored }, mount)
+}
+
+/** Mounts a root that a system can begin in; nothing is left of one that it cannot. */
+async function mountBootable(context: BootContext, image: RootImage, sysroot: string): Promise<void> {
+  const place = join(context.root, sysroot)
   await mkdir(place, { recursive: true })
-  return await rootInStore(context, store, parameters.store, (image) => mountRoot(context, image, place))
+  const { mountRoot } = await import('./root.js')
+  const mount = await mountRoot(context, image, place)
+  try {
+    await firstProgram(context, sysroot)
+  } catch (error) {
+    await mount[Symbol.asyncDispose]()
+    throw error
+  }
 }
 
 /** The end of a stage, and what may be before the next. */

@@ -25,14 +25,25 @@ export type Fetched =
 
 /** Fetches an image, unless it is here. @throws what `pull` throws */
 export async function fetchImage(one: WantedRequest, options: FetchOptions): Promise<Fetched> {
-  const { request, name, path, candidates } = one
+  const { request, path } = one
   if (await exists(path)) return { state: 'present' }
-  const { kind, readOnly, verify } = request
+  const { kind, readOnly } = request
+  const { result: pulled, url } = await fetchTo(one, options, (from, pulling) =>
+    pull(from, { kind, path, readOnly }, pulling),
+  )
+  return { state: 'pulled', pulled, url }
+}
+
+/** Fetches an image to wherever `take` puts it, from the first of its places that has it. @throws what `take` throws */
+export async function fetchTo<Result>(
+  { request: { verify }, name, candidates }: WantedRequest,
+  options: FetchOptions,
+  take: (url: URL, pulling: PullOptions) => Promise<Result>,
+): Promise<{ readonly result: Result; readonly url: URL }> {
   return await waiting(name, options, async (pulling) => {
     const url = await firstThat(candidates, pulling)
     options.onNote?.(`pulling ${parseAddress(url).url}`)
-    const pulled = await pull(url, { kind, path, readOnly }, { ...pulling, verify })
-    return { state: 'pulled', pulled, url }
+    return { result: await take(url, { ...pulling, verify }), url }
   })
 }
 

@@ -9,9 +9,10 @@ import { checkOptions, type OptionNames, pickOptions } from '../options.js'
 import { parseAddress } from '../pull/address.js'
 import { pullOptionNames, settingsOf } from '../pull/options.js'
 import type { Pulled } from '../pull/pull.js'
+import type { StoreImage } from '../store/image.js'
 import { printable } from '../text.js'
 import { parameterValue } from './command-line.js'
-import { type FetchOptions, fetchImage } from './fetch.js'
+import { type Fetched, type FetchOptions, fetchImage } from './fetch.js'
 import { type BootOrigin, findBootOrigin } from './origin.js'
 import { type BootParameters, parseBootParameters } from './parameters.js'
 import {
@@ -24,6 +25,7 @@ import {
   type WantedRequest,
 } from './requests.js'
 import { mountRootImage, type RootImage, requireTrusted } from './root-image.js'
+import { pullIntoStore, type StoredPull, type StoreSpace } from './store-pull.js'
 import {
   decideTrust,
   devicePolicy,
@@ -48,6 +50,8 @@ const bootPullOptionNames: OptionNames<BootPullOptions> = { ...fetchOptionNames,
 /** What became of a request; one that fails does not affect the others. */
 export type BootPull = { readonly expression: string } & (
   | { readonly state: 'pulled'; readonly path: string; readonly pulled: Pulled; readonly attachment: Attachment | null }
+  /** It is an image of the store on the disk `path`. */
+  | { readonly state: 'installed'; readonly path: string; readonly image: StoreImage; readonly attachment: null }
   /** It was here already. */
   | { readonly state: 'present'; readonly path: string; readonly attachment: Attachment | null }
   | { readonly state: 'skipped'; readonly reason: string }
@@ -91,6 +95,8 @@ export interface PullPlace {
   readonly credential: string
   /** Where this machine booted from. */
   readonly origin: () => Promise<BootOrigin | undefined>
+  /** Where the image of the root goes if it can, and not into memory. */
+  readonly store?: StoreSpace | undefined
 }
 
 export interface RequestOptions extends FetchOptions {
@@ -156,13 +162,16 @@ async function fulfil(
   const isTaken = role.isRoot && role.wantsRoot
   // A tree that becomes the root is bound read-only. Where it lies in memory, it cannot be made so: tmpfs had no such flag before 6.6.
   const isBound = isTaken && kind === 'tar'
-  const fetched = await fetchImage(isBound ? { ...one, request: { ...request, readOnly: false } } : one, options)
+  const fetched =
+    (isTaken && trust && place.store && (await pullIntoStore(place.store, one, trust, options))) ||
+    (await fetchImage(isBound ? { ...one, request: { ...request, readOnly: false } } : one, options))
+  const where = fetched.state === 'installed' ? fetched.place : { path }
   const policy = use === 'root' ? anchors.policy : undefined
   const { signal } = options
   const isExtension = use === 'extension'
   const rootHashes =
     trust && kind === 'raw' && !(isExtension && trust.by === 'download')
-      ? await requireTrusted({ path }, trust, { policy, whole: isExtension, signal }).catch(async (error: unknown) => {
+      ? await requireTrusted(where, trust, { policy, whole: isExtension, signal }).catch(async (error: unknown) => {
           // What is refused is of no use to anybody: the next attempt asks the server again.
           if (fetched.state === 'pulled') await rm(path, { force: true })
           throw error
@@ -172,16 +181,26 @@ async function fulfil(
     blockDevice && trust && !isTaken
       ? await attach(path, { name, signal, ...dissectOptionsOf(trust, devicePolicy(trust, policy)) })
       : null
-  const pull: BootPull =
-    fetched.state === 'pulled'
-      ? { expression, state: 'pulled', path, pulled: fetched.pulled, attachment }
-      : { expression, state: 'present', path, attachment }
+  const pull = { expression, ...outcomeOf(fetched, path, attachment) }
   if (!isTaken || !trust) return { pull }
-  const came =
-    fetched.state === 'pulled'
-      ? { url: parseAddress(fetched.url).url.href, sha256: fetched.pulled.sha256 }
-      : { url: null, sha256: null }
-  return { pull, image: { kind, name, path, ...came, readOnly, trust, policy, rootHashes } }
+  return { pull, image: { kind, name, ...where, ...cameFrom(fetched), readOnly, trust, policy, rootHashes } }
+}
+
+function outcomeOf(fetched: Fetched | StoredPull, path: string, attachment: Attachment | null) {
+  switch (fetched.state) {
+    case 'pulled':
+      return { state: 'pulled', path, pulled: fetched.pulled, attachment } as const
+    case 'installed':
+      return { state: 'installed', path: fetched.place.path, image: fetched.place.stored, attachment: null } as const
+    case 'present':
+      return { state: 'present', path, attachment } as const
+  }
+}
+
+function cameFrom(fetched: Fetched | StoredPull): Pick<RootImage, 'url' | 'sha256'> {
+  if (fetched.state === 'present') return { url: null, sha256: null }
+  const { sha256 } = fetched.state === 'pulled' ? fetched.pulled : fetched
+  return { url: parseAddress(fetched.url).url.href, sha256 }
 }
 
 /** What an image is about to be used for by us, or by the system that boots; undefined if it is only stored. */

@@ -107,6 +107,7 @@ const systemDesignators: readonly ProtectedDesignator[] = ['root', 'usr']
 /**
  * Mounts a raw image, or binds a tree, as the root of a system: as it is, under a layer in memory, or as the /usr of a root in memory.
  * @param sysroot a directory that exists
+ * @returns what undoes that
  * @throws what `mountImage` throws, ERR_DDI_MOUNT_POINT; nothing is left then
  */
 export async function mountRootImage(
@@ -114,13 +115,12 @@ export async function mountRootImage(
   sysroot: string,
   parameters: RootParameters,
   signal?: AbortSignal | undefined,
-): Promise<void> {
+): Promise<AsyncDisposable> {
   const mountTree = async (directory: string): Promise<AsyncDisposable> =>
     image.kind === 'tar'
       ? await bindTree(image, directory, parameters)
       : await mountRaw(image, directory, parameters, signal)
-  if (parameters.volatile === 'yes') await mountOverUsr(sysroot, mountTree)
-  else await mountTree(sysroot)
+  return parameters.volatile === 'yes' ? await mountOverUsr(sysroot, mountTree) : await mountTree(sysroot)
 }
 
 async function mountRaw(

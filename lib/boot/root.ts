@@ -11,19 +11,21 @@ import { actionsIn } from './parameters.js'
 import { type BootPull, pullRequests } from './pulls.js'
 import { describeRoot, record } from './record.js'
 import { asksServer, expressionsOf, mayBeRoot, planRequests, pullCredential } from './requests.js'
-import { mountRootImage, type RootImage } from './root-image.js'
+import { describePlace, mountRootImage, type RootImage } from './root-image.js'
+import type { StoreSpace } from './store-pull.js'
 import { readServerTrust, readTrustAnchors, type TrustAnchors } from './trust.js'
 
 export type { RootImage } from './root-image.js'
 
 /**
  * Pulls everything that this boot requests, and what lies beside the kernel that was booted; checks and measures what is to be the root.
+ * @param store where the image of the root goes if it can; else it stays in memory
  * @returns the image of the root; undefined if none is requested, or it is skipped because the machine did not boot from a URL
  * @throws the error of the root’s request; of any other one if `systemd.pull.failure_action=` says that it matters; of a request that is
  *   malformed if there is no root else; ERR_DDI_USAGE if it is not clear which image is the root; ERR_DDI_TPM; and as
  *   `readTrustAnchors`
  */
-export async function obtainRoot(context: BootContext): Promise<RootImage | undefined> {
+export async function obtainRoot(context: BootContext, store?: StoreSpace): Promise<RootImage | undefined> {
   const { root, parameters, log, signal } = context
   const anchors = await readTrustAnchors(root, parameters)
   const options = {
@@ -43,7 +45,7 @@ export async function obtainRoot(context: BootContext): Promise<RootImage | unde
   const planned = await planRequests(expressionsOf(parameters.text, requestsIn(own), true), place)
   const companions = origin && (await asksServer(planned)) ? await listCompanions(origin.url, options) : undefined
   const credential = requestsIn(await addCompanions(context, own, { anchors, companions }, options))
-  const { pulls, root: image } = await pullRequests({ ...place, credential }, { ...options, wantsRoot: true })
+  const { pulls, root: image } = await pullRequests({ ...place, credential, store }, { ...options, wantsRoot: true })
   // An extension that was requested comes before one of its name that lies beside the kernel.
   if (companions) await record(context, named((await takeExtensions(companions, place, options)).taken))
   for (const one of pulls) log.say(outcome(one))
@@ -98,14 +100,19 @@ function outcome(one: BootPull): string {
   const what = printable(one.expression)
   if (one.state === 'failed') return `failed: ${what}: ${one.error.message} (${one.error.code})`
   if (one.state === 'skipped') return `skipped: ${what}`
-  return `${one.state}: ${one.path}`
+  return `${one.state}: ${one.state === 'installed' ? describePlace({ path: one.path, stored: one.image }) : one.path}`
 }
 
 /**
  * Mounts the root image, or binds its tree.
  * @param sysroot a directory that exists
+ * @returns what undoes that
  * @throws what `mountImage` throws; nothing is left then
  */
-export async function mountRoot({ parameters, signal }: BootContext, image: RootImage, sysroot: string): Promise<void> {
-  await mountRootImage(image, sysroot, parameters, signal)
+export async function mountRoot(
+  { parameters, signal }: BootContext,
+  image: RootImage,
+  sysroot: string,
+): Promise<AsyncDisposable> {
+  return await mountRootImage(image, sysroot, parameters, signal)
 }

@@ -9,12 +9,13 @@ import { completeRoot } from './base-directories.js'
 /**
  * Makes a root that is empty memory but for the /usr of a tree: `systemd.volatile=yes`.
  * @param mountTree mounts the tree on a directory; disposing of it undoes that
+ * @returns what undoes all of it
  * @throws ERR_DDI_MOUNT_POINT if the tree has no /usr, ERR_DDI_KERNEL, and what `mountTree` throws
  */
 export async function mountOverUsr(
   sysroot: string,
   mountTree: (directory: string) => Promise<AsyncDisposable>,
-): Promise<void> {
+): Promise<AsyncDisposable> {
   await mkdir('/run/ddi', { recursive: true, mode: 0o755 })
   const hidden = await mkdtemp('/run/ddi/root-')
   try {
@@ -31,6 +32,12 @@ export async function mountOverUsr(
     }
     // What was bound from it stays.
     await addon().unmount(hidden, unmountFlags.detach)
+    return {
+      async [Symbol.asyncDispose]() {
+        await unmountRoot(sysroot)
+        await tree[Symbol.asyncDispose]()
+      },
+    }
   } finally {
     await rmdir(hidden)
   }
@@ -44,10 +51,14 @@ async function makeRoot(sysroot: string, from: string): Promise<void> {
     await addon().mount(from, usr, '', mountFlags.bind, '')
     await completeRoot(sysroot)
   } catch (error) {
-    await addon()
-      .unmount(usr, 0)
-      .catch(() => {})
-    await addon().unmount(sysroot, 0)
+    await unmountRoot(sysroot)
     throw systemError(error, `cannot make a root of ${from}`)
   }
+}
+
+async function unmountRoot(sysroot: string): Promise<void> {
+  await addon()
+    .unmount(join(sysroot, 'usr'), 0)
+    .catch(() => {})
+  await addon().unmount(sysroot, 0)
 }

@@ -28,7 +28,8 @@ export async function switchRoot(
 ): Promise<never> {
   const mounts = new Set((await listMounts()).map(({ path }) => path))
   await refuseUnlessInitramfs(directory, mounts)
-  await refuseUnlessProgram(directory, argv[0])
+  if (!(await hasProgram(directory, argv[0])))
+    throw new DdiError('ERR_DDI_NOT_FOUND', `there is no ${argv[0]} in ${directory}`)
   const moved = kept.filter((path) => mounts.has(path))
   for (const path of moved) makePlace(directory, path)
   await using initramfs = await openDirectory('/')
@@ -56,13 +57,15 @@ async function refuseUnlessInitramfs(directory: string, mounts: ReadonlySet<stri
   if (directory === '/' || !mounts.has(directory)) throw refuse('nothing is mounted there')
 }
 
-/** Links in the new root are followed as they will be then. */
-async function refuseUnlessProgram(directory: string, path: string): Promise<void> {
+/** Whether a new root has a program. Links in it are followed as they will be then. @throws ERR_DDI_KERNEL, ERR_DDI_IO */
+export async function hasProgram(directory: string, path: string): Promise<boolean> {
   await using root = await openDirectory(directory)
   try {
     closeSync(await addon().openInRoot(root.fd, path, constants.O_RDONLY | constants.O_NONBLOCK, 0))
+    return true
   } catch (error) {
-    throw systemError(error, `there is no ${path} in ${directory}`, { ENOENT: 'ERR_DDI_NOT_FOUND' })
+    if (systemCode(error) === 'ENOENT') return false
+    throw systemError(error, `cannot open ${path} in ${directory}`)
   }
 }
 

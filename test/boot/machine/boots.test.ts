@@ -8,8 +8,9 @@ import { bootCases } from './cases.js'
 import { type AddressService, makeNetwork, server } from './network.js'
 import { downloadsIn, rehearse, rehearsed } from './rehearsals.js'
 import { rootIsUp } from './roots.js'
+import { damageTree, hangs, makeFragmentedStore, makeStoreRoots, readBySgdisk } from './stores.js'
 import { prepareTrial, type Trial } from './trial.js'
-import { bootUml } from './user-mode-linux.js'
+import { bootUml, type UmlOptions } from './user-mode-linux.js'
 
 const origin = `ddi.url=http://${server.ipv4}/acme.efi`
 const image = 'rd.systemd.pull=raw,machine,verify=checksum,bootorigin:root:acme_1.raw.xz'
@@ -28,7 +29,16 @@ after(async () => {
 /** Boots once, to the end. @returns all that was said */
 async function boot(service: AddressService, parameters: readonly string[], network = trial.network): Promise<string> {
   await network.addresses(service)
-  await using machine = bootUml(network, { initrd: trial.initrd, parameters: ['rdinit=/init', ...parameters] })
+  return await bootFrom(undefined, parameters, network)
+}
+
+async function bootFrom(
+  disk: UmlOptions['disk'],
+  parameters: readonly string[],
+  network = trial.network,
+): Promise<string> {
+  const { initrd } = trial
+  await using machine = bootUml(network, { initrd, parameters: ['rdinit=/init', ...parameters], ...(disk && { disk }) })
   return (await machine.off(300)).text
 }
 
@@ -113,4 +123,25 @@ test('no answer to DHCP: no network, and the machine restarts as it was told', a
 test('another image than the pinned one: nothing boots, and the machine is switched off as it was told', async () => {
   const parameters = ['ip=dhcp', origin, image, `roothash=${'0'.repeat(64)}`, poweroff]
   refused(await boot(dhcp, parameters), /ddi: FAILED: .*ERR_DDI_/, off)
+})
+
+test('of ten images in twelve fragments the newest hangs, the next is damaged, and the third works and stays', async () => {
+  const path = join(folder.path, 'ten.raw')
+  const roots = makeStoreRoots(folder.path, trial.vendor.identity)
+  await makeFragmentedStore(path, (version) => (version === 10 ? roots.hangs : roots.works))
+  assert.equal(readBySgdisk(path).fragments, 12)
+  await damageTree(path, 'acme_9')
+  const tried = { ...Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => [`acme_${n}`, '1028000000000000'])) }
+  const product = 'ddi.product=acme'
+  for (const bits of ['1018000000000000', '1008000000000000']) {
+    assert.match(await bootFrom({ path }, [product]), hangs)
+    assert.deepEqual(readBySgdisk(path).attributes, { ...tried, acme_10: bits })
+  }
+  const text = await bootFrom({ path }, [product])
+  assert.match(text, /refused acme_9 on \/dev\/ubda: .*ERR_DDI_VERITY_CORRUPT/)
+  assert.match(text, /^\/dev\/mapper\/\S+ \/ erofs ro,/m)
+  assert.match(text, /^acme_8: good$/m)
+  assert.match(text, /^acme_8 +good +.* yes +/m)
+  const after = { ...tried, acme_10: '1008000000000000', acme_9: '1008000000000000', acme_8: '1108000000000000' }
+  assert.deepEqual(readBySgdisk(path).attributes, after)
 })

@@ -25,15 +25,14 @@ $b grep MemTotal /proc/meminfo
 $b poweroff -f
 `
 
-/** The tree of a root file system that is busybox. */
-export function makeRootTree(tree: string): void {
-  for (const name of ['bin', 'sbin', 'etc', 'dev', 'proc', 'sys', 'run', 'tmp', 'var', 'usr'])
+/** The tree of a root file system that is busybox. @param program its init, a script */
+export function makeRootTree(tree: string, program = init): void {
+  for (const name of ['bin', 'sbin', 'etc', 'dev', 'proc', 'sys', 'run', 'tmp', 'var', 'usr', 'mnt'])
     mkdirSync(join(tree, name), { recursive: true })
   copyFileSync('/bin/busybox', join(tree, 'bin/busybox'))
   symlinkSync('busybox', join(tree, 'bin/sh'))
-  writeFileSync(join(tree, 'sbin/init'), init, { mode: 0o755 })
+  writeFileSync(join(tree, 'sbin/init'), program, { mode: 0o755 })
   writeFileSync(join(tree, 'etc/os-release'), 'ID=trial\n')
-  writeFileSync(join(tree, 'var/filler'), randomBytes(2 * MiB))
 }
 
 /** A root with a hash tree, and with a signature if there is somebody to sign. @returns the root hash */
@@ -80,6 +79,7 @@ export interface Vendor {
 export function makeVendor(folder: string, www: string): Vendor {
   const tree = join(folder, 'root')
   makeRootTree(tree)
+  writeFileSync(join(tree, 'var/filler'), randomBytes(2 * MiB))
   const identity = makeIdentity(folder, 'vendor')
   const at = (name: string) => join(www, name)
   const rootHash = buildImage(tree, at('acme_1.raw'), identity)

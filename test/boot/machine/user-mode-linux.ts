@@ -7,13 +7,16 @@ export interface UmlOptions {
   readonly parameters: readonly string[]
   /** In MiB. */
   readonly memory?: number
+  /** An image file that is its disk ubda. */
+  readonly disk?: { readonly path: string; readonly readOnly?: boolean }
 }
 
 /** Boots an initrd in user-mode-linux: a real kernel at nearly native speed, without firmware. Its network card is vec0. */
-export function bootUml(network: TestNetwork, { initrd, parameters, memory = 320 }: UmlOptions): Machine {
+export function bootUml(network: TestNetwork, { initrd, parameters, memory = 320, disk }: UmlOptions): Machine {
   const own = [
     `mem=${memory}M`,
     `initrd=${initrd}`,
+    ...(disk ? [`ubd0${disk.readOnly ? 'r' : ''}=${disk.path}`] : []),
     `vec0:transport=tap,ifname=${network.tap},depth=128,gro=1,mac=52:54:00:12:34:57`,
     ...['con=null', 'con0=null,fd:1', 'panic=1', 'noreboot', 'quiet'],
   ]
