@@ -82,7 +82,6 @@ async function mountSystem(
   }
   await reach(context, 'mount')
   await mountPulled(context, image, sysroot)
-  log.say(`${image.path} is mounted on ${sysroot}`)
   return image
 }
 
@@ -101,7 +100,10 @@ async function mountStored(context: BootContext, store: BootStore, sysroot: stri
 /** What was pulled into the store boots as what was there before. */
 async function mountPulled(context: BootContext, image: RootImage, sysroot: string): Promise<void> {
   const mount = () => mountBootable(context, image, sysroot)
-  if (!image.stored) return await mount()
+  if (!image.stored) {
+    await mount()
+    return context.log.say(`${image.path} is mounted on ${sysroot}`)
+  }
   const { mountInstalled } = await import('./store-root.js')
   await mountInstalled(context, { path: image.path, stored: image.stored }, mount)
 }

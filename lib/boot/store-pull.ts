@@ -1,6 +1,8 @@
 import { exists } from '../bytes/new-file.js'
 import { DdiError } from '../errors.js'
+import { pickOptions } from '../options.js'
 import { imageStem } from '../pull/names.js'
+import { trustNames } from '../store/destination.js'
 import type { StoreImage } from '../store/image.js'
 import { installImage } from '../store/install.js'
 import { parseLabel } from '../store/names.js'
@@ -42,11 +44,13 @@ export async function pullIntoStore(
   options: FetchOptions,
 ): Promise<StoredPull | undefined> {
   if (one.request.kind !== 'raw' || (await exists(one.path))) return undefined
+  // The rest is held against it when it boots.
+  const own = pickOptions(dissectOptionsOf(trust, undefined), trustNames)
   try {
     await using store = await openStore(path)
     const { result, url } = await fetchTo(one, options, async (from, pulling) => {
       const { version } = imageOf(product, from)
-      return await installImage(store, from, { ...pulling, ...dissectOptionsOf(trust, undefined), product, version })
+      return await installImage(store, from, { ...pulling, ...own, product, version })
     })
     const { image: stored, removed, sha256 } = result
     for (const { label } of removed) options.onNote?.(`removed ${label} from ${path}, to make room`)

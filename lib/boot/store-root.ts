@@ -52,12 +52,13 @@ export async function rootInStore(
  * @throws what `mount` throws, and what keeps its boot from being counted
  */
 export async function mountInstalled(
-  { root }: Pick<BootContext, 'root'>,
+  { root, log }: Pick<BootContext, 'root' | 'log'>,
   { path, stored }: Stored,
   mount: () => Promise<void>,
 ): Promise<void> {
   await takeTry({ path, stored })
   await mount()
+  log.say(`${describePlace({ path, stored })} is mounted`)
   await leaveRunning(root, stored.uuid)
 }
 

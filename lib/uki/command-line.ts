@@ -10,6 +10,10 @@ export interface BootRequest {
   readonly network?: string
   /** The root hash of the root volume, in hexadecimal. */
   readonly rootHash?: string
+  /** The product whose images boot from a store (docs/image-store.md); `image` is what comes to an empty one. */
+  readonly product?: string
+  /** Which disk is the store: `auto`, the UUID of its table, or a path below /dev. Default: `auto` */
+  readonly store?: string
   /** Further kernel parameters. */
   readonly commandLine?: string
 }
@@ -27,6 +31,7 @@ export interface Trust {
 export function bootCommandLine(request: BootRequest, trust: Trust): string {
   const { image, network, rootHash, commandLine } = request
   const words = [
+    ...storeParameters(request, trust),
     ...(image === undefined ? [] : [`rd.systemd.pull=${pullExpression(image, request, trust)}`]),
     ...(network === undefined ? [] : [`ip=${oneWord(network, 'network')}`]),
     ...(rootHash === undefined ? [] : [`roothash=${oneWord(rootHash, 'root hash')}`]),
@@ -40,6 +45,19 @@ export function bootCommandLine(request: BootRequest, trust: Trust): string {
       `the kernel command line ${JSON.stringify(text)} has other characters than ASCII`,
     )
   return text
+}
+
+/** An image that panics, or that does not get so far as to run, is of no use until the machine restarts and another is tried. */
+const restarts = ['panic=10', 'rd.systemd.pull.failure_action=reboot'] as const
+
+function storeParameters(request: BootRequest, trust: Trust): readonly string[] {
+  const { product, store = 'auto' } = request
+  if (product === undefined) {
+    if (request.store === undefined) return []
+    throw new DdiError('ERR_DDI_USAGE', 'a machine that boots from a store needs a product, whose images boot')
+  }
+  requireTrust('raw', 'no', request, trust)
+  return [`ddi.product=${oneWord(product, 'product')}`, `ddi.store=${oneWord(store, 'store')}`, ...restarts]
 }
 
 function pullExpression(image: string, request: BootRequest, trust: Trust): string {

@@ -41,7 +41,7 @@ export interface UkiOptions extends Omit<InitrdOptions, 'modulesFrom'>, BootRequ
 const { modulesFrom: _, ...sharedNames } = initrdOptionNames
 const ukiOptionNames: OptionNames<UkiOptions> = {
   ...sharedNames,
-  ...{ image: true, verify: true, network: true, rootHash: true, commandLine: true },
+  ...{ image: true, verify: true, network: true, rootHash: true, commandLine: true, product: true, store: true },
   ...{ kernel: true, modulesFrom: true, uname: true, stub: true, osRelease: true, sbat: true },
   ...{ splash: true, deviceTree: true, microcode: true, secureBoot: true },
 }

@@ -1,3 +1,4 @@
+import { parseStoreParameters } from '../../../boot/store-parameters.js'
 import { DdiError } from '../../../errors.js'
 import { inspectUki } from '../../../uki/inspect.js'
 import type { SecureBootKey } from '../../../uki/secure-boot.js'
@@ -17,6 +18,12 @@ export default verb({
     ...initrdOptions,
     kernel: requiredOption('--kernel <file>', 'the kernel, such as /boot/vmlinuz-VERSION', text),
     image: option('--image <name>', 'the root image: a file beside the UKI on its server, or a URL', text),
+    product: option('--product <name>', 'boot the newest image of this product that works, from a store', text),
+    store: option(
+      '--store <disk>',
+      'the store: auto for the disk that has images of the product, the UUID of its table, or a path below /dev (default: auto)',
+      text,
+    ),
     network: option('--network <how>', 'ip= of the kernel: dhcp, or an address', text),
     rootHash: option('--root-hash <hex>', 'root hash that the root volume must have', rootHash),
     verify: option(
@@ -41,13 +48,16 @@ export default verb({
   examples: [
     'ddi-attach uki build -o acme.efi --kernel /boot/vmlinuz-6.1.0-50-amd64 --certificate cert.pem --image acme_1.raw.xz --network dhcp',
     'ddi-attach uki build -o acme.efi --kernel vmlinuz --modules-from lib/modules/6.1.0-50-amd64 --root-hash 4d0f… --image acme_1.raw.xz --network dhcp --cmdline console=ttyS0',
+    'ddi-attach uki build -o acme.efi --kernel /boot/vmlinuz-6.1.0-50-amd64 --certificate cert.pem --product acme --store auto --image acme_1.raw.xz --network dhcp',
   ],
   async run(_, options) {
-    const { output, kernel, image, network, rootHash, verify, cmdline, modulesFrom } = options
+    const { output, kernel, image, product, store, network, rootHash, verify, cmdline, modulesFrom } = options
+    // What the boot program would refuse.
+    if (product !== undefined) parseStoreParameters(`ddi.product=${product} ddi.store=${store ?? 'auto'}`)
     const { stub, osRelease, uname, sbat, splash, deviceTree, microcode } = options
     const built = await buildUki(output, {
       ...(await initrdWork(options)),
-      ...given({ image, network, rootHash, verify, commandLine: cmdline, modulesFrom }),
+      ...given({ image, product, store, network, rootHash, verify, commandLine: cmdline, modulesFrom }),
       ...given({ stub, osRelease, uname, sbat, splash, deviceTree, microcode }),
       ...given({ secureBoot: secureBootKey(options.secureBootKey, options.secureBootCertificate) }),
       kernel,
