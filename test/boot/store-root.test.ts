@@ -3,7 +3,8 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSyn
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { findBootStore } from '../../lib/boot/boot-store.js'
-import { type Mount, rootInStore } from '../../lib/boot/store-root.js'
+import { obtainRoot } from '../../lib/boot/root.js'
+import { type Mount, mountInstalled, rootInStore } from '../../lib/boot/store-root.js'
 import { memorySource } from '../../lib/bytes/memory.js'
 import { DdiError } from '../../lib/errors.js'
 import { initDisk, openDisk } from '../../lib/index.js'
@@ -13,6 +14,7 @@ import { volumeHead } from '../support/gpt.js'
 import { emptyFile, MiB, makeSignedImage, makeVerityImage } from '../support/images.js'
 import { makeIdentity } from '../support/keys.js'
 import { packageRoot, temporaryFolder } from '../support/run.js'
+import { serve } from '../support/server.js'
 import { signatureRecord } from '../support/signature-record.js'
 import { smallImage } from '../support/small-images.js'
 import { readImages } from '../support/store-reader.js'
@@ -139,6 +141,38 @@ test('an image has to be vouched for as any root', async () => {
   const bare = await machine('ddi.product=acme', entries)
   await assert.rejects(boot(bare), { code: 'ERR_DDI_UNTRUSTED' })
   assert.deepEqual(statesOn(bare), { acme_1: 3, acme_2: 3, acme_3: 3 })
+})
+
+test('what an empty store lacks is pulled into it, and boots as what was there; what has no room stays in memory', async () => {
+  mkdirSync(join(folder.path, 'vendor'))
+  const { path, rootHash } = makeVerityImage(join(folder.path, 'vendor'))
+  await using server = await serve({
+    '/acme_2.raw': { bytes: readFileSync(path) },
+    '/other.raw': { bytes: readFileSync(path) },
+  })
+  const line = (name: string) =>
+    `ddi.product=acme ddi.store=/dev/vda roothash=${rootHash} ddi.retry=0 rd.systemd.pull=raw,machine,verify=no:root:${server.url}/${name}.raw`
+  const pulled = async (name: string, entries: readonly Entry[]) => {
+    const context = await machine(line(name), entries)
+    const store = await findBootStore(context, context.parameters.store!, 0)
+    assert.equal(await rootInStore(context, store!, async () => assert.fail()), undefined)
+    return { context, image: await obtainRoot(context, store) }
+  }
+  const { context, image } = await pulled('acme_2', [])
+  assert.deepEqual([image?.stored?.label, image?.rootHashes], ['acme_2', [rootHash]])
+  assert.match(context.said.join('\n'), /installed: acme_2 on \S+vda/)
+  await mountInstalled(context, { path: image!.path, stored: image!.stored! }, async () => {})
+  assert.deepEqual(statesOn(context), { acme_2: 2 })
+  assert.equal(readFileSync(join(context.root, 'run/ddi/booted'), 'utf8'), `${image!.stored!.uuid}\n`)
+  // A version that is there, and failed; a name that no image of the product has.
+  for (const [name, entries] of [
+    ['acme_2', [{ label: 'acme_2', attributes: 0x1008_0000_0000_0000n }]],
+    ['other', []],
+  ] as const) {
+    const { context, image } = await pulled(name, entries)
+    assert.equal(image?.path, join(context.root, 'run/machines/root.raw'))
+    assert.match(context.said.join('\n'), /root stays in memory: .*ERR_DDI_/)
+  }
 })
 
 test('the image that is named boots whatever its state, without a try, and no other does', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { actionsIn, parseBootParameters } from '../../lib/boot/parameters.js'
 import { parsePullExpression } from '../../lib/boot/pull-expression.js'
 import { type BootRequest, bootCommandLine } from '../../lib/uki/command-line.js'
 
@@ -37,6 +38,21 @@ test('the rest of the command line follows', () => {
     `ip=dhcp roothash=${rootHash} quiet rd.break`,
   )
   assert.equal(bootCommandLine({}, nobody), '')
+})
+
+test('the boot program understands which store it is', () => {
+  const line = bootCommandLine({ product: 'acme', image, commandLine: 'panic=0' }, certificate)
+  const { store, pulls } = parseBootParameters(line)
+  assert.deepEqual(store, { product: 'acme', disk: { by: 'product' }, label: null })
+  assert.deepEqual([actionsIn(line).failureAction, pulls.length], ['reboot', 1])
+  // The last counts.
+  assert.match(line, / panic=10 .* panic=0$/)
+  const disk = bootCommandLine({ product: 'acme', store: '/dev/vda', rootHash }, nobody)
+  assert.deepEqual(parseBootParameters(disk).store?.disk, { by: 'path', path: '/dev/vda' })
+  const code = 'ERR_DDI_USAGE'
+  assert.throws(() => bootCommandLine({ product: 'acme' }, nobody), { code, message: /nothing says whose image/ })
+  assert.throws(() => bootCommandLine({ store: 'auto' }, certificate), { code, message: /needs a product/ })
+  assert.throws(() => bootCommandLine({ product: 'a b' }, certificate), { code })
 })
 
 test('an image that nothing protects has to be trusted in words', () => {

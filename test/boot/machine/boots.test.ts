@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
-import { temporaryFolder } from '../../support/run.js'
+import { initDisk, readStore } from '../../../lib/index.js'
+import { emptyFile, MiB } from '../../support/images.js'
+import { cliPath, run, temporaryFolder } from '../../support/run.js'
 import { bootCases } from './cases.js'
 import { type AddressService, makeNetwork, server } from './network.js'
 import { downloadsIn, rehearse, rehearsed } from './rehearsals.js'
@@ -27,19 +29,21 @@ after(async () => {
 })
 
 /** Boots once, to the end. @returns all that was said */
-async function boot(service: AddressService, parameters: readonly string[], network = trial.network): Promise<string> {
-  await network.addresses(service)
-  return await bootFrom(undefined, parameters, network)
-}
-
-async function bootFrom(
-  disk: UmlOptions['disk'],
+async function boot(
+  service: AddressService,
   parameters: readonly string[],
   network = trial.network,
+  disk?: UmlOptions['disk'],
 ): Promise<string> {
+  await network.addresses(service)
   const { initrd } = trial
   await using machine = bootUml(network, { initrd, parameters: ['rdinit=/init', ...parameters], ...(disk && { disk }) })
   return (await machine.off(300)).text
+}
+
+/** Boots a machine that nobody tells an address. */
+async function bootFrom(disk: UmlOptions['disk'], parameters: readonly string[]): Promise<string> {
+  return await boot({ kind: 'none' }, parameters, trial.network, disk)
 }
 
 /** Nothing was booted, and the console says why. */
@@ -125,23 +129,56 @@ test('another image than the pinned one: nothing boots, and the machine is switc
   refused(await boot(dhcp, parameters), /ddi: FAILED: .*ERR_DDI_/, off)
 })
 
-test('of ten images in twelve fragments the newest hangs, the next is damaged, and the third works and stays', async () => {
+test('of ten images in twelve fragments the newest hangs, the next is damaged, and the third works and stays', async (t) => {
   const path = join(folder.path, 'ten.raw')
   const roots = makeStoreRoots(folder.path, trial.vendor.identity)
   await makeFragmentedStore(path, (version) => (version === 10 ? roots.hangs : roots.works))
   assert.equal(readBySgdisk(path).fragments, 12)
   await damageTree(path, 'acme_9')
-  const tried = { ...Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => [`acme_${n}`, '1028000000000000'])) }
-  const product = 'ddi.product=acme'
-  for (const bits of ['1018000000000000', '1008000000000000']) {
-    assert.match(await bootFrom({ path }, [product]), hangs)
-    assert.deepEqual(readBySgdisk(path).attributes, { ...tried, acme_10: bits })
+  const bits = (...changed: readonly (readonly [string, string])[]) => ({
+    ...Object.fromEntries([1, 2, 3, 4, 5, 6, 7, 8].map((version) => [`acme_${version}`, '1028000000000000'])),
+    // These two have extensions.
+    ...{ acme_9: '1428000000000000', acme_10: '1428000000000000' },
+    ...Object.fromEntries(changed),
+  })
+  const product = ['ddi.product=acme']
+  for (const tried of ['1418000000000000', '1408000000000000']) {
+    assert.match(await bootFrom({ path }, product), hangs)
+    assert.deepEqual(readBySgdisk(path).attributes, bits(['acme_10', tried]))
   }
-  const text = await bootFrom({ path }, [product])
-  assert.match(text, /refused acme_9 on \/dev\/ubda: .*ERR_DDI_VERITY_CORRUPT/)
-  assert.match(text, /^\/dev\/mapper\/\S+ \/ erofs ro,/m)
-  assert.match(text, /^acme_8: good$/m)
-  assert.match(text, /^acme_8 +good +.* yes +/m)
-  const after = { ...tried, acme_10: '1008000000000000', acme_9: '1008000000000000', acme_8: '1108000000000000' }
-  assert.deepEqual(readBySgdisk(path).attributes, after)
+  const bad = [['acme_9', '1408000000000000'] as const, ['acme_10', '1408000000000000'] as const]
+  await t.test('without a boot in between', async () => {
+    const text = await bootFrom({ path }, product)
+    assert.match(text, /refused acme_9 on \/dev\/ubda: .*ERR_DDI_/)
+    assert.match(text, /^\/dev\/mapper\/\S+ \/ erofs ro,/m)
+    // As the command says on the machine itself.
+    assert.match(text, /^acme_8: good$/m)
+    assert.match(text, /^acme_8 +good +.* yes +/m)
+    assert.deepEqual(readBySgdisk(path).attributes, bits(...bad, ['acme_8', '1108000000000000']))
+    const order = run(process.execPath, cliPath, 'store', 'boot-order', path).match(/acme_\d+/g)
+    assert.deepEqual(order, ['acme_8', 'acme_7', 'acme_6', 'acme_5', 'acme_4', 'acme_3', 'acme_2', 'acme_1'])
+  })
+  await t.test('from a disk that cannot be written only the good one boots, whatever is preferred', async () => {
+    run(process.execPath, cliPath, 'store', 'prefer', path, 'acme_7')
+    const text = await bootFrom({ path, readOnly: true }, product)
+    assert.match(text, /passed over acme_7: its boot cannot be counted on \/dev\/ubda/)
+    assert.match(text, /^acme_8 +good +.* yes +/m)
+    const preferred = ['acme_7', '102F000000000000'] as const
+    assert.deepEqual(readBySgdisk(path).attributes, bits(...bad, preferred, ['acme_8', '1108000000000000']))
+  })
+})
+
+test('an empty disk is filled from where the machine booted from, and boots without a server then', async () => {
+  const path = emptyFile(join(folder.path, 'empty.raw'), 64 * MiB)
+  await (await initDisk(path)).close()
+  const { uuid } = await readStore(path)
+  const parameters = ['ip=dhcp', origin, image, 'ddi.product=acme', `ddi.store=${uuid}`]
+  const text = await boot(dhcp, parameters, trial.network, { path })
+  assert.match(text, rootIsUp)
+  assert.match(text, /installed: acme_1 on \/dev\/ubda/)
+  assert.deepEqual(readBySgdisk(path).attributes, { acme_1: '1028000000000000' })
+  const { length } = trial.network.requests
+  assert.match(await bootFrom({ path }, parameters), rootIsUp)
+  assert.deepEqual(readBySgdisk(path).attributes, { acme_1: '1018000000000000' })
+  assert.equal(trial.network.requests.length, length)
 })
