@@ -86,7 +86,10 @@ export const errorCodes = {
   ERR_DDI_DEVICE_PATH: ['image', 'an EFI device path or boot entry is malformed'],
   ERR_DDI_NO_BOOT_ORIGIN: ['system', 'neither firmware nor DHCP leases name a URL that the machine booted from'],
   ERR_DDI_NETWORK: ['system', 'no network card of a booting machine got an address'],
-  ERR_DDI_NO_ROOT: ['system', 'nothing that a machine could boot was requested'],
+  ERR_DDI_NO_ROOT: [
+    'system',
+    'nothing that a machine could boot was requested, or the only image that may boot does not',
+  ],
   ERR_DDI_PULL_ARCHIVE: ['image', 'a downloaded archive is malformed, truncated, or would escape its directory'],
   ERR_DDI_PULL_SIGNATURE: ['image', 'the signature of checksums is missing, malformed, or not by a trusted key'],
   ERR_DDI_NO_ROOT_HASH: ['image', 'no root hash is known to verify the image against'],

@@ -159,7 +159,7 @@ test('what an empty store lacks is pulled into it, and boots as what was there; 
     return { context, image: await obtainRoot(context, store) }
   }
   const { context, image } = await pulled('acme_2', [])
-  assert.deepEqual([image?.stored?.label, image?.rootHashes], ['acme_2', [rootHash]])
+  assert.deepEqual([image?.stored?.label, image?.rootHashes], ['acme_2', new Map([['root', rootHash]])])
   assert.match(context.said.join('\n'), /installed: acme_2 on \S+vda/)
   await mountInstalled(context, { path: image!.path, stored: image!.stored! }, async () => {})
   assert.deepEqual(statesOn(context), { acme_2: 2 })
