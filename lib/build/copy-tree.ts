@@ -40,6 +40,26 @@ export async function presentIn(directory: string, paths: Iterable<string>): Pro
   return present
 }
 
+/** More are not given to a program one by one. */
+const mostNames = 1000
+
+/**
+ * Paths to leave out, without those that stand for the contents of a directory.
+ * @returns undefined if there are too many
+ */
+export async function singlePaths(
+  directory: string,
+  excluded: readonly string[],
+): Promise<readonly string[] | undefined> {
+  const single: string[] = []
+  for (const path of excluded) {
+    const contents = path === '' || path.endsWith('/')
+    single.push(...(contents ? (await namesIn(join(directory, path))).map((name) => `${path}${name}`) : [path]))
+    if (single.length > mostNames) return undefined
+  }
+  return single
+}
+
 async function namesIn(directory: string): Promise<readonly string[]> {
   return await readdir(directory).catch((error: unknown) => {
     if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return []

@@ -131,7 +131,7 @@ async function draftPartition(named: Named, context: BuildContext): Promise<Draf
     {
       ...{ path: contentsPath, format, tree, label, epoch: context.epoch },
       ...{ compression, compressionLevel, subvolumes, defaultSubvolume },
-      uuid: fileSystemUuid(uuid),
+      ...{ uuid: fileSystemUuid(uuid), excluded: stage?.excluded ?? [] },
     },
     definition,
     context,

@@ -12,6 +12,8 @@ export interface NewFileSystem
   readonly format: BuildFormat
   /** Directory with what goes into it; null: nothing. */
   readonly tree: string | null
+  /** Paths in it that stay out, of formats whose tools can leave them out. Default: none. */
+  readonly excluded?: readonly string[]
   readonly label: string
   readonly uuid: string
   /** Seconds since 1970 that all times are set to, as far as the tool allows; null: as they are. */
@@ -36,7 +38,7 @@ const MiB = 1024 * KiB
 
 const erofs: Format = {
   smallest: null,
-  async make({ path, tree, uuid, epoch, compression = null, compressionLevel }, run) {
+  async make({ path, tree, excluded = [], uuid, epoch, compression = null, compressionLevel }, run) {
     const packed = compression === null ? [] : [`-z${[compression, compressionLevel ?? []].flat().join(',')}`]
     const time = epoch === null ? [] : [`-T${epoch}`]
     await run('erofs-utils', [
@@ -45,6 +47,7 @@ const erofs: Format = {
       `-U${uuid}`,
       ...time,
       ...packed,
+      ...excluded.map((one) => `--exclude-path=${one}`),
       path,
       tree ?? (await emptyDirectory(path)),
     ])
@@ -53,11 +56,13 @@ const erofs: Format = {
 
 const squashfs: Format = {
   smallest: null,
-  async make({ path, tree, compression = null, compressionLevel = null }, run) {
+  async make({ path, tree, excluded = [], compression = null, compressionLevel = null }, run) {
     const from = tree ?? (await emptyDirectory(path))
     const packed = compression === null ? [] : ['-comp', compression]
     const level = compressionLevel === null ? [] : ['-Xcompression-level', compressionLevel]
-    await run('squashfs-tools', ['mksquashfs', from, path, '-noappend', '-quiet', '-no-progress', ...packed, ...level])
+    const without = excluded.length > 0 ? ['-e', ...excluded] : []
+    const quiet = ['-noappend', '-quiet', '-no-progress']
+    await run('squashfs-tools', ['mksquashfs', from, path, ...quiet, ...packed, ...level, ...without])
   },
 }
 

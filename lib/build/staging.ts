@@ -6,7 +6,7 @@ import { DdiError, systemError } from '../errors.js'
 import { dpsTypes } from '../gpt/dps-types.js'
 import { isMissing, resolveInRoot } from '../mount/root.js'
 import type { Work } from '../work.js'
-import { copyTree, pathFrom, presentIn } from './copy-tree.js'
+import { copyTree, pathFrom, presentIn, singlePaths } from './copy-tree.js'
 import { unfitFiles } from './fat.js'
 import { type CopyRule, isFilled, type PartitionDefinition, type SymbolicLink } from './partition-definition.js'
 
@@ -26,6 +26,8 @@ export interface StageOptions extends Work {
 /** What goes into a file system. */
 export interface Stage {
   readonly directory: string
+  /** Paths in the directory that its tool is to leave out. */
+  readonly excluded: readonly string[]
   /** What its file system cannot have, and was left out, for people. */
   readonly skipped: readonly string[]
 }
@@ -52,8 +54,16 @@ export async function stageTree(
   }
   const skipped = copies.flatMap((copy) => copy.skipped)
   const [only, second] = copies
-  const isWhole = only && !second && only.rule.target === '/' && only.excluded.length === 0 && only.isDirectory
-  if (isWhole && makeDirectories.length + makeSymlinks.length === 0) return { directory: only.from, skipped }
+  if (
+    only &&
+    !second &&
+    only.rule.target === '/' &&
+    only.isDirectory &&
+    makeDirectories.length + makeSymlinks.length === 0
+  ) {
+    const excluded = await singlePaths(only.from, only.excluded)
+    if (excluded && (excluded.length === 0 || leavesOut(definition))) return { directory: only.from, excluded, skipped }
+  }
   await mkdir(stage, { mode: 0o755 })
   for (const copy of copies) await copyInto(stage, copy, path, options.signal)
   for (const directory of makeDirectories) {
@@ -62,7 +72,12 @@ export async function stageTree(
   }
   for (const link of makeSymlinks) await makeLink(stage, link, path)
   if (epoch !== null) await setTimes(stage, epoch)
-  return { directory: stage, skipped }
+  return { directory: stage, excluded: [], skipped }
+}
+
+/** Whether the tool of a format can leave files out by itself: what is to be copied is a tree of gigabytes at times. */
+function leavesOut({ format }: PartitionDefinition): boolean {
+  return format === 'erofs' || format === 'squashfs'
 }
 
 /** What one CopyFiles= does. */
@@ -142,7 +157,7 @@ async function copyInto(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const to = join(stage, target)
-  await refuseLinks(stage, posix.dirname(target), definition)
+  await refuseLinks(stage, isDirectory ? target : posix.dirname(target), definition)
   await mkdir(dirname(to), { recursive: true, mode: 0o755 })
   if (isDirectory || excluded.length === 0) await copyTree(from, to, excluded, signal)
 }

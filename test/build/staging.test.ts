@@ -70,6 +70,7 @@ test('nothing is put through a symbolic link, nor from a source that does not ex
   await refused(/CopyFiles=\/none: .* does not exist/, 'CopyFiles=/none:/x')
   await refused(/through a symbolic link, \/out/, 'CopyFiles=/etc:/', 'CopyFiles=/usr:/out/usr')
   await refused(/a symbolic link, \/out/, 'CopyFiles=/etc:/', 'MakeDirectories=/out/x')
+  await refused(/a symbolic link, \/out/, 'CopyFiles=/etc:/', 'CopyFiles=/usr:/out', 'ExcludeFiles=/usr/three')
   // The image would be in itself.
   for (const name of ['etc/image.raw', 'etc/sub/image.raw']) {
     output = join(root, name)
@@ -102,4 +103,17 @@ test('links on the way to a source stay within the tree, as the image will have 
     const missing = definition(`CopyFiles=/${name}/only-there:/`)
     await assert.rejects(stageTree(missing, `${stage}.x`, outside(folder.path, root)), { code: 'ERR_DDI_DEFINITION' })
   }
+})
+
+test('a directory takes the place of a link that was copied before, also where something is excluded from it', async () => {
+  using folder = temporaryFolder()
+  const root = makeTree(folder.path)
+  const outside_ = join(folder.path, 'outside')
+  mkdirSync(outside_)
+  mkdirSync(join(root, 'first'))
+  symlinkSync(outside_, join(root, 'first/sub'))
+  const wanted = definition('CopyFiles=/first:/', 'CopyFiles=/etc:/', 'ExcludeFiles=/etc/one')
+  await stageTree(wanted, join(folder.path, 'stage'), outside(folder.path, root))
+  assert.deepEqual(readdirSync(outside_), [])
+  assert.equal(readFileSync(join(folder.path, 'stage/sub/two'), 'utf8'), 'two')
 })
