@@ -1,3 +1,4 @@
+import { refuseReplacing } from '../bytes/new-file.js'
 import type { BuiltInitrd } from '../uki/initrd.js'
 import { given } from './given.js'
 import { untilInterrupted } from './interrupt.js'
@@ -28,7 +29,8 @@ export const moduleOptions = {
 
 /** As the library takes them. */
 export async function initrdWork(options: ValuesOf<typeof initrdOptions>) {
-  const { certificate, keyring, authorities, withTar, force } = options
+  const { output, certificate, keyring, authorities, withTar, force } = options
+  await refuseReplacing(output, certificate)
   return {
     ...given({ keyring, authorities }),
     certificates: await namedCertificates(certificate),

@@ -24,6 +24,9 @@ export interface Trust {
   readonly hasKeyring: boolean
 }
 
+/** COMMAND_LINE_SIZE of x86 and arm64 is 2048, with the NUL. */
+const longestCommandLine = 2047
+
 /**
  * The kernel command line of a UKI.
  * @throws ERR_DDI_USAGE if a value cannot stand there, or nothing says how the image is trusted
@@ -38,6 +41,11 @@ export function bootCommandLine(request: BootRequest, trust: Trust): string {
     ...(commandLine === undefined ? [] : [commandLine.trim()]),
   ]
   const text = words.filter((word) => word !== '').join(' ')
+  if (text.length > longestCommandLine)
+    throw new DdiError(
+      'ERR_DDI_USAGE',
+      `the kernel command line has ${text.length} characters, and the kernel reads ${longestCommandLine}: what it cuts off may be what says whose image boots`,
+    )
   // Stubs up to systemd 252 know nothing else.
   if (!/^[ -~]*$/.test(text))
     throw new DdiError(

@@ -11,7 +11,7 @@ import { cpioArchive } from './cpio.js'
 import { type InitrdFilesOptions, initrdFilesOptionNames, timeOf } from './initrd.js'
 import { stageFiles, type TreeFile } from './stage.js'
 import { treeEntries } from './tree-entries.js'
-import { trustFiles } from './trust-files.js'
+import { trustFiles, trustInputs } from './trust-files.js'
 
 export interface ExtraInitrdOptions extends InitrdFilesOptions {
   /** `cpio`: an archive; `directory`: what would be in one, for tools that take a tree. Default: cpio */
@@ -38,7 +38,10 @@ export async function buildExtraInitrd(path: string, options: ExtraInitrdOptions
   await stageFiles(await extraFiles(options), tree, epoch, signal)
   if (format === 'cpio') {
     const archive = cpioArchive(await treeEntries(tree), epoch)
-    await writeNewFile(path, archive.size, (target) => copy(archive, target, { signal, onProgress }), { replace })
+    await writeNewFile(path, archive.size, (target) => copy(archive, target, { signal, onProgress }), {
+      replace,
+      from: trustInputs(options),
+    })
   } else
     await rename(tree, path).catch((error: unknown) => {
       throw systemError(error, `cannot create ${path}`)

@@ -8,7 +8,7 @@ import { type Work, workNames } from '../work.js'
 import { composeInitrd, type InitrdSettings } from './initrd-contents.js'
 import { kernelConfiguration } from './kernel-modules.js'
 import { canStrip } from './stage.js'
-import { type TrustOptions, trustOptionNames } from './trust-files.js'
+import { type TrustOptions, trustInputs, trustOptionNames } from './trust-files.js'
 
 /** Of whatever an initrd is made from. */
 export interface InitrdFilesOptions extends Work, TrustOptions {
@@ -60,7 +60,10 @@ export async function buildInitrd(path: string, options: InitrdOptions): Promise
   const { modulesFrom, replace = false, signal, onProgress } = options
   await using scratch = await openScratchDirectory(path)
   const archive = await composeInitrd(scratch.path, initrdSettings(options, await kernelConfiguration(modulesFrom)))
-  await writeNewFile(path, archive.size, (target) => copy(archive, target, { signal, onProgress }), { replace })
+  await writeNewFile(path, archive.size, (target) => copy(archive, target, { signal, onProgress }), {
+    replace,
+    from: trustInputs(options),
+  })
   return { path, size: archive.size, kernelVersion: basename(resolve(modulesFrom)), isStripped: await canStrip() }
 }
 

@@ -38,11 +38,15 @@ export async function stageFiles(
     for (const file of files) {
       throwIfAborted(signal)
       const path = join(stage, file.path)
-      await mkdir(dirname(path), { recursive: true, mode: 0o755 })
+      await mkdir(dirname(path), { recursive: true })
       await stageFile(file, path, signal)
     }
-    for await (const { parentPath, name } of await opendir(stage, { recursive: true }))
-      await lutimes(join(parentPath, name), epoch, epoch)
+    for await (const entry of await opendir(stage, { recursive: true })) {
+      const path = join(entry.parentPath, entry.name)
+      if (entry.isDirectory()) await chmod(path, 0o755)
+      await lutimes(path, epoch, epoch)
+    }
+    await chmod(stage, 0o755)
     await lutimes(stage, epoch, epoch)
   } catch (error) {
     throw systemError(error, 'cannot put the initrd together', {

@@ -70,7 +70,7 @@ export interface UkiParts {
 export async function ukiSections(files: SectionFiles, parts: UkiParts): Promise<NewSection[]> {
   const { commandLine, kernelVersion, kernel, kernelFile, initrd } = parts
   const read = async (name: string, path: string | undefined): Promise<NewSection[]> =>
-    path === undefined ? [] : [{ name, content: memorySource(await readSmallFile(path)) }]
+    path === undefined ? [] : [{ name, content: memorySource(requireKind(name, await readSmallFile(path), path)) }]
   // All stubs know microcode at the beginning of an initrd; only those from systemd 256 on, a section for it.
   const microcode = await read('.ucode', files.microcode)
   const osRelease = await read('.osrel', files.osRelease)
@@ -90,6 +90,20 @@ export async function ukiSections(files: SectionFiles, parts: UkiParts): Promise
       isCode: true,
     },
   ]
+}
+
+/** How the files of sections begin that something else than a person reads. */
+const beginnings: Readonly<Record<string, { readonly magic: Buffer; readonly what: string }>> = {
+  '.splash': { magic: Buffer.from('BM'), what: 'a picture (BMP)' },
+  '.dtb': { magic: Buffer.from('d00dfeed', 'hex'), what: 'a device tree' },
+  '.ucode': { magic: Buffer.from('070701'), what: 'an archive (cpio, not compressed) with microcode' },
+}
+
+/** @throws ERR_DDI_USAGE */
+function requireKind(name: string, bytes: Buffer, path: string): Buffer {
+  const expected = beginnings[name]
+  if (!expected || bytes.subarray(0, expected.magic.length).equals(expected.magic)) return bytes
+  throw new DdiError('ERR_DDI_USAGE', `${path} is not ${expected.what}`)
 }
 
 function text(name: string, content: string): NewSection {
@@ -113,9 +127,15 @@ export async function readPe(source: Source, name: string): Promise<Pe> {
   return parsePe(await source.read(0, Math.min(mostHeaderBytes, source.size)), source.size, name)
 }
 
+/** The section of a name that a stub takes: the last one, before the sections of further profiles. */
+function sectionNamed({ sections }: Pe, name: string) {
+  const profiles = sections.findIndex((one) => one.name === '.profile')
+  return sections.slice(0, profiles < 0 ? undefined : profiles).findLast((one) => one.name === name)
+}
+
 /** What a section holds. @throws ERR_DDI_PE_FORMAT if there is none */
 export function sectionSource(source: Source, pe: Pe, name: string): Source {
-  const section = pe.sections.find((one) => one.name === name)
+  const section = sectionNamed(pe, name)
   if (!section) throw new DdiError('ERR_DDI_PE_FORMAT', `there is no section ${name}`)
   const { raw, virtualSize } = section
   return sliceSource(source, { start: raw.start, length: Math.min(raw.length, virtualSize) })
@@ -125,7 +145,7 @@ const longestText = 65536
 
 /** The text of a section up to its first NUL; empty if there is none. */
 export async function sectionText(source: Source, pe: Pe, name: string): Promise<string> {
-  const section = pe.sections.find((one) => one.name === name)
+  const section = sectionNamed(pe, name)
   if (!section) return ''
   const length = Math.min(section.raw.length, section.virtualSize, longestText)
   const bytes = await source.read(section.raw.start, length)

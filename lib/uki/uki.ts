@@ -1,7 +1,7 @@
 import { basename, dirname, join, resolve } from 'node:path'
 import { copy } from '../bytes/copy.js'
 import { openFile } from '../bytes/file.js'
-import { refuseExisting, writeNewFile } from '../bytes/new-file.js'
+import { refuseExisting, refuseReplacing, writeNewFile } from '../bytes/new-file.js'
 import { openScratchDirectory } from '../bytes/scratch.js'
 import type { Source, Target } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
@@ -15,6 +15,7 @@ import { kernelConfiguration } from './kernel-modules.js'
 import { appendSections, peChecksum } from './pe-sections.js'
 import { type SecureBootKey, signProgram } from './secure-boot.js'
 import { canStrip } from './stage.js'
+import { trustInputs } from './trust-files.js'
 import { readStub, ukiSections } from './uki-sections.js'
 
 export interface UkiOptions extends Omit<InitrdOptions, 'modulesFrom'>, BootRequest {
@@ -64,6 +65,7 @@ export async function buildUki(path: string, options: UkiOptions): Promise<Built
     hasKeyring: keyring !== undefined,
   })
   if (!replace) await refuseExisting(path)
+  await refuseReplacing(path, inputsOf(options))
   await using kernelFile = await openFile(options.kernel)
   const kernel = await readKernelImage(kernelFile, options.kernel)
   const kernelVersion = versionOf(kernel, options)
@@ -86,6 +88,12 @@ export async function buildUki(path: string, options: UkiOptions): Promise<Built
   }
   await using written = await openFile(path)
   return { path, size: written.size, kernelVersion, isStripped: await canStrip(), commandLine }
+}
+
+function inputsOf({ secureBoot, ...options }: UkiOptions): readonly string[] {
+  const { kernel, stub, osRelease, sbat, splash, deviceTree, microcode } = options
+  const all = [kernel, stub, osRelease, sbat, splash, deviceTree, microcode, secureBoot?.key, secureBoot?.certificate]
+  return [...all.filter((path) => path !== undefined), ...trustInputs(options)]
 }
 
 /** @throws ERR_DDI_KERNEL_VERSION */

@@ -75,4 +75,7 @@ test('what cannot stand on a command line is refused', () => {
     assert.throws(() => bootCommandLine({ image }, certificate), { code }, image)
   assert.throws(() => bootCommandLine({ network: 'dhcp ddi.insecure' }, nobody), { code })
   assert.throws(() => bootCommandLine({ commandLine: 'quiet\0' }, nobody), { code })
+  // The kernel would cut off what is behind.
+  assert.equal(bootCommandLine({ commandLine: 'x'.repeat(2047) }, nobody).length, 2047)
+  assert.throws(() => bootCommandLine({ commandLine: `${'x'.repeat(2040)} roothash=` }, nobody), { code })
 })

@@ -38,25 +38,27 @@ async function sectionsOf(files: SectionFiles, sbat?: string) {
 
 test('files become sections in the order of the specification, the kernel last', async () => {
   using folder = temporaryFolder()
-  const file = (name: string) => {
+  const file = (name: string, content = name) => {
     const path = join(folder.path, name)
-    writeFileSync(path, name)
+    writeFileSync(path, content, 'latin1')
     return path
   }
   const sections = await sectionsOf({
     osRelease: file('os'),
-    splash: file('bmp'),
-    deviceTree: file('dtb'),
-    microcode: file('ucode'),
+    splash: file('bmp', 'BM'),
+    deviceTree: file('dtb', '\xd0\x0d\xfe\xed'),
+    microcode: file('ucode', '07070100'),
   })
   const found = new Map(
     await Promise.all(sections.map(async ({ name, content }) => [name, await bytesOf(content)] as const)),
   )
   assert.deepEqual([...found.keys()], ['.osrel', '.cmdline', '.uname', '.splash', '.dtb', '.initrd', '.linux'])
-  const texts = ['.osrel', '.cmdline', '.uname', '.splash', '.dtb'].map((name) => found.get(name)!.toString())
-  assert.deepEqual(texts, ['os', 'quiet', '6.1.2-arm64', 'bmp', 'dtb'])
+  const texts = ['.osrel', '.cmdline', '.uname', '.splash', '.dtb'].map((name) => found.get(name)!.toString('latin1'))
+  assert.deepEqual(texts, ['os', 'quiet', '6.1.2-arm64', 'BM', '\xd0\x0d\xfe\xed'])
   // The kernel reads one archive behind the other, each from a multiple of four bytes on.
-  assert.equal(found.get('.initrd')!.toString(), 'ucode\0\0\0initrd')
+  assert.equal(found.get('.initrd')!.toString(), '07070100initrd')
+  for (const name of ['splash', 'deviceTree', 'microcode'])
+    await assert.rejects(sectionsOf({ [name]: file('text') }), { code: 'ERR_DDI_USAGE' }, name)
 })
 
 test('the lines of SBAT of stub, kernel and file are there once each', async () => {

@@ -117,8 +117,10 @@ test('a UKI has what it was made of, and the same bytes elsewhere and later', as
   const secureBoot = ['--secure-boot-key', owner.key, '--secure-boot-certificate', owner.certificate]
   run(
     ...([
-      'env',
-      `SOURCE_DATE_EPOCH=${epoch}`,
+      'sh',
+      '-c',
+      `umask 077; SOURCE_DATE_EPOCH=${epoch} exec "$@"`,
+      'sh',
       process.execPath,
       join(installed, 'dist/cli/main.js'),
       'uki',
@@ -157,6 +159,9 @@ test('bad input has an error of its own each, and leaves no file', async () => {
   mkdirSync(noIndex)
   await refused({ modulesFrom: noIndex }, 'ERR_DDI_MODULES', /no modules\.dep/)
   await refused({ modules: ['no_such_module'] }, 'ERR_DDI_NO_MODULE', /no_such_module/)
+  await refused({ authorities: text }, 'ERR_DDI_CERTIFICATE', /not an X\.509 certificate/)
+  const { key } = makeIdentity(folder.path, 'owner')
+  await refused({ authorities: key }, 'ERR_DDI_CERTIFICATE', /holds a private key/)
   await refused({ image: 'a.raw' }, 'ERR_DDI_USAGE', /nothing says whose image/)
   const arm = join(folder.path, 'arm')
   const bytes = readFileSync(kernel)
@@ -171,6 +176,14 @@ test('bad input has an error of its own each, and leaves no file', async () => {
   await assert.rejects(buildUki(path, { kernel, modulesFrom }), { code: 'ERR_DDI_EXISTS' })
   assert.equal(readFileSync(path, 'utf8'), 'mine')
   renameSync(path, text)
+  // What it is made from is not replaced by it, whatever is forced.
+  const own = join(folder.path, 'own')
+  copyFileSync(kernel, own)
+  await assert.rejects(buildUki(own, { kernel: own, modulesFrom, replace: true }), { code: 'ERR_DDI_USAGE' })
+  const forced = ['uki', 'build', '--kernel', kernel, '--modules-from', modulesFrom, '--force']
+  const { certificate } = makeIdentity(folder.path, 'owner')
+  assert.equal(cli(...forced, '--certificate', certificate, '-o', certificate).status, 2)
+  assert.match(readFileSync(certificate, 'utf8'), /BEGIN CERTIFICATE/)
 })
 
 test('what is no UKI is refused by inspect', () => {
