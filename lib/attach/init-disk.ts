@@ -61,8 +61,7 @@ export async function initDisk(path: string, options: InitDiskOptions = {}): Pro
   return await openForChange(path, async (file, opened) => {
     const { table, places } = await layOut(file, opened.users, options)
     // Where another table was, nothing is named while volumes are written over what it names.
-    await file.write(0, new Uint8Array(beforePartitions))
-    await file.write(table.usableEnd, new Uint8Array(file.size - table.usableEnd))
+    await blank(file, table)
     for (const [index, { from }] of volumes.entries())
       if (from) await copyFromFile(from, extentTarget(file, linear(places[index]!)), from.size, { signal })
     await file.flush()
@@ -89,18 +88,27 @@ export async function previewDisk(path: string, options: InitDiskOptions = {}): 
 }
 
 /**
- * Takes the table of a disk away again: what only that named is gone.
+ * Takes a table away again, unless the disk has another one by now: what only that named is gone.
+ * @param uuid of the table
  * @throws as {@link openDisk}
  */
-export async function blankDisk(path: string): Promise<void> {
+export async function blankDisk(path: string, uuid: string): Promise<void> {
   await openForChange(path, async (file, { users, close }) => {
-    const { table } = await layOut(file, users, { force: true, entries: mostEntries })
-    await file.write(0, new Uint8Array(beforePartitions))
-    await file.write(table.usableEnd, new Uint8Array(file.size - table.usableEnd))
-    await file.flush()
-    await users.changed()
+    const scan = await scanDisk(file)
+    if ('table' in scan && scan.table.uuid === uuid) {
+      await users.refuseUsed([{ start: 0, length: file.size }])
+      await blank(file, scan.table)
+      await file.flush()
+      await users.changed()
+    }
     await close()
   })
+}
+
+/** Zeroes where both copies of a table are. */
+async function blank(file: FileTarget, { usableEnd }: Gpt): Promise<void> {
+  await file.write(0, new Uint8Array(beforePartitions))
+  await file.write(usableEnd, new Uint8Array(file.size - usableEnd))
 }
 
 /** A table for a disk, and where its volumes lie on it. @throws as {@link initDisk} */

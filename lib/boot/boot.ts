@@ -13,6 +13,7 @@ import { loadModules } from './modules.js'
 import { configureNetwork } from './network.js'
 import { actionsIn, type BootStage, parseBootParameters } from './parameters.js'
 import type { RootImage } from './root.js'
+import type { StoreSpace } from './store-pull.js'
 
 export interface BootOptions {
   /** The root directory: `/`, but in tests. */
@@ -63,13 +64,9 @@ async function mountSystem(
   await reach(context, 'network')
   await configureNetwork(context)
   await reach(context, 'pull')
-  if (mayBeOnDisk && parameters.install !== null) {
-    const { installMachine } = await import('./install-machine.js')
-    await installMachine(context, parameters.install)
-  }
   // What downloads and attaches is most of the code: the network comes up before it is loaded.
   const { obtainRoot, rootOnDisk } = await import('./root.js')
-  const pulled = await obtainRoot(context, store)
+  const pulled = await obtainRoot(context, store ?? (mayBeOnDisk ? await newStore(context) : undefined))
   if (successAction !== 'none') {
     log.say(`everything is pulled; now: ${successAction}`)
     await actAs(successAction)
@@ -90,6 +87,15 @@ async function findStore(context: BootContext): Promise<BootStore | undefined> {
   if (!store) return undefined
   const { findBootStore } = await import('./boot-store.js')
   return await findBootStore(context, store)
+}
+
+/** The disk that this machine installs itself on, for the image that it is about to pull. */
+async function newStore(context: BootContext): Promise<StoreSpace | undefined> {
+  const { install, store } = context.parameters
+  if (install === null) return undefined
+  const { installMachine } = await import('./install-machine.js')
+  const path = await installMachine(context, install)
+  return path !== undefined && store ? { path, product: store.product } : undefined
 }
 
 async function mountStored(context: BootContext, store: BootStore, sysroot: string): Promise<RootImage | undefined> {

@@ -54,7 +54,7 @@ async function fetchUki({ root, parameters, log, signal }: BootContext, url: str
   const { insecure, retry } = parameters
   if (insecure) log.say(`INSECURE: nothing vouches for ${url}, which is installed`)
   const options = { ...(await readServerTrust(root)), retry, onNote: log.say, onProgress: log.progress, signal }
-  await waiting('kernel', options, (pulling) =>
+  await waiting('UKI', options, (pulling) =>
     pull(url, { kind: 'raw', path }, { ...pulling, verify: insecure ? 'no' : 'signature' }),
   )
 }

@@ -78,6 +78,7 @@ const hints: Readonly<Partial<Record<ErrorCode, readonly Hint[]>>> = {
     },
     { option: '--output', message: /is a (FIFO|character device)/, text: 'write to standard output with --output=-' },
   ],
+  ERR_DDI_NO_SPACE: [{ option: '--esp-size', message: /EFI partition/, text: 'make it larger with --esp-size' }],
   ERR_DDI_VOLUME_EXISTS: [
     { option: '--force', message: /has the label/, text: 'give it the same label all the same with --force' },
   ],

@@ -43,7 +43,7 @@ export async function makeEfiFileSystem(
   { size, uuid, signal }: { readonly size: number; readonly uuid: string; readonly signal?: AbortSignal | undefined },
 ): Promise<string> {
   if (ukiSize + MiB > size)
-    throw new DdiError('ERR_DDI_NO_SPACE', `${uki} has ${ukiSize} bytes, and the EFI partition ${size}: make it larger`)
+    throw new DdiError('ERR_DDI_NO_SPACE', `${uki} has ${ukiSize} bytes, and the EFI partition would have ${size}`)
   const tree = join(directory, 'efi')
   try {
     await mkdir(join(tree, 'EFI/BOOT'), { recursive: true })

@@ -82,7 +82,7 @@ export async function installDisk(path: string, options: InstallDiskOptions): Pr
   if (dryRun) return { ...result, volumes: wholeIn(await previewDisk(path, disk)), images: [], bootEntry: null }
   const opened = await initDisk(path, disk)
   const volumes = opened.volumes.map(requireWhole)
-  const installed = await installAll(opened, images, pickOptions(options, imageOptionNames))
+  const installed = await installAll(opened, disk.uuid, images, pickOptions(options, imageOptionNames))
   const name = installed[0]?.image.product ?? 'Linux'
   return {
     ...result,
@@ -92,9 +92,10 @@ export async function installDisk(path: string, options: InstallDiskOptions): Pr
   }
 }
 
-/** Installs images, and closes the disk; if one is refused, nothing is left of the others. */
+/** Installs images, and closes the disk; if one is refused, nothing is left of the others. @param uuid of the table of the disk */
 async function installAll(
   disk: Disk,
+  uuid: string,
   images: readonly (string | URL)[],
   options: Omit<InstallOptions, 'product' | 'version' | 'protectVersions'>,
 ): Promise<readonly Installed[]> {
@@ -106,7 +107,7 @@ async function installAll(
     return installed
   } catch (error) {
     await disk.close()
-    await blankDisk(disk.path)
+    await blankDisk(disk.path, uuid)
     throw error
   }
 }

@@ -54,10 +54,11 @@ test('a blank disk becomes that of a machine: other tools find table, EFI partit
   ]
   const dry = cli(...words, '--dry-run')
   assert.equal(dry.status, 0, dry.stderr)
-  assert.ok(readFileSync(disk).every((byte) => byte === 0))
+  assert.ok(readFileSync(disk).equals(Buffer.alloc(128 * MiB)))
   const done = cli(...words)
   assert.equal(done.status, 0, done.stderr)
   assert.match(done.stderr, /no boot entry.*is a file.*EFI\/BOOT\/BOOTX64\.EFI/)
+  assert.doesNotMatch(done.stderr, /boots/)
   const [planned, made] = [dry, done].map(({ stdout }) => JSON.parse(stdout))
   const places = ({ volumes }: typeof made) =>
     volumes.map(({ designator, size, extents }: { designator: string; size: number; extents: unknown }) => {
@@ -111,6 +112,10 @@ test('what cannot be installed is refused, and the disk is as it was', async () 
     await using _ = await openDisk(used)
     await refused('ERR_DDI_BUSY', used, { force: true })
   }
+  const bare = await makeSmallUki(at('bare.efi'), { '.linux': 'kernel' })
+  const noted = cli('install', disk, '--uki', bare, '--esp-size', '80M', '--dry-run')
+  assert.match(noted.stderr, /bare\.efi has no ddi\.product=/)
+  assert.match(cli('install', disk, '--uki', bare, '--esp-size', '1M').stderr, /make it larger with --esp-size/)
   const forced = await installDisk(used, { uki, images: [`file://${image}`], force: true })
   assert.deepEqual([forced.volumes.length, forced.images.length, forced.bootEntry?.state], [1, 1, 'none'])
 })

@@ -8,12 +8,19 @@ import { run } from './run.js'
  * @returns the path of a keyring with the key
  */
 export function signByGpg(home: string, ...files: readonly string[]): string {
-  const gpg = (...args: string[]) =>
-    run('gpg', '--homedir', home, '--batch', '--quiet', '--yes', '--pinentry-mode=loopback', '--passphrase=', ...args)
   mkdirSync(home, { mode: 0o700 })
-  gpg('--quick-generate-key', 'ddi test', 'default', 'default', '1d')
-  for (const file of files) gpg('--detach-sign', '--output', `${file}.gpg`, file)
+  gpg(home, '--quick-generate-key', 'ddi test', 'default', 'default', '1d')
+  for (const file of files) signAgain(home, file)
   const keyring = join(home, 'keyring.pgp')
-  gpg('--export', '--output', keyring)
+  gpg(home, '--export', '--output', keyring)
   return keyring
+}
+
+/** Signs a file by the key that is there already. */
+export function signAgain(home: string, file: string): void {
+  gpg(home, '--detach-sign', '--output', `${file}.gpg`, file)
+}
+
+function gpg(home: string, ...words: readonly string[]): void {
+  run('gpg', '--homedir', home, '--batch', '--quiet', '--yes', '--pinentry-mode=loopback', '--passphrase=', ...words)
 }

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { fewestEntries, mostEntries } from '../../attach/init-disk.js'
+import { parameterValue } from '../../boot/command-line.js'
 import { DdiError } from '../../errors.js'
 import { type DataVolume, dataDesignators, type InstalledDisk, installDisk } from '../../install/install-disk.js'
 import { parseSize } from '../../size.js'
@@ -84,12 +85,22 @@ export default verb({
     }).finally(() => progress.stop())
     if (json !== 'off') printJson(describe(installed, dryRun), json)
     else print(summary(installed, dryRun))
+    noteProducts(installed)
     if (installed.bootEntry?.state === 'none')
       note(
         `the firmware has no boot entry for it: ${installed.bootEntry.reason}; it finds ${installed.uki.removablePath}`,
       )
   },
 })
+
+/** A UKI without a product boots from no store, and one with a product boots no other. */
+function noteProducts({ uki, images }: InstalledDisk): void {
+  const product = parameterValue(uki.commandLine ?? '', 'ddi.product')
+  if (product === undefined)
+    note(`${uki.path} has no ddi.product= on its kernel command line: it boots no image of a disk`)
+  const others = images.filter(({ image }) => product !== undefined && image.product !== product)
+  for (const { image } of others) note(`${uki.path} boots images of ${product}: not ${image.label}`)
+}
 
 function describe({ volumes, images, uki, ...disk }: InstalledDisk, dryRun: boolean) {
   return {

@@ -1,23 +1,18 @@
 // A machine that boots from its own disk, without any network: firmware, the one UKI, and images that come and go beside it.
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { copyFileSync, cpSync, mkdirSync, readFileSync } from 'node:fs'
+import { copyFileSync, cpSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { emptyFile, flipBit, MiB } from '../../support/images.js'
 import { makeIdentity } from '../../support/keys.js'
 import { cliPath, run, temporaryFolder } from '../../support/run.js'
+import { efiPartition } from './efi-partition.js'
 import { bootFirmware } from './qemu.js'
-import { buildImage, makeRootTree, rootIsUp } from './roots.js'
+import { buildImage, init, makeRootTree, rootIsUp } from './roots.js'
 import { buildCloudUki, debianKernel } from './uki.js'
 
 const ddi = (...words: readonly string[]) => run(process.execPath, cliPath, ...words)
-
-/** Where sfdisk says that the first partition lies. */
-function efiPartition(disk: string): Buffer {
-  const { start, size } = JSON.parse(run('sfdisk', '--json', disk)).partitiontable.partitions[0]
-  return readFileSync(disk).subarray(start * 512, (start + size) * 512)
-}
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
@@ -33,7 +28,7 @@ test('an update brings its own kernel, a broken one is passed over, and the EFI 
   const at = (name: string) => join(folder.path, name)
   const identity = makeIdentity(folder.path, 'vendor')
   const tree = at('root')
-  makeRootTree(tree)
+  makeRootTree(tree, init)
   buildImage(tree, at('acme_1.raw'), identity)
   copyFileSync(at('acme_1.raw'), at('acme_3.raw'))
   // The superblock of its root.

@@ -11,7 +11,8 @@ import { cliPath, run } from '../../support/run.js'
 /** What the init of every root here says first, with the seconds that its kernel has run. */
 export const rootIsUp = /^root is up after ([\d.]+) s$/m
 
-const init = `#!/bin/busybox sh
+/** It says which root, kernel and image it runs on, and switches the machine off. */
+export const init = `#!/bin/busybox sh
 b=/bin/busybox
 read -r seconds rest </proc/uptime
 echo "root is up after $seconds s"
