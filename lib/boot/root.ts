@@ -1,7 +1,8 @@
 import { parseAddress } from '../pull/address.js'
 import { printable } from '../text.js'
 import { parameterValue } from './command-line.js'
-import { type Companion, type Companions, listCompanions, takeCredentials, takeExtensions } from './companions.js'
+import { type Companion, type Companions, listCompanions } from './companion-list.js'
+import { takeCredentials, takeExtensions } from './companions.js'
 import type { BootContext } from './context.js'
 import { type Credentials, joinCredentials, leaveCredentials, readCredentials } from './credentials.js'
 import { deviceNamed, findDiskRoot } from './disk-root.js'
@@ -43,7 +44,9 @@ export async function obtainRoot(context: BootContext, store?: StoreSpace): Prom
   const own = await readCredentials(root, parameters.text, log.say)
   // Where nothing is to come from a server, there may be no network.
   const planned = await planRequests(expressionsOf(parameters.text, requestsIn(own), true), place)
-  const companions = origin && (await asksServer(planned)) ? await listCompanions(origin.url, options) : undefined
+  const mayCount = options.keyring !== undefined || anchors.certificates.length > 0 || anchors.insecure
+  const asks = origin && mayCount && (await asksServer(planned))
+  const companions = asks ? await listCompanions(origin.url, options) : undefined
   const credential = requestsIn(await addCompanions(context, own, { anchors, companions }, options))
   const { pulls, root: image } = await pullRequests({ ...place, credential, store }, { ...options, wantsRoot: true })
   // An extension that was requested comes before one of its name that lies beside the kernel.

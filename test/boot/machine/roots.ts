@@ -113,11 +113,12 @@ export function makeVendor(folder: string, www: string): Vendor {
 
 /** A credential, and an extension. @returns their list */
 function makeCompanions(www: string, folder: string): string {
-  const directory = join(www, folder, 'acme_1.efi.extra.d')
+  const name = 'acme_1.efi.extra.d'
+  const directory = join(www, folder, name)
   mkdirSync(directory)
   writeFileSync(join(directory, 'motd.cred'), 'well met\n')
   copyFileSync(join(www, 'acme_1.raw'), join(directory, 'tools.sysext.raw'))
   const list = join(directory, 'SHA256SUMS')
-  writeFileSync(list, run('sh', '-c', `cd '${directory}' && sha256sum *`))
+  writeFileSync(list, run('sh', '-c', `cd '${join(www, folder)}' && sha256sum ${name}/*`))
   return list
 }

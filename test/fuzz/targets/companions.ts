@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { companionsIn } from '../../../lib/boot/companions.js'
+import { companionsIn } from '../../../lib/boot/companion-list.js'
 import type { Target } from '../target.js'
 
 const hash = 'ab'.repeat(32)
@@ -11,10 +11,21 @@ export default {
     () => Buffer.from(`${hash}  a.cred\n`.repeat(20_000)),
     () => Buffer.from(`${hash}  ${'a'.repeat(2_000_000)}.cred`),
   ],
-  words: [`${hash}  `, '.cred', '.sysext.raw', '.confext.raw', '../', './', '\n', ' *', '%2f', '?'],
+  words: [
+    `${hash}  `,
+    'acme.efi.extra.d/',
+    '.cred',
+    '.sysext.raw',
+    '.confext.raw',
+    '../',
+    './',
+    '\n',
+    ' *',
+    '%2f',
+    '?',
+  ],
   run(bytes) {
-    const found = companionsIn(bytes.toString('utf8'))
-    assert.ok(found.length <= 64)
+    const found = companionsIn(bytes.toString('utf8'), 'acme.efi.extra.d')
     for (const { file, name } of found) assert.ok(!file.includes('/') && !name.includes('/') && name.length <= 255)
   },
 } satisfies Target
