@@ -48,8 +48,17 @@ export async function assemble(
       }
       for (const { offset, bytes } of encodeNewDisk(table, size)) await target.write(offset, bytes)
     },
-    { replace: context.replace, around: moved && { path: moved.contents.path, start: moved.start } },
+    {
+      replace: context.replace,
+      from: keptPaths(parts),
+      around: moved && { path: moved.contents.path, start: moved.start },
+    },
   )
+}
+
+/** Of files that are not of this build. */
+function keptPaths(parts: readonly Part[]): readonly string[] {
+  return parts.filter(({ contents }) => !contents.isTemporary).map(({ contents }) => contents.path)
 }
 
 function largestMovable(parts: readonly Part[]): Part | undefined {

@@ -10,12 +10,14 @@ export interface WriteOutOptions {
   readonly force: boolean
   /** Which bytes of the source to write into a sparse image. Default: all. */
   readonly written?: readonly Run[]
+  /** Path of what the source is read from: it is not replaced. */
+  readonly from: string
   readonly signal: AbortSignal
 }
 
 /** Writes bytes to a new file, with a progress bar. */
 export async function writeOut(source: Source, path: string, title: string, options: WriteOutOptions): Promise<void> {
-  const { sparse, force, written, signal } = options
+  const { sparse, force, written, from, signal } = options
   const bar = await progressBar(title)
   const progress = { signal, onProgress: bar.update }
   await writeNewFile<unknown>(
@@ -25,6 +27,6 @@ export async function writeOut(source: Source, path: string, title: string, opti
       sparse
         ? encodeSparse(source, target, { ...progress, ...(written && { written }) })
         : copy(source, target, { sparse: true, ...progress }),
-    { replace: force },
+    { replace: force, from: [from] },
   ).finally(() => bar.stop())
 }

@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync,
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { errorCodes } from '../../lib/index.js'
-import { emptyFile, flipBit, MiB, makeGptImage, makeVerityImage, typeUuids } from '../support/images.js'
+import { defineImage, emptyFile, flipBit, MiB, makeGptImage, makeVerityImage, typeUuids } from '../support/images.js'
+import { makeIdentity } from '../support/keys.js'
 import { attempt, cli, cliPath, packageRoot, run, temporaryFolder } from '../support/run.js'
 
 test('wrong usage has status 2 and says what is wrong, on stderr', () => {
@@ -372,4 +373,34 @@ test('a table has the columns that are asked for, as lsblk’s', () => {
     assert.equal(wrong.status, 2)
     assert.match(wrong.stderr, /--output: there is no column COLOUR: the columns are VOLUME, .*UUID/)
   }
+})
+
+test('whatever is forced, a file is not replaced by what is made of it', () => {
+  using folder = temporaryFolder()
+  const at = (name: string) => join(folder.path, name)
+  emptyFile(at('system.img'), MiB)
+  const before = readFileSync(at('system.img'))
+  const { key, certificate } = makeIdentity(folder.path, 'owner')
+  const definitions = defineImage(folder.path, { '1': ['Type=home', 'CopyBlocks=/system.img'] })
+  const build = ['build', '--definitions', definitions, '--root', folder.path, '--force', '-o']
+  for (const words of [
+    ['android', 'convert', at('system.img'), at('system.img'), '--sparse', '--force'],
+    [
+      'android',
+      'make',
+      at('system.img'),
+      '--device-size=8M',
+      '--partition=a:none:0',
+      `--image=a=${at('system.img')}`,
+      '--force',
+    ],
+    [...build, at('system.img')],
+    [...build, key, '--key', key, '--certificate', certificate],
+    ['verity', 'format', at('system.img'), at('system.img'), '--force'],
+  ]) {
+    const { status, stderr } = cli(...words)
+    assert.equal(status, 2, `${words.join(' ')}: ${stderr}`)
+  }
+  assert.ok(readFileSync(at('system.img')).equals(before))
+  assert.match(readFileSync(key, 'utf8'), /PRIVATE KEY/)
 })

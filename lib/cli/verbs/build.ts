@@ -3,6 +3,7 @@ import type { SharedOptions } from '../../build/context.js'
 import { partitionDisk } from '../../build/existing.js'
 import { buildImage } from '../../build/image.js'
 import { linear } from '../../bytes/extents.js'
+import { refuseReplacing } from '../../bytes/new-file.js'
 import { DdiError } from '../../errors.js'
 import { partitionTypeName } from '../../gpt/dps-types.js'
 import { describeExtents } from '../extents.js'
@@ -77,6 +78,8 @@ export default verb({
     const { root, keepVolatile, split, copySource, include, exclude, defer, fstab, crypttab } = options
     const { seed, size, arch, key, certificate, keyFile, joinSignature } = options
     if (options.definitions.length === 0) throw new DdiError('ERR_DDI_USAGE', 'give --definitions')
+    const secrets = [key, certificate, keyFile].filter((path) => path !== undefined)
+    if (output !== undefined) await refuseReplacing(output, secrets)
     const made = joinSignature.length > 0 ? await madeSigner(certificate, joinSignature) : undefined
     const signs = made === undefined && certificate !== undefined
     const signer = signs ? await signerOf(certificate, key, options.signer) : made

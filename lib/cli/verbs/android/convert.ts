@@ -24,6 +24,7 @@ export default verb({
     await writeOut(source, output, 'converting', {
       sparse: toSparse,
       force,
+      from: path,
       signal,
       ...given({ written: sparse?.written }),
     })

@@ -1,7 +1,8 @@
+import { join } from 'node:path'
 import { expand } from '../../../android/sparse.js'
 import { makeSuper, type SuperPartition } from '../../../build/super.js'
 import { type FileSource, openFile } from '../../../bytes/file.js'
-import { makeDirectories } from '../../../bytes/new-file.js'
+import { makeDirectories, refuseReplacing } from '../../../bytes/new-file.js'
 import { DdiError } from '../../../errors.js'
 import { given } from '../../given.js'
 import { untilInterrupted } from '../../interrupt.js'
@@ -57,6 +58,12 @@ export default verb({
     const { virtualAb, sparse, force: replace } = options
     const devices = devicesOf(options)
     const groups = options.group.map((group) => ({ ...group, slotSuffixed }))
+    const outputs = devices.length > 1 ? devices.map(({ name }) => join(output, `${name}.img`)) : [output]
+    for (const one of outputs)
+      await refuseReplacing(
+        one,
+        options.image.map(([, path]) => path),
+      )
     const images = await openImages(options)
     try {
       const partitions = await partitionsOf(options, images, slotSuffixed)
