@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { memorySource } from '../../lib/bytes/memory.js'
-import { excessiveCost, mostUnlocking } from '../../lib/image/luks.js'
+import { excessiveCost, hasIntegrity, isEncrypted, mostUnlocking } from '../../lib/image/luks.js'
 import { run, temporaryFolder } from '../support/run.js'
 
 interface Metadata {
@@ -53,4 +53,11 @@ test('what cryptsetup makes may be opened, and what would take an age or all mem
   assert.match((await hard(slots(1, { ...argon, cpus: 5 })))!, /^cpus /)
   assert.match((await hard(slots(1, { ...argon, time: 129 })))!, /^passes /)
   assert.match((await hard(slots(32, { ...argon, time: 5 })))!, /^passes /)
+})
+
+test('what encrypts without integrity is not taken for more', async () => {
+  using folder = temporaryFolder()
+  makeLuks(folder.path, '--pbkdf=pbkdf2', '--pbkdf-force-iterations=1000')
+  const volume = memorySource(readFileSync(join(folder.path, 'luks')))
+  assert.deepEqual([await isEncrypted(volume), await hasIntegrity(volume)], [true, false])
 })

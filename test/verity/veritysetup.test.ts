@@ -85,7 +85,8 @@ const layouts: readonly (readonly [Layout, size: number])[] = [
 
 test('trees and parity are those of veritysetup, whatever lies in one file', () => {
   using folder = temporaryFolder()
-  for (const [layout, size] of layouts) formatBoth(folder.path, layout, size)
+  // The others are formatted below.
+  for (const index of [2, 3, 4, 6]) formatBoth(folder.path, ...layouts[index]!)
 })
 
 test('what error correction restores is found, and written on request; what it cannot is refused', () => {
