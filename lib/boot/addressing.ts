@@ -10,7 +10,6 @@ import { type Address6, addresses6, attribute, defaultRoute6, waitForCarrier } f
 import { type Addressing, type InterfaceSettings, versionOf } from './ip-parameter.js'
 import { readLease, writeLease6 } from './lease.js'
 import { lookFor } from './look-for.js'
-import type { NetworkUse } from './network-use.js'
 
 /** A network card that can be used. */
 export interface Configured {
@@ -24,8 +23,8 @@ export interface Attempt {
   readonly root: string
   readonly card: string
   readonly patience: { readonly carrier: number; readonly dhcp: number }
-  /** What DHCP servers are told that this machine is. */
-  readonly client: NetworkUse['client']
+  /** What DHCP servers are told that this machine is; null: nothing. */
+  readonly client: { readonly class: string; readonly architecture: number } | null
   readonly signal: AbortSignal
 }
 

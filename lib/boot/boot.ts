@@ -12,6 +12,7 @@ import { mountKernelFileSystems } from './kernel-file-systems.js'
 import { loadModules } from './modules.js'
 import { configureNetwork } from './network.js'
 import { actionsIn, type BootStage, parseBootParameters } from './parameters.js'
+import { readRequested } from './requested.js'
 import type { RootImage } from './root.js'
 import type { StoreSpace } from './store-pull.js'
 
@@ -62,11 +63,13 @@ async function mountSystem(
   const stored = store && (await mountStored(context, store, sysroot))
   if (stored) return stored
   await reach(context, 'network')
-  await configureNetwork(context)
+  const requested = await readRequested(context)
+  await configureNetwork(context, requested)
   await reach(context, 'pull')
   // What downloads and attaches is most of the code: the network comes up before it is loaded.
   const { obtainRoot, rootOnDisk } = await import('./root.js')
-  const pulled = await obtainRoot(context, store ?? (mayBeOnDisk ? await newStore(context) : undefined))
+  const space = store ?? (mayBeOnDisk ? await newStore(context) : undefined)
+  const pulled = await obtainRoot(context, space, requested)
   if (successAction !== 'none') {
     log.say(`everything is pulled; now: ${successAction}`)
     await actAs(successAction)

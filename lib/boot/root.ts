@@ -4,14 +4,15 @@ import { parameterValue } from './command-line.js'
 import { type Companion, type Companions, listCompanions } from './companion-list.js'
 import { takeCredentials, takeExtensions } from './companions.js'
 import type { BootContext } from './context.js'
-import { type Credentials, joinCredentials, leaveCredentials, readCredentials } from './credentials.js'
+import { type Credentials, joinCredentials, leaveCredentials } from './credentials.js'
 import { deviceNamed, findDiskRoot } from './disk-root.js'
 import type { FetchOptions } from './fetch.js'
 import { findBootOrigin } from './origin.js'
 import { actionsIn } from './parameters.js'
 import { type BootPull, pullRequests } from './pulls.js'
 import { describeRoot, record } from './record.js'
-import { asksServer, expressionsOf, mayBeRoot, planRequests, pullCredential } from './requests.js'
+import { type Requested, readRequested, requestsIn } from './requested.js'
+import { mayBeRoot } from './requests.js'
 import { describePlace, mountRootImage, type RootImage } from './root-image.js'
 import type { StoreSpace } from './store-pull.js'
 import { readServerTrust, readTrustAnchors, type TrustAnchors } from './trust.js'
@@ -21,12 +22,17 @@ export type { RootImage } from './root-image.js'
 /**
  * Pulls everything that this boot requests, and what lies beside the kernel that was booted; checks and measures what is to be the root.
  * @param store where the image of the root goes if it can; else it stays in memory
+ * @param requested as it was before there was a network. Default: as it is now
  * @returns the image of the root; undefined if none is requested, or it is skipped because the machine did not boot from a URL
  * @throws the error of the root’s request; of any other one if `systemd.pull.failure_action=` says that it matters; of a request that is
  *   malformed if there is no root else; ERR_DDI_USAGE if it is not clear which image is the root; ERR_DDI_TPM; and as
  *   `readTrustAnchors`
  */
-export async function obtainRoot(context: BootContext, store?: StoreSpace): Promise<RootImage | undefined> {
+export async function obtainRoot(
+  context: BootContext,
+  store?: StoreSpace,
+  requested?: Requested,
+): Promise<RootImage | undefined> {
   const { root, parameters, log, signal } = context
   const anchors = await readTrustAnchors(root, parameters)
   const options = {
@@ -36,16 +42,15 @@ export async function obtainRoot(context: BootContext, store?: StoreSpace): Prom
     onProgress: log.progress,
     signal,
   }
-  const origin = await findBootOrigin({ root })
+  const { credentials: own, origin: known, asksServer } = requested ?? (await readRequested(context))
+  const origin = known === 'lease' ? await findBootOrigin({ root }) : known
   log.say(
     origin ? `booted from ${parseAddress(origin.url).url} (${origin.source})` : 'this machine did not boot from a URL',
   )
   const place = { root, initrd: true, parameters, anchors, origin: async () => origin }
-  const own = await readCredentials(root, parameters.text, log.say)
   // Where nothing is to come from a server, there may be no network.
-  const planned = await planRequests(expressionsOf(parameters.text, requestsIn(own), true), place)
   const mayCount = options.keyring !== undefined || anchors.certificates.length > 0 || anchors.insecure
-  const asks = origin && mayCount && (await asksServer(planned))
+  const asks = origin && mayCount && asksServer
   const companions = asks ? await listCompanions(origin.url, options) : undefined
   const credential = requestsIn(await addCompanions(context, own, { anchors, companions }, options))
   const { pulls, root: image } = await pullRequests({ ...place, credential, store }, { ...options, wantsRoot: true })
@@ -62,10 +67,6 @@ export async function obtainRoot(context: BootContext, store?: StoreSpace): Prom
 /** Whether what could not be pulled is none of the root, which is on a disk. */
 function isBesideDisk(expression: string, commandLine: string): boolean {
   return deviceNamed(parameterValue(commandLine, 'root') ?? '') !== undefined && !mayBeRoot(expression)
-}
-
-function requestsIn(credentials: Credentials): string {
-  return Buffer.from(credentials.get(pullCredential) ?? []).toString('utf8')
 }
 
 /** Adds the companions’ credentials to those of the machine, and leaves all for the system that is booted. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { configureNetwork } from '../../lib/boot/network.js'
 import { parseBootParameters } from '../../lib/boot/parameters.js'
+import { readRequested } from '../../lib/boot/requested.js'
 import { run } from '../support/run.js'
 
 const root = mkdtempSync(join(tmpdir(), 'root-'))
@@ -12,7 +13,8 @@ run('mkdir', join(root, 'etc'))
 const said: string[] = []
 const log = { say: (text: string) => void said.push(text), progress: () => undefined }
 const parameters = parseBootParameters(process.argv.slice(2).join(' '))
-const error = await configureNetwork({ root, parameters, log }).catch((error: unknown) => error)
+const context = { root, parameters, log }
+const error = await configureNetwork(context, await readRequested(context)).catch((error: unknown) => error)
 const ifRead = (path: string) => {
   try {
     return readFileSync(join(root, path), 'utf8')
