@@ -1,6 +1,6 @@
 // Stages of a boot that change the kernel: modules, its clock, the file systems that it offers. Needs a kernel that is ours.
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -11,9 +11,11 @@ import { advanceClock } from '../../lib/boot/clock.js'
 import { mountKernelFileSystems } from '../../lib/boot/kernel-file-systems.js'
 import { loadModules } from '../../lib/boot/modules.js'
 import { parseBootParameters } from '../../lib/boot/parameters.js'
+import { detachAll } from '../../lib/index.js'
 import { moveMount, syncFileSystem } from '../../lib/kernel/file-systems.js'
 import { loadModule } from '../../lib/kernel/modules.js'
-import { run, temporaryFolder } from '../support/run.js'
+import { makeVerityImage } from '../support/images.js'
+import { cli, cliPath, run, temporaryFolder } from '../support/run.js'
 
 const inUml = process.env['DDI_IN_UML'] === '1'
 const options = inUml ? {} : { skip: 'this machine’s own kernel: its modules and its clock are not ours' }
@@ -139,3 +141,29 @@ test('a mount is moved, and a file system written to its disk', options, async (
   await assert.rejects(syncFileSystem(join(to!, 'file')), { syscall: 'open' })
   await assert.rejects(moveMount(from!, to!), { code: 'ERR_DDI_KERNEL', message: /EINVAL/ })
 })
+
+test(
+  'the verb boots up to the hand-over, for another program to do that, and in an initrd alone',
+  options,
+  async () => {
+    assert.match(cli('boot', '--no-switch').stderr, /this is not an initrd.*ERR_DDI_USAGE/)
+    using folder = temporaryFolder()
+    const { path, rootHash } = makeVerityImage(folder.path)
+    const [commandLine, sysroot] = ['cmdline', 'sysroot'].map((name) => join(folder.path, name))
+    writeFileSync(commandLine!, `rd.systemd.pull=raw,machine,verify=no:root:file://${path} roothash=${rootHash}\n`)
+    const script = `mount -t tmpfs none /etc; touch /etc/initrd-release
+    mount --bind '${commandLine}' /proc/cmdline
+    "$@" boot && exit 1
+    "$@" boot --sysroot '${sysroot}' --no-switch --json=short
+    findmnt --noheadings --output SOURCE,OPTIONS '${sysroot}'; cat '${sysroot}/etc/os-release'`
+    try {
+      const said = run('unshare', '--mount', 'sh', '-ec', script, 'sh', process.execPath, cliPath).split('\n')
+      assert.deepEqual(JSON.parse(said[0]!), { image: '/run/machines/root.raw', sysroot })
+      assert.match(said[1]!, /^\/dev\/mapper\/\S+ ro,/)
+      assert.equal(said[2], 'ID=ddi-test')
+    } finally {
+      await detachAll()
+      rmSync('/run/machines', { recursive: true, force: true })
+    }
+  },
+)

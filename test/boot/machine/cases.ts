@@ -56,8 +56,10 @@ function good({ rootHash, hashes }: Vendor): Record<string, Case> {
     },
     'tar-by-its-hash': {
       ...boots,
+      // As in every case, there is no other `sync` than that of busybox.
+      before: 'readlink /bin/sync',
       parameters: [origin, pull(`tar,machine,ro,verify=${hashes.get('acme_1.tar.xz')},bootorigin:a6:acme_1.tar.xz`)],
-      says: [/^\S+ \/sysroot tmpfs ro,/m],
+      says: [/^busybox$/m, /^\S+ \/sysroot tmpfs ro,/m],
     },
     overlay: {
       ...boots,
@@ -203,6 +205,13 @@ function unobtainable(): Record<string, Case> {
       parameters: ['ddi.url=lease', pull('raw,machine,verify=checksum,bootorigin:c2:acme_1.raw.xz')],
       says: [/skipped .*did not boot from a URL/],
       downloadsNothing: true,
+    },
+    'tree-without-gnu-tar': {
+      ...refused,
+      before: 'mount --bind /bin/busybox /usr/bin/tar',
+      after: 'umount /usr/bin/tar',
+      parameters: [origin, pull('tar,machine,verify=signature,bootorigin:d3:acme_1.tar.xz')],
+      says: [/ERR_DDI_\w+/, /not GNU tar/],
     },
     'two-of-one-name': {
       ...refused,

@@ -13,6 +13,10 @@ export interface FirmwareOptions {
   readonly tpm?: boolean
   /** A disk, in a file. */
   readonly disk?: string
+  /** With Secure Boot, and whose keys the firmware has: those that Debian has for tests, or Microsoft’s. */
+  readonly secureBoot?: 'snakeoil' | 'ms'
+  /** Further words for qemu. */
+  readonly words?: readonly string[]
 }
 
 const firmware = '/usr/share/OVMF'
@@ -24,10 +28,11 @@ const firmware = '/usr/share/OVMF'
  */
 export function bootFirmware(
   network: TestNetwork | null,
-  { folder, memory = 1024, tpm = false, disk }: FirmwareOptions,
+  { folder, memory = 1024, tpm = false, disk, secureBoot, words = [] }: FirmwareOptions,
 ): Machine {
   const variables = join(folder, 'variables.fd')
-  copyFileSync(join(firmware, 'OVMF_VARS_4M.fd'), variables)
+  const keys = secureBoot === undefined ? '' : `.${secureBoot}`
+  copyFileSync(join(firmware, `OVMF_VARS_4M${keys}.fd`), variables)
   const flash = (unit: number, file: string, more = '') =>
     ['-drive', `if=pflash,format=raw,unit=${unit},file=${file}${more}`] as const
   // PXE is tried first otherwise, and takes a minute to give up.
@@ -36,13 +41,17 @@ export function bootFirmware(
     `name=opt/org.tianocore/${name},string=n`,
   ])
   const emulated = [
-    ...(['qemu-system-x86_64', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-machine', 'q35', '-smp', '2'] as const),
+    ...(['qemu-system-x86_64', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2'] as const),
+    // Only firmware in system management mode may change the keys.
+    ...['-machine', secureBoot === undefined ? 'q35' : 'q35,smm=on'],
+    ...(secureBoot === undefined ? [] : ['-global', 'driver=cfi.pflash01,property=secure,value=on']),
     ...['-m', `${memory}`, '-nodefaults', '-display', 'none', '-serial', 'stdio', '-no-reboot'],
-    ...flash(0, join(firmware, 'OVMF_CODE_4M.fd'), ',readonly=on'),
+    ...flash(0, join(firmware, `OVMF_CODE_4M${keys}.fd`), ',readonly=on'),
     ...flash(1, variables),
     ...noPxe,
     ...(tpm ? attachTpm(join(folder, 'tpm')) : []),
     ...(disk === undefined ? [] : attachDisk(disk)),
+    ...words,
   ] as const
   return switchOn(network ? [...network.inside, ...emulated, ...attachCard(network)] : emulated)
 }

@@ -19,7 +19,7 @@ echo "root is up after $seconds s"
 echo "the kernel is $($b uname -r), the image $($b cat /run/ddi/booted 2>/dev/null)"
 $b grep ' / ' /proc/mounts
 [ -f /run/ddi/boot.log ] && echo "the log has $($b grep -c . /run/ddi/boot.log) lines"
-for one in /run/credentials/@initrd/* /run/extensions/* /run/confexts/*; do [ -e "$one" ] && echo "handed over: $one"; done
+for one in /run/credentials/@initrd/*; do [ -e "$one" ] && echo "handed over: $one: $($b cat "$one")"; done
 $b sha256sum /var/filler
 $b grep MemTotal /proc/meminfo
 [ -d /sys/class/tpm/tpm0 ] && echo "PCR 12: $($b cat /sys/class/tpm/tpm0/pcr-sha256/12)" && $b cat /run/log/systemd/tpm2-measure.log

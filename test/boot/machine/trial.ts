@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildInitrd } from '../../../lib/uki/initrd.js'
 import { parseCertificates } from '../../../lib/verity/index.js'
 import { makeNetwork, type TestNetwork } from './network.js'
 import { makeVendor, type Vendor } from './roots.js'
+import { umlModules } from './user-mode-linux.js'
 
 /** A network with a vendor's images, and an initrd for user-mode-linux that trusts the vendor. */
 export interface Trial extends AsyncDisposable {
@@ -24,10 +25,4 @@ export async function prepareTrial(folder: string): Promise<Trial> {
     tar: true,
   })
   return { folder, network, vendor, initrd, [Symbol.asyncDispose]: () => network[Symbol.asyncDispose]() }
-}
-
-/** The modules of Debian's user-mode-linux. */
-function umlModules(): string {
-  const [version] = readdirSync('/usr/lib/uml/modules')
-  return `/usr/lib/uml/modules/${version}`
 }
