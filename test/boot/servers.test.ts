@@ -14,11 +14,11 @@ test('nginx as the manual has it serves parts of files as they are, by which a d
   mkdirSync(www)
   const image = randomBytes(100_000)
   writeFileSync(join(www, 'acme_1.raw.xz'), image)
-  const [server] = /^server \{\n[^]*?^\}$/m.exec(readFileSync(join(packageRoot, 'docs/boot.md'), 'utf8')) ?? []
+  const [server] = /^server \{\n.*?^\}$/ms.exec(readFileSync(join(packageRoot, 'docs/boot.md'), 'utf8')) ?? []
   await using nginx = await serveByNginx(www, scratch, { server: server! })
   const url = `${nginx.url}/acme_1.raw.xz`
   const head = run('curl', '-s', '--compressed', '-r', '500-599', '-D', '-', '-o', join(folder.path, 'part'), url)
-  assert.match(head, /^HTTP\/1\.1 206 [^]*^etag: "[^"]+"\r$/im)
+  assert.match(head, /^HTTP\/1\.1 206 .*^etag: "[^"]+"\r$/ims)
   assert.match(head, /^content-range: bytes 500-599\/100000\r$/im)
   assert.doesNotMatch(head, /^content-encoding:/im)
   assert.deepEqual(readFileSync(join(folder.path, 'part')), image.subarray(500, 600))
