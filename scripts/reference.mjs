@@ -70,7 +70,7 @@ function reference({ verbs, groups }) {
     '| 4 | not permitted |',
     '| 10 | nothing new (`store update --check`) |',
     '| 126, 127 | of `with`: the command cannot be executed, is not found |',
-    '| 130, 143 | interrupted by SIGINT, SIGTERM; what was begun is undone |',
+    '| 129, 130, 143 | interrupted by SIGHUP, SIGINT, SIGTERM; what was begun is undone |',
     '',
     'With `--json=pretty` or `--json=short`, a failure is on standard output too: `{"error": {"code", "message", "hint", "errno", "syscall", "path"}}`,',
     'with `null` for what is unknown.',

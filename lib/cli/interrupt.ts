@@ -1,9 +1,9 @@
 import { constants } from 'node:os'
 import { note } from './output.js'
 
-const signals = ['SIGINT', 'SIGTERM'] as const
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** A signal that aborts on SIGINT or SIGTERM, so that what was begun is undone before the process ends. */
+/** A signal that aborts on SIGINT, SIGTERM or SIGHUP, so that what was begun is undone before the process ends. */
 export function untilInterrupted(): AbortSignal {
   const controller = new AbortController()
   for (const name of signals) process.once(name, () => controller.abort(new Error(name)))
@@ -12,7 +12,7 @@ export function untilInterrupted(): AbortSignal {
 
 let interruptedBy: (typeof signals)[number] | undefined
 
-/** Ends the process at SIGINT or SIGTERM, unless what runs has something to undo; a second one ends it in any case. */
+/** Ends the process at SIGINT, SIGTERM or SIGHUP, unless what runs has something to undo; a second one ends it in any case. */
 export function endWhenInterrupted(): void {
   for (const name of signals)
     process.on(name, () => {

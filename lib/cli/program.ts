@@ -21,7 +21,7 @@ export function program(index: VerbIndex, run: (verb: IndexedVerb, given: Words)
     )
     .addHelpText(
       'after',
-      '\nExit status: 0 done, 1 failed, 2 wrong usage, 3 the image is not acceptable, 4 not permitted, 130 and 143 interrupted.',
+      '\nExit status: 0 done, 1 failed, 2 wrong usage, 3 the image is not acceptable, 4 not permitted, 129, 130 and 143 interrupted.',
     )
     .exitOverride()
   const groups = new Map<string, Command>()

@@ -40,13 +40,14 @@ test('a full disk at the other end of stdout is an error of one line, a reader t
   }
 })
 
-test('an interrupt ends with 130 or 143 and one line, and leaves nothing', { timeout: 60_000 }, async () => {
+test('an interrupt ends with 129, 130 or 143 and one line, and leaves nothing', { timeout: 60_000 }, async () => {
   using folder = temporaryFolder()
   const data = join(folder.path, 'data')
   emptyFile(data, 64 * 1024 * MiB)
   for (const [signal, status] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
+    ['SIGHUP', 129],
   ] as const) {
     const ended = await interrupt(signal, 800, 'verity', 'format', data, join(folder.path, 'tree'))
     assert.deepEqual(ended, { status, said: 'ddi-attach: interrupted\n' })
