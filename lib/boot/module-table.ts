@@ -49,14 +49,17 @@ export function modulesFor({ modules, aliases }: ModuleTable, alias: string): re
 export function inLoadingOrder({ modules }: ModuleTable, names: Iterable<string>): ReadonlyMap<string, ModuleFile> {
   const ordered = new Map<string, ModuleFile>()
   const seen = new Set<string>()
-  const add = (name: string) => {
+  // No recursion: how long a chain is, modules.dep decides.
+  const stack = [...names].reverse()
+  for (let name = stack.at(-1); name !== undefined; name = stack.at(-1)) {
     const module = modules.get(name)
-    if (!module || seen.has(name)) return
+    const needs = module && !seen.has(name) ? module.needs.map(moduleName).filter((need) => !seen.has(need)) : []
     seen.add(name)
-    for (const need of module.needs) add(moduleName(need))
-    ordered.set(name, module)
+    for (const need of needs.toReversed()) stack.push(need)
+    if (needs.length > 0) continue
+    stack.pop()
+    if (module) ordered.set(name, module)
   }
-  for (const name of names) add(name)
   return ordered
 }
 

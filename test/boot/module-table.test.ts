@@ -61,6 +61,13 @@ test('patterns match as fnmatch has it', () => {
     assert.equal(matchesPattern(pattern, text), expected[index] === '0', `${pattern} ${text}`)
 })
 
+test('a chain of modules may be long', () => {
+  const length = 50_000
+  const dep = Array.from({ length }, (_, n) => `m${n}.ko:${n + 1 < length ? ` m${n + 1}.ko` : ''}\n`).join('')
+  const order = [...inLoadingOrder(parseModuleTable({ dep, builtIn: '', alias: '' }), ['m0']).keys()]
+  assert.deepEqual([order.length, order[0], order.at(-1)], [length, `m${length - 1}`, 'm0'])
+})
+
 test('a device finds the module whose pattern fits', () => {
   const alias =
     'alias pci:v00001AF4d*sv*sd*bc*sc*i* virtio-pci\nalias usb:v0B95p7[67]20d* asix\nalias usb:v*p*d*dc*ic0[ef]* cdc\n'
