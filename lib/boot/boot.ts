@@ -78,7 +78,11 @@ async function mountSystem(
   const image = pulled ?? (mayBeOnDisk ? await rootOnDisk(context) : undefined)
   if (!image) {
     if (!mayBeOnDisk) return undefined
-    throw new DdiError('ERR_DDI_NO_ROOT', 'there is no root to boot: none was pulled, and root= names no disk')
+    const missing = parameters.store ? `no image of ${parameters.store.product} boots from a store, ` : ''
+    throw new DdiError(
+      'ERR_DDI_NO_ROOT',
+      `there is no root to boot: ${missing}none was pulled, and root= names no disk`,
+    )
   }
   await reach(context, 'mount')
   await mountPulled(context, image, sysroot)

@@ -7,6 +7,7 @@ import { throwIfAborted } from '../work.js'
 import type { BootStore } from './boot-store.js'
 import type { BootContext } from './context.js'
 import { leaveCredentials, readCredentials } from './credentials.js'
+import { actionsIn } from './parameters.js'
 import { describeRoot, record } from './record.js'
 import { describePlace, type RootImage, requireTrusted } from './root-image.js'
 import { decideTrust, readTrustAnchors, type Trust, type TrustAnchors, warningOf } from './trust.js'
@@ -39,7 +40,10 @@ export async function rootInStore(
     throwIfAborted(context.signal)
     const stored = label === null ? await counted(context, { path, stored: candidate }) : candidate
     const image = stored && (await attempt(context, { path, stored }, standard, mount))
-    if (image) return image
+    if (!image) continue
+    if (asksForMore(context.parameters))
+      context.log.say('an image of the store boots: nothing is pulled, and no success_action follows')
+    return image
   }
   if (label !== null)
     throw new DdiError('ERR_DDI_NO_ROOT', `${label} on ${path} does not boot, and ddi.image= allows no other`)
@@ -74,6 +78,11 @@ async function standardOf({ root, parameters, log }: BootContext, path: string):
   const warning = warningOf(trust, path)
   if (warning !== undefined) log.say(warning)
   return { trust, policy: anchors.policy }
+}
+
+/** What only counts where nothing of the store boots. */
+function asksForMore({ pulls, text }: BootContext['parameters']): boolean {
+  return pulls.length > 0 || actionsIn(text).successAction !== 'none'
 }
 
 function chosen({ images, product, label }: BootStore): readonly StoreImage[] {

@@ -98,7 +98,8 @@ test('every vector of the specification boots as it says', async () => {
 })
 
 test('what is refused is passed over in the same boot: new ones are bad then, good ones stay good', async () => {
-  const context = await machine('ddi.product=acme ddi.insecure', [
+  const unused = 'rd.systemd.pull=raw,machine,verify=no:root:http://127.0.0.1:1/os.raw'
+  const context = await machine(`ddi.product=acme ddi.insecure ${unused}`, [
     { label: 'acme_1', attributes: 0x1108_0000_0000_0000n },
     { label: 'acme_2', attributes: 0x1108_0000_0000_0000n },
     { label: 'acme_3', attributes: fresh },
@@ -110,6 +111,7 @@ test('what is refused is passed over in the same boot: new ones are bad then, go
   assert.deepEqual(mounted, ['acme_5', 'acme_3'])
   assert.deepEqual(statesOn(context), { acme_1: 'good', acme_2: 'good', acme_3: 2, acme_4: 0, acme_5: 0 })
   assert.match(said, /refused acme_5 on \S+vda: .*ERR_DDI_FILE_SYSTEM/)
+  assert.match(said, /an image of the store boots: nothing is pulled/)
   const again = await boot(context, ['acme_2', 'acme_3'])
   assert.equal(again.image?.name, 'acme_1')
   assert.deepEqual(statesOn(context), { acme_1: 'good', acme_2: 'good', acme_3: 0, acme_4: 0, acme_5: 0 })
