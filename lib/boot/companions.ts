@@ -1,11 +1,9 @@
 import { createHash } from 'node:crypto'
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { exists } from '../bytes/new-file.js'
 import { DdiError } from '../errors.js'
 import { imagePath } from '../pull/names.js'
 import type { PullOptions } from '../pull/options.js'
-import { pull } from '../pull/pull.js'
 import type { Companion, Companions } from './companion-list.js'
 import { largestCredential } from './credentials.js'
 import { type FetchOptions, openServer, waiting } from './fetch.js'
@@ -14,6 +12,7 @@ import { besideOrigin } from './origin.js'
 import type { PullPlace } from './pulls.js'
 import { requireTrusted } from './root-image.js'
 import { decideTrust, type TrustAnchors } from './trust.js'
+import { type Check, pullTrusted } from './trusted-pull.js'
 
 /** What becomes of companions of one kind; those that cannot be trusted, or fetched, are left out, and told. */
 export interface TakenCompanions {
@@ -114,12 +113,9 @@ async function takeExtension(
   const path = join(root, imagePath(use as 'sysext' | 'confext', name, 'raw', true))
   // It is not the one that the list speaks of.
   if (await exists(path)) throw new DdiError('ERR_DDI_EXISTS', `there is another ${path} already`)
-  await pull(url, { kind: 'raw', path }, { ...pulling, verify: { sha256 } })
-  if (trust.by !== 'signature') return
-  try {
-    await requireTrusted({ path }, trust, { policy: undefined, whole: true, signal: pulling.signal })
-  } catch (error) {
-    await rm(path, { force: true })
-    throw error
+  const check: Check = async (place) => {
+    await requireTrusted(place, trust, { policy: undefined, whole: true, signal: pulling.signal })
   }
+  const checked = trust.by === 'signature' ? check : undefined
+  await pullTrusted(url, { kind: 'raw', path }, { ...pulling, verify: { sha256 } }, checked)
 }

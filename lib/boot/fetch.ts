@@ -3,11 +3,12 @@ import { DdiError } from '../errors.js'
 import { parseAddress } from '../pull/address.js'
 import { openTransport } from '../pull/open-transport.js'
 import { type PullOptions, settingsOf } from '../pull/options.js'
-import { type Pulled, pull } from '../pull/pull.js'
+import type { Pulled } from '../pull/pull.js'
 import type { Transport } from '../pull/transport.js'
 import type { Progress } from '../work.js'
 import { patiently } from './patience.js'
 import type { WantedRequest } from './requests.js'
+import { type Check, pullTrusted } from './trusted-pull.js'
 
 /** How images are fetched: as `pull` does, and with what else a boot needs. */
 export interface FetchOptions extends Omit<PullOptions, 'verify'> {
@@ -23,13 +24,16 @@ export type Fetched =
   /** It was here already: nobody was asked. */
   | { readonly state: 'present' }
 
-/** Fetches an image, unless it is here. @throws what `pull` throws */
-export async function fetchImage(one: WantedRequest, options: FetchOptions): Promise<Fetched> {
+/** Fetches an image, unless it is here. @param check that it has to pass @throws what `pull` and `check` throw */
+export async function fetchImage(one: WantedRequest, options: FetchOptions, check?: Check): Promise<Fetched> {
   const { request, path } = one
-  if (await exists(path)) return { state: 'present' }
+  if (await exists(path)) {
+    await check?.({ path })
+    return { state: 'present' }
+  }
   const { kind, readOnly } = request
   const { result: pulled, url } = await fetchTo(one, options, (from, pulling) =>
-    pull(from, { kind, path, readOnly }, pulling),
+    pullTrusted(from, { kind, path, readOnly }, pulling, check),
   )
   return { state: 'pulled', pulled, url }
 }

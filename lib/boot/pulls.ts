@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Attachment } from '../attach/activate.js'
 import { attach } from '../attach/attach.js'
@@ -24,7 +23,7 @@ import {
   rootRequests,
   type WantedRequest,
 } from './requests.js'
-import { mountRootImage, type RootImage, requireTrusted } from './root-image.js'
+import { mountRootImage, type RootHashes, type RootImage, requireTrusted } from './root-image.js'
 import { pullIntoStore, type StoredPull, type StoreSpace } from './store-pull.js'
 import {
   decideTrust,
@@ -35,6 +34,7 @@ import {
   type TrustSubject,
   warningOf,
 } from './trust.js'
+import type { Check } from './trusted-pull.js'
 
 export interface BootPullOptions extends FetchOptions {
   /** In the initrd, `rd.systemd.pull=` is used, and images go below /run; otherwise `systemd.pull=`, and they stay. Default: whether /etc/initrd-release exists */
@@ -162,21 +162,20 @@ async function fulfil(
   const isTaken = role.isRoot && role.wantsRoot
   // A tree that becomes the root is bound read-only. Where it lies in memory, it cannot be made so: tmpfs had no such flag before 6.6.
   const isBound = isTaken && kind === 'tar'
-  const fetched =
-    (isTaken && trust && place.store && (await pullIntoStore(place.store, one, trust, options))) ||
-    (await fetchImage(isBound ? { ...one, request: { ...request, readOnly: false } } : one, options))
-  const where = fetched.state === 'installed' ? fetched.place : { path }
   const policy = use === 'root' ? anchors.policy : undefined
   const { signal } = options
   const isExtension = use === 'extension'
-  const rootHashes =
-    trust && kind === 'raw' && !(isExtension && trust.by === 'download')
-      ? await requireTrusted(where, trust, { policy, whole: isExtension, signal }).catch(async (error: unknown) => {
-          // What is refused is of no use to anybody: the next attempt asks the server again.
-          if (fetched.state === 'pulled') await rm(path, { force: true })
-          throw error
-        })
-      : new Map()
+  let rootHashes: RootHashes = new Map()
+  const look: Check = async (where) => {
+    if (trust) rootHashes = await requireTrusted(where, trust, { policy, whole: isExtension, signal })
+  }
+  const check = trust && kind === 'raw' && !(isExtension && trust.by === 'download') ? look : undefined
+  const installed = isTaken && trust && place.store && (await pullIntoStore(place.store, one, trust, options))
+  if (installed) await check?.(installed.place)
+  const fetched =
+    installed ||
+    (await fetchImage(isBound ? { ...one, request: { ...request, readOnly: false } } : one, options, check))
+  const where = installed ? installed.place : { path }
   const attachment =
     blockDevice && trust && !isTaken
       ? await attach(path, { name, signal, ...dissectOptionsOf(trust, devicePolicy(trust, policy)) })

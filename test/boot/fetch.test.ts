@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fetchImage } from '../../lib/boot/fetch.js'
 import { parsePullExpression } from '../../lib/boot/pull-expression.js'
 import type { WantedRequest } from '../../lib/boot/requests.js'
+import { DdiError } from '../../lib/index.js'
 import { MiB } from '../support/images.js'
 import { temporaryFolder } from '../support/run.js'
 import { type Handler, serve } from '../support/server.js'
@@ -78,4 +79,27 @@ test('of several candidates, the first that the server has is pulled', async () 
       ['/b.raw', undefined],
     ],
   )
+})
+
+test('an image that has to be checked has its name only afterwards, and one that is refused is gone', async () => {
+  using folder = temporaryFolder()
+  await using server = await serve({ '/image.raw': { bytes: Buffer.from('image') } })
+  const one = wanted(folder.path, `${server.url}/image.raw`)
+  const seen: string[][] = []
+  const refuse = async () => {
+    seen.push(readdirSync(folder.path))
+    throw new DdiError('ERR_DDI_VERITY_CORRUPT', 'refused')
+  }
+  await assert.rejects(fetchImage(one, {}, refuse), { code: 'ERR_DDI_VERITY_CORRUPT' })
+  assert.deepEqual(readdirSync(folder.path), [])
+  // As a boot program leaves it that was ended meanwhile.
+  writeFileSync(join(folder.path, seen[0]![0]!), 'other')
+  const fetched = await fetchImage(one, {}, async () => void seen.push(readdirSync(folder.path)))
+  assert.ok(fetched.state === 'pulled' && fetched.pulled.path === one.path)
+  // systemd-sysext takes NAME.raw.
+  assert.deepEqual(seen, [['.image.raw.unchecked'], ['.image.raw.unchecked']])
+  assert.deepEqual(readdirSync(folder.path), ['image.raw'])
+  assert.equal(readFileSync(one.path, 'utf8'), 'image')
+  // What is here is checked as well.
+  await assert.rejects(fetchImage(one, {}, refuse), { code: 'ERR_DDI_VERITY_CORRUPT' })
 })
