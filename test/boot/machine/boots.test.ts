@@ -10,7 +10,7 @@ import { bootCases } from './cases.js'
 import { type AddressService, makeNetwork, server } from './network.js'
 import { downloadsIn, rehearse, rehearsed } from './rehearsals.js'
 import { rootIsUp } from './roots.js'
-import { damageTree, hangs, makeFragmentedStore, makeStoreRoots, readBySgdisk } from './stores.js'
+import { damageTree, hangs, makeFragmentedStore, makeIdleRoot, makeStoreRoots, readBySgdisk } from './stores.js'
 import { prepareTrial, type Trial } from './trial.js'
 import { bootUml, type UmlOptions } from './user-mode-linux.js'
 
@@ -168,17 +168,21 @@ test('of ten images in twelve fragments the newest hangs, the next is damaged, a
   })
 })
 
-test('an empty disk is filled from where the machine booted from, and boots without a server then', async () => {
-  const path = emptyFile(join(folder.path, 'empty.raw'), 64 * MiB)
+test('a store without an image that boots is filled from where the machine booted from, and needs no server then', async () => {
+  const path = emptyFile(join(folder.path, 'idle-store.raw'), 64 * MiB)
   await (await initDisk(path)).close()
   const { uuid } = await readStore(path)
+  const idle = makeIdleRoot(folder.path, trial.vendor.identity)
+  run(process.execPath, cliPath, 'store', 'install', path, idle, '--product=acme', '--version=0')
   const parameters = ['ip=dhcp', origin, image, 'ddi.product=acme', `ddi.store=${uuid}`]
   const text = await boot(dhcp, parameters, trial.network, { path })
-  assert.match(text, rootIsUp)
+  assert.match(text, /refused acme_0 on \/dev\/ubda: .*ERR_DDI_NOT_FOUND/)
   assert.match(text, /installed: acme_1 on \/dev\/ubda/)
-  assert.deepEqual(readBySgdisk(path).attributes, { acme_1: '1028000000000000' })
+  assert.match(text, rootIsUp)
+  const acme_0 = '1008000000000000'
+  assert.deepEqual(readBySgdisk(path).attributes, { acme_0, acme_1: '1028000000000000' })
   const { length } = trial.network.requests
   assert.match(await bootFrom({ path }, parameters), rootIsUp)
-  assert.deepEqual(readBySgdisk(path).attributes, { acme_1: '1018000000000000' })
+  assert.deepEqual(readBySgdisk(path).attributes, { acme_0, acme_1: '1018000000000000' })
   assert.equal(trial.network.requests.length, length)
 })

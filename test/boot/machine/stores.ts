@@ -1,5 +1,6 @@
 // Disks with many images, for machines that boot from them.
 import assert from 'node:assert/strict'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { openFile } from '../../../lib/bytes/file.js'
 import { initDisk, volumeSource } from '../../../lib/index.js'
@@ -46,6 +47,15 @@ export function makeStoreRoots(folder: string, signer: Identity): StoreRoots {
     return `${tree}.raw`
   }
   return { works: make('works', working), hangs: make('hangs', hanging) }
+}
+
+/** A root that no system can begin in. */
+export function makeIdleRoot(folder: string, signer: Identity): string {
+  const tree = join(folder, 'idle')
+  makeRootTree(tree)
+  rmSync(join(tree, 'sbin/init'))
+  buildImage(tree, `${tree}.raw`, signer)
+  return `${tree}.raw`
 }
 
 /**
