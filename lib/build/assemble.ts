@@ -121,13 +121,12 @@ function splitName({ definition: { splitName, typeUuid }, uuid, numbers }: Prote
 
 /** Copies each partition that has a split path out of the finished image. @throws as {@link assemble} */
 export async function splitOff(
-  drafts: readonly ProtectedDraft[],
-  paths: readonly (string | null)[],
+  { partitions, paths }: { readonly partitions: readonly ProtectedDraft[]; readonly paths: readonly (string | null)[] },
   context: BuildContext,
 ): Promise<void> {
   const { output, replace } = context
   await using image = await openFile(output)
-  for (const [index, draft] of drafts.entries()) {
+  for (const [index, draft] of partitions.entries()) {
     const path = paths[index]
     if (!path) continue
     const source = extentSource(image, linear(draft.runs))

@@ -1,4 +1,6 @@
 // What all builds have in common: what is made before anything is written, and what is said of it then.
+import { stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { openScratch } from '../bytes/scratch.js'
 import type { Run } from '../bytes/source.js'
 import { systemError } from '../errors.js'
@@ -57,7 +59,7 @@ export async function withContext<Result>(
   work: (context: BuildContext) => Promise<Result>,
 ): Promise<Result> {
   const { output, signal } = settings
-  await using scratch = await openScratch(output)
+  await using scratch = await openScratch(await scratchPlace(output))
   try {
     return await work({ ...settings, prefix: scratch.prefix, covered: coveredPlaces(definitions) })
   } catch (error) {
@@ -65,38 +67,52 @@ export async function withContext<Result>(
   }
 }
 
+/** Beside the image; beside a device, all would be in memory. */
+async function scratchPlace(output: string): Promise<string> {
+  const stats = await stat(output).catch(() => undefined)
+  return stats?.isBlockDevice() ? join(process.env['TMPDIR'] ?? '/var/tmp', basename(output)) : output
+}
+
+/** What was made of a plan. */
+export interface Made {
+  /** What gets into the table: all but what is deferred. */
+  readonly partitions: readonly ProtectedDraft[]
+  /** Of the files that these are split off into; null for those with none. */
+  readonly paths: readonly (string | null)[]
+}
+
 /** Makes everything that partitions hold. @throws as the steps of a build */
-export async function makeContents(
-  { placed }: Plan,
-  context: BuildContext,
-): Promise<{ readonly partitions: readonly ProtectedDraft[]; readonly paths: readonly (string | null)[] }> {
-  const partitions = await protect(await fill(placed, context), context)
-  return { partitions, paths: context.split ? splitPaths(partitions, context.output) : [] }
+export async function makeContents({ placed }: Plan, context: BuildContext): Promise<Made> {
+  const partitions = await protect(await fill(placed.filter(isWanted(context)), context), context)
+  const paths = context.split ? splitPaths(partitions, context.output) : partitions.map(() => null)
+  return { partitions, paths }
 }
 
 /** Whether a partition gets an entry in the table: those that are deferred just have their place. */
-export function isWanted({ defer, architecture }: BuildSettings): (draft: PlacedDraft) => boolean {
+function isWanted({ defer, architecture }: BuildSettings): (draft: PlacedDraft) => boolean {
   const deferred = new Set(defer?.map((name) => typeUuidOf(name, architecture)))
   return ({ there, definition }) => there !== null || !deferred.has(definition.typeUuid)
 }
 
-/** What is said of the partitions of a build. @param drafts as they were laid out, or as they were made */
+/** What is said of the partitions of a build. @param made undefined: nothing, as it was a dry run */
 export function describePartitions(
-  drafts: readonly (PlacedDraft | ProtectedDraft)[],
-  paths: readonly (string | null)[],
+  { placed }: Plan,
   settings: BuildSettings,
+  made: Made = { partitions: [], paths: [] },
 ): readonly BuiltPartition[] {
-  return drafts.map((draft, index) => {
-    const { definition, there, numbers, uuid, label, size, padding, runs } = draft
+  return placed.map((planned) => {
+    const index = made.partitions.findIndex(({ definition }) => definition === planned.definition)
+    const one = made.partitions[index]
+    const { definition, there, numbers, uuid, label, size, padding, runs } = one ?? planned
     const { path, dropIns, typeUuid } = definition
     const oldSize = there?.length ?? 0
     const kept = size > oldSize ? 'grow' : 'keep'
-    const made = isWanted(settings)(draft) ? 'create' : 'defer'
+    const activity = isWanted(settings)(planned) ? 'create' : 'defer'
     return {
-      ...{ definition: path, dropIns, activity: there ? kept : made, number: numbers[0]!, typeUuid, uuid, label },
+      ...{ definition: path, dropIns, activity: there ? kept : activity, number: numbers[0]!, typeUuid, uuid, label },
       ...{ oldSize, size, padding, extents: runs },
-      rootHash: 'rootHash' in draft ? draft.rootHash : null,
-      splitPath: paths[index] ?? null,
+      rootHash: one?.rootHash ?? null,
+      splitPath: made.paths[index] ?? null,
     }
   })
 }

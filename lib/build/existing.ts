@@ -11,7 +11,7 @@ import { newGpt } from '../gpt/create.js'
 import type { Gpt } from '../gpt/table.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { fillFree, splitOff } from './assemble.js'
-import { type BuiltImage, describePartitions, isWanted, makeContents, withContext } from './built.js'
+import { type BuiltImage, describePartitions, makeContents, withContext } from './built.js'
 import { type BuildSettings, buildSettings, type SharedOptions, sharedOptionNames } from './context.js'
 import { matchDefinitions } from './draft.js'
 import { derivedUuid } from './identifiers.js'
@@ -66,14 +66,14 @@ export async function partitionDisk(
       ...{ path: disk, size: found.size, uuid: reset.uuid, seed, warnings: plan.warnings },
       others: others.map(({ number, label, start, length }) => ({ number, label, start, length })),
     }
-    if (context.dryRun) return { ...facts, partitions: describePartitions(plan.placed, [], context) }
-    const { partitions, paths } = await makeContents(plan, withSector)
-    const wanted = partitions.filter(isWanted(context))
+    if (context.dryRun) return { ...facts, partitions: describePartitions(plan, context) }
+    const made = await makeContents(plan, withSector)
+    const { partitions } = made
     await using target = await openGrown(found, disk)
     if (reset !== found.table) await target.repartition(reset)
-    await target.repartition(withPartitions(reset, wanted), (free) => fillFree(wanted, free, withSector))
-    await splitOff(partitions, paths, withSector)
-    return { ...facts, partitions: describePartitions(partitions, paths, context) }
+    await target.repartition(withPartitions(reset, partitions), (free) => fillFree(partitions, free, withSector))
+    await splitOff(made, withSector)
+    return { ...facts, partitions: describePartitions(plan, context, made) }
   })
 }
 

@@ -1,7 +1,8 @@
-import { mkdir, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DdiError } from '../errors.js'
 import { runTool } from '../tool.js'
+import { type RunPackaged, setExt4Times } from './ext4-times.js'
 import type { BuildFormat, PartitionDefinition } from './partition-definition.js'
 
 /** A file system to be made in a new file. */
@@ -20,17 +21,14 @@ export interface NewFileSystem
   readonly epoch: number | null
 }
 
-/** Runs a tool of a Debian package. @returns its standard output */
-type Run = (packageName: string, command: readonly [string, ...string[]]) => Promise<string>
-
 /** How the file systems of a format come to be. */
 interface Format {
   /** In bytes: none is smaller. Null: it is as large as its contents, whatever its partition. */
   readonly smallest: number | null
   /** @param size in bytes; the file has it already. Null if the format decides */
-  make(wanted: NewFileSystem, run: Run, size: number): Promise<void>
+  make(wanted: NewFileSystem, run: RunPackaged, size: number): Promise<void>
   /** Makes it as small as its contents allow. Absent if it is so already, or cannot be. */
-  shrink?(path: string, run: Run): Promise<void>
+  shrink?(path: string, run: RunPackaged): Promise<void>
 }
 
 const KiB = 1024
@@ -173,7 +171,7 @@ export async function shrinkFileSystem({ path, format, epoch }: NewFileSystem, s
   await formats[format].shrink?.(path, runner(epoch, signal))
 }
 
-function runner(epoch: number | null, signal: AbortSignal | undefined): Run {
+function runner(epoch: number | null, signal: AbortSignal | undefined): RunPackaged {
   // The tools of ext4 have variables of their own, the others share one.
   const time = String(epoch)
   const env: Record<string, string> =
@@ -194,30 +192,4 @@ async function emptyDirectory(path: string): Promise<string> {
   const directory = `${path}.empty`
   await mkdir(directory)
   return directory
-}
-
-/** mke2fs takes change and access times from the tree, and no tool can set the former there. */
-async function setExt4Times(path: string, epoch: number, run: Run): Promise<void> {
-  const used = usedInodes(await run('e2fsprogs', ['dumpe2fs', path]))
-  const commands = used.flatMap((inode) =>
-    ['atime', 'ctime', 'mtime', 'crtime'].map((time) => `set_inode_field <${inode}> ${time} @${epoch}`),
-  )
-  const script = `${path}.times`
-  await writeFile(script, `${commands.join('\n')}\n`)
-  await run('e2fsprogs', ['debugfs', '-w', '-f', script, path])
-  await rm(script)
-}
-
-/** The inodes in use, from the report of dumpe2fs. */
-function usedInodes(report: string): readonly number[] {
-  const count = Number(/^Inode count:\s+(\d+)/m.exec(report)?.[1])
-  const free = [...report.matchAll(/^ {2}Free inodes: (.*)$/gm)].flatMap(([, list = '']) =>
-    list
-      .split(', ')
-      .filter((range) => range !== '')
-      .map((range) => range.split('-').map(Number) as [number, number?]),
-  )
-  const isFree = new Uint8Array(count + 1)
-  for (const [first, last = first] of free) isFree.fill(1, first, last + 1)
-  return Array.from({ length: count }, (_, index) => index + 1).filter((inode) => !isFree[inode])
 }

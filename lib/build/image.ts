@@ -5,7 +5,7 @@ import { DdiError } from '../errors.js'
 import { newGpt } from '../gpt/create.js'
 import { checkOptions } from '../options.js'
 import { assemble, splitOff } from './assemble.js'
-import { type BuiltImage, describePartitions, isWanted, makeContents, withContext } from './built.js'
+import { type BuiltImage, describePartitions, makeContents, withContext } from './built.js'
 import { type BuildOptions, type BuildSettings, buildOptionNames, buildSettings } from './context.js'
 import { derivedUuid } from './identifiers.js'
 import { planPartitions, wantedDefinitions } from './plan.js'
@@ -36,13 +36,12 @@ export async function buildImage(
     const plan = await planPartitions(definitions, fixed, context)
     const size = context.size ?? plan.size
     const facts = { path: output, size, uuid, seed, others: [], warnings: plan.warnings }
-    if (dryRun) return { ...facts, partitions: describePartitions(plan.placed, [], context) }
-    const { partitions, paths } = await makeContents(plan, context)
-    const wanted = partitions.filter(isWanted(context))
-    const table = withPartitions(fixed ?? newGpt(size, sectorSize, uuid), wanted)
-    await assemble(wanted, table, size, context)
-    await splitOff(partitions, paths, context)
-    return { ...facts, partitions: describePartitions(partitions, paths, context) }
+    if (dryRun) return { ...facts, partitions: describePartitions(plan, context) }
+    const made = await makeContents(plan, context)
+    const table = withPartitions(fixed ?? newGpt(size, sectorSize, uuid), made.partitions)
+    await assemble(made.partitions, table, size, context)
+    await splitOff(made, context)
+    return { ...facts, partitions: describePartitions(plan, context, made) }
   })
 }
 

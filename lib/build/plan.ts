@@ -10,6 +10,7 @@ import { parseOsRelease } from '../image/os-release.js'
 import { placements } from '../mount/places.js'
 import { isMissing, resolveInRoot } from '../mount/root.js'
 import type { BuildContext, BuildSettings } from './context.js'
+import { checkVerity } from './definition-checks.js'
 import { readDefinitions } from './definitions.js'
 import { draftPartitions, type MatchedDefinition, matchDefinitions, namePartitions } from './draft.js'
 import { layOut, type PlacedDraft } from './layout.js'
@@ -40,10 +41,13 @@ export async function wantedDefinitions(
   const only = include && types(include)
   const not = exclude && types(exclude)
   const wanted = all.filter(({ typeUuid }) => (only ? only.has(typeUuid) : !not?.has(typeUuid)))
+  checkVerity(wanted)
   const deferred = types(defer)
   for (const { path, verity, encrypt, typeUuid } of wanted) {
-    if (deferred.has(typeUuid)) continue
     const refuse = (what: string) => new DdiError('ERR_DDI_DEFINITION', `${path}: ${what}`)
+    if (deferred.has(typeUuid) && (verity === 'data' || verity === 'hash'))
+      throw refuse('data under verity and their trees cannot be deferred: their UUIDs follow from the root hash')
+    if (deferred.has(typeUuid)) continue
     if (verity === 'signature' && !signer) throw refuse('Verity=signature needs a key and a certificate')
     if (encrypt && keyFile === undefined) throw refuse('Encrypt= needs a key file')
   }

@@ -105,3 +105,52 @@ test('an empty line begins a list anew, and a drop-in adds to those before it', 
   assert.deepEqual([merged('MountPoint=').mountPoints, merged('Label=two').label], [[], 'two'])
   assert.throws(() => merged('Label=%z'), { message: /^d\.conf:2: Label=: the specifier %z is not supported$/ })
 })
+
+test('sets like those of mkosi, ParticleOS, IncusOS and installers are read, or refused for a TPM2 alone', async () => {
+  const verity = (type: string, kind: string) => [`Type=${type}`, `Verity=${kind}`, 'VerityMatchKey=usr']
+  const sets: Readonly<Record<string, readonly (readonly string[])[]>> = {
+    'mkosi’s extensions': [
+      ['Type=root', 'Format=erofs', 'CopyFiles=/usr/', 'Verity=data', 'VerityMatchKey=root', 'Minimize=best'],
+      ['Type=root-verity', 'Verity=hash', 'VerityMatchKey=root', 'Minimize=best'],
+      ['Type=root-verity-sig', 'Verity=signature', 'VerityMatchKey=root'],
+    ],
+    'an A/B image of /usr': [
+      ['Type=esp', 'Format=vfat', 'CopyFiles=/efi:/', 'CopyFiles=/boot:/', 'SizeMinBytes=1G', 'SizeMaxBytes=1G'],
+      [...verity('usr-verity-sig', 'signature'), 'Label=%M_%A_verity_sig', 'SplitName=%t.%U'],
+      [...verity('usr-verity', 'hash'), 'SizeMinBytes=100M', 'SizeMaxBytes=100M', 'SplitName=%t.%U'],
+      [...verity('usr', 'data'), 'Format=erofs', 'CopyFiles=/usr:/', 'Compression=zstd', 'SizeMaxBytes=1G'],
+      ['Type=usr', 'Label=_empty', 'SizeMinBytes=5G', 'SizeMaxBytes=20G', 'Weight=1000'],
+    ],
+    'an installer that copies itself': [
+      ['Type=usr-verity-sig', 'Label=%M_%A_verity_sig', 'CopyBlocks=auto'],
+      ['Type=usr-verity', 'CopyBlocks=auto', 'SizeMinBytes=64M', 'SizeMaxBytes=64M'],
+      ['Type=usr', 'CopyBlocks=auto', 'ReadOnly=yes', 'NoAuto=off'],
+      [
+        'Type=swap',
+        'Format=swap',
+        'SizeMinBytes=64M',
+        'SizeMaxBytes=1G',
+        'Priority=1',
+        'Weight=333',
+        'FactoryReset=yes',
+      ],
+    ],
+    'btrfs with snapshots': [
+      ['Type=esp', 'Format=vfat', 'MountPoint=/boot/efi', 'SizeMinBytes=750M', 'SizeMaxBytes=4G'],
+      [
+        ...['Type=root', 'Format=btrfs', 'Compression=zstd', 'CompressionLevel=1', 'GrowFileSystem=off'],
+        ...['Subvolumes=/@ /@/home /nix:nodatacow /@/.snapshots/1/snapshot:ro', 'MakeDirectories=/@ /@/home'],
+        ...['DefaultSubvolume=/@/.snapshots/1/snapshot', 'MountPoint=/:subvol=@', 'MountPoint=/home:subvol=@/home'],
+        ...['Encrypt=key-file', 'EncryptedVolume=root::tpm2-device=auto', 'ExcludeFiles=/ignition /etc/sudoers.d/'],
+      ],
+    ],
+  }
+  for (const [name, definitions] of Object.entries(sets)) {
+    using folder = temporaryFolder()
+    for (const [index, lines] of definitions.entries())
+      writeFileSync(join(folder.path, `${10 + index}.conf`), ['[Partition]', ...lines].join('\n'))
+    assert.equal((await readDefinitions([folder.path], specifiers)).length, definitions.length, name)
+    writeFileSync(join(folder.path, '99.conf'), '[Partition]\nType=home\nFormat=btrfs\nEncrypt=tpm2\n')
+    await assert.rejects(readDefinitions([folder.path], specifiers), { message: /99\.conf:4: Encrypt=: tpm2 is not/ })
+  }
+})

@@ -223,6 +223,35 @@ test('no byte of a disk changes but the table and what new partitions get, and a
   assert.ok(after.subarray(34 * 512, -33 * 512).equals(before.subarray(34 * 512, -33 * 512)))
 })
 
+test('what is left out leaves no half of a pair, and what is deferred is not made', async () => {
+  using folder = temporaryFolder()
+  const [definitions, disk] = [join(folder.path, 'd'), join(folder.path, 'disk.raw')]
+  define(definitions, '1', 'Type=root', 'SizeMinBytes=1M', 'SizeMaxBytes=1M', 'Verity=data', 'VerityMatchKey=r')
+  define(definitions, '2', 'Type=root-verity', 'Verity=hash', 'VerityMatchKey=r')
+  define(definitions, '3', 'Type=home', 'Format=ext4', 'Encrypt=key-file', 'SizeMinBytes=1M')
+  const options = { seed, root: folder.path }
+  for (const [choice, message] of [
+    [{ exclude: ['root-verity', 'home'] }, /has no partition with Verity=hash/],
+    [{ include: ['root-verity'] }, /has no partition with Verity=data/],
+    [{ defer: ['root-verity'], exclude: ['home'] }, /cannot be deferred/],
+    [{ exclude: ['root', 'root-verity'] }, /Encrypt= needs a key file/],
+  ] as const)
+    await assert.rejects(buildImage(definitions, disk, { ...options, ...choice }), {
+      code: 'ERR_DDI_DEFINITION',
+      message,
+    })
+  const { partitions } = await buildImage(definitions, disk, { ...options, defer: ['home'], split: true })
+  assert.deepEqual(
+    partitions.map(({ activity, splitPath, rootHash }) => [activity, splitPath !== null, rootHash !== null]),
+    [
+      ['create', true, true],
+      ['create', true, true],
+      ['defer', false, false],
+    ],
+  )
+  assert.equal(entries(disk).length, 2)
+})
+
 test('a factory reset makes anew what says so, and nothing else', async () => {
   using folder = temporaryFolder()
   const [definitions, disk] = [join(folder.path, 'd'), join(folder.path, 'disk.raw')]

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { buildImage } from '../../lib/index.js'
+import { buildImage, partitionDisk } from '../../lib/index.js'
 import { parseCertificates } from '../../lib/verity/index.js'
-import { defineImage } from '../support/images.js'
+import { defineImage, emptyFile, MiB } from '../support/images.js'
 import { makeIdentity } from '../support/keys.js'
 import { attempt, run, temporaryFolder } from '../support/run.js'
 
@@ -48,6 +48,29 @@ test('CopyBlocks=auto finds the partitions that carry what is mounted, through d
   } finally {
     attempt('umount', join(system, 'usr'))
     attempt('veritysetup', 'close', 'auto-usr')
+    run('losetup', '--detach', loop)
+  }
+})
+
+test('partitions are added to a block device, which the kernel sees at once, and none while it is mounted', async () => {
+  using folder = temporaryFolder()
+  const [disk, mounted] = [join(folder.path, 'disk.raw'), join(folder.path, 'mounted')]
+  mkdirSync(mounted)
+  emptyFile(disk, 64 * MiB)
+  const loop = run('losetup', '--partscan', '--find', '--show', disk).trim()
+  try {
+    const home = ['Type=home', 'Format=ext4', 'SizeMinBytes=34M', 'SizeMaxBytes=34M', 'MakeDirectories=/made']
+    await partitionDisk(defineImage(folder.path, { '1': home }), loop, { root: folder.path, empty: 'require' })
+    run('mount', `${loop}p1`, mounted)
+    assert.deepEqual(readdirSync(mounted).sort(), ['lost+found', 'made'])
+    const more = defineImage(folder.path, { '1': home, '2': ['Type=var', 'SizeMinBytes=4M', 'SizeMaxBytes=4M'] })
+    await assert.rejects(partitionDisk(more, loop, { root: folder.path }), { code: 'ERR_DDI_BUSY' })
+    run('umount', mounted)
+    await partitionDisk(more, loop, { root: folder.path })
+    assert.equal(run('blockdev', '--getsize64', `${loop}p2`).trim(), String(4 * MiB))
+    assert.match(run('sgdisk', '--verify', loop), /No problems found/)
+  } finally {
+    attempt('umount', mounted)
     run('losetup', '--detach', loop)
   }
 })
