@@ -31,7 +31,8 @@ export interface DissectOptions extends GivenHashes {
   /** Who verifies signatures of root hashes; whoever is named has to find one. Default: auto. */
   readonly signature?: SignatureMode
   /**
-   * Leaves out a root that no root hash covers while one covers /usr, which is else offered without permission to execute.
+   * Leaves out a root that no root hash covers while one covers /usr, which is else offered without permission to execute;
+   * a policy that wants it so is refused.
    * Default: false.
    */
   readonly strict?: boolean

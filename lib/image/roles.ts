@@ -78,16 +78,18 @@ export function exceptionsOf(
   for (const designator of ['root', 'usr'] as const) {
     const volume = roles.get(designator)
     if (!volume || isCovered(verity.get(designator))) continue
-    if (policy && isNamed(policy, designator)) exceptions.set(volume, 'policy')
-    else if (designator === 'root' && isCovered(verity.get('usr')))
-      if (strict) roles.delete('root')
-      else exceptions.set(volume, 'noexec')
+    const isNamed = policy !== undefined && isWantedUncovered(policy, designator)
+    const isBesideUsr = designator === 'root' && isCovered(verity.get('usr'))
+    if (!strict && isNamed) exceptions.set(volume, 'policy')
+    else if (!strict && isBesideUsr) exceptions.set(volume, 'noexec')
+    // What the policy wants, and strictness forbids, is refused later.
+    else if (isBesideUsr && !isNamed) roles.delete('root')
   }
   return exceptions
 }
 
 /** A rule of its own for a volume that is not covered; one that takes it either way leaves open how it is used. */
-function isNamed(policy: ImagePolicy, designator: ProtectedDesignator): boolean {
+function isWantedUncovered(policy: ImagePolicy, designator: ProtectedDesignator): boolean {
   const { use } = policyFor(policy, designator)
   return policy.partitions.has(designator) && !use.includes('verity') && !use.includes('signed')
 }

@@ -107,12 +107,10 @@ test('a root beside a covered /usr is offered without permission to execute, or 
     const open = parseImagePolicy('root=open:usr=verity+signed:=ignore')
     assert.deepEqual((await offered({ ...options, policy: open })).toSorted(), both.toSorted())
     const named = parseImagePolicy('root=unprotected:usr=verity+signed:=ignore')
-    for (const strict of [false, true])
-      assert.deepEqual((await offered({ ...options, policy: named, strict })).toSorted(), [
-        'root rw',
-        'usr verified ro',
-      ])
-    await assert.rejects(offered({ ...options, strict: true }, ['state', 'os_1']), { code: 'ERR_DDI_NOT_COVERED' })
+    assert.deepEqual((await offered({ ...options, policy: named })).toSorted(), ['root rw', 'usr verified ro'])
+    const refused = { code: 'ERR_DDI_NOT_COVERED' }
+    await assert.rejects(offered({ ...options, policy: named, strict: true }), refused)
+    await assert.rejects(offered({ ...options, strict: true }, ['state', 'os_1']), refused)
   }
   // A /usr that nothing covers would hide what a root hash covers.
   run('sgdisk', '--delete=1', '--delete=2', `--typecode=3:${typeUuids.root}`, `--typecode=4:${typeUuids.usr}`, path)
