@@ -115,7 +115,8 @@ async function readChunks(file: Source, header: Header): Promise<Chunks> {
     else if (chunk.type === chunkType.fill) parts.push(repeatSource(await word(), length))
     else if (chunk.type === chunkType.dontCare) parts.push(zeroSource(length))
     else checksums.push({ end, value: await word() })
-    if (chunk.type === chunkType.raw || chunk.type === chunkType.fill) written.push({ start: end, length })
+    if (length > 0 && (chunk.type === chunkType.raw || chunk.type === chunkType.fill))
+      written.push({ start: end, length })
     end += length
     offset += chunk.total
   }
@@ -135,7 +136,6 @@ function checkedChunk(
   const blocks = type === chunkType.crc32 ? 0 : view.getUint32(4, true)
   const data = total - header.chunkLength
   if (data < 0 || total > left) throw bad(`claims ${total} bytes, of which the file has ${left}`)
-  if (type !== chunkType.crc32 && blocks === 0) throw bad('has no blocks')
   const lengths: Readonly<Record<number, number>> = {
     [chunkType.raw]: blocks * header.blockSize,
     [chunkType.fill]: 4,

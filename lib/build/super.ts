@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { addPartition, findPartition, type NewPartition, type NewSuperDevice, newMetadata } from '../android/change.js'
-import { checkedGeometry, type Geometry } from '../android/geometry.js'
+import { checkedGeometry, type Geometry, metadataEnd } from '../android/geometry.js'
 import type { LogicalPartition, Metadata, PartitionGroup } from '../android/metadata.js'
 import { encodeSparse } from '../android/sparse.js'
 import { encodeSuper } from '../android/super.js'
@@ -98,6 +98,20 @@ export async function makeSuper(
     else await writeDevice({ path, size, parts }, options)
   }
   return metadata
+}
+
+/**
+ * The size of a device that has room for the metadata and for partitions, each on a multiple of the alignment.
+ * @param sizes of the partitions, in bytes
+ */
+export function fittingSize(
+  geometry: Geometry,
+  { alignment = 1024 * 1024, alignmentOffset = 0 }: Pick<NewSuperDevice, 'alignment' | 'alignmentOffset'>,
+  sizes: readonly number[],
+): number {
+  const start = alignUp(metadataEnd(geometry), alignment, alignmentOffset)
+  const each = sizes.map((size) => alignUp(alignUp(size, geometry.blockSize), alignment))
+  return start + each.reduce((sum, size) => sum + size, 0) + (sizes.length === 0 ? geometry.blockSize : 0)
 }
 
 function partitionSize({ name, size }: NewPartition, image: Source | undefined): number {

@@ -33,6 +33,9 @@ export const size: Parser<number> = (given) => parseSize(given)
 /** A size that may be 0. */
 export const sizeOrZero: Parser<number> = (given) => (/^0+$/.test(given) ? 0 : size(given))
 
+/** A size, or `auto`. */
+export const sizeOrAuto: Parser<number | 'auto'> = (given) => (given === 'auto' ? given : size(given))
+
 /** A power of two from `from` to `to` bytes. */
 export function powerOfTwo(from: number, to: number): Parser<number> {
   return (given) => {

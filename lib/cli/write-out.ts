@@ -10,8 +10,8 @@ export interface WriteOutOptions {
   readonly force: boolean
   /** Which bytes of the source to write into a sparse image. Default: all. */
   readonly written?: readonly Run[]
-  /** Path of what the source is read from: it is not replaced. */
-  readonly from: string
+  /** Paths of what the source is read from: none is replaced. */
+  readonly from: readonly string[]
   readonly signal: AbortSignal
 }
 
@@ -27,6 +27,6 @@ export async function writeOut(source: Source, path: string, title: string, opti
       sparse
         ? encodeSparse(source, target, { ...progress, ...(written && { written }) })
         : copy(source, target, { sparse: true, ...progress }),
-    { replace: force, from: [from] },
+    { replace: force, from },
   ).finally(() => bar.stop())
 }

@@ -1,13 +1,14 @@
 import { noAttributes } from '../../../android/metadata.js'
 import { expand } from '../../../android/sparse.js'
 import { openFile } from '../../../bytes/file.js'
+import type { Super } from '../../../disk/super.js'
 import { DdiError } from '../../../errors.js'
 import { given } from '../../given.js'
 import { untilInterrupted } from '../../interrupt.js'
 import { json } from '../../options.js'
 import { changeSuper, logicalArgument, superArgument, superOptions } from '../../super.js'
 import { attributes, sizeOrZero, text } from '../../values.js'
-import { option, verb } from '../../verb.js'
+import { flag, option, verb } from '../../verb.js'
 
 export default verb({
   summary: 'add a logical partition, as lpadd does',
@@ -16,6 +17,7 @@ export default verb({
     size: option('--size <size>', 'such as 512M; 0 for none yet (default: the size of --from)', sizeOrZero),
     from: option('--from <file>', 'initial contents of the partition, sparse or not', text),
     group: option('--group <name>', 'group of the partition (default: default)', text),
+    replace: flag('--replace', 'remove what has the name before'),
     attributes: option('--attributes <list>', 'none, readonly, updated, disabled', attributes, 'none'),
     ...superOptions,
     ...json,
@@ -30,9 +32,25 @@ export default verb({
       if (size === undefined) throw new DdiError('ERR_DDI_USAGE', 'give --size, or --from to take the size of a file')
       const head = { label: name, attributes: { ...noAttributes, ...options.attributes }, ...given({ group }) }
       const work = { signal: untilInterrupted(), ...given({ from }) }
-      await changeSuper(path, options, (one) => one.create(head, size, work))
+      await changeSuper(path, options, async (one) => {
+        if (options.replace) await makeWay(one, name, size)
+        return await one.create(head, size, work)
+      })
     } finally {
       await file?.close()
     }
   },
 })
+
+/** Removes a partition of a name, unless there would be no room for the new one: then it stays. */
+async function makeWay(one: Super, name: string, size: number): Promise<void> {
+  const former = one.volumes.find(({ label }) => label === name)
+  if (former?.state !== 'whole') return
+  const room = one.free.reduce((sum, { length }) => sum + length, former.size)
+  if (size > room)
+    throw new DdiError(
+      'ERR_DDI_NO_SPACE',
+      `${size} bytes are needed, and ${room} would be free without the partition ${name}`,
+    )
+  await one.remove(former)
+}

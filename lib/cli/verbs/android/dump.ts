@@ -1,27 +1,49 @@
+import { isMetadataImage, readMetadataImage } from '../../../android/metadata-image.js'
 import { expand } from '../../../android/sparse.js'
-import { readSuper } from '../../../android/super.js'
+import { readSuper, type SuperSlot } from '../../../android/super.js'
 import { extentSource } from '../../../bytes/extents.js'
 import { openFile } from '../../../bytes/file.js'
+import type { Source } from '../../../bytes/source.js'
 import { findSuper } from '../../../disk/super.js'
 import { json } from '../../options.js'
-import { note, printJson } from '../../output.js'
+import { note, print, printJson } from '../../output.js'
 import { describeMetadata, printSuper, superArgument, superOptions } from '../../super.js'
-import { verb } from '../../verb.js'
+import { flag, verb } from '../../verb.js'
 
 export default verb({
   summary: 'show the partitions, groups, devices and layout of a super partition, as lpdump does',
   arguments: [superArgument],
-  options: { ...superOptions, ...json },
+  options: { ...superOptions, all: flag('--all', 'show every slot'), ...json },
   examples: ['ddi-attach android dump super.img', 'ddi-attach android dump super.img --slot b --json=pretty'],
-  async run([path], { json, slot, volume }) {
+  async run([path], { json, slot, all, volume }) {
     await using file = await openFile(path)
     const { source } = await expand(file)
-    const found = await readSuper(extentSource(source, await findSuper(source, path, volume)), slot)
-    for (const { message } of found.problems) note(message)
-    if (json === 'off') return await printSuper(path, found)
-    const { geometry, metadata, copy } = found
-    const problems = found.problems.map(({ code, message }) => ({ code, message }))
-    const { flags } = metadata
-    printJson({ image: path, slot, copy, geometry, ...describeMetadata(found), problems, flags }, json)
+    const read = await readerOf(source, path, volume)
+    const first = await read(all ? 0 : slot)
+    const slots = [first]
+    for (let next = 1; all && next < first.geometry.slotCount; next++) slots.push(await read(next))
+    for (const { problems } of slots) for (const { message } of problems) note(message)
+    if (json !== 'off') return printJson(all ? slots.map((one) => describe(path, one)) : describe(path, first), json)
+    for (const [index, one] of slots.entries()) {
+      if (index > 0) print('')
+      await printSuper(path, one)
+    }
   },
 })
+
+/** What reads a slot: of a super partition, or of a file with nothing but its metadata, which is that of each slot. */
+async function readerOf(
+  source: Source,
+  path: string,
+  volume: string | undefined,
+): Promise<(slot: number) => Promise<SuperSlot>> {
+  if (volume === undefined && (await isMetadataImage(source))) return (slot) => readMetadataImage(source, slot)
+  const extents = await findSuper(source, path, volume)
+  return (slot) => readSuper(extentSource(source, extents), slot)
+}
+
+function describe(image: string, found: SuperSlot) {
+  const { geometry, metadata, copy, slot } = found
+  const problems = found.problems.map(({ code, message }) => ({ code, message }))
+  return { image, slot, copy, geometry, ...describeMetadata(found), problems, flags: metadata.flags }
+}

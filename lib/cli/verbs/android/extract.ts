@@ -28,7 +28,7 @@ export default verb({
     for (const { label, size, extents } of chosenLogical(image.volumes, names, path)) {
       const name = label!
       const to = join(output, `${name}.img`)
-      await writeOut(extentSource(image.source, extents), to, name, { sparse, force, from: path, signal })
+      await writeOut(extentSource(image.source, extents), to, name, { sparse, force, from: [path], signal })
       written.push({ name, path: to, size })
       if (json === 'off') print(`${to}: ${formatSize(size)}`)
     }

@@ -1,19 +1,36 @@
 import { join } from 'node:path'
+import type { NewSuperDevice } from '../../../android/change.js'
+import { sectorSize } from '../../../android/geometry.js'
 import { expand } from '../../../android/sparse.js'
-import { makeSuper, type SuperPartition } from '../../../build/super.js'
+import { fittingSize, makeSuper, type SuperPartition } from '../../../build/super.js'
 import { type FileSource, openFile } from '../../../bytes/file.js'
 import { makeDirectories, refuseReplacing } from '../../../bytes/new-file.js'
+import { alignUp } from '../../../bytes/runs.js'
 import { DdiError } from '../../../errors.js'
 import { given } from '../../given.js'
 import { untilInterrupted } from '../../interrupt.js'
 import { json } from '../../options.js'
 import { printJson } from '../../output.js'
 import { describeMetadata } from '../../super.js'
-import { pair, size, sizeOrZero, superDevice, superGroup, superPartition, text, wholeNumber } from '../../values.js'
+import {
+  pair,
+  size,
+  sizeOrAuto,
+  sizeOrZero,
+  superDevice,
+  superGroup,
+  superPartition,
+  text,
+  wholeNumber,
+} from '../../values.js'
 import { argument, flag, option, repeatable, type ValuesOf, verb } from '../../verb.js'
 
 const layoutOptions = {
-  deviceSize: option('--device-size <size>', 'size of the device that holds the metadata', size),
+  deviceSize: option(
+    '--device-size <size>',
+    'size of the device that holds the metadata; auto is room for all partitions',
+    sizeOrAuto,
+  ),
   superName: option('--super-name <name>', 'name of that device', text, 'super'),
   device: repeatable(
     '--device <name:size>',
@@ -51,24 +68,28 @@ export default verb({
   },
   examples: [
     'ddi-attach android make super.img --device-size 4G --group main:3G --partition system_a:readonly:0:main --image system_a=system.img',
-    'ddi-attach android make super.img --device-size 4G --partition data:none:1G --sparse',
+    'ddi-attach android make super.img --device-size auto --partition data:none:1G --sparse',
   ],
   async run([output], options) {
     const { json, metadataSize, metadataSlots, blockSize, autoSlotSuffixing: slotSuffixed } = options
     const { virtualAb, sparse, force: replace } = options
-    const devices = devicesOf(options)
     const groups = options.group.map((group) => ({ ...group, slotSuffixed }))
-    const outputs = devices.length > 1 ? devices.map(({ name }) => join(output, `${name}.img`)) : [output]
-    for (const one of outputs)
-      await refuseReplacing(
-        one,
-        options.image.map(([, path]) => path),
-      )
     const images = await openImages(options)
     try {
       const partitions = await partitionsOf(options, images, slotSuffixed)
+      // As liblp rounds it.
+      const geometry = { metadataSize: alignUp(metadataSize, sectorSize), slotCount: metadataSlots, blockSize }
+      const devices = devicesOf(options, (alignment) =>
+        fittingSize(
+          geometry,
+          alignment,
+          partitions.map(({ size, image }) => size || (image?.size ?? 0)),
+        ),
+      )
+      const outputs = devices.length > 1 ? devices.map(({ name }) => join(output, `${name}.img`)) : [output]
+      const inputs = options.image.map(([, path]) => path)
+      for (const one of outputs) await refuseReplacing(one, inputs)
       if (devices.length > 1) await makeDirectories(output)
-      const geometry = { metadataSize, slotCount: metadataSlots, blockSize }
       const metadata = await makeSuper(
         output,
         { geometry, devices, groups, partitions, flags: virtualAb ? 1 : 0 },
@@ -82,9 +103,15 @@ export default verb({
 })
 
 /** The devices, the one of `--device-size` first. */
-function devicesOf(options: ValuesOf<typeof layoutOptions>) {
+function devicesOf(
+  options: ValuesOf<typeof layoutOptions>,
+  fitting: (alignment: Pick<NewSuperDevice, 'alignment' | 'alignmentOffset'>) => number,
+) {
   const { deviceSize, superName, device, alignment, alignmentOffset, autoSlotSuffixing } = options
-  const main = deviceSize === undefined ? [] : [{ name: superName, size: deviceSize }]
+  const main =
+    deviceSize === undefined
+      ? []
+      : [{ name: superName, size: deviceSize === 'auto' ? fitting({ alignment, alignmentOffset }) : deviceSize }]
   const [first, ...others] = [...main, ...device].map((one) => ({
     alignment,
     alignmentOffset,

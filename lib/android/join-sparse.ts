@@ -1,0 +1,56 @@
+import { mergeRuns } from '../bytes/runs.js'
+import { checkRange, type Run, type Source } from '../bytes/source.js'
+import { DdiError } from '../errors.js'
+import type { SparseSource } from './sparse.js'
+
+/**
+ * The image that sparse images are parts of: each defines some of it, and has don’t-care chunks for the rest. What several define
+ * is that of the last, as simg2img writes them.
+ * @throws ERR_DDI_SPARSE_FORMAT if their sizes differ
+ */
+export function joinSparse(
+  parts: readonly [SparseSource, ...SparseSource[]],
+): Source & { readonly written: readonly Run[] } {
+  const { size } = parts[0]
+  const odd = parts.find((part) => part.size !== size)
+  if (odd)
+    throw new DdiError(
+      'ERR_DDI_SPARSE_FORMAT',
+      `parts of one Android sparse image have its size, and these are of ${size} and ${odd.size} bytes`,
+    )
+  return {
+    size,
+    written: mergeRuns(parts.flatMap(({ written }) => written).sort((a, b) => a.start - b.start)),
+    async read(offset, length) {
+      checkRange(size, offset, length)
+      const bytes = new Uint8Array(length)
+      for (const part of parts)
+        for (const run of within(part.written, offset, length))
+          bytes.set(await part.read(run.start, run.length), run.start - offset)
+      return bytes
+    },
+  }
+}
+
+/** The parts of runs, which are in order, that lie in a range. */
+function within(runs: readonly Run[], offset: number, length: number): Run[] {
+  const found: Run[] = []
+  const end = offset + length
+  for (let at = firstEndingAfter(runs, offset); at < runs.length && runs[at]!.start < end; at++) {
+    const run = runs[at]!
+    const start = Math.max(run.start, offset)
+    found.push({ start, length: Math.min(run.start + run.length, end) - start })
+  }
+  return found
+}
+
+function firstEndingAfter(runs: readonly Run[], offset: number): number {
+  let [low, high] = [0, runs.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const { start, length } = runs[middle]!
+    if (start + length <= offset) low = middle + 1
+    else high = middle
+  }
+  return low
+}

@@ -1,0 +1,38 @@
+import type { Source } from '../bytes/source.js'
+import { DdiError } from '../errors.js'
+import { hasGeometryMagic, parseGeometry, structLength } from './geometry.js'
+import { parseHeader, parseTables } from './parse.js'
+import type { SuperSlot } from './super.js'
+import { longHeader, shortHeader } from './tables.js'
+
+/** What the geometry takes, before the metadata: liblp's images.cpp. */
+const metadataStart = 4096
+
+/** Whether bytes are those of a super_empty.img: a geometry and metadata, without a place for partitions. */
+export async function isMetadataImage(source: Source): Promise<boolean> {
+  return source.size >= structLength && hasGeometryMagic(await source.read(0, 4))
+}
+
+/**
+ * Reads a super_empty.img, as the builds of Android leave it for those who make a super partition later.
+ * @param slot whose suffix names get: the metadata is the same for each
+ * @throws ERR_DDI_SUPER_SLOT, ERR_DDI_SUPER_GEOMETRY, ERR_DDI_SUPER_HEADER, ERR_DDI_SUPER_TABLES, ERR_DDI_SUPER_EXTENT
+ */
+export async function readMetadataImage(source: Source, slot = 0): Promise<SuperSlot> {
+  const geometry = parseGeometry(await source.read(0, structLength))
+  if (slot >= geometry.slotCount)
+    throw new DdiError(
+      'ERR_DDI_SUPER_SLOT',
+      `there is no metadata slot ${slot}: the image is for ${geometry.slotCount}`,
+    )
+  const short = () => new DdiError('ERR_DDI_SUPER_HEADER', `metadata image: there are only ${source.size} bytes`)
+  const there = Math.min(source.size - metadataStart, longHeader.length)
+  if (there < shortHeader.length) throw short()
+  // That of version 10.0 may be all, with its tables.
+  const bytes = Buffer.concat([await source.read(metadataStart, there)], longHeader.length)
+  const header = parseHeader(bytes, geometry)
+  const start = metadataStart + header.length
+  if (source.size < start + header.tablesLength) throw short()
+  const metadata = parseTables(await source.read(start, header.tablesLength), header, geometry)
+  return { geometry, slot, metadata, copy: 'primary', problems: [] }
+}
