@@ -4,6 +4,7 @@ import { tuneForDownloads } from '../pull/tune.js'
 import { boot } from './boot.js'
 import { openBootLog } from './boot-log.js'
 import { actOnFailure } from './failure.js'
+import { mountKernelFileSystems } from './kernel-file-systems.js'
 
 const root = '/'
 const log = openBootLog(root)
@@ -13,6 +14,8 @@ const failing = new AbortController()
 async function fail(error: unknown): Promise<void> {
   if (failing.signal.aborted) return
   failing.abort()
+  // Without them nothing says what is to be done about it.
+  await mountKernelFileSystems(root).catch(() => undefined)
   await actOnFailure({ root, log }, error, await readFile('/proc/cmdline', 'utf8').catch(() => ''))
 }
 

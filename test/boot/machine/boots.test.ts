@@ -1,11 +1,12 @@
 // Whole boots in user-mode-linux: from the kernel to the root's own init, or to what is done after a failure.
 import assert from 'node:assert/strict'
-import { mkdirSync } from 'node:fs'
+import { copyFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { initDisk, readStore } from '../../../lib/index.js'
 import { emptyFile, MiB } from '../../support/images.js'
 import { cliPath, run, temporaryFolder } from '../../support/run.js'
+import { addToInitrd } from './archive.js'
 import { bootCases } from './cases.js'
 import { type AddressService, makeNetwork, server } from './network.js'
 import { downloadsIn, rehearse, rehearsed } from './rehearsals.js'
@@ -89,6 +90,56 @@ suite('at the same time', { concurrency: true }, () => {
       })
     }
   })
+})
+
+test('a shell on the console before the hand-over, and the boot goes on when it is left', async () => {
+  const { network, initrd } = trial
+  await network.addresses(dhcp)
+  await using machine = bootUml(network, { initrd, parameters: ['rdinit=/init', 'ip=dhcp', origin, image, 'rd.break'] })
+  await machine.console.line(/rd\.break: before hand-over; a shell on the console/)
+  machine.type('echo "the shell is $((6 * 7))"; grep -c sysroot /proc/mounts; exit\n')
+  const { text } = await machine.off(120)
+  assert.match(text, /the shell is 42\r?\n1\r?\n.*root is up after/s)
+  assert.match(text, rootIsUp)
+})
+
+test('an error or a rejection that nobody foresaw, in process 1: told with its stack, and the machine ends as it was told', async () => {
+  const faults = {
+    // As soon as it is heard, before anything is mounted.
+    error: `once(() => process.listenerCount('uncaughtException') > 0, () => { throw new Error('nobody foresaw this') })`,
+    // Amid a download; what the log has then is told, too.
+    rejection: `once(() => log().includes('pulling'), () => { Promise.reject(new Error('nobody foresaw this')) })
+      once(() => log().includes('boots nothing'), () => {
+        appendFileSync('/dev/console', log().replaceAll(/^/gm, 'log: '))
+        execFileSync('/bin/busybox', ['poweroff', '-f'])
+      })`,
+  }
+  const prelude = `import { execFileSync } from 'node:child_process'
+    import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+    const log = () => existsSync('/run/ddi/boot.log') ? readFileSync('/run/ddi/boot.log', 'utf8') : ''
+    const once = (is, act) => {
+      const timer = setInterval(() => {
+        if (!is()) return
+        clearInterval(timer)
+        act()
+      }, 1)
+    }\n`
+  const initrd = join(folder.path, 'faulty.cpio')
+  copyFileSync(trial.initrd, initrd)
+  const programs = Object.entries(faults).map(([name, fault]) => [`${name}.mjs`, `${prelude}${fault}\n`])
+  addToInitrd(initrd, Object.fromEntries(programs))
+  await trial.network.addresses(dhcp)
+  const boot = async (name: keyof typeof faults, ...words: readonly string[]) => {
+    // Nobody listens there, and it is waited for.
+    const away = `rd.systemd.pull=raw,machine,verify=no:root:http://${server.ipv4}:81/acme_1.raw`
+    // The kernel makes an environment of what it does not know.
+    const parameters = ['rdinit=/init', `NODE_OPTIONS=--import=/${name}.mjs`, 'ip=dhcp', away, ...words]
+    await using machine = bootUml(trial.network, { initrd, parameters })
+    return (await machine.off(120)).text
+  }
+  const told = [/ddi: FAILED: nobody foresaw this\r?$/m, /ddi: +at .*\/(error|rejection)\.mjs:/, off]
+  refused(await boot('error', poweroff), /boots nothing; now: poweroff/, ...told)
+  refused(await boot('rejection'), /^log: .*FAILED: nobody foresaw this/m, /^log: .*boots nothing\r?$/m, ...told)
 })
 
 test('from the boot file of a lease to the init of a root that its certificate vouches for, in 320 MB', async () => {
