@@ -6,7 +6,7 @@ import type { BootLog } from './boot-log.js'
 import type { BootStore } from './boot-store.js'
 import { advanceClock } from './clock.js'
 import type { BootContext } from './context.js'
-import { actAs, emergencyShell } from './failure.js'
+import { actOnSuccess, emergencyShell } from './failure.js'
 import { firstProgram, handOver } from './hand-over.js'
 import { mountKernelFileSystems } from './kernel-file-systems.js'
 import { loadModules } from './modules.js'
@@ -53,7 +53,7 @@ async function mountSystem(
   sysroot: string,
   mayBeOnDisk: boolean,
 ): Promise<RootImage | undefined> {
-  const { parameters, log } = context
+  const { parameters } = context
   const { successAction } = actionsIn(parameters.text)
   await reach(context, 'modules')
   await using _ = await loadModules(context)
@@ -70,11 +70,7 @@ async function mountSystem(
   const { obtainRoot, rootOnDisk } = await import('./root.js')
   const space = store ?? (mayBeOnDisk ? await newStore(context) : undefined)
   const pulled = await obtainRoot(context, space, requested)
-  if (successAction !== 'none') {
-    log.say(`everything is pulled; now: ${successAction}`)
-    await actAs(successAction)
-    return undefined
-  }
+  if (await actOnSuccess(context, successAction)) return undefined
   const image = pulled ?? (mayBeOnDisk ? await rootOnDisk(context) : undefined)
   if (!image) {
     if (!mayBeOnDisk) return undefined

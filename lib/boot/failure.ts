@@ -18,6 +18,14 @@ export async function actAs(action: BootAction): Promise<void> {
     })
 }
 
+/** What is done instead of booting, once everything is pulled. @returns whether anything is @throws as {@link actAs} */
+export async function actOnSuccess({ log }: Pick<BootContext, 'log'>, action: BootAction): Promise<boolean> {
+  if (action === 'none') return false
+  log.say(`everything is pulled; now: ${action}`)
+  await actAs(action)
+  return true
+}
+
 /**
  * What is done about a failure: it is told; there is a shell, if one is asked for; and the machine ends as the kernel command line says.
  * @param commandLine which may be what is wrong
