@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { exists, makeDirectories } from '../bytes/new-file.js'
 import { readIfThere } from '../bytes/small-file.js'
 import { systemCode, systemError } from '../errors.js'
+import { parameterValues } from '../kernel-command-line.js'
 import { printable } from '../text.js'
-import { parameterValues } from './command-line.js'
 import { parseOemStrings } from './oem-strings.js'
 
 /** https://systemd.io/CREDENTIALS: small secrets and settings, by their names. */

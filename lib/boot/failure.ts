@@ -9,7 +9,7 @@ import type { BootContext } from './context.js'
 import { actionsIn, type BootAction, wantsShell } from './parameters.js'
 
 /** Ends the machine, unless there is nothing to do. @throws ERR_DDI_PERMISSION, ERR_DDI_KERNEL */
-export async function actAs(action: BootAction): Promise<void> {
+async function actAs(action: BootAction): Promise<void> {
   if (action === 'none') return
   await addon()
     .reboot(rebootCommands[action])

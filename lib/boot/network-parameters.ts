@@ -1,5 +1,5 @@
 import { DdiError } from '../errors.js'
-import { parameterValues } from './command-line.js'
+import { parameterValues } from '../kernel-command-line.js'
 import { type InterfaceSettings, parseIpParameter, parseRouteParameter, type Route, versionOf } from './ip-parameter.js'
 import { seconds } from './parameters.js'
 

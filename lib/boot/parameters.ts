@@ -1,5 +1,5 @@
 import { DdiError } from '../errors.js'
-import { isSet, parameterValues } from './command-line.js'
+import { isSet, parameterValues } from '../kernel-command-line.js'
 import { parseStoreParameters, type StoreParameters } from './store-parameters.js'
 
 /** What the kernel command line says of the boot. A value given twice counts as it was given last. */

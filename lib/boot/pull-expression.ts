@@ -1,7 +1,7 @@
 import { DdiError } from '../errors.js'
+import { booleans } from '../kernel-command-line.js'
 import type { VerifyMode } from '../pull/checksums.js'
 import { type ImageClass, type ImageKind, imageClasses } from '../pull/names.js'
-import { booleans } from './command-line.js'
 
 /** One download that a machine is to make as it boots. */
 export interface PullRequest {

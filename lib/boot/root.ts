@@ -1,6 +1,6 @@
+import { parameterValue } from '../kernel-command-line.js'
 import { parseAddress } from '../pull/address.js'
 import { printable } from '../text.js'
-import { parameterValue } from './command-line.js'
 import { type Companion, type Companions, listCompanions } from './companion-list.js'
 import { takeCredentials, takeExtensions } from './companions.js'
 import type { BootContext } from './context.js'

@@ -1,7 +1,7 @@
 import { DdiError } from '../errors.js'
+import { parameterValue } from '../kernel-command-line.js'
 import { parseLabel, requireProduct } from '../store/names.js'
 import { parseUuid } from '../uuid.js'
-import { parameterValue } from './command-line.js'
 
 /** Which images of which disk a machine boots. */
 export interface StoreParameters {

@@ -1,6 +1,9 @@
 import { basename, join } from 'node:path'
 import { DdiError } from '../errors.js'
+import { type ImageKind, kindOf, withoutEnding, withoutRawEnding } from '../image-endings.js'
 import { fileNameOf } from './address.js'
+
+export type { ImageKind } from '../image-endings.js'
 
 /** What images are for, and the directories that systemd looks for them in. */
 export const imageClasses = {
@@ -16,25 +19,14 @@ export function directoryMode(path: string): number {
   return [imageClasses.machine, '/run/machines'].includes(path) ? 0o700 : 0o777
 }
 
-/** A DDI, or a tree of files. */
-export type ImageKind = 'raw' | 'tar'
-
-const compressed = /\.(xz|gz|bz2|zst|zstd|lz4|lzma)$/i
-const rawEndings = /\.(raw|img|bin|qcow2)$/i
-const tarEndings = /\.(tar|tgz|txz|tlz|tbz|tbz2|tzst)$/i
-
-function unpackedName(url: URL): string {
-  return fileNameOf(url).replace(compressed, '')
-}
-
 /** The name of an image's file without the endings that say how it is packed: `acme_1.4` of `…/acme_1.4.raw.xz`. */
 export function imageStem(url: URL): string {
-  return unpackedName(url).replace(rawEndings, '')
+  return withoutRawEnding(fileNameOf(url))
 }
 
 /** What a file is, by its name. */
 export function imageKind(url: URL): ImageKind {
-  return tarEndings.test(unpackedName(url)) ? 'tar' : 'raw'
+  return kindOf(fileNameOf(url))
 }
 
 /**
@@ -42,7 +34,7 @@ export function imageKind(url: URL): ImageKind {
  * @throws ERR_DDI_NAME if that cannot name an image
  */
 export function imageName(url: URL, given?: string): string {
-  const name = given ?? unpackedName(url).replace(rawEndings, '').replace(tarEndings, '')
+  const name = given ?? withoutEnding(fileNameOf(url))
   if (!/^[A-Za-z0-9_][A-Za-z0-9_.+~-]{0,250}$/.test(name))
     throw new DdiError(
       'ERR_DDI_NAME',

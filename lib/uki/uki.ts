@@ -63,6 +63,7 @@ export async function buildUki(path: string, options: UkiOptions): Promise<Built
   const commandLine = bootCommandLine(options, {
     hasCertificate: certificates.length > 0,
     hasKeyring: keyring !== undefined,
+    hasTar: options.tar === true,
   })
   if (!replace) await refuseExisting(path)
   await refuseReplacing(path, inputsOf(options))

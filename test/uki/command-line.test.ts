@@ -4,7 +4,7 @@ import { actionsIn, parseBootParameters } from '../../lib/boot/parameters.js'
 import { parsePullExpression } from '../../lib/boot/pull-expression.js'
 import { type BootRequest, bootCommandLine } from '../../lib/uki/command-line.js'
 
-const nobody = { hasCertificate: false, hasKeyring: false }
+const nobody = { hasCertificate: false, hasKeyring: false, hasTar: true }
 const certificate = { ...nobody, hasCertificate: true }
 const keyring = { ...nobody, hasKeyring: true }
 const image = 'acme_1.raw.xz'
@@ -67,6 +67,34 @@ test('an image that nothing protects has to be trusted in words', () => {
   assert.throws(() => bootCommandLine({ image, commandLine: 'not.ddi.insecure ddi.insecurely' }, nobody), { code })
   assert.equal(pullOf({ image, commandLine: 'quiet ddi.insecure' }).verify, 'no')
   assert.equal(pullOf({ image, rootHash }).verify, 'no')
+})
+
+test('what the boot program would refuse is not built', () => {
+  const code = 'ERR_DDI_USAGE'
+  const refused: readonly (readonly [BootRequest, typeof nobody?])[] = [
+    [{ image, commandLine: 'ddi.insecure=no' }],
+    [{ image, commandLine: 'ddi.insecure ddi.insecure=0' }],
+    [{ image, commandLine: '"x ddi.insecure y"' }],
+    [{ image, commandLine: '"x roothash=y z"' }],
+    [{ image, rootHash, commandLine: `roothash=${'cd'.repeat(32)}` }],
+    [{ image, rootHash, verify: 'signature' }],
+    [{ image: 'a.tar', verify: 'signature' }],
+    [
+      { image: 'a.tar', verify: 'signature' },
+      { ...keyring, hasTar: false },
+    ],
+    [{ image: 'a.tar.xz', rootHash, verify: { sha256: rootHash } }],
+    [{ image: 'a.tar.xz', verify: { sha256: rootHash }, commandLine: `usrhash=${rootHash}` }],
+    ...['txz', 'tbz2', 'tzst', 'TAR', 'tar.lzma'].map((ending) => [{ image: `a.${ending}` }, certificate] as const),
+  ]
+  for (const [request, means] of refused)
+    assert.throws(() => bootCommandLine(request, means ?? nobody), { code }, JSON.stringify(request))
+  for (const request of [
+    { image, rootHash: 'hello' },
+    { image, commandLine: 'usrhash=' },
+  ])
+    assert.throws(() => bootCommandLine(request, certificate), { code: 'ERR_DDI_ROOT_HASH_FORMAT' })
+  assert.equal(pullOf({ image: 'http://h/a.txz?token=b.raw' }, keyring).kind, 'tar')
 })
 
 test('what cannot stand on a command line is refused', () => {

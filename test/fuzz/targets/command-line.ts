@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parameterValues } from '../../../lib/boot/command-line.js'
 import { expressionsIn, parsePullExpression } from '../../../lib/boot/pull-expression.js'
 import { expressionsOf, planRequests, rootRequests } from '../../../lib/boot/requests.js'
+import { parameterValues } from '../../../lib/kernel-command-line.js'
 import type { Target } from '../target.js'
 
 const root = join(tmpdir(), 'planned')
