@@ -132,12 +132,12 @@ function fromBase64(text: string): Uint8Array | undefined {
   return digits.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(digits) ? Buffer.from(digits, 'base64') : undefined
 }
 
-/** Memory that the host cannot read: AMD’s, Intel’s, IBM’s and Arm’s way. */
+/** Memory that the host cannot read: AMD’s way (SEV-SNP: of its forerunners the kernel tells programs nothing), Intel’s, IBM’s and Arm’s. */
 async function isConfidential(root: string): Promise<boolean> {
   const devices = [
     'sys/devices/platform/sev-guest',
     'sys/devices/virtual/misc/tdx_guest',
-    'sys/devices/virtual/misc/arm_cca_guest',
+    'sys/devices/platform/arm-cca-dev',
   ]
   for (const path of devices) if (await exists(join(root, path))) return true
   if ((await readIfThere(join(root, 'sys/firmware/uv/prot_virt_guest')))?.toString('latin1').trim() === '1') return true

@@ -14,7 +14,7 @@ export const initrdOptions = {
   keyring: option('--keyring <file>', 'trust these signers of SHA256SUMS, OpenPGP', text),
   authorities: option(
     '--authorities <file>',
-    'certificate authorities for HTTPS, PEM (default: those of this machine)',
+    'certificate authorities for HTTPS, PEM: what boots trusts no others (default: those of this machine)',
     text,
   ),
   withTar: flag('--with-tar', 'add GNU tar, for a root that is an archive'),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -64,12 +64,16 @@ test('in a confidential machine, what the host says does not count', async () =>
   const { put, parameters, log, root } = bootIn(folder.path, 'systemd.set_credential=a:line')
   put('sys/firmware/dmi/entries/11-0/raw', oemStrings('io.systemd.credential:a=host', 'io.systemd.credential:b=host'))
   assert.deepEqual([...(await readCredentials(root, parameters.text, log.say)).keys()], ['a', 'b'])
-  put('sys/devices/platform/sev-guest/uevent', '')
-  const inside = await readCredentials(root, parameters.text, log.say)
-  assert.deepEqual(
-    [...inside].map(([name, value]) => [name, String(value)]),
-    [['a', 'line']],
-  )
+  for (const device of ['platform/sev-guest', 'platform/arm-cca-dev', 'virtual/misc/tdx_guest']) {
+    put(`sys/devices/${device}/uevent`, '')
+    const inside = await readCredentials(root, parameters.text, log.say)
+    assert.deepEqual(
+      [...inside].map(([name, value]) => [name, String(value)]),
+      [['a', 'line']],
+      device,
+    )
+    rmSync(join(root, 'sys/devices', device), { recursive: true })
+  }
 })
 
 test('credentials have names and sizes that systemd takes', () => {
