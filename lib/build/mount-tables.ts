@@ -9,7 +9,7 @@ import type { Named } from './draft.js'
 import { fileSystemUuid, luksUuid } from './identifiers.js'
 import type { BuildFormat } from './partition-definition.js'
 
-const heading = '# Made by ddi-attach build, from MountPoint= and EncryptedVolume=.\n'
+const heading = '# Made of MountPoint= and EncryptedVolume= in the definitions of the image.\n'
 
 /**
  * Writes the tables that were asked for into the tree that is copied from, so that they are part of the image.

@@ -267,7 +267,7 @@ test('completion scripts are good shell and know every verb', () => {
   const completed = run(
     'bash',
     '-c',
-    `. ${script}; COMP_WORDS=(ddi-attach ins) COMP_CWORD=1; _ddi_attach; echo "\${COMPREPLY[@]}"`,
+    `. ${script}; COMP_WORDS=(ddi-attach insp) COMP_CWORD=1; _ddi_attach; echo "\${COMPREPLY[@]}"`,
   )
   assert.equal(completed.trim(), 'inspect')
   const options = run(
@@ -338,7 +338,7 @@ test('the packed package installs with neither compiler nor scripts, and its por
   assert.equal(imported.stdout, 'function\n', imported.stderr)
   const { path } = makeVerityImage(folder.path)
   const inspected = inApp(`npx ddi-attach inspect ${path} --json=short`)
-  assert.equal(JSON.parse(inspected.stdout).volumes.length, 2, inspected.stderr)
+  assert.equal(JSON.parse(inspected.stdout).volumes?.length, 2, inspected.stderr)
   const addonFolder = join(app, 'node_modules/ddi/prebuilds')
   assert.ok(existsSync(addonFolder))
   rmSync(addonFolder, { recursive: true })
