@@ -31,7 +31,10 @@ export async function expectedChecksum(
     if (text === undefined) continue
     const found = findChecksum(text, name)
     if (found !== undefined) return found
-    const alone = list.pathname.endsWith('.sha256') ? /^\s*([0-9a-f]{64})\s*$/i.exec(text)?.[1] : undefined
+    // A hash of standard input has no name either.
+    const alone = list.pathname.endsWith('.sha256')
+      ? /^\s*([0-9a-f]{64})(?:[ \t]+\*?-)?\s*$/i.exec(text)?.[1]
+      : undefined
     if (alone === undefined) continue
     if (mode === 'checksum') return alone.toLowerCase()
     throw new DdiError(

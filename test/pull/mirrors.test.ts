@@ -114,19 +114,27 @@ test('lists are where the query opens the directory, and missing where a bucket 
       '/bucket/image.raw.sha256': list,
       '/container/image.raw': bytes,
       '/container/SHA256SUMS': list,
+      '/nameless/image.raw': bytes,
+      '/nameless/image.raw.sha256': `${sha256}  -\n`,
       '/signed/image.raw': bytes,
       '/signed/SHA256SUMS': list,
     }
     const [, directory, name] = pathname.split('/')
     const mayRead = {
       bucket: true,
+      nameless: true,
       container: searchParams.get('sig') === 'abc',
       signed: name === 'SHA256SUMS' ? !searchParams.has('sig') : true,
     }
     const file = mayRead[directory as keyof typeof mayRead] ? files[pathname] : undefined
     response.writeHead(file ? 200 : 403).end(file ?? '<Error><Code>AccessDenied</Code></Error>')
   })
-  for (const address of ['bucket/image.raw', 'container/image.raw?sig=abc', 'signed/image.raw?sig=abc'])
+  for (const address of [
+    'bucket/image.raw',
+    'nameless/image.raw',
+    'container/image.raw?sig=abc',
+    'signed/image.raw?sig=abc',
+  ])
     await pull(`${server.url}/${address}`, target, { verify: 'checksum' })
   await assert.rejects(pull(`${server.url}/bucket/none.raw`, target, { verify: 'checksum' }), {
     code: 'ERR_DDI_PULL_NO_CHECKSUM',
