@@ -19,7 +19,7 @@ export function parseAddress(address: string | URL): Address {
   const url = new URL(address)
   const [login, password] = [url.username, url.password].map(decoded) as [string, string]
   Object.assign(url, { username: '', password: '' })
-  return login === '' ? { url } : { url, credentials: { login, password } }
+  return login === '' && password === '' ? { url } : { url, credentials: { login, password } }
 }
 
 /** The last component of an address. */

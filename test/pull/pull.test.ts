@@ -621,5 +621,6 @@ test('names are those of systemd', () => {
   assert.equal(imagePath('machine', 'a', 'raw'), '/var/lib/machines/a.raw')
   assert.equal(imagePath('sysext', 'a', 'tar', true), '/run/extensions/a')
   assert.equal(parseAddress('http://%zz:b%40@h/x').credentials?.login, '%zz')
+  assert.deepEqual(parseAddress('http://:token@h/x').credentials, { login: '', password: 'token' })
   assert.equal(cli('pull', 'http://127.0.0.1:9/x', '--verify=maybe').status, 2)
 })
