@@ -10,7 +10,7 @@ import { DdiError } from '../errors.js'
 import { mapperPath, openDeviceMapper } from '../kernel/device-mapper.js'
 import { type ListedLoop, listLoops, loopBackings } from '../kernel/loop.js'
 import { mountPoints } from '../kernel/mounts.js'
-import { syncPartitionNodes } from '../kernel/partitions.js'
+import { syncPartitionNodes, usedPartitions } from '../kernel/partitions.js'
 import type { LinearTarget } from '../kernel/targets.js'
 import { beginUdevTransaction } from '../kernel/udev.js'
 import { checkOptions, type OptionNames } from '../options.js'
@@ -49,14 +49,17 @@ export async function openForChange<Table>(
     options: { readonly users: TableUsers; readonly close: () => Promise<void> },
   ) => Promise<Table>,
 ): Promise<Table> {
+  let isShared = false
   const file = await openFileForWriting(path).catch(async (error: unknown) => {
-    // A block device that only our own attachments hold is ours to change.
-    if (error instanceof DdiError && error.code === 'ERR_DDI_BUSY' && (await isHeldByUsOnly(path)))
+    // Of a block device that our own attachments hold, or partitions of which are in use, all else is ours to change.
+    if (error instanceof DdiError && error.code === 'ERR_DDI_BUSY' && (await areHoldersKnown(path))) {
+      isShared = true
       return await openFileForWriting(path, { exclusive: false })
+    }
     throw error
   })
   try {
-    const users = file.kind === 'file' ? await usersOfFile(path) : await usersOfDevice(path)
+    const users = file.kind === 'file' ? await usersOfFile(path) : await usersOfDevice(path, isShared)
     return await open(file, { users, close: () => file.close() })
   } catch (error) {
     await file.close()
@@ -101,30 +104,40 @@ async function usersOfFile(path: string): Promise<TableUsers> {
   return { ...attachedUsers(path, basesOf), changed: async () => {} }
 }
 
-/** Who uses a block device, the kernel's own view of its partitions included. */
-async function usersOfDevice(path: string): Promise<TableUsers> {
+/**
+ * Who uses a block device, the kernel's own view of its partitions included.
+ * @param isShared it is in use, or partitions of it are
+ */
+async function usersOfDevice(path: string, isShared: boolean): Promise<TableUsers> {
   const device = await realpath(path)
   const number = deviceNumber((await stat(device)).rdev)
   const basesOf: BasesOf = ({ mapped, loops }) => [
     ...(mapped.some(({ under }) => under.includes(number)) ? [number] : []),
     ...loops.filter(({ backing }) => backing === device).map((loop) => loop.deviceNumber),
   ]
-  return { ...attachedUsers(path, basesOf), changed: () => syncPartitionNodes(device) }
+  const users = attachedUsers(path, basesOf)
+  return {
+    ...users,
+    async refuseUsed(runs) {
+      await users.refuseUsed(runs)
+      const used = isShared ? (await usedPartitions(device)).find((one) => overlap([one], runs)) : undefined
+      if (used)
+        throw new DdiError('ERR_DDI_BUSY', `${used.path}, a partition of ${path}, is in use`, { path: used.path })
+    },
+    changed: () => syncPartitionNodes(device),
+  }
 }
 
-/** Whether only device-mapper devices of ours hold a block device, and neither it nor a partition of it is mounted. */
-async function isHeldByUsOnly(path: string): Promise<boolean> {
-  const directory = `/sys/class/block/${basename(await realpath(path))}`
-  const holders = await readdir(`${directory}/holders`).catch(() => [])
+/** Whether those who hold a block device are known: device-mapper devices of ours, and who uses its partitions. */
+async function areHoldersKnown(path: string): Promise<boolean> {
+  const device = await realpath(path)
+  const holders = await readdir(`/sys/class/block/${basename(device)}/holders`).catch(() => [])
   const uuids = await Promise.all(
     holders.map((name) => readFile(`/sys/class/block/${name}/dm/uuid`, 'utf8').catch(() => '')),
   )
-  if (uuids.length === 0 || !uuids.every((uuid) => uuid.startsWith(uuidPrefix))) return false
-  const numbers = [await readFile(`${directory}/dev`, 'utf8')]
-  for (const name of await readdir(directory))
-    numbers.push(await readFile(`${directory}/${name}/dev`, 'utf8').catch(() => ''))
-  const mounts = await mountPoints()
-  return !numbers.some((number) => mounts.has(number.trim()))
+  if (!uuids.every((uuid) => uuid.startsWith(uuidPrefix))) return false
+  if ((await mountPoints()).has(deviceNumber((await stat(device)).rdev))) return false
+  return uuids.length > 0 || (await usedPartitions(device)).length > 0
 }
 
 function attachedUsers(path: string, basesOf: BasesOf): Required<Omit<TableUsers, 'changed'>> {

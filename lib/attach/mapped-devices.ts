@@ -56,8 +56,8 @@ async function undo(made: readonly DmDevice[], mapper: DeviceMapper): Promise<vo
 
 /** @returns `major:minor` of the device to build on */
 async function activateBase(node: BaseNode, attachment: string, held: Held): Promise<string> {
-  const { backing, path, identity, readOnly, sectorSize, role } = node
-  if (backing === 'block-device') {
+  const { backing, shared, path, identity, readOnly, sectorSize, role } = node
+  if (backing === 'block-device' && !shared) {
     // As long as it is open, no other disk gets its number.
     const device = await openBacking({ backing: path, readOnly: true, identity })
     held.push(device)

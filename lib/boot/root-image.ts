@@ -138,6 +138,8 @@ async function mountRaw(
     ...dissectOptionsOf(trust, policy),
     ...lookedAt(rootHashes),
     inMemoryOverlay,
+    // What else is on the disk of a store is for the system to mount.
+    ...(place.stored && { shareDisk: true }),
     ...(onCorruption && { onCorruption }),
     ...(options !== '' && { mountOptions: { root: options, usr: options } }),
     ...(!policy &&

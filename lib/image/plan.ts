@@ -21,6 +21,11 @@ export interface PlanOptions extends OfferOptions {
   readonly ignoreZeroBlocks?: boolean
   /** Data blocks are checked the first time only: who can change them later is not noticed. Default: false. */
   readonly checkAtMostOnce?: boolean
+  /**
+   * Leaves partitions of the block device that an image lies on to others: who stands on a disk itself claims all of it, and a loop
+   * device claims nothing. Default: false.
+   */
+  readonly shareDisk?: boolean
 }
 export const planOptionNames: OptionNames<PlanOptions> = {
   name: true,
@@ -29,6 +34,7 @@ export const planOptionNames: OptionNames<PlanOptions> = {
   onCorruption: true,
   ignoreZeroBlocks: true,
   checkAtMostOnce: true,
+  shareDisk: true,
 }
 
 /** Restarts the machine, or lets the kernel panic. */
@@ -37,13 +43,15 @@ export type CorruptionAction = 'restart' | 'panic'
 /** Whether a device is offered, or only stands under another one. */
 export type NodeRole = 'volume' | 'inner'
 
-/** A file or block device as the base of everything else: a loop device for a file, the device itself otherwise. */
+/** A file or block device as the base of everything else: a loop device for a file or a shared disk, the device itself otherwise. */
 export interface BaseNode {
   readonly kind: 'base'
   readonly id: string
   /** The image itself, or a file beside it: a hash tree, or another device of a super partition. */
   readonly role: 'image' | 'beside'
   readonly backing: 'file' | 'block-device'
+  /** Whether the device is left to others, too. */
+  readonly shared: boolean
   readonly path: string
   /** Of what was open when the plan was made: `activate` takes nothing else that the path may lead to. */
   readonly identity: string
@@ -171,7 +179,7 @@ export function plan(dissection: Dissection, options: PlanOptions = {}): Plan {
       `${image.name} is an Android sparse image, which cannot be attached as it is`,
     )
   const offers = offersOf(dissection, options)
-  const bases = basesOf(dissection, offers)
+  const bases = basesOf(dissection, offers, options.shareDisk ?? false)
   const { onCorruption = null, ignoreZeroBlocks = false, checkAtMostOnce = false } = options
   const checking = { mode: signature, onCorruption, ignoreZeroBlocks, checkAtMostOnce }
   const nodes = offers.map((offer) => ({ offer, nodes: nodesOf(offer, image, bases, checking) }))
@@ -225,7 +233,7 @@ function plannedVolume({ designator, volume, protection, readOnly, noExec }: Off
 }
 
 /** The files that everything lies in: those of the image first, then those of hash trees beside it. */
-function basesOf(dissection: Dissection, offers: readonly Offer[]): Bases {
+function basesOf(dissection: Dissection, offers: readonly Offer[], shared: boolean): Bases {
   const { image } = dissection
   const extents = offers.flatMap(({ source }) => located(image, source))
   const files = filesOf([...(locate(image.source) ?? []), ...extents])
@@ -236,7 +244,7 @@ function basesOf(dissection: Dissection, offers: readonly Offer[]): Bases {
   const add = (id: string, role: BaseNode['role'], file: OpenedFile, readOnly: boolean) => {
     const { kind: backing, path, identity, size } = file
     if (!bases.has(path))
-      bases.set(path, { kind: 'base', id, role, backing, path, identity, size, sectorSize, readOnly })
+      bases.set(path, { kind: 'base', id, role, backing, shared, path, identity, size, sectorSize, readOnly })
   }
   for (const [index, file] of files.entries())
     add(index === 0 ? imageNode : `${imageNode}-${index + 1}`, file === main ? 'image' : 'beside', file, readOnly)

@@ -1,9 +1,10 @@
 import { readdir, readFile, realpath } from 'node:fs/promises'
-import { basename } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { addon, type ScannedTable } from '../../bindings/addon.js'
 import { openFile } from '../bytes/file.js'
 import type { Run } from '../bytes/source.js'
 import { DdiError, errorCodes, systemCode, systemError } from '../errors.js'
+import { mountPoints } from './mounts.js'
 
 /**
  * Makes the partition nodes of a block device (`/dev/loop0p1`, …) from its GPT, for kernels built without GPT support.
@@ -102,6 +103,35 @@ export function partitionChanges(
     ...resized.filter(({ shrinks }) => !shrinks).map(({ target }) => change('resize', target)),
     ...wanted.filter(({ number }) => !numbers.has(number)).map((one) => change('add', one)),
   ]
+}
+
+/** A partition that somebody uses. */
+export interface UsedPartition extends Run {
+  readonly path: string
+}
+
+/**
+ * The kernel's partitions of a disk that are mounted, swapped to, or under another device: they can be told from a disk that
+ * somebody holds as a whole.
+ * @param disk path of the device, links resolved
+ */
+export async function usedPartitions(disk: string): Promise<readonly UsedPartition[]> {
+  const directory = `/sys/class/block/${basename(disk)}`
+  const mounts = await mountPoints()
+  const swaps = await readFile('/proc/swaps', 'utf8').catch(() => '')
+  const used: UsedPartition[] = []
+  for (const name of await readdir(directory).catch(() => [])) {
+    const own = join(directory, name)
+    if ((await readNumber(`${own}/partition`)) === 0) continue
+    const path = join(dirname(disk), name)
+    const number = (await readFile(`${own}/dev`, 'utf8').catch(() => '')).trim()
+    const holders = await readdir(`${own}/holders`).catch(() => [])
+    const isSwap = swaps.split('\n').some((line) => line.startsWith(`${path} `))
+    if (!mounts.has(number) && holders.length === 0 && !isSwap) continue
+    const [start, size] = [await readNumber(`${own}/start`), await readNumber(`${own}/size`)]
+    used.push({ path, start: start * 512, length: size * 512 })
+  }
+  return used
 }
 
 /** The kernel's partitions of a device. @param directory of the device in /sys; it counts in 512-byte sectors */

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { deviceNumber, type FileSource } from '../bytes/file.js'
-import { listLoops } from './loop.js'
+import { type ListedLoop, listLoops } from './loop.js'
 
 /** Where the bytes of a file or block device lie: `start` in bytes from the beginning of the ground. */
 export interface Place {
@@ -11,11 +11,9 @@ export interface Place {
 
 /** Says of a block device, by its `major:minor`, where it lies: partitions in their disks, loop devices in their files. */
 export async function findPlaces(): Promise<(number: string) => Promise<Place>> {
+  const loops = await listLoops()
   const overLoops = new Map(
-    (await listLoops()).map(({ deviceNumber, backingDevice, backingInode, offset }): [string, Place] => [
-      deviceNumber,
-      { ground: `file ${backingDevice}:${backingInode}`, start: offset },
-    ]),
+    await Promise.all(loops.map(async (loop) => [loop.deviceNumber, await placeOfLoop(loop)] as const)),
   )
   const places = new Map<string, Promise<Place>>()
   return (number) => {
@@ -23,6 +21,15 @@ export async function findPlaces(): Promise<(number: string) => Promise<Place>> 
     places.set(number, place)
     return place
   }
+}
+
+/** A loop device over a file, or over a block device. */
+async function placeOfLoop({ backing, backingDevice, backingInode, offset }: ListedLoop): Promise<Place> {
+  const stats = await stat(backing, { bigint: true }).catch(() => undefined)
+  const isIt = stats?.dev.toString() === backingDevice && stats.ino.toString() === backingInode
+  if (!isIt || !stats.isBlockDevice()) return { ground: `file ${backingDevice}:${backingInode}`, start: offset }
+  const disk = await placeOfDevice(deviceNumber(Number(stats.rdev)), new Map())
+  return { ...disk, start: disk.start + offset }
 }
 
 async function placeOfDevice(number: string, overLoops: ReadonlyMap<string, Place>): Promise<Place> {

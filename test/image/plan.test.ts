@@ -70,6 +70,7 @@ test('a verified root: every node in order, with its role', async () => {
         id: 'image',
         role: 'image',
         backing: 'file',
+        shared: false,
         path,
         identity: `file ${statSync(path).dev}:${statSync(path).ino}`,
         size: 32 * MiB,

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { mkdirSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, test } from 'node:test'
-import { attach, openDisk } from '../../lib/index.js'
+import { attach, list, openDisk } from '../../lib/index.js'
 import { formatVerity, MiB, makeFileSystem, makeGptImage, typeUuids, uuidsOf } from '../support/images.js'
 import { attempt, cli, run, temporaryFolder } from '../support/run.js'
 import { assertNothingLeft, dmTable } from './state.js'
@@ -131,8 +131,57 @@ test('a block device: its attached volume grows, and the kernel’s partitions f
     const mounted = join(folder.path, 'mounted')
     mkdirSync(mounted)
     run('mount', `${disk}p1`, mounted)
-    await assert.rejects(openDisk(disk), { code: 'ERR_DDI_BUSY' })
+    {
+      await using opened = await openDisk(disk)
+      await assert.rejects(opened.remove(opened.find('home')), { code: 'ERR_DDI_BUSY', message: /p1, a partition of/ })
+      await opened.create(
+        { typeUuid: typeUuids.linuxGeneric, uuid: crypto.randomUUID(), label: 'beside', attributes: 0n },
+        MiB,
+      )
+      await opened.remove(opened.find('beside'))
+    }
     run('umount', mounted)
+  } finally {
+    run('losetup', '--detach', disk)
+  }
+})
+
+test('what is attached of a shared disk leaves its partitions to be mounted, and both are known to whoever changes the disk', async () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'disk.raw')
+  makeGptImage(path, 64 * MiB, [
+    { type: typeUuids.root, size: 8 * MiB, label: 'system' },
+    { type: typeUuids.home, size: 8 * MiB, label: 'home' },
+  ])
+  const disk = run('losetup', '--find', '--show', '--partscan', path).trim()
+  const mounted = join(folder.path, 'mounted')
+  mkdirSync(mounted)
+  try {
+    run('mkfs.ext4', '-q', `${disk}p2`)
+    const options = { name: 'shared', volumes: ['system'], writable: true }
+    {
+      await using _ = await attach(disk, options)
+      assert.match(attempt('mount', `${disk}p2`, mounted).stderr, /busy/)
+    }
+    await using attachment = await attach(disk, { ...options, shareDisk: true })
+    await using _ = { [Symbol.asyncDispose]: async () => void attempt('umount', mounted) }
+    assert.deepEqual(
+      (await list()).map(({ name, image }) => [name, image]),
+      [['shared', disk]],
+    )
+    run('mount', `${disk}p2`, mounted)
+    await using opened = await openDisk(disk)
+    for (const name of ['system', 'home'])
+      await assert.rejects(opened.remove(opened.find(name)), { code: 'ERR_DDI_BUSY' }, name)
+    await opened.rename(opened.find('home'), { label: 'house' })
+    // Its bytes are known to be those of the disk, whoever attaches them.
+    await assert.rejects(attach(disk, { ...options, name: 'other', shareDisk: true }), {
+      code: 'ERR_DDI_BUSY',
+      message: /shared/,
+    })
+    run('umount', mounted)
+    await attachment.detach()
+    assert.deepEqual(await list(), [])
   } finally {
     run('losetup', '--detach', disk)
   }

@@ -55,7 +55,7 @@ function branch(planned: Plan, node: PlanNode): Branch {
 function describe(planned: Plan, node: PlanNode): string {
   const access = node.readOnly ? 'ro' : 'rw'
   if (node.kind === 'base')
-    return `${node.path}  ${node.backing === 'file' ? 'loop' : 'device'} ${formatSize(node.size)} ${access}, ${node.sectorSize}-byte sectors`
+    return `${node.path}  ${node.backing === 'file' || node.shared ? 'loop' : 'device'} ${formatSize(node.size)} ${access}, ${node.sectorSize}-byte sectors`
   const name = mapperPath(deviceName(planned.name, node.id))
   const facts = `${name}  ${node.kind} ${formatSize(node.size)} ${access}`
   if (node.kind === 'verity')
