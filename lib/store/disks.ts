@@ -45,7 +45,7 @@ export interface FindStoresOptions {
 const findStoresOptionNames: OptionNames<FindStoresOptions> = { root: true }
 
 /**
- * Reads all block devices that have a GPT and hold images, partitions aside.
+ * Reads all block devices that have a GPT and hold images, partitions and loop devices over others aside.
  * @throws ERR_DDI_PERMISSION
  */
 export async function findStores(options: FindStoresOptions = {}): Promise<readonly FoundStore[]> {
@@ -63,6 +63,9 @@ export async function readDisks(root: string): Promise<readonly FoundStore[]> {
   const found: FoundStore[] = []
   for (const name of (await readdir(directory).catch(() => [])).sort()) {
     if (await exists(join(directory, name, 'partition'))) continue
+    // A loop device over another device, as under an image that runs, has no disk of its own.
+    const backing = await readFile(join(directory, name, 'loop/backing_file'), 'utf8').catch(() => '')
+    if (backing.startsWith('/dev/')) continue
     const size = await readFile(join(directory, name, 'size'), 'latin1').catch(() => '0')
     const disk = Number(size) > 0 ? await readIfDisk(join(root, 'dev', name.replaceAll('!', '/'))) : undefined
     if (disk) found.push(disk)
