@@ -148,6 +148,9 @@ test(
   async () => {
     assert.match(cli('boot', '--no-switch').stderr, /this is not an initrd.*ERR_DDI_USAGE/)
     using folder = temporaryFolder()
+    // What has no first program is no root.
+    mkdirSync(join(folder.path, 'tree/sbin'), { recursive: true })
+    writeFileSync(join(folder.path, 'tree/sbin/init'), '')
     const { path, rootHash } = makeVerityImage(folder.path)
     const [commandLine, sysroot] = ['cmdline', 'sysroot'].map((name) => join(folder.path, name))
     writeFileSync(commandLine!, `rd.systemd.pull=raw,machine,verify=no:root:file://${path} roothash=${rootHash}\n`)
