@@ -194,8 +194,9 @@ export class DdiError extends Error implements SystemErrorFields {
   }
 }
 
-/** The symbolic name of a system error (`ENOENT`), or undefined for anything else. */
+/** The symbolic name of a system error (`ENOENT`), or undefined for anything else. V8 says in words that there is no memory. */
 export function systemCode(error: unknown): string | undefined {
+  if (error instanceof RangeError && error.message === 'Array buffer allocation failed') return 'ENOMEM'
   const { code, errno } = (error ?? {}) as { code?: unknown; errno?: unknown }
   if (typeof code !== 'string') return undefined
   return /^E[A-Z0-9]+$/.test(code) ? code : code.startsWith('Unknown system error') ? unnamed.get(errno) : undefined

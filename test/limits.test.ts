@@ -122,17 +122,17 @@ function takeAll(): number[] {
 
 async function withLittleMemory(): Promise<void> {
   const hash = { algorithm: 'sha512', salt: new Uint8Array(32) } as const
-  // The digests of so much do not fit into what is left, in which Node.js itself can go on.
-  const size = 1024 * MiB
-  const count = size / 512
-  const blocks = (source: ddi.Source) => digestBlocks({ source, blockSize: 512, offset: 0 }, { first: 0, count }, hash)
+  // The digests of so much do not fit into what is left, in which Node.js itself and each thread’s allocator have enough.
+  const size = 8192 * MiB
+  const blocks = (source: ddi.Source) =>
+    digestBlocks({ source, blockSize: 512, offset: 0 }, { first: 0, count: source.size / 512 }, hash)
   const located = ddi.extentSource(ddi.memorySource(new Uint8Array()), [{ kind: 'zero', length: size }])
-  const inMemory = ddi.memorySource(new Uint8Array(size))
+  const elsewhere: ddi.Source = { size: 1024 * MiB, read: async (_, length) => new Uint8Array(length) }
   addon()
   const inUse = Number(/^VmSize:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))![1]) * 1024
-  run('prlimit', `--pid=${process.pid}`, `--as=${inUse + 64 * MiB}`)
+  run('prlimit', `--pid=${process.pid}`, `--as=${inUse + 512 * MiB}`)
   const codes: unknown[] = []
-  for (const source of [located, inMemory])
+  for (const source of [located, elsewhere])
     await blocks(source).catch((error: unknown) => codes.push(error instanceof ddi.DdiError ? error.code : error))
   console.log(...codes)
 }

@@ -3,9 +3,10 @@ import { pathToFileURL } from 'node:url'
 import { exists } from '../bytes/new-file.js'
 import { DdiError } from '../errors.js'
 import { parseAddress } from '../pull/address.js'
+import type { SideFile } from '../pull/names.js'
 import type { PullOptions } from '../pull/options.js'
 import { type Pulled, type PullTarget, pull } from '../pull/pull.js'
-import { pullWithSideFiles, type SideFile } from '../pull/side-files.js'
+import { pullWithSideFiles } from '../pull/side-files.js'
 
 /** Where an image comes from. */
 export interface From {

@@ -51,3 +51,7 @@ export function imagePath(use: ImageClass, name: string, kind: ImageKind, runtim
   const directory = imageClasses[use]
   return join(runtime ? join('/run', basename(directory)) : directory, kind === 'raw' ? `${name}.raw` : name)
 }
+
+/** What may lie beside an image, and how its name ends. */
+export const sideFiles = { roothash: '.roothash', signature: '.roothash.p7s', verity: '.verity' } as const
+export type SideFile = keyof typeof sideFiles

@@ -1,12 +1,8 @@
 import { rm } from 'node:fs/promises'
-import { imageStem } from './names.js'
+import { imageStem, type SideFile, sideFiles } from './names.js'
 import type { PullOptions } from './options.js'
 import { type Pulled, pull } from './pull.js'
 import type { FileTarget } from './to-file.js'
-
-/** What may lie beside an image, and how its name ends. */
-export const sideFiles = { roothash: '.roothash', signature: '.roothash.p7s', verity: '.verity' } as const
-export type SideFile = keyof typeof sideFiles
 
 /**
  * Pulls an image with files that lie beside it on its server, from where they are called as the image without its ending. It appears after

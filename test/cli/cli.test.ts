@@ -404,3 +404,16 @@ test('whatever is forced, a file is not replaced by what is made of it', () => {
   assert.ok(readFileSync(at('system.img')).equals(before))
   assert.match(readFileSync(key, 'utf8'), /PRIVATE KEY/)
 })
+
+test('a verb that downloads nothing loads no code that would', () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'disk.raw')
+  makeGptImage(path, 8 * MiB, [{ type: typeUuids.linuxGeneric, size: MiB, label: 'one' }])
+  const loaded = join(folder.path, 'loaded.cjs')
+  writeFileSync(loaded, "process.on('exit', () => console.error(process.moduleLoadList.join('\\n')))")
+  for (const verb of ['inspect', 'plan', 'volume list', 'store list', 'verity dump']) {
+    const { stderr } = attempt(process.execPath, '--require', loaded, cliPath, ...verb.split(' '), path)
+    assert.match(stderr, /^NativeModule fs$/m)
+    assert.doesNotMatch(stderr, /^NativeModule (https?2?|tls|readline)$/m, verb)
+  }
+})
