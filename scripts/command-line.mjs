@@ -1,6 +1,6 @@
 // The command line of the package: its code in dist/cli/, the index of its verbs beside it, and the manual page.
 import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 import { manPage } from './man-page.mjs'
@@ -38,19 +38,34 @@ const shared = [
   'image/open',
   'cli/exit',
   'cli/extents',
+  'cli/layout',
   'cli/notes',
   'cli/options',
   'cli/table',
   'cli/verb-index',
+  'store/disks',
 ]
+
+/** The modules that others load when they need them: verbs have loaded what is shared by then. */
+function loadedLater(root) {
+  const lib = join(root, 'dist/lib')
+  const files = readdirSync(lib, { recursive: true }).filter((path) => path.endsWith('.js'))
+  return files.flatMap((path) => {
+    const text = readFileSync(join(lib, path), 'utf8')
+    return [...text.matchAll(/import\('(\.[^']+)'\)/g)].map(([, target]) => join(lib, dirname(path), target))
+  })
+}
 
 function importShared(root) {
   const imports = shared.map((path) => `import ${JSON.stringify(join(root, `dist/lib/${path}.js`))}\n`).join('')
+  const later = new Set(loadedLater(root))
+  const isBehindVerb = (path) =>
+    (/dist\/lib\/cli\/verbs\//.test(path) && !path.endsWith('/group.js')) || later.has(path)
   return {
     name: 'import-shared',
     setup({ onLoad }) {
-      onLoad({ filter: /dist\/lib\/cli\/verbs\/.*\.js$/ }, ({ path }) =>
-        path.endsWith('/group.js') ? undefined : { contents: `${imports}${readFileSync(path, 'utf8')}` },
+      onLoad({ filter: /dist\/lib\/.*\.js$/ }, ({ path }) =>
+        isBehindVerb(path) ? { contents: `${imports}${readFileSync(path, 'utf8')}` } : undefined,
       )
     },
   }
