@@ -46,7 +46,7 @@ test('what is appended to another initrd runs by itself, and is in nobody’s wa
     (require('/usr/lib/ddi/node_modules/ffi-rs').open({ library: 'b', path: 'libblkid.so.1' }), 'all of it')`
   assert.equal(run('chroot', tree, ...command, '--print', script).trim(), 'all of it')
 
-  // The program itself says that there is nothing to boot.
+  // The program itself says that there is nothing for it to boot.
   for (const name of ['proc', 'run', 'dev', 'sysroot']) mkdirSync(join(tree, name))
   const commandLine = join(folder.path, 'cmdline')
   writeFileSync(commandLine, 'quiet\n')
@@ -61,7 +61,7 @@ cat '${tree}/run/ddi/boot.log'
 `,
   )
   chmodSync(inside, 0o755)
-  assert.match(run('unshare', '--mount', 'sh', inside), /ddi: there is no root to boot/)
+  assert.match(run('unshare', '--mount', 'sh', inside), /ddi: no root was pulled: it is left to this initrd/)
 })
 
 test('a directory is not replaced, and a kernel’s modules belong to an initrd of ours', () => {
