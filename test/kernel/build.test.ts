@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { buildImage, partitionDisk } from '../../lib/index.js'
+import { buildImage, initDisk, partitionDisk } from '../../lib/index.js'
 import { parseCertificates } from '../../lib/verity/index.js'
 import { defineImage, emptyFile, MiB } from '../support/images.js'
 import { makeIdentity } from '../support/keys.js'
@@ -52,7 +52,7 @@ test('CopyBlocks=auto finds the partitions that carry what is mounted, through d
   }
 })
 
-test('partitions are added to a block device, which the kernel sees at once, and none while it is mounted', async () => {
+test('partitions are added to a block device, which the kernel sees at once, beside one that is mounted', async () => {
   using folder = temporaryFolder()
   const [disk, mounted] = [join(folder.path, 'disk.raw'), join(folder.path, 'mounted')]
   mkdirSync(mounted)
@@ -64,9 +64,10 @@ test('partitions are added to a block device, which the kernel sees at once, and
     run('mount', `${loop}p1`, mounted)
     assert.deepEqual(readdirSync(mounted).sort(), ['lost+found', 'made'])
     const more = defineImage(folder.path, { '1': home, '2': ['Type=var', 'SizeMinBytes=4M', 'SizeMaxBytes=4M'] })
-    await assert.rejects(partitionDisk(more, loop, { root: folder.path }), { code: 'ERR_DDI_BUSY' })
-    run('umount', mounted)
+    await assert.rejects(partitionDisk(more, loop, { root: folder.path, empty: 'force' }), { code: 'ERR_DDI_BUSY' })
+    await assert.rejects(initDisk(loop, { force: true }), { code: 'ERR_DDI_BUSY' })
     await partitionDisk(more, loop, { root: folder.path })
+    assert.deepEqual(readdirSync(mounted).sort(), ['lost+found', 'made'])
     assert.equal(run('blockdev', '--getsize64', `${loop}p2`).trim(), String(4 * MiB))
     assert.match(run('sgdisk', '--verify', loop), /No problems found/)
   } finally {
