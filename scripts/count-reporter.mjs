@@ -1,10 +1,13 @@
-// A reporter for node:test that says only how many tests there were: {"passed", "failed", "skipped"}.
+// A reporter for node:test that says how many tests there were, and which failed: {"passed", "failed", "skipped", "failures"}.
 export default async function* count(events) {
-  const counts = { passed: 0, failed: 0, skipped: 0 }
+  const counts = { passed: 0, failed: 0, skipped: 0, failures: [] }
   for await (const { type, data } of events) {
     if (data?.details?.type === 'suite') continue
-    if (type === 'test:fail') counts.failed++
-    else if (type === 'test:pass') counts[data.skip === undefined ? 'passed' : 'skipped']++
+    if (type === 'test:fail') {
+      counts.failed++
+      const { error } = data.details
+      counts.failures.push(`${data.name} (${data.file}:${data.line}): ${error?.cause?.message ?? error?.message}`)
+    } else if (type === 'test:pass') counts[data.skip === undefined ? 'passed' : 'skipped']++
   }
   yield JSON.stringify(counts)
 }

@@ -11,5 +11,7 @@ const ran = inKernel.passed + inKernel.failed
 console.log(`${ran} tests ran in ${kernel}`)
 if (sum('skipped') > 0) console.log(`${sum('skipped')} tests were skipped: each says why above`)
 if (inKernel.passed === 0) console.log('the kernel tests did not run, which is a failure')
+// Once more where the end of a long log is all that is kept of it.
+for (const { failures = [] } of counts) for (const failure of failures) console.log(`failed: ${failure}`)
 console.log(`${sum('passed')} passed, ${sum('failed')} failed`)
 process.exitCode = sum('failed') === 0 && inKernel.passed > 0 ? 0 : 1

@@ -58,11 +58,15 @@ async function all(): Promise<void> {
     }
   }
   await Promise.all(Array.from({ length: parallel }, lane))
-  const failed = reports.filter(({ inputs, findings }) => inputs === 0 || findings.length > 0).length
+  const unclean = reports.filter(({ inputs, findings }) => inputs === 0 || findings.length > 0)
+  const failed = unclean.length
   const total = reports.reduce((sum, { inputs }) => sum + inputs, 0)
   console.log(`${total} inputs, ${reports.length - failed} of ${reports.length} targets without findings`)
+  const failures = unclean.map(
+    ({ target, findings }) => `fuzz target ${target}: ${findings[0]?.what ?? 'no input was tried'}`,
+  )
   if (values.report !== undefined)
-    writeFileSync(values.report, JSON.stringify({ passed: reports.length - failed, failed, skipped: 0 }))
+    writeFileSync(values.report, JSON.stringify({ passed: reports.length - failed, failed, skipped: 0, failures }))
   process.exitCode = failed === 0 ? 0 : 1
 }
 
