@@ -1,8 +1,5 @@
-// The frame decoder of liblz4. The library is loaded on first use, so that the addon works without it.
-// Interface: lz4frame.h of lz4 1.9, whose ABI is stable.
-#include <dlfcn.h>
-
-#include "async.h"
+// The frame decoder of liblz4. Interface: lz4frame.h of lz4 1.9, whose ABI is stable.
+#include "decoder.h"
 
 namespace ddi {
 namespace {
@@ -22,12 +19,11 @@ struct Library {
     static const Library library = [] {
       Library found{};
       void* handle = dlopen("liblz4.so.1", RTLD_NOW | RTLD_LOCAL);
-      if (!handle) return found;
-      found.create = reinterpret_cast<decltype(found.create)>(dlsym(handle, "LZ4F_createDecompressionContext"));
-      found.destroy = reinterpret_cast<decltype(found.destroy)>(dlsym(handle, "LZ4F_freeDecompressionContext"));
-      found.decompress = reinterpret_cast<decltype(found.decompress)>(dlsym(handle, "LZ4F_decompress"));
-      found.isError = reinterpret_cast<decltype(found.isError)>(dlsym(handle, "LZ4F_isError"));
-      found.errorName = reinterpret_cast<decltype(found.errorName)>(dlsym(handle, "LZ4F_getErrorName"));
+      Find(handle, "LZ4F_createDecompressionContext", found.create);
+      Find(handle, "LZ4F_freeDecompressionContext", found.destroy);
+      Find(handle, "LZ4F_decompress", found.decompress);
+      Find(handle, "LZ4F_isError", found.isError);
+      Find(handle, "LZ4F_getErrorName", found.errorName);
       return found;
     }();
     const bool complete =
@@ -44,8 +40,6 @@ struct Decoder {
   const Library* library;
   Context* context = nullptr;
 };
-
-using SharedDecoder = std::shared_ptr<Decoder>;
 
 struct Progress {
   size_t hint;
@@ -69,24 +63,23 @@ Napi::Value ToJs(Napi::Env env, const Progress& progress) {
 Napi::Value Open(const Napi::CallbackInfo& info) {
   const Library* library = Library::Load();
   if (!library) return info.Env().Undefined();
-  auto decoder = std::make_unique<SharedDecoder>(std::make_shared<Decoder>(library));
-  if (library->isError(library->create(&(*decoder)->context, kVersion))) return info.Env().Undefined();
-  return Napi::External<SharedDecoder>::New(info.Env(), decoder.release(),
-                                            [](Napi::Env, SharedDecoder* held) { delete held; });
+  auto decoder = std::make_shared<Decoder>(library);
+  if (library->isError(library->create(&decoder->context, kVersion))) return info.Env().Undefined();
+  return Hold(info.Env(), std::move(decoder));
 }
 
 // (decoder, output, input) -> [hint or error, bytes written, bytes read]; one call at a time per decoder
 Napi::Value Decode(const Napi::CallbackInfo& info) {
-  return Task<Progress>::Run(info.Env(),
-                             [decoder = *info[0].As<Napi::External<SharedDecoder>>().Data(), output = Pinned(info[1]),
-                              input = Pinned(info[2])]() -> Outcome<Progress> {
-                               const Library& library = *decoder->library;
-                               size_t produced = output.size, consumed = input.size;
-                               const size_t hint = library.decompress(decoder->context, output.data, &produced,
-                                                                      input.data, &consumed, nullptr);
-                               const char* error = library.isError(hint) ? library.errorName(hint) : nullptr;
-                               return Progress{hint, error, produced, consumed};
-                             });
+  return Task<Progress>::Run(
+      info.Env(),
+      [decoder = Held<Decoder>(info[0]), output = Pinned(info[1]), input = Pinned(info[2])]() -> Outcome<Progress> {
+        const Library& library = *decoder->library;
+        size_t produced = output.size, consumed = input.size;
+        const size_t hint =
+            library.decompress(decoder->context, output.data, &produced, input.data, &consumed, nullptr);
+        const char* error = library.isError(hint) ? library.errorName(hint) : nullptr;
+        return Progress{hint, error, produced, consumed};
+      });
 }
 
 }  // namespace

@@ -1,10 +1,8 @@
-// The decoder of liblzma, whose threads decompress several blocks of a stream at once. The library is loaded on first
-// use, so that the addon works without it. Interface: lzma/base.h and lzma/container.h of xz 5.4, whose ABI is stable.
-#include <dlfcn.h>
-
+// The decoder of liblzma, whose threads decompress several blocks of a stream at once. Interface: lzma/base.h and
+// lzma/container.h of xz 5.4, whose ABI is stable.
 #include <thread>
 
-#include "async.h"
+#include "decoder.h"
 
 namespace ddi {
 namespace {
@@ -59,13 +57,12 @@ struct Library {
     static const Library library = [] {
       Library found{};
       void* handle = dlopen("liblzma.so.5", RTLD_NOW | RTLD_LOCAL);
-      if (!handle) return found;
-      found.single = reinterpret_cast<decltype(found.single)>(dlsym(handle, "lzma_stream_decoder"));
-      found.alone = reinterpret_cast<decltype(found.alone)>(dlsym(handle, "lzma_alone_decoder"));
+      Find(handle, "lzma_stream_decoder", found.single);
+      Find(handle, "lzma_alone_decoder", found.alone);
       // Since xz 5.4.
-      found.threaded = reinterpret_cast<decltype(found.threaded)>(dlsym(handle, "lzma_stream_decoder_mt"));
-      found.code = reinterpret_cast<decltype(found.code)>(dlsym(handle, "lzma_code"));
-      found.end = reinterpret_cast<decltype(found.end)>(dlsym(handle, "lzma_end"));
+      Find(handle, "lzma_stream_decoder_mt", found.threaded);
+      Find(handle, "lzma_code", found.code);
+      Find(handle, "lzma_end", found.end);
       return found;
     }();
     return library.single && library.alone && library.code && library.end ? &library : nullptr;
@@ -80,8 +77,6 @@ struct Decoder {
   const Library* library;
   Stream stream{};
 };
-
-using SharedDecoder = std::shared_ptr<Decoder>;
 
 struct Progress {
   int result;
@@ -101,27 +96,26 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   const Library* library = Library::Load();
   if (!library) return info.Env().Undefined();
   const bool isAlone = Flag(info, 0);
-  auto decoder = std::make_unique<SharedDecoder>(std::make_shared<Decoder>(library));
+  auto decoder = std::make_shared<Decoder>(library);
   Threads options{};
   options.flags = kConcatenated;
   // One more than there are processors: one may be waiting for its next block.
   options.threads = std::thread::hardware_concurrency() + 1;
   options.memlimit_threading = static_cast<uint64_t>(Number(info, 1));
   options.memlimit_stop = static_cast<uint64_t>(Number(info, 2));
-  Stream* stream = &(*decoder)->stream;
+  Stream* stream = &decoder->stream;
   const int result = isAlone             ? library->alone(stream, options.memlimit_stop)
                      : library->threaded ? library->threaded(stream, &options)
                                          : library->single(stream, options.memlimit_stop, kConcatenated);
   if (result != kOk) return info.Env().Undefined();
-  return Napi::External<SharedDecoder>::New(info.Env(), decoder.release(),
-                                            [](Napi::Env, SharedDecoder* held) { delete held; });
+  return Hold(info.Env(), std::move(decoder));
 }
 
 // (decoder, output, input, last?) -> [lzma_ret, bytes written, bytes read]; one call at a time per decoder
 Napi::Value Decode(const Napi::CallbackInfo& info) {
   return Task<Progress>::Run(info.Env(),
-                             [decoder = *info[0].As<Napi::External<SharedDecoder>>().Data(), output = Pinned(info[1]),
-                              input = Pinned(info[2]), last = Flag(info, 3)]() -> Outcome<Progress> {
+                             [decoder = Held<Decoder>(info[0]), output = Pinned(info[1]), input = Pinned(info[2]),
+                              last = Flag(info, 3)]() -> Outcome<Progress> {
                                Stream& stream = decoder->stream;
                                stream.next_in = input.data;
                                stream.avail_in = input.size;
