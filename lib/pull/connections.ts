@@ -7,7 +7,7 @@ import { type SecureContexts, secureContexts } from './authorities.js'
 import { sendByHttp2, speaksOnlyHttp2 } from './http2.js'
 import type { Settings } from './options.js'
 import { proxyFor } from './proxies.js'
-import type { Limits, Outgoing, Response } from './response.js'
+import { basicAuthorization, deadline, type Limits, type Outgoing, pathOf, type Response } from './response.js'
 
 /** Connections to servers, which are used again. */
 export interface Connections extends Disposable {
@@ -116,14 +116,9 @@ function serverOf({ hostname, port }: URL): { readonly host: string; readonly po
   return { host: hostname.replace(/^\[(.*)\]$/, '$1'), ...(port !== '' && { port }) }
 }
 
-function pathOf({ pathname, search }: URL): string {
-  return `${pathname}${search}`
-}
-
 function authorizationAt({ username, password }: URL): Record<string, string> {
   if (username === '' && password === '') return {}
-  const [name, secret] = [username, password].map(decodeURIComponent)
-  return { 'proxy-authorization': `Basic ${Buffer.from(`${name}:${secret}`).toString('base64')}` }
+  return { 'proxy-authorization': basicAuthorization(decodeURIComponent(username), decodeURIComponent(password)) }
 }
 
 /** Each answer has a status. */
@@ -136,25 +131,21 @@ async function answerTo(
   timeouts: Settings['timeouts'],
 ): Promise<Answered> {
   return await new Promise<Answered>((resolve, reject) => {
-    let timer: NodeJS.Timeout | undefined
-    const waitFor = (what: string, longest: number) => {
-      clearTimeout(timer)
-      timer = longest > 0 ? setTimeout(() => request.destroy(new Error(`no ${what} in time`)), longest) : undefined
-    }
-    waitFor('connection', timeouts.connect)
+    const limit = deadline((error) => request.destroy(error))
+    limit.next('connection', timeouts.connect)
     request.once('socket', (socket) => {
-      const opened = () => waitFor('answer', timeouts.headers)
+      const opened = () => limit.next('answer', timeouts.headers)
       const isOpen = !socket.connecting && (!(socket instanceof TLSSocket) || isShaken(socket))
       if (isOpen) opened()
       else socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', opened)
     })
     request.once(event, (answer: Answered) => {
-      clearTimeout(timer)
+      limit.clear()
       resolve(answer)
     })
     // After the head, whoever reads the body gets the error.
     request.on('error', (error) => {
-      clearTimeout(timer)
+      limit.clear()
       reject(error)
     })
     request.end()

@@ -5,7 +5,7 @@ import { type Batch, batchesOf } from './batches.js'
 import { openConnections } from './connections.js'
 import type { Credentials } from './netrc.js'
 import type { Settings } from './options.js'
-import type { Response } from './response.js'
+import { basicAuthorization, type Response } from './response.js'
 
 export interface HttpClient extends Disposable {
   /**
@@ -105,9 +105,8 @@ function lowerCase(fields: Readonly<Record<string, string>>): Record<string, str
   return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name.toLowerCase(), value]))
 }
 
-/** RFC 7617 */
 function authorization({ login, password }: Credentials): { readonly authorization: string } {
-  return { authorization: `Basic ${Buffer.from(`${login}:${password}`).toString('base64')}` }
+  return { authorization: basicAuthorization(login, password) }
 }
 
 /** @throws ERR_DDI_ABORTED if that is why */

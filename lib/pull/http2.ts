@@ -1,6 +1,6 @@
 import { type ClientHttp2Stream, connect, type IncomingHttpHeaders } from 'node:http2'
 import type { SecureContext } from 'node:tls'
-import type { Limits, Outgoing, Response } from './response.js'
+import { deadline, type Limits, type Outgoing, pathOf, type Response } from './response.js'
 
 /** Whether a server refused a connection because it speaks nothing but HTTP/2. */
 export function speaksOnlyHttp2(error: unknown): boolean {
@@ -15,28 +15,21 @@ export async function sendByHttp2(
 ): Promise<Response> {
   const session = connect(url.origin, { secureContext })
   return await new Promise<Response>((resolve, reject) => {
-    let timer: NodeJS.Timeout | undefined
-    const waitFor = (what: string, longest: number) => {
-      clearTimeout(timer)
-      timer = longest > 0 ? setTimeout(() => session.destroy(new Error(`no ${what} in time`)), longest) : undefined
-    }
+    const limit = deadline((error) => session.destroy(error))
     const fail = (error: Error) => {
-      clearTimeout(timer)
+      limit.clear()
       session.destroy()
       reject(error)
     }
-    waitFor('connection', timeouts.connect)
-    session.once('connect', () => waitFor('answer', timeouts.headers))
+    limit.next('connection', timeouts.connect)
+    session.once('connect', () => limit.next('answer', timeouts.headers))
     session.once('error', fail)
-    const stream: ClientHttp2Stream = session.request(
-      { ...headers, ':path': `${url.pathname}${url.search}` },
-      { signal },
-    )
+    const stream: ClientHttp2Stream = session.request({ ...headers, ':path': pathOf(url) }, { signal })
     stream.once('close', () => session.close())
     // After the head, whoever reads the body gets the error.
     stream.on('error', fail)
     stream.once('response', (fields: IncomingHttpHeaders & { readonly ':status'?: number }) => {
-      clearTimeout(timer)
+      limit.clear()
       resolve(Object.assign(stream, { statusCode: fields[':status'] ?? 0, headers: fields }))
     })
   })
