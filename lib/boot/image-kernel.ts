@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { listMounts } from '../kernel/mounts.js'
+import { isWithin } from '../mount/entries.js'
 import { isMissing, openRoot, type Root } from '../mount/root.js'
 import { inspectUki } from '../uki/inspect.js'
 import { compareVersions } from '../version.js'
@@ -89,13 +90,9 @@ async function placeIn(
  */
 async function coveredPlaces(sysroot: string): Promise<(place: string) => boolean> {
   const own = [sysroot, join(sysroot, 'usr')]
-  const others = (await listMounts()).map(({ path }) => path).filter((path) => isBelow(path, sysroot))
+  const others = (await listMounts()).map(({ path }) => path).filter((path) => isWithin(path, sysroot))
   return (place) => {
-    const mounts = others.filter((path) => isBelow(place, path)).sort((a, b) => b.length - a.length)
+    const mounts = others.filter((path) => isWithin(place, path)).sort((a, b) => b.length - a.length)
     return mounts[0] !== undefined && own.includes(mounts[0])
   }
-}
-
-function isBelow(path: string, directory: string): boolean {
-  return path === directory || path.startsWith(`${directory}/`)
 }

@@ -52,7 +52,7 @@ export async function installMachine(context: BootContext, device: string): Prom
 /** What the firmware starts from a disk decides about the machine from then on: an image that the UKI would boot is no proof of it. */
 async function fetchUki({ root, parameters, log, signal }: BootContext, url: string, path: string): Promise<void> {
   const { insecure, retry } = parameters
-  if (insecure) log.say(`INSECURE: nothing vouches for ${url}, which is installed`)
+  if (insecure) log.say(`INSECURE: nothing vouches for ${parseAddress(url).url}, which is installed`)
   const options = { ...(await readServerTrust(root)), retry, onNote: log.say, onProgress: log.progress, signal }
   await waiting('UKI', options, (pulling) =>
     pull(url, { kind: 'raw', path }, { ...pulling, verify: insecure ? 'no' : 'signature' }),

@@ -3,6 +3,7 @@ import { memorySource } from '../bytes/memory.js'
 import { readSmallFile } from '../bytes/small-file.js'
 import type { Source } from '../bytes/source.js'
 import type { ModuleFile } from '../kernel/module-dependencies.js'
+import { isWithin } from '../mount/entries.js'
 import { decompress } from '../pull/decompress.js'
 import { detectCompression } from '../pull/formats.js'
 import { type CpioEntry, cpioArchive } from '../uki/cpio.js'
@@ -25,7 +26,7 @@ export async function initrdForKernel(root: string, modulesFrom: string, ours: r
   const modules = moduleClosure(index, earlyModules, [...defaultModules, ...ours])
   const home = `${otherModules}/${basename(modulesFrom)}`
   const files = [...(await partialIndex(modulesFrom, modules))].map(([name, text]) => file(`${home}/${name}`, text))
-  const own = (await treeEntries(root)).filter(({ path }) => !replaced.some((one) => isBelow(path, one)))
+  const own = (await treeEntries(root)).filter(({ path }) => !replaced.some((one) => isWithin(path, one)))
   return cpioArchive(
     [
       ...own,
@@ -43,10 +44,6 @@ export async function initrdForKernel(root: string, modulesFrom: string, ours: r
 
 /** What is of the kernel that runs, or of this boot. */
 const replaced: readonly string[] = ['init', earlyDirectory, otherModules, 'dev/console', 'dev/null']
-
-function isBelow(path: string, above: string): boolean {
-  return path === above || path.startsWith(`${above}/`)
-}
 
 function nameOf(module: ModuleFile): string {
   return basename(unpackedPath(module))

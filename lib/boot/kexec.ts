@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { release } from 'node:os'
 import { join } from 'node:path'
 import { copy } from '../bytes/copy.js'
 import { openFile } from '../bytes/file.js'
@@ -26,7 +26,7 @@ import { bootScratch } from './scratch.js'
 export async function kexecImage(context: BootContext, label: string, sysroot: string): Promise<void> {
   const { parameters, log, signal } = context
   if (parameters.kexec === 'never') return
-  const running = (await readFile('/proc/sys/kernel/osrelease', 'utf8')).trim()
+  const running = release()
   try {
     const kernel = await findImageKernel(sysroot, parameters.insecure)
     if (!kernel || (parameters.kexec === 'auto' && kernel.version === running)) return

@@ -1,4 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises'
+import { release } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { readIfThere } from '../bytes/small-file.js'
@@ -25,11 +26,11 @@ const interval = 100
  * @returns until it is disposed of, devices that come later get their modules too
  */
 export async function loadModules({ root, parameters, log }: BootContext): Promise<AsyncDisposable> {
-  const release = (await readFile('/proc/sys/kernel/osrelease', 'utf8')).trim()
-  const directory = join(root, 'lib/modules', release)
+  const running = release()
+  const directory = join(root, 'lib/modules', running)
   const table = await readModuleTable(directory)
   const missing = always.filter((name) => !table.modules.has(name) && !table.builtIn.has(name))
-  if (missing.length > 0) log.say(`the initrd has no modules of Linux ${release} for ${missing.join(', ')}`)
+  if (missing.length > 0) log.say(`the initrd has no modules of Linux ${running} for ${missing.join(', ')}`)
   const loaded = new Set<string>()
   const load = async (aliases: readonly string[]) => {
     const wanted = new Set(aliases.flatMap((alias) => modulesFor(table, alias)))

@@ -1,12 +1,13 @@
 // Where the running system has a partition of a type: CopyBlocks=auto of repart.d(5).
-import { readdir, readFile, realpath, stat } from 'node:fs/promises'
+import { readdir, readFile, realpath } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { deviceNumber, openFile } from '../bytes/file.js'
+import { openFile } from '../bytes/file.js'
+import { exists } from '../bytes/new-file.js'
 import type { Run, Source } from '../bytes/source.js'
 import { scanDisk } from '../disk/scan.js'
 import { DdiError } from '../errors.js'
 import { type Designator, dpsTypes, partitionTypeName } from '../gpt/dps-types.js'
-import { listMounts } from '../kernel/mounts.js'
+import { listMounts, mountedDevice } from '../kernel/mounts.js'
 import { placements } from '../mount/places.js'
 import { largestRecord, parseSignatureRecord } from '../verity/signature.js'
 
@@ -40,17 +41,15 @@ function placesOf(typeUuid: string): readonly string[] {
 /** Names in /sys/class/block of the partitions that carry what is mounted at a path. */
 async function partitionsUnder(path: string): Promise<readonly string[]> {
   const real = await realpath(path).catch(() => undefined)
-  // A mount of the last on a path hides those before it; btrfs has numbers of its own, and says what was mounted.
+  // The last mount on a path hides those before it.
   const mount = (await listMounts()).filter((one) => one.path === real).at(-1)
-  if (!mount) return []
-  const source = await stat(mount.source).catch(() => undefined)
-  return await partitionsBelow(source?.isBlockDevice() ? deviceNumber(source.rdev) : mount.device)
+  return mount ? await partitionsBelow(await mountedDevice(mount)) : []
 }
 
 async function partitionsBelow(number: string): Promise<readonly string[]> {
   const directory = await realpath(join('/sys/dev/block', number)).catch(() => undefined)
   if (directory === undefined) return []
-  if (await isPartition(directory)) return [basename(directory)]
+  if (await exists(join(directory, 'partition'))) return [basename(directory)]
   const slaves = await readdir(join(directory, 'slaves')).catch(() => [])
   const below: string[] = []
   for (const slave of slaves) {
@@ -58,13 +57,6 @@ async function partitionsBelow(number: string): Promise<readonly string[]> {
     below.push(...(await partitionsBelow(own)))
   }
   return below
-}
-
-async function isPartition(directory: string): Promise<boolean> {
-  return await stat(join(directory, 'partition')).then(
-    () => true,
-    () => false,
-  )
 }
 
 /**

@@ -22,11 +22,11 @@ export async function listMounts(): Promise<readonly Mount[]> {
 /** The mount point of each `major:minor` of a block device: of several, the first. */
 export async function mountPoints(): Promise<ReadonlyMap<string, string>> {
   const mounts = [...(await listMounts())].reverse()
-  return new Map(await Promise.all(mounts.map(async (mount) => [await numberOf(mount), mount.path] as const)))
+  return new Map(await Promise.all(mounts.map(async (mount) => [await mountedDevice(mount), mount.path] as const)))
 }
 
-/** btrfs has numbers of its own, of no device: there, what was mounted says which one it is. */
-async function numberOf({ device, source }: Mount): Promise<string> {
+/** `major:minor` of what was mounted. btrfs has numbers of its own, of no device: there, its path says which one it is. */
+export async function mountedDevice({ device, source }: Pick<Mount, 'device' | 'source'>): Promise<string> {
   if (!device.startsWith('0:') || !source.startsWith('/dev/')) return device
   const stats = await stat(source).catch(() => undefined)
   return stats?.isBlockDevice() ? deviceNumber(stats.rdev) : device

@@ -120,28 +120,24 @@ export async function usedPartitions(disk: string): Promise<readonly UsedPartiti
   const mounts = await mountPoints()
   const swaps = await readFile('/proc/swaps', 'utf8').catch(() => '')
   const used: UsedPartition[] = []
-  for (const name of await readdir(directory).catch(() => [])) {
-    const own = join(directory, name)
-    if ((await readNumber(`${own}/partition`)) === 0) continue
+  for (const { name, start, length } of await readPartitions(directory)) {
     const path = join(dirname(disk), name)
-    const number = (await readFile(`${own}/dev`, 'utf8').catch(() => '')).trim()
-    const holders = await readdir(`${own}/holders`).catch(() => [])
+    const device = (await readFile(`${directory}/${name}/dev`, 'utf8').catch(() => '')).trim()
+    const holders = await readdir(`${directory}/${name}/holders`).catch(() => [])
     const isSwap = swaps.split('\n').some((line) => line.startsWith(`${path} `))
-    if (!mounts.has(number) && holders.length === 0 && !isSwap) continue
-    const [start, size] = [await readNumber(`${own}/start`), await readNumber(`${own}/size`)]
-    used.push({ path, start: start * 512, length: size * 512 })
+    if (mounts.has(device) || holders.length > 0 || isSwap) used.push({ path, start, length })
   }
   return used
 }
 
 /** The kernel's partitions of a device. @param directory of the device in /sys; it counts in 512-byte sectors */
-async function readPartitions(directory: string): Promise<readonly NumberedRun[]> {
-  const partitions: NumberedRun[] = []
+async function readPartitions(directory: string): Promise<readonly (NumberedRun & { readonly name: string })[]> {
+  const partitions: (NumberedRun & { readonly name: string })[] = []
   for (const name of await readdir(directory)) {
     const number = await readNumber(`${directory}/${name}/partition`)
     if (number === 0) continue
     const start = (await readNumber(`${directory}/${name}/start`)) * 512
-    partitions.push({ number, start, length: (await readNumber(`${directory}/${name}/size`)) * 512 })
+    partitions.push({ name, number, start, length: (await readNumber(`${directory}/${name}/size`)) * 512 })
   }
   return partitions
 }

@@ -4,6 +4,7 @@ import { createSecureContext, rootCertificates, type SecureContext } from 'node:
 import { readIfThere, readSmallFile } from '../bytes/small-file.js'
 import { DdiError } from '../errors.js'
 import { systemAuthorities } from '../system-authorities.js'
+import { certificateBlocks } from '../verity/signature.js'
 import { type ClientIdentity, identityOf } from './certificates.js'
 
 /**
@@ -23,7 +24,7 @@ async function machineAuthorities(environment: NodeJS.ProcessEnv): Promise<reado
 }
 
 async function certificatesIn(path: string): Promise<readonly string[]> {
-  const found = blocksIn(await readSmallFile(path))
+  const found = certificateBlocks(await readSmallFile(path))
   if (found.length === 0) throw new DdiError('ERR_DDI_CERTIFICATE', `${path} has no certificate in PEM`)
   return found
 }
@@ -37,19 +38,15 @@ async function hashedCertificates(directories: readonly string[]): Promise<reado
       return await Promise.all(hashed.map((name) => readSmallFile(join(directory, name)).catch(() => Buffer.alloc(0))))
     }),
   )
-  return found.flat().flatMap(blocksIn)
+  return found.flat().flatMap(certificateBlocks)
 }
 
 async function firstOf(paths: readonly string[]): Promise<readonly string[] | undefined> {
   for (const path of paths) {
     const bytes = await readIfThere(path)
-    if (bytes) return blocksIn(bytes)
+    if (bytes) return certificateBlocks(bytes)
   }
   return undefined
-}
-
-function blocksIn(bytes: Buffer): readonly string[] {
-  return bytes.toString('latin1').match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
 }
 
 /** What connections to servers are made with: the certificates of the client only to its own. */
@@ -64,7 +61,7 @@ export async function secureContexts(
   client: ClientIdentity | undefined,
 ): Promise<SecureContexts> {
   const machine = await machineAuthorities(process.env)
-  const given = authorities === undefined ? [] : blocksIn(Buffer.from(authorities))
+  const given = authorities === undefined ? [] : certificateBlocks(Buffer.from(authorities))
   // Each costs time, and many are in both.
   const ca = machine || authorities ? { ca: [...new Set([...(machine ?? rootCertificates), ...given])] } : {}
   const others = createSecureContext(ca)

@@ -1,5 +1,6 @@
 import { basename, join } from 'node:path'
 import { DdiError } from '../errors.js'
+import { rootHashEndings } from '../image/root-hash-sources.js'
 import { type ImageKind, kindOf, withoutEnding, withoutRawEnding } from '../image-endings.js'
 import { fileNameOf } from './address.js'
 
@@ -53,5 +54,9 @@ export function imagePath(use: ImageClass, name: string, kind: ImageKind, runtim
 }
 
 /** What may lie beside an image, and how its name ends. */
-export const sideFiles = { roothash: '.roothash', signature: '.roothash.p7s', verity: '.verity' } as const
-export type SideFile = keyof typeof sideFiles
+export const sideFileEndings = {
+  roothash: rootHashEndings.root,
+  signature: `${rootHashEndings.root}.p7s`,
+  verity: 'verity',
+} as const
+export type SideFile = keyof typeof sideFileEndings

@@ -10,7 +10,7 @@ export async function moveUp(tree: string): Promise<void> {
   const [only, second] = await readdir(tree)
   if (only === undefined || second !== undefined || !(await isSystem(join(tree, only)))) return
   // Something within may have the same name.
-  const [top, aside] = [join(tree, only), join(tree, `.${'ddi-up'.padEnd(12, '-')}`)]
+  const [top, aside] = [join(tree, only), join(tree, '.ddi-moved-up')]
   const { mode, uid, gid, atime, mtime } = await lstat(top)
   await rename(top, aside)
   for (const name of await readdir(aside)) await rename(join(aside, name), join(tree, name))

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
-import { imageStem, type SideFile, sideFiles } from './names.js'
+import { sideFiles } from '../image/root-hash-sources.js'
+import { imageStem, type SideFile, sideFileEndings } from './names.js'
 import type { PullOptions } from './options.js'
 import { type Pulled, pull } from './pull.js'
 import type { FileTarget } from './to-file.js'
@@ -20,8 +21,9 @@ export async function pullWithSideFiles(
   try {
     for (const one of wanted) {
       const url = new URL(address)
-      url.pathname = url.pathname.replace(/[^/]*$/, `${encodeURIComponent(imageStem(url))}${sideFiles[one]}`)
-      const path = `${target.path.replace(/\.raw$/, '')}${sideFiles[one]}`
+      const ending = sideFileEndings[one]
+      url.pathname = url.pathname.replace(/[^/]*$/, `${encodeURIComponent(imageStem(url))}.${ending}`)
+      const path = sideFiles(target.path, ending)[0]!
       const { readOnly = false, replace = false } = target
       await pull(url, { kind: 'raw', path, readOnly, replace }, options)
       made.push(path)

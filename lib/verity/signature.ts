@@ -61,12 +61,17 @@ export function certificateFingerprint(certificate: X509Certificate): string {
   return certificate.fingerprint256.replaceAll(':', '').toLowerCase()
 }
 
+/** The certificates in a text, each in PEM. */
+export function certificateBlocks(bytes: Uint8Array): readonly string[] {
+  const text = Buffer.from(bytes).toString('latin1')
+  return text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+}
+
 /** Parses certificates in PEM, or one in DER. @param where they come from, for the error @throws ERR_DDI_CERTIFICATE */
 export function parseCertificates(bytes: Uint8Array, where: string): readonly X509Certificate[] {
-  const text = Buffer.from(bytes).toString('latin1')
-  const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [bytes]
+  const blocks = certificateBlocks(bytes)
   try {
-    return blocks.map((block) => new X509Certificate(block))
+    return (blocks.length > 0 ? blocks : [bytes]).map((block) => new X509Certificate(block))
   } catch (error) {
     throw new DdiError(
       'ERR_DDI_CERTIFICATE',
