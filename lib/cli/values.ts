@@ -2,7 +2,7 @@ import type { PartitionAttributes } from '../android/metadata.js'
 import { DdiError } from '../errors.js'
 import { type Designator, dpsTypes } from '../gpt/dps-types.js'
 import type { VerifyMode } from '../pull/checksums.js'
-import { type SideFile, sideFiles } from '../pull/names.js'
+import { type SideFile, sideFileEndings } from '../pull/names.js'
 import { parseNewSize, parseSize } from '../size.js'
 import { parseUuid } from '../uuid.js'
 import { parseRootHash } from '../verity/root-hash.js'
@@ -156,8 +156,8 @@ export const verifyMode: Parser<VerifyMode> = (given) => {
 /** Kinds of files beside an image: words with commas between them. */
 export const sideFileList: Parser<readonly SideFile[]> = (given) =>
   given.split(',').map((word) => {
-    if (Object.hasOwn(sideFiles, word)) return word as SideFile
-    throw invalid(`${JSON.stringify(word)}: ${Object.keys(sideFiles).join(', ')}`)
+    if (Object.hasOwn(sideFileEndings, word)) return word as SideFile
+    throw invalid(`${JSON.stringify(word)}: ${Object.keys(sideFileEndings).join(', ')}`)
   })
 
 /** Attributes of an Android logical partition: words with commas between them. */

@@ -14,7 +14,7 @@ import { findChecksum } from '../../lib/pull/checksum-list.js'
 import { imageKind, imageName, imagePath } from '../../lib/pull/names.js'
 import type { Progress } from '../../lib/work.js'
 import { MiB, makeVerityImage } from '../support/images.js'
-import { signByGpg } from '../support/keyring.js'
+import { gpg, signByGpg } from '../support/keyring.js'
 import { serveByNginx } from '../support/nginx.js'
 import { cli, cliPath, run, temporaryFolder } from '../support/run.js'
 import { type Handler, type ServedFile, serve } from '../support/server.js'
@@ -431,10 +431,8 @@ test('checksum files with paths, stars and CRLF; missing names, keys and signatu
   await assert.rejects(pullIt('/image.raw', { keyring }), { code: 'ERR_DDI_PULL_KEYRING' })
   const home = join(folder.path, 'gpg')
   mkdirSync(home, { mode: 0o700 })
-  const gpg = (...args: string[]) =>
-    run('gpg', '--homedir', home, '--batch', '--quiet', '--yes', '--pinentry-mode=loopback', '--passphrase=', ...args)
-  gpg('--quick-generate-key', 'one', 'default', 'default', '1d')
-  gpg('--export', '--armor', '--output', keyring)
+  gpg(home, '--quick-generate-key', 'one', 'default', 'default', '1d')
+  gpg(home, '--export', '--armor', '--output', keyring)
   await assert.rejects(pullIt('/image.raw', { keyring }), { code: 'ERR_DDI_PULL_SIGNATURE', message: /not signed/ })
   await assert.rejects(pullIt('/signed/image.raw', { keyring }), { code: 'ERR_DDI_PULL_SIGNATURE' })
 })
@@ -447,14 +445,12 @@ test('a signature by a key that is not in the keyring, or has expired, does not 
   writeFileSync(join(folder.path, 'hash'), `${sha256(bytes)}\n`)
   const home = join(folder.path, 'gpg')
   mkdirSync(home, { mode: 0o700 })
-  const gpg = (...args: string[]) =>
-    run('gpg', '--homedir', home, '--batch', '--quiet', '--yes', '--pinentry-mode=loopback', '--passphrase=', ...args)
-  gpg('--quick-generate-key', 'good', 'default', 'default', 'never')
-  gpg('--quick-generate-key', 'other', 'default', 'default', 'never')
-  gpg('--faked-system-time=20200101T000000', '--quick-generate-key', 'old', 'default', 'default', '1d')
+  gpg(home, '--quick-generate-key', 'good', 'default', 'default', 'never')
+  gpg(home, '--quick-generate-key', 'other', 'default', 'default', 'never')
+  gpg(home, '--faked-system-time=20200101T000000', '--quick-generate-key', 'old', 'default', 'default', '1d')
   const sign = (user: string, file: string, ...more: string[]) => {
     const signature = join(folder.path, `${user}-${file}`)
-    gpg(...more, '--local-user', user, '--detach-sign', '--output', signature, join(folder.path, file))
+    gpg(home, ...more, '--local-user', user, '--detach-sign', '--output', signature, join(folder.path, file))
     return { bytes: readFileSync(signature) }
   }
   const files: Record<string, ServedFile> = {}
@@ -476,7 +472,7 @@ test('a signature by a key that is not in the keyring, or has expired, does not 
   files['/nameless/image.raw.sha256.gpg'] = sign('good', 'hash')
   await using server = await serve(files)
   const keyring = join(folder.path, 'keyring')
-  gpg('--export', '--output', keyring, 'good', 'old')
+  gpg(home, '--export', '--output', keyring, 'good', 'old')
   const pullIt = (user: string) =>
     pull(`${server.url}/${user}/image.raw`, { kind: 'raw', path: join(folder.path, `${user}.raw`) }, { keyring })
   await pullIt('good')

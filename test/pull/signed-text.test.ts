@@ -4,23 +4,13 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { pull } from '../../lib/index.js'
 import { keysInKeybox } from '../../lib/pull/keyring.js'
+import { gpg as gpgIn } from '../support/keyring.js'
 import { run, temporaryFolder } from '../support/run.js'
 
 test('keyrings as people have them, and lists that are signed within', async () => {
   using folder = temporaryFolder()
   const at = (name: string) => join(folder.path, name)
-  const gpg = (...args: string[]) =>
-    run(
-      'gpg',
-      '--homedir',
-      at('gpg'),
-      '--batch',
-      '--quiet',
-      '--yes',
-      '--pinentry-mode=loopback',
-      '--passphrase=',
-      ...args,
-    )
+  const gpg = (...words: string[]) => gpgIn(at('gpg'), ...words)
   mkdirSync(at('gpg'), { mode: 0o700 })
   for (const name of ['one', 'two', 'three']) {
     gpg('--quick-generate-key', `${name}@x`, 'ed25519', 'sign', '1d')

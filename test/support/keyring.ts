@@ -21,6 +21,10 @@ export function signAgain(home: string, file: string): void {
   gpg(home, '--detach-sign', '--output', `${file}.gpg`, file)
 }
 
-function gpg(home: string, ...words: readonly string[]): void {
-  run('gpg', '--homedir', home, '--batch', '--quiet', '--yes', '--pinentry-mode=loopback', '--passphrase=', ...words)
+/** Runs GnuPG with the keys of a folder, and ends its agent, which would outlive the test. @returns its standard output */
+export function gpg(home: string, ...words: readonly string[]): string {
+  const usual = ['--batch', '--quiet', '--yes', '--pinentry-mode=loopback', '--passphrase=']
+  const output = run('gpg', '--homedir', home, ...usual, ...words)
+  run('gpgconf', '--homedir', home, '--kill', 'all')
+  return output
 }
