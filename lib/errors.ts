@@ -10,7 +10,10 @@ export const errorCodes = {
   ERR_DDI_PASSPHRASE: ['usage', 'no key slot of a LUKS volume accepts the passphrase or key'],
   ERR_DDI_LOCKED: ['usage', 'a LUKS volume has to be unlocked, and no passphrase or key was given'],
   ERR_DDI_EXISTS: ['usage', 'a file to be created exists'],
-  ERR_DDI_SUPER_SLOT: ['usage', 'an Android super partition has no such metadata slot'],
+  ERR_DDI_SUPER_SLOT: [
+    'usage',
+    'an Android super partition has no such metadata slot, or all are to change at once and differ',
+  ],
   ERR_DDI_NO_VOLUME: ['usage', 'no volume, or more than one, has the given name, label or UUID'],
   ERR_DDI_VOLUME_EXISTS: ['usage', 'a volume with that UUID or name exists'],
   ERR_DDI_SHRINK_REFUSED: ['usage', 'a volume would become smaller than what it holds, or than may be needed for that'],

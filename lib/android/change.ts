@@ -4,6 +4,7 @@ import { alignUp, allocate, gaps } from '../bytes/runs.js'
 import type { ExtentOf, Run } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { type Geometry, metadataEnd, sectorSize } from './geometry.js'
+import { defaultGroup, requireGroup } from './groups.js'
 import {
   type LogicalPartition,
   type Metadata,
@@ -13,16 +14,13 @@ import {
   type SuperDevice,
 } from './metadata.js'
 
-/** The group that every super partition has, of any size. */
-export const defaultGroup = 'default'
-
 /** A device of a new super partition, sizes in bytes. */
 export interface NewSuperDevice {
   readonly name: string
   readonly size: number
-  /** Default: 1 MiB. */
+  /** Default: 1 MiB. 0 is that of logical blocks. */
   readonly alignment?: number
-  /** Default: 0. */
+  /** Is written down, and moves nothing, as in liblp. Default: 0. */
   readonly alignmentOffset?: number
   readonly slotSuffixed?: boolean
 }
@@ -45,19 +43,23 @@ export function newMetadata(
     groups: [{ name: defaultGroup, slotSuffixed: false, maximumSize: 0 }, ...groups],
     devices: [
       newDevice(first, geometry, metadataEnd(geometry)),
-      ...others.map((device) => newDevice(device, geometry, 0)),
+      // The first sector of each is left as it is, for who looks for an MBR there.
+      ...others.map((device) => newDevice(device, geometry, sectorSize)),
     ],
   }
 }
 
 function newDevice(device: NewSuperDevice, { blockSize }: Geometry, from: number): SuperDevice {
   const { name, size, alignment = 1024 * 1024, alignmentOffset = 0, slotSuffixed = false } = device
-  if (
-    [size, alignment, alignmentOffset].some((bytes) => !Number.isSafeInteger(bytes) || bytes % sectorSize !== 0) ||
-    alignment <= 0
-  )
-    throw new DdiError('ERR_DDI_USAGE', `device ${name}: size and alignment must be multiples of ${sectorSize} bytes`)
-  const usableStart = alignUp(from, alignment, alignmentOffset)
+  const isMultiple = (bytes: number, unit: number) => Number.isSafeInteger(bytes) && bytes >= 0 && bytes % unit === 0
+  if (![alignment, alignmentOffset].every((bytes) => isMultiple(bytes, sectorSize)))
+    throw new DdiError('ERR_DDI_USAGE', `device ${name}: alignment and offset must be multiples of ${sectorSize} bytes`)
+  if (!isMultiple(size, blockSize))
+    throw new DdiError(
+      'ERR_DDI_USAGE',
+      `device ${name}: its size must be a multiple of its blocks of ${blockSize} bytes`,
+    )
+  const usableStart = alignUp(from, alignment || blockSize)
   if (usableStart + blockSize > size)
     throw new DdiError(
       'ERR_DDI_NO_SPACE',
@@ -72,11 +74,11 @@ export function freeSuperRuns(
   { blockSize }: Geometry,
 ): (Run & { readonly base: number })[] {
   const extents = partitions.flatMap((partition) => partition.extents)
-  return devices.flatMap(({ usableStart, size, alignment, alignmentOffset }, base) =>
+  return devices.flatMap(({ usableStart, size, alignment }, base) =>
     gaps(
       { start: usableStart, length: size - usableStart },
       extents.flatMap((extent) => (extent.kind === 'linear' && extent.base === base ? [extent] : [])),
-      { alignment: alignment || blockSize, alignmentOffset, unit: blockSize },
+      { alignment: alignment || blockSize, unit: blockSize },
     ).map((run) => ({ ...run, base })),
   )
 }
@@ -160,7 +162,7 @@ function grownBy(
 }
 
 function withoutAlignment([first, ...others]: Metadata['devices']): Metadata['devices'] {
-  const plain = (device: SuperDevice) => ({ ...device, alignment: 0, alignmentOffset: 0 })
+  const plain = (device: SuperDevice) => ({ ...device, alignment: 0 })
   return [plain(first), ...others.map(plain)]
 }
 
@@ -221,12 +223,4 @@ function replaced(metadata: Metadata, { name }: LogicalPartition, partition: Log
 function refuseTaken({ partitions }: Metadata, name: string): void {
   if (partitions.some((one) => one.name === name))
     throw new DdiError('ERR_DDI_VOLUME_EXISTS', `there is already a logical partition ${name}`)
-}
-
-function requireGroup({ groups }: Metadata, group: string): void {
-  if (!groups.some((one) => one.name === group))
-    throw new DdiError(
-      'ERR_DDI_NO_VOLUME',
-      `there is no group ${JSON.stringify(group)}; there are ${groups.map((one) => one.name).join(', ')}`,
-    )
 }

@@ -3,7 +3,7 @@ import { totalLength } from '../bytes/extents.js'
 import { findOverlap } from '../bytes/runs.js'
 import { DdiError, type ErrorCode } from '../errors.js'
 import { type Geometry, metadataEnd, sectorSize } from './geometry.js'
-import type { LogicalPartition, Metadata, PartitionGroup, SuperDevice } from './metadata.js'
+import type { LogicalPartition, Metadata, SuperDevice } from './metadata.js'
 import { nameLength } from './tables.js'
 
 /** Makes the error for something invalid; the code for metadata that was read, ERR_DDI_USAGE for metadata to be written. */
@@ -94,17 +94,4 @@ function checkOverlaps({ partitions, devices }: Metadata, refuse: Refuse): void 
       'ERR_DDI_SUPER_EXTENT',
     )
   }
-}
-
-/** Groups whose partitions take more than the group may, with how much they take, in bytes. */
-export function overfullGroups({
-  groups,
-  partitions,
-}: Metadata): readonly (PartitionGroup & { readonly size: number })[] {
-  return groups
-    .map((group) => ({
-      ...group,
-      size: totalLength(partitions.filter((one) => one.group === group.name).flatMap(({ extents }) => extents)),
-    }))
-    .filter(({ size, maximumSize }) => maximumSize > 0 && size > maximumSize)
 }

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import type { ExtentOf } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
-import { checkLayout, checkNames, overfullGroups, refuseToWrite as refuse } from './check.js'
+import { checkLayout, checkNames, refuseToWrite as refuse } from './check.js'
 import { type Geometry, sectorSize } from './geometry.js'
+import { overfullGroups } from './groups.js'
 import type { Metadata, PartitionAttributes, PartitionGroup, SuperDevice } from './metadata.js'
 import { checksum, type Field, viewOf } from './record.js'
 import {

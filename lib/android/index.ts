@@ -4,7 +4,6 @@ export type { ExtentOf, Run, Source, Target } from '../bytes/source.js'
 export { DdiError, type ErrorCode, type ErrorKind } from '../errors.js'
 export {
   addPartition,
-  defaultGroup,
   findPartition,
   freeSuperRuns,
   type NewPartition,
@@ -15,6 +14,7 @@ export {
   resizePartition,
 } from './change.js'
 export type { Geometry, SuperCopy } from './geometry.js'
+export { defaultGroup, resizeGroup } from './groups.js'
 export {
   type LogicalPartition,
   type Metadata,

@@ -48,8 +48,9 @@ export interface SuperDevice {
   readonly size: number
   /** Where partitions may begin. */
   readonly usableStart: number
-  /** What extents start on multiples of, shifted by `alignmentOffset`. */
+  /** What extents start on multiples of; 0 is that of logical blocks. */
   readonly alignment: number
+  /** Nobody heeds it any more, liblp neither. */
   readonly alignmentOffset: number
 }
 

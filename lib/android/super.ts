@@ -1,6 +1,5 @@
 import type { Source, Target } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
-import { overfullGroups } from './check.js'
 import { encodeMetadata } from './encode.js'
 import {
   encodeGeometry,
@@ -13,6 +12,7 @@ import {
   type SuperCopy,
   structLength,
 } from './geometry.js'
+import { overfullGroups } from './groups.js'
 import type { Metadata } from './metadata.js'
 import { parseHeader, parseTables } from './parse.js'
 import { longHeader } from './tables.js'

@@ -5,8 +5,8 @@ import { checkOptions, type OptionNames } from '../options.js'
 import { openForChange } from './disk.js'
 
 export interface OpenSuperOptions {
-  /** Which slot's metadata to change, 0 for a. Default: 0. */
-  readonly slot?: number
+  /** Which slot's metadata to change, 0 for a, or that of all slots, which have to be the same. Default: 0. */
+  readonly slot?: number | 'all'
   /** Label or UUID of the volume of a GPT that is the super partition. Default: the only one that is. */
   readonly volume?: string
 }

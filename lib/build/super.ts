@@ -102,15 +102,13 @@ export async function makeSuper(
 
 /**
  * The size of a device that has room for the metadata and for partitions, each on a multiple of the alignment.
+ * @param alignment of the device, in bytes
  * @param sizes of the partitions, in bytes
  */
-export function fittingSize(
-  geometry: Geometry,
-  { alignment = 1024 * 1024, alignmentOffset = 0 }: Pick<NewSuperDevice, 'alignment' | 'alignmentOffset'>,
-  sizes: readonly number[],
-): number {
-  const start = alignUp(metadataEnd(geometry), alignment, alignmentOffset)
-  const each = sizes.map((size) => alignUp(alignUp(size, geometry.blockSize), alignment))
+export function fittingSize(geometry: Geometry, alignment: number, sizes: readonly number[]): number {
+  const unit = alignment || geometry.blockSize
+  const start = alignUp(metadataEnd(geometry), unit)
+  const each = sizes.map((size) => alignUp(alignUp(size, geometry.blockSize), unit))
   return start + each.reduce((sum, size) => sum + size, 0) + (sizes.length === 0 ? geometry.blockSize : 0)
 }
 

@@ -5,20 +5,20 @@ import type { Run } from './source.js'
 /**
  * The parts of a range that no run of `used` covers.
  * @param within the range
- * @param alignment gaps start on multiples of this, in bytes from the beginning of the disk, shifted by `alignmentOffset`
+ * @param alignment gaps start on multiples of this, in bytes from the beginning of the disk
  * @param unit lengths of gaps are multiples of this, in bytes
  * @returns in the order of the disk
  */
 export function gaps(
   within: Run,
   used: readonly Run[],
-  { alignment, alignmentOffset = 0, unit }: { alignment: number; alignmentOffset?: number; unit: number },
+  { alignment, unit }: { alignment: number; unit: number },
 ): Run[] {
   const end = within.start + within.length
   const found: Run[] = []
   let at = within.start
   for (const { start, length } of [...[...used].sort((a, b) => a.start - b.start), { start: end, length: 0 }]) {
-    const first = alignUp(at, alignment, alignmentOffset)
+    const first = alignUp(at, alignment)
     const room = Math.floor((Math.min(start, end) - first) / unit) * unit
     if (room > 0) found.push({ start: first, length: room })
     at = Math.max(at, start + length)
@@ -26,10 +26,9 @@ export function gaps(
   return found
 }
 
-/** The first multiple of `alignment`, shifted by `offset`, that is not below `value`. */
-export function alignUp(value: number, alignment: number, offset = 0): number {
-  const shift = offset % alignment
-  return Math.ceil((value - shift) / alignment) * alignment + shift
+/** The first multiple of `alignment` that is not below `value`. */
+export function alignUp(value: number, alignment: number): number {
+  return Math.ceil(value / alignment) * alignment
 }
 
 /**

@@ -10,7 +10,7 @@ import { json } from './options.js'
 import { formatSize, print, printJson } from './output.js'
 import { printTable } from './table.js'
 import { slot, text } from './values.js'
-import { argument, option, type ValuesOf } from './verb.js'
+import { argument, flag, option, type ValuesOf } from './verb.js'
 
 export const superArgument = argument(
   '<image>',
@@ -27,24 +27,29 @@ export const superOptions = {
   ...slotOption,
 }
 
-type SuperValues = ValuesOf<typeof superOptions>
-
-export function openSuperWith(path: string, { slot, volume }: SuperValues): Promise<Super> {
-  return openSuper(path, { slot, ...given({ volume }) })
+/** Of verbs that change a super partition. */
+export const superChangeOptions = {
+  ...superOptions,
+  allSlots: flag('--all-slots', 'change every slot; all have to be the same, as `android make` leaves them'),
+  ...json,
 }
 
-const changeOptions = { ...json, ...superOptions }
+type ChangeValues = ValuesOf<typeof superChangeOptions>
+
+export function openSuperWith(path: string, { slot, allSlots, volume }: ChangeValues): Promise<Super> {
+  return openSuper(path, { slot: allSlots ? 'all' : slot, ...given({ volume }) })
+}
 
 /** Opens a super partition for one change of a logical partition, and prints that as the change left it. */
 export async function changeSuper(
   path: string,
-  options: ValuesOf<typeof changeOptions>,
+  options: ChangeValues,
   change: (one: Super) => Promise<WholeVolume>,
 ): Promise<void> {
   await using opened = await openSuperWith(path, options)
   const { label: name, size, extents } = await change(opened)
   const { metadata } = opened
-  const described = describeMetadata({ metadata, slot: options.slot }).partitions[
+  const described = describeMetadata({ metadata, slot: opened.slot }).partitions[
     metadata.partitions.findIndex((one) => one.name === name)
   ]
   const count = `${extents.length} ${extents.length === 1 ? 'extent' : 'extents'}`

@@ -183,7 +183,7 @@ export const superDevice = (given: string) => {
   return {
     name: name!,
     size: size(bytes!),
-    alignment: alignment === undefined ? undefined : size(alignment),
+    alignment: alignment === undefined ? undefined : sizeOrZero(alignment),
     alignmentOffset: offset === undefined ? undefined : sizeOrZero(offset),
   }
 }

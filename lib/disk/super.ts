@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import {
   addPartition,
   findPartition,
@@ -6,7 +7,8 @@ import {
   renamePartition,
   resizePartition,
 } from '../android/change.js'
-import type { LogicalPartition, Metadata, PartitionAttributes } from '../android/metadata.js'
+import { resizeGroup } from '../android/groups.js'
+import { type LogicalPartition, type Metadata, type PartitionAttributes, slotSuffix } from '../android/metadata.js'
 import { commitSuper, readSuper, type SuperSlot } from '../android/super.js'
 import { composeExtents, extentSource, extentTarget, linear } from '../bytes/extents.js'
 import type { Extent, LinearExtent, Source, Target } from '../bytes/source.js'
@@ -43,13 +45,21 @@ export interface LogicalHead {
  */
 export interface Super extends VolumeTable<LogicalHead> {
   readonly format: 'super'
+  /** The first one that changes. */
   readonly slot: number
   /** As it is stored, without the suffix of the slot. */
   readonly metadata: Metadata
+  /**
+   * Gives a group another limit.
+   * @param maximumSize in bytes; 0: none
+   * @throws ERR_DDI_SUPER_GROUP if its partitions take more already, ERR_DDI_USAGE for the group `default`
+   */
+  resizeGroup(name: string, maximumSize: number): Promise<void>
 }
 
 export interface SuperOptions {
-  readonly slot?: number
+  /** Which slots change: one, from 0, or all, which have to be the same. Default: 0. */
+  readonly slot?: number | 'all'
   /** Where the super partition lies on the target. Default: all of it. */
   readonly extents?: readonly LinearExtent[]
   readonly users?: TableUsers
@@ -80,7 +90,8 @@ export async function findSuper(disk: Source, path: string, name?: string): Prom
 /**
  * The logical partitions of a super partition, to be changed.
  * @param disk what the super partition is, or lies on
- * @throws as `readSuper`, and ERR_DDI_SUPER_DEVICE if it has further devices: these can be read, but not changed
+ * @throws as `readSuper`, ERR_DDI_SUPER_SLOT if all slots are to change and differ, and ERR_DDI_SUPER_DEVICE if it has further devices:
+ *   these can be read, but not changed
  */
 export async function superOn(disk: Target, path: string, options: SuperOptions = {}): Promise<Super> {
   const { slot = 0, extents = linear([{ start: 0, length: disk.size }]), close = async () => {} } = options
@@ -114,17 +125,35 @@ function usersWithin(extents: readonly LinearExtent[], users: TableUsers): Table
 
 /** A slot that changes, beside all others. */
 interface SuperTable extends SuperSlot {
-  /** What other slots use, under names that no partition can have: nothing is put there. */
+  /** Other slots that become what this one becomes. */
+  readonly twins: readonly SuperSlot[]
+  /** What slots use that stay as they are, under names that no partition can have: nothing is put there. */
   readonly foreign: readonly LogicalPartition[]
 }
 
-async function readSlots(target: Target, slot: number): Promise<SuperTable> {
-  const read = await readSuper(target, slot)
-  return { ...read, foreign: await otherSlots(target, read) }
+async function readSlots(target: Target, slot: number | 'all'): Promise<SuperTable> {
+  if (slot !== 'all') {
+    const read = await readSuper(target, slot)
+    return { ...read, twins: [], foreign: await otherSlots(target, read) }
+  }
+  const first = await readSuper(target, 0)
+  const twins: SuperSlot[] = []
+  for (let other = 1; other < first.geometry.slotCount; other++) twins.push(await readSuper(target, other))
+  const odd = twins.find(({ metadata }) => !isDeepStrictEqual(metadata, first.metadata))
+  if (odd)
+    throw new DdiError(
+      'ERR_DDI_SUPER_SLOT',
+      `slots a and ${slotSuffix(odd.slot).slice(1)} differ, and cannot be changed at once: change each by itself`,
+    )
+  return { ...first, twins, foreign: [] }
 }
 
-/** The tables of one slot. */
-function liblp(slot: number, device: FoundDevice): TableFormat<SuperTable, LogicalHead, Extent> {
+async function commitSlots(target: Target, current: SuperTable, next: Metadata): Promise<void> {
+  for (const slot of [current, ...current.twins]) await commitSuper(target, slot, next)
+}
+
+/** The tables of one slot, or of all. */
+function liblp(slot: number | 'all', device: FoundDevice): TableFormat<SuperTable, LogicalHead, Extent> {
   const guarded = ({ metadata, foreign }: SuperTable): Metadata => ({
     ...metadata,
     partitions: [...metadata.partitions, ...foreign],
@@ -144,7 +173,7 @@ function liblp(slot: number, device: FoundDevice): TableFormat<SuperTable, Logic
     headNames: { label: true, group: true, attributes: true },
     createOptionNames,
     read: (target) => readSlots(target, slot),
-    commit: (target, current, { metadata }) => commitSuper(target, current, metadata),
+    commit: (target, current, { metadata }) => commitSlots(target, current, metadata),
     volumes,
     free: (read) => freeSuperRuns(guarded(read), read.geometry).map(({ start, length }) => ({ start, length })),
     create: (read, { label: name, ...head }, size) =>
@@ -159,7 +188,8 @@ function liblp(slot: number, device: FoundDevice): TableFormat<SuperTable, Logic
       return changed(read, renamePartition(guarded(read), partition, { ...head, name }), name)
     },
     remove: (read, volume) => unguarded(read, removePartition(guarded(read), partitionOf(read, volume))),
-    findings: ({ problems }) => problems.map(({ message }) => message),
+    findings: ({ problems, twins }) =>
+      [...problems, ...twins.flatMap((one) => one.problems)].map(({ message }) => message),
     repaired: (read) => read,
   }
 }
@@ -173,6 +203,12 @@ class OpenSuper extends OpenTable<SuperTable, LogicalHead, Extent> implements Su
 
   get metadata(): Metadata {
     return this.read.metadata
+  }
+
+  async resizeGroup(name: string, maximumSize: number): Promise<void> {
+    await this.inTurn(async () => {
+      await this.replace({ ...this.read, metadata: resizeGroup(this.read.metadata, name, maximumSize) })
+    })
   }
 }
 

@@ -182,3 +182,36 @@ test('a super partition of a GPT: found by its name, changed in place, its neigh
   assert.equal(cli('android', 'remove', path, 'system_a', '--volume=super').status, 0)
   assert.match(cli('android', 'dump', path).stdout, /^vendor_a/m)
 })
+
+test('all slots change at once if they are the same, and groups get other limits', async () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'super.img')
+  const android = (...args: string[]) => cli('android', ...args)
+  const slots = () => JSON.parse(android('dump', path, '--all', '--json=short').stdout)
+  const make = ['--device-size=8M', '--metadata-slots=3', '--group=main:1M', '--partition=one:none:1M:main']
+  assert.equal(android('make', path, ...make).status, 0)
+  writeFileSync(join(folder.path, 'data'), randomBytes(MiB))
+  assert.match(android('add', path, 'two', '--size=1M', '--group=main', '--all-slots').stderr, /ERR_DDI_SUPER_GROUP/)
+  assert.equal(android('resize-group', path, 'main', '--size=4M', '--all-slots').stdout, 'main: at most 4M\n')
+  const added = android('add', path, 'two', `--from=${join(folder.path, 'data')}`, '--group=main', '--all-slots')
+  assert.equal(added.status, 0, added.stderr)
+  assert.equal(android('resize', path, 'one', '--size=2M', '--all-slots').status, 0)
+  assert.match(android('resize-group', path, 'main', '--size=2M', '--all-slots').stderr, /ERR_DDI_SUPER_GROUP/)
+  const [a, b, c] = slots()
+  for (const other of [b, c]) assert.deepEqual({ ...other, slot: 0 }, a)
+  assert.deepEqual(
+    a.partitions.map(({ name, size }: { name: string; size: number }) => [name, size]),
+    [
+      ['one', 2 * MiB],
+      ['two', MiB],
+    ],
+  )
+  assert.deepEqual(a.groups.at(-1), { name: 'main', maximumSize: 4 * MiB })
+  const extracted = android('extract', path, 'two', '--slot=c', `--output=${folder.path}`)
+  assert.equal(extracted.status, 0, extracted.stderr)
+  assert.ok(readFileSync(join(folder.path, 'two.img')).equals(readFileSync(join(folder.path, 'data'))))
+  assert.equal(android('remove', path, 'one', '--slot=b').status, 0)
+  const refused = android('remove', path, 'one', '--all-slots')
+  assert.match(refused.stderr, /slots a and b differ[\s\S]*ERR_DDI_SUPER_SLOT/)
+  assert.deepEqual(slots()[0], a)
+})

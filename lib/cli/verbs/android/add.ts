@@ -5,8 +5,7 @@ import type { Super } from '../../../disk/super.js'
 import { DdiError } from '../../../errors.js'
 import { given } from '../../given.js'
 import { untilInterrupted } from '../../interrupt.js'
-import { json } from '../../options.js'
-import { changeSuper, logicalArgument, superArgument, superOptions } from '../../super.js'
+import { changeSuper, logicalArgument, superArgument, superChangeOptions } from '../../super.js'
 import { attributes, sizeOrZero, text } from '../../values.js'
 import { flag, option, verb } from '../../verb.js'
 
@@ -19,8 +18,7 @@ export default verb({
     group: option('--group <name>', 'group of the partition (default: default)', text),
     replace: flag('--replace', 'remove what has the name before'),
     attributes: option('--attributes <list>', 'none, readonly, updated, disabled', attributes, 'none'),
-    ...superOptions,
-    ...json,
+    ...superChangeOptions,
   },
   examples: ['ddi-attach android add super.img product_a --from product.img --attributes readonly'],
   async run([path, name], options) {

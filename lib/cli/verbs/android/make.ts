@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import type { NewSuperDevice } from '../../../android/change.js'
 import { sectorSize } from '../../../android/geometry.js'
 import { expand } from '../../../android/sparse.js'
 import { fittingSize, makeSuper, type SuperPartition } from '../../../build/super.js'
@@ -40,8 +39,13 @@ const layoutOptions = {
   metadataSize: option('--metadata-size <size>', 'space for each copy of the metadata', size, '64K'),
   metadataSlots: option('--metadata-slots <count>', 'slots, of two copies each', wholeNumber(1, 26), '2'),
   blockSize: option('--block-size <size>', 'size of logical blocks', size, '4096'),
-  alignment: option('--alignment <size>', 'alignment of extents', size, '1M'),
-  alignmentOffset: option('--alignment-offset <size>', 'offset of the alignment', sizeOrZero, '0'),
+  alignment: option('--alignment <size>', 'alignment of extents; 0 is that of blocks', sizeOrZero, '1M'),
+  alignmentOffset: option(
+    '--alignment-offset <size>',
+    'offset that is written down, and moves nothing',
+    sizeOrZero,
+    '0',
+  ),
   group: repeatable('--group <name:size>', 'a group as NAME:MAXIMUM, 0 for no maximum', superGroup),
   autoSlotSuffixing: flag('--auto-slot-suffixing', 'names get the suffix of the slot that they are read for'),
 }
@@ -103,20 +107,15 @@ export default verb({
 })
 
 /** The devices, the one of `--device-size` first. */
-function devicesOf(
-  options: ValuesOf<typeof layoutOptions>,
-  fitting: (alignment: Pick<NewSuperDevice, 'alignment' | 'alignmentOffset'>) => number,
-) {
+function devicesOf(options: ValuesOf<typeof layoutOptions>, fitting: (alignment: number) => number) {
   const { deviceSize, superName, device, alignment, alignmentOffset, autoSlotSuffixing } = options
   const main =
-    deviceSize === undefined
-      ? []
-      : [{ name: superName, size: deviceSize === 'auto' ? fitting({ alignment, alignmentOffset }) : deviceSize }]
+    deviceSize === undefined ? [] : [{ name: superName, size: deviceSize === 'auto' ? fitting(alignment) : deviceSize }]
   const [first, ...others] = [...main, ...device].map((one) => ({
     alignment,
     alignmentOffset,
     ...given(one),
-    slotSuffixed: autoSlotSuffixing && one.name !== 'super',
+    slotSuffixed: autoSlotSuffixing,
   }))
   if (!first) throw new DdiError('ERR_DDI_USAGE', 'give --device-size, or one or more --device')
   return [first, ...others] as const

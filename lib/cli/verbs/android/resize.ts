@@ -1,6 +1,5 @@
 import { parseNewSize } from '../../../size.js'
-import { json } from '../../options.js'
-import { changeSuper, logicalArgument, superArgument, superOptions } from '../../super.js'
+import { changeSuper, logicalArgument, superArgument, superChangeOptions } from '../../super.js'
 import { newSize } from '../../values.js'
 import { flag, requiredOption, verb } from '../../verb.js'
 
@@ -10,8 +9,7 @@ export default verb({
   options: {
     size: requiredOption('--size <size>', 'new size, or +1G, or -1G', newSize),
     force: flag('--force', 'cut off even what the partition holds'),
-    ...superOptions,
-    ...json,
+    ...superChangeOptions,
   },
   examples: ['ddi-attach android resize super.img system_a --size +256M'],
   async run([path, name], options) {
