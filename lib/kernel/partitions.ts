@@ -130,10 +130,10 @@ export async function usedPartitions(disk: string): Promise<readonly UsedPartiti
   return used
 }
 
-/** The kernel's partitions of a device. @param directory of the device in /sys; it counts in 512-byte sectors */
+/** The kernel's partitions of a device: a file has none. @param directory of the device in /sys; it counts in 512-byte sectors */
 async function readPartitions(directory: string): Promise<readonly (NumberedRun & { readonly name: string })[]> {
   const partitions: (NumberedRun & { readonly name: string })[] = []
-  for (const name of await readdir(directory)) {
+  for (const name of await readdir(directory).catch(() => [])) {
     const number = await readNumber(`${directory}/${name}/partition`)
     if (number === 0) continue
     const start = (await readNumber(`${directory}/${name}/start`)) * 512
