@@ -15,14 +15,17 @@ export {
 } from './change.js'
 export type { Geometry, SuperCopy } from './geometry.js'
 export { defaultGroup, resizeGroup } from './groups.js'
+export { joinSparse } from './join-sparse.js'
 export {
   type LogicalPartition,
   type Metadata,
+  noAttributes,
   type PartitionAttributes,
   type PartitionGroup,
   type SuperDevice,
   slotSuffix,
   withSlotSuffixes,
 } from './metadata.js'
-export { type EncodeSparseOptions, encodeSparse, isSparse, openSparse, type SparseSource } from './sparse.js'
+export { isMetadataImage, readMetadataImage } from './metadata-image.js'
+export { type EncodeSparseOptions, encodeSparse, expand, isSparse, openSparse, type SparseSource } from './sparse.js'
 export { commitSuper, encodeSuper, isSuper, readSuper, type SuperSlot } from './super.js'

@@ -1,6 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DdiError, systemError } from '../errors.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import { throwIfAborted } from '../work.js'
 import type { BootLog } from './boot-log.js'
 import type { BootStore } from './boot-store.js'
@@ -26,13 +27,22 @@ export interface BootOptions {
   readonly log: BootLog
   readonly signal?: AbortSignal
 }
+const bootOptionNames: OptionNames<BootOptions> = {
+  root: true,
+  sysroot: true,
+  switchRoot: true,
+  log: true,
+  signal: true,
+}
 
 /**
  * Boots a machine, from the kernel's file systems to the first program of the system.
  * @returns what is mounted, if the system is not to take over; undefined if nothing is requested
  * @throws what the first stage that fails throws: nothing is to be booted then. ERR_DDI_ABORTED
  */
-export async function boot({ sysroot, switchRoot, ...given }: BootOptions): Promise<RootImage | undefined> {
+export async function boot(options: BootOptions): Promise<RootImage | undefined> {
+  checkOptions(options, bootOptionNames, 'boot')
+  const { sysroot, switchRoot, ...given } = options
   const { root, log } = given
   await mountKernelFileSystems(root)
   log.say(`the boot program began, ${Math.round(process.uptime() * 1000)} ms after its start`)

@@ -14,8 +14,8 @@ import { alignUp, mergeRuns } from '../bytes/runs.js'
 import { sliceSource } from '../bytes/slice.js'
 import type { Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
-import { checkOptions, type OptionNames } from '../options.js'
-import { type Work, workNames } from '../work.js'
+import { checkOptions } from '../options.js'
+import { type AndroidFileOptions, androidFileOptionNames } from './android-file.js'
 import { workOn } from './context.js'
 
 /** A logical partition of a new super partition, with its image. */
@@ -32,19 +32,6 @@ export interface SuperDefinition {
   /** Flags of the metadata header: 1 for Virtual A/B devices. */
   readonly flags?: number
   readonly partitions?: readonly SuperPartition[]
-}
-
-export interface MakeSuperOptions extends Work {
-  /** Writes Android sparse images. Default: false. */
-  readonly sparse?: boolean
-  /** Replaces existing files. Default: false. */
-  readonly replace?: boolean
-}
-
-const makeSuperOptionNames: OptionNames<MakeSuperOptions> = {
-  sparse: true,
-  replace: true,
-  ...workNames,
 }
 
 /** Bytes that have a place on a device. */
@@ -75,9 +62,9 @@ interface DeviceContents {
 export async function makeSuper(
   output: string,
   definition: SuperDefinition,
-  options: MakeSuperOptions = {},
+  options: AndroidFileOptions = {},
 ): Promise<Metadata> {
-  checkOptions(options, makeSuperOptionNames, 'makeSuper')
+  checkOptions(options, androidFileOptionNames, 'makeSuper')
   const { devices, groups, flags, partitions = [] } = definition
   const geometry = checkedGeometry(definition.geometry)
   const metadata = partitions.reduce(
@@ -105,7 +92,7 @@ export async function makeSuper(
  * @param alignment of the device, in bytes
  * @param sizes of the partitions, in bytes
  */
-export function fittingSize(geometry: Geometry, alignment: number, sizes: readonly number[]): number {
+export function fittingSuperSize(geometry: Geometry, alignment: number, sizes: readonly number[]): number {
   const unit = alignment || geometry.blockSize
   const start = alignUp(metadataEnd(geometry), unit)
   const each = sizes.map((size) => alignUp(alignUp(size, geometry.blockSize), unit))
@@ -130,7 +117,7 @@ function imageParts({ name, extents }: LogicalPartition, image: Source, device: 
   })
 }
 
-async function writeDevice({ path, size, parts }: DeviceContents, options: MakeSuperOptions): Promise<void> {
+async function writeDevice({ path, size, parts }: DeviceContents, options: AndroidFileOptions): Promise<void> {
   const { replace = false, signal } = options
   await writeNewFile(
     path,
@@ -148,7 +135,7 @@ async function writeDevice({ path, size, parts }: DeviceContents, options: MakeS
 async function writeSparseDevice(
   { path, size, parts }: DeviceContents,
   { blockSize }: Geometry,
-  { replace = false, signal, onProgress }: MakeSuperOptions,
+  { replace = false, signal, onProgress }: AndroidFileOptions,
 ): Promise<void> {
   const blocks = parts.map(({ start, source }) => {
     const from = start - (start % blockSize)

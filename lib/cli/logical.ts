@@ -1,5 +1,3 @@
-import { findByName, ownOrigin, requireWhole, type Volume, type WholeVolume } from '../disk/volume.js'
-import { DdiError } from '../errors.js'
 import { type Image, openImage } from '../image/open.js'
 import { json } from './options.js'
 import { slotOption } from './super.js'
@@ -19,20 +17,4 @@ export const logicalOptions = {
 
 export function openLogical(path: string, { slot, device }: ValuesOf<typeof logicalOptions>): Promise<Image> {
   return openImage(path, { slot, devices: Object.fromEntries(device) })
-}
-
-/** The logical partitions with the given names, else all that have bytes and are not disabled. */
-export function chosenLogical(
-  volumes: readonly Volume[],
-  names: readonly string[],
-  path: string,
-): readonly WholeVolume[] {
-  const logical = volumes.filter((volume) => ownOrigin(volume).kind === 'logical').map(requireWhole)
-  const found =
-    names.length > 0
-      ? names.map((name) => findByName(logical, name, path))
-      : logical.filter(({ size, flags }) => size > 0 && !flags.noAuto)
-  if (found.length === 0)
-    throw new DdiError('ERR_DDI_NOTHING_TO_ATTACH', `${path} has no logical partition that has bytes`)
-  return found
 }

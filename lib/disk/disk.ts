@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { copy } from '../bytes/copy.js'
 import { extentSource, extentTarget, linear, sliceExtents, totalLength } from '../bytes/extents.js'
+import { openFile } from '../bytes/file.js'
 import { guardTarget } from '../bytes/guard.js'
 import type { LinearExtent, Run, Source, Target } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
@@ -112,11 +113,16 @@ export interface DiskContents extends TableContents<LinearExtent> {
 }
 
 /**
- * Reads what a disk's own table says, without what is nested in its volumes.
- * @throws ERR_DDI_NO_TABLE and the `ERR_DDI_GPT_…` codes
+ * Reads what a disk's own table says, without what is nested in its volumes. Nothing is written, and no lock is taken.
+ * @param given path of a disk image or block device, or a source of its bytes
+ * @throws ERR_DDI_NO_TABLE and the `ERR_DDI_GPT_…` codes; for a path, ERR_DDI_NOT_FOUND, ERR_DDI_PERMISSION, ERR_DDI_IMAGE_KIND
  */
-export async function readDisk(source: Source): Promise<DiskContents> {
-  const { table } = await readTable(source)
+export async function readDisk(given: string | Source): Promise<DiskContents> {
+  if (typeof given === 'string') {
+    await using file = await openFile(given)
+    return await readDisk(file)
+  }
+  const { table } = await readTable(given)
   return { uuid: table.uuid, ...tableVolumes(table), free: freeRuns(table) }
 }
 

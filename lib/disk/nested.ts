@@ -3,6 +3,7 @@ import { readSuper } from '../android/super.js'
 import { composeExtents, extentSource } from '../bytes/extents.js'
 import type { Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import { nestedTypeUuid } from './chain.js'
 import { readDisk } from './disk.js'
 import { logicalVolumes } from './logical.js'
@@ -24,6 +25,7 @@ export interface NestedOptions {
   /** Of a super partition: which slot's metadata counts, 0 for a. Default: 0. */
   readonly slot?: number
 }
+const nestedOptionNames: OptionNames<NestedOptions> = { anyType: true, slot: true }
 
 export interface NestedVolumes {
   /** In extents of the base, as if there were one table only. */
@@ -46,8 +48,10 @@ export interface NestedDefect {
 export async function nestedVolumes(
   base: Source,
   volumes: readonly Volume[],
-  { anyType = false, slot = 0 }: NestedOptions = {},
+  options: NestedOptions = {},
 ): Promise<NestedVolumes> {
+  checkOptions(options, nestedOptionNames, 'nestedVolumes')
+  const { anyType = false, slot = 0 } = options
   const search: Search = { base, anyType, slot, volumes: [], defects: [], tablesLeft: mostTables }
   await searchIn(search, volumes, 1)
   return search

@@ -1,5 +1,5 @@
 import type { AttachedVolume } from '../attach/activate.js'
-import { prepareResize } from '../attach/resize-file-system.js'
+import { prepareResizeOn } from '../attach/resize-file-system.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
 import { luks } from '../image/luks.js'
@@ -111,7 +111,8 @@ export async function mountVolume(
   const readOnly = volume.readOnly || isImmutable(type)
   if (check && !readOnly) await checkFileSystem(device, type, signal)
   await mountAt(device, place, type, steps.volume)
-  if (grow && !readOnly && volume.growFileSystem && growable.includes(type)) await (await prepareResize(device, type))()
+  if (grow && !readOnly && volume.growFileSystem && growable.includes(type))
+    await (await prepareResizeOn(device, type))()
   if (steps.overlay) await overlay(place, steps.overlay)
   if (owners) await mapOwners(place, owners)
   return {

@@ -1,7 +1,8 @@
 import { rm } from 'node:fs/promises'
 import { sideFiles } from '../image/root-hash-sources.js'
+import { checkOptions } from '../options.js'
 import { imageStem, type SideFile, sideFileEndings } from './names.js'
-import type { PullOptions } from './options.js'
+import { type PullOptions, pullOptionNames } from './options.js'
 import { type Pulled, pull } from './pull.js'
 import type { FileTarget } from './to-file.js'
 
@@ -17,6 +18,7 @@ export async function pullWithSideFiles(
   wanted: readonly SideFile[],
   options: PullOptions = {},
 ): Promise<Pulled> {
+  checkOptions(options, pullOptionNames, 'pullWithSideFiles')
   const made: string[] = []
   try {
     for (const one of wanted) {

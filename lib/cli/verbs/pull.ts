@@ -8,6 +8,7 @@ import { pipeline } from 'node:stream/promises'
 import { makeDirectories } from '../../bytes/new-file.js'
 import { nestedTypeUuid } from '../../disk/chain.js'
 import { DdiError, systemCode, systemError } from '../../errors.js'
+import { requireTypeUuid } from '../../image/volume-head.js'
 import type { SideFile } from '../../pull/names.js'
 import { imageKind, imageName, imagePath } from '../../pull/names.js'
 import type { PullOptions } from '../../pull/options.js'
@@ -19,7 +20,6 @@ import { segmentCount } from '../extents.js'
 import { given } from '../given.js'
 import { json } from '../options.js'
 import { formatSize, print, printJson } from '../output.js'
-import { typeUuidOf } from '../partition-type.js'
 import { downloadProgress } from '../progress.js'
 import { type From, pullFrom, sourceOf } from '../pull-from.js'
 import { pullOptions, pullWork } from '../pull-options.js'
@@ -142,7 +142,7 @@ function targetOf(url: URL, name: string | undefined, options: TargetValues): Pu
   if (kind === 'tar') throw new DdiError('ERR_DDI_USAGE', 'a tree of files cannot be a volume: see --type')
   if (readOnly || replace)
     throw new DdiError('ERR_DDI_USAGE', '--read-only and --force are for files and directories, not for volumes')
-  const typeUuid = options.volumeType === 'nested' ? nestedTypeUuid : typeUuidOf(options.volumeType)
+  const typeUuid = options.volumeType === 'nested' ? nestedTypeUuid : requireTypeUuid(options.volumeType)
   return { kind: 'volume', disk, label, typeUuid, ...given({ rootHash }) }
 }
 

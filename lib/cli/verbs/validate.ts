@@ -1,7 +1,6 @@
 import { dissect } from '../../image/dissect.js'
-import { refuseKernelTrust } from '../../image/offers.js'
 import { openImage } from '../../image/open.js'
-import { plan } from '../../image/plan.js'
+import { validate } from '../../image/validate.js'
 import { noteProblems } from '../notes.js'
 import { dissectOptions, imageArgument, imageOptions } from '../options.js'
 import { printJson } from '../output.js'
@@ -17,9 +16,7 @@ export default verb({
     await using image = await openImage(path, { nested })
     const dissection = await dissect(image, await dissectOptions(options))
     noteProblems([...image.table.problems, ...dissection.problems])
-    refuseKernelTrust(dissection)
-    const { volumes } = plan(dissection)
-    const shown = volumes.map(({ node, verified }) => ({ volume: node, verified }))
+    const shown = validate(dissection).map(({ node, verified }) => ({ volume: node, verified }))
     if (json !== 'off') printJson({ image: path, valid: true, volumes: shown }, json)
   },
 })

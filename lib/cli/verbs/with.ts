@@ -1,9 +1,6 @@
 import { spawn } from 'node:child_process'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { openScratchDirectory } from '../../bytes/scratch.js'
 import { DdiError } from '../../errors.js'
-import { mountImage } from '../../mount/mount.js'
+import { withMount } from '../../mount/with.js'
 import { findProgram } from '../../tool.js'
 import { inOwnNamespace, passOn } from '../namespace.js'
 import { imageArgument, mountOptions, mountWork } from '../options.js'
@@ -19,15 +16,10 @@ export default verb({
     await inOwnNamespace(async () => {
       const [program, ...rest] = command
       const found = await commandPath(program)
-      await using scratch = await openScratchDirectory(join(tmpdir(), 'ddi-with'))
-      const directory = scratch.path
-      const mounted = await mountImage(path, directory, await mountWork(options))
-      try {
-        const env = { ...process.env, DDI_ROOT: directory }
-        await passOn(spawn(found, rest, { stdio: 'inherit', cwd: directory, env }))
-      } finally {
-        await mounted.unmount()
-      }
+      await withMount(path, await mountWork(options), async (mounted) => {
+        const env = { ...process.env, DDI_ROOT: mounted.path }
+        await passOn(spawn(found, rest, { stdio: 'inherit', cwd: mounted.path, env }))
+      })
     })
   },
 })

@@ -1,10 +1,11 @@
 import { activate } from '../../../attach/activate.js'
 import { dissect } from '../../../image/dissect.js'
+import { logicalPartitions } from '../../../image/logical.js'
 import { plan } from '../../../image/plan.js'
 import { printAttachment } from '../../attachment.js'
 import { given } from '../../given.js'
 import { untilInterrupted } from '../../interrupt.js'
-import { chosenLogical, logicalOptions, openLogical } from '../../logical.js'
+import { logicalOptions, openLogical } from '../../logical.js'
 import { superArgument } from '../../super.js'
 import { text } from '../../values.js'
 import { argument, flag, option, verb } from '../../verb.js'
@@ -29,7 +30,7 @@ export default verb({
     const { name, readWrite } = options
     await using image = await openLogical(path, options)
     const planned = plan(await dissect(image), {
-      volumes: chosenLogical(image.volumes, names, path).map(({ label }) => label!),
+      volumes: logicalPartitions(image.volumes, names, path).map(({ label }) => label!),
       writable: readWrite,
       ...given({ name }),
     })

@@ -1,13 +1,11 @@
-import { join } from 'node:path'
-import { extentSource } from '../../../bytes/extents.js'
-import { makeDirectories } from '../../../bytes/new-file.js'
+import { extractLogical } from '../../../build/android-file.js'
 import { untilInterrupted } from '../../interrupt.js'
-import { chosenLogical, logicalOptions, openLogical } from '../../logical.js'
+import { logicalOptions } from '../../logical.js'
 import { formatSize, print, printJson } from '../../output.js'
+import { progressBar } from '../../progress.js'
 import { superArgument } from '../../super.js'
 import { text } from '../../values.js'
 import { argument, flag, option, verb } from '../../verb.js'
-import { writeOut } from '../../write-out.js'
 
 export default verb({
   summary: 'write logical partitions to files NAME.img, as lpunpack does',
@@ -20,18 +18,14 @@ export default verb({
   },
   examples: ['ddi-attach android extract super.img --output parts', 'ddi-attach android extract super.img system_a'],
   async run([path, names], options) {
-    const { json, output, sparse, force } = options
-    await using image = await openLogical(path, options)
-    const signal = untilInterrupted()
-    await makeDirectories(output)
-    const written: { name: string; path: string; size: number }[] = []
-    for (const { label, size, extents } of chosenLogical(image.volumes, names, path)) {
-      const name = label!
-      const to = join(output, `${name}.img`)
-      await writeOut(extentSource(image.source, extents), to, name, { sparse, force, from: [path], signal })
-      written.push({ name, path: to, size })
-      if (json === 'off') print(`${to}: ${formatSize(size)}`)
-    }
-    if (json !== 'off') printJson({ image: path, extracted: written }, json)
+    const { json, output, sparse, force, slot, device } = options
+    const bar = await progressBar('extracting')
+    const extracted = await extractLogical(path, output, {
+      ...{ names, slot, sparse, replace: force, devices: Object.fromEntries(device) },
+      onProgress: bar.update,
+      signal: untilInterrupted(),
+    }).finally(() => bar.stop())
+    if (json !== 'off') printJson({ image: path, extracted }, json)
+    else for (const one of extracted) print(`${one.path}: ${formatSize(one.size)}`)
   },
 })

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { sectorSize } from '../../../android/geometry.js'
 import { expand } from '../../../android/sparse.js'
-import { fittingSize, makeSuper, type SuperPartition } from '../../../build/super.js'
+import { fittingSuperSize, makeSuper, type SuperPartition } from '../../../build/super.js'
 import { type FileSource, openFile } from '../../../bytes/file.js'
 import { makeDirectories, refuseReplacing } from '../../../bytes/new-file.js'
 import { alignUp } from '../../../bytes/runs.js'
@@ -84,7 +84,7 @@ export default verb({
       // As liblp rounds it.
       const geometry = { metadataSize: alignUp(metadataSize, sectorSize), slotCount: metadataSlots, blockSize }
       const devices = devicesOf(options, (alignment) =>
-        fittingSize(
+        fittingSuperSize(
           geometry,
           alignment,
           partitions.map(({ size, image }) => size || (image?.size ?? 0)),

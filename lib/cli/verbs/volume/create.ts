@@ -1,11 +1,10 @@
-import { randomUUID } from 'node:crypto'
 import { type FileSource, openFile } from '../../../bytes/file.js'
 import { DdiError } from '../../../errors.js'
+import { makeVolumeHead } from '../../../image/volume-head.js'
 import { changeDisk, diskArgument } from '../../disk-change.js'
 import { given } from '../../given.js'
 import { untilInterrupted } from '../../interrupt.js'
 import { json } from '../../options.js'
-import { typeUuidOf } from '../../partition-type.js'
 import { label, size, text, uuid } from '../../values.js'
 import { flag, option, requiredOption, verb } from '../../verb.js'
 
@@ -28,12 +27,8 @@ export default verb({
     try {
       const size = options.size ?? from?.size
       if (size === undefined) throw new DdiError('ERR_DDI_USAGE', 'give --size, or --from to take the size of a file')
-      const head = {
-        typeUuid: typeUuidOf(options.type, options.arch),
-        uuid: options.uuid ?? randomUUID(),
-        label: options.label ?? '',
-        attributes: 0n,
-      }
+      const { type, arch, label, uuid } = options
+      const head = makeVolumeHead({ type, ...given({ architecture: arch, label, uuid }) })
       const work = { signal: untilInterrupted(), force: options.force, ...given({ from }) }
       await changeDisk(path, options, (disk) => disk.create(head, size, work))
     } finally {

@@ -1,9 +1,4 @@
-import { probeFileSystem } from '../../../../bindings/blkid.js'
-import { attachedDevice } from '../../../attach/disk.js'
 import { prepareResize } from '../../../attach/resize-file-system.js'
-import { openFile } from '../../../bytes/file.js'
-import type { Disk } from '../../../disk/disk.js'
-import { DdiError } from '../../../errors.js'
 import { changeDisk, diskArgument, volumeArgument } from '../../disk-change.js'
 import { json } from '../../options.js'
 import { size } from '../../values.js'
@@ -20,19 +15,11 @@ export default verb({
   examples: ['ddi-attach volume grow disk.raw home --size +1G'],
   async run([path, name], options) {
     await changeDisk(path, options, async (disk) => {
-      const resize = options.resizeFs ? await resizeOf(disk, name) : undefined
-      const volume = await disk.grow(disk.find(name), options.size)
+      const volume = disk.find(name)
+      const resize = options.resizeFs ? await prepareResize(disk, volume) : undefined
+      const grown = await disk.grow(volume, options.size)
       await resize?.()
-      return volume
+      return grown
     })
   },
 })
-
-/** Finds out how the file system of an attached volume is resized, before anything changes. */
-async function resizeOf(disk: Disk, name: string): Promise<() => Promise<void>> {
-  const device = await attachedDevice(disk.find(name), disk.path)
-  if (device === undefined)
-    throw new DdiError('ERR_DDI_NOT_ATTACHED', `${name} is not attached, and its file system is resized on its device`)
-  await using source = await openFile(device)
-  return await prepareResize(device, probeFileSystem(source.fd, device, 0, source.size)?.type ?? null)
-}
