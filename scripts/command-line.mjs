@@ -38,7 +38,7 @@ const shared = [
   'image/open',
   'cli/exit',
   'cli/extents',
-  'cli/layout',
+  'cli/pictures/layout',
   'cli/notes',
   'cli/options',
   'cli/table',

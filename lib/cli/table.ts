@@ -59,4 +59,4 @@ async function widths(lines: readonly (readonly string[])[]): Promise<(text: str
   return (await import('string-width')).default
 }
 
-const narrow = /^[ -~█░▒]*$/
+const narrow = /^[ -~█░▒│·]*$/

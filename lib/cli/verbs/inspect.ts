@@ -1,19 +1,24 @@
 import { foundExtents } from '../../disk/volume.js'
 import { DdiError } from '../../errors.js'
 import { dissect } from '../../image/dissect.js'
-import type { DissectedVolume, Dissection, Verity } from '../../image/dissection.js'
+import type { Dissection, Verity } from '../../image/dissection.js'
 import { type Image, openImage } from '../../image/open.js'
 import { dissectRemains } from '../../image/remains.js'
 import type { ImageFacts } from '../../mount/facts.js'
+import type { MountOptions } from '../../mount/options.js'
 import { printable } from '../../text.js'
 import { describeExtents } from '../extents.js'
 import { printFacts } from '../facts.js'
+import { writeReport } from '../inspect-report.js'
+import { untilInterrupted } from '../interrupt.js'
 import { inOwnNamespace } from '../namespace.js'
 import { noteProblems, noteSource } from '../notes.js'
 import { dissectOptions, type ImageValues, imageArgument, imageOptions } from '../options.js'
 import { formatSize, print, printJson } from '../output.js'
 import { isTableAlone, printTable, type TableValues, tableOptions } from '../table.js'
-import { flag, verb } from '../verb.js'
+import { usedFor } from '../used-for.js'
+import { text } from '../values.js'
+import { flag, option, verb } from '../verb.js'
 import { flagNames } from '../volume-flags.js'
 
 export default verb({
@@ -21,26 +26,36 @@ export default verb({
   arguments: [imageArgument],
   options: {
     contents: flag('--contents', 'also read its files: os-release, hostname, possible uses; mounts it if permitted'),
+    report: option('--report <file>', 'also write a page that shows it, with its files, for a browser', text),
+    force: flag('--force', 'replace the file of the report'),
     ...tableOptions,
     ...imageOptions,
   },
   examples: [
     'ddi-attach inspect image.raw',
+    'ddi-attach inspect image.raw --report image.html',
     'ddi-attach inspect image.raw -n -o LABEL,FSTYPE',
     'ddi-attach inspect image.raw --json=short | jq .volumes[].label',
   ],
   async run([path], options) {
     const show = () => inspect(path, options)
-    await (options.contents ? inOwnNamespace(show) : show())
+    await (options.contents || options.report !== undefined ? inOwnNamespace(show) : show())
   },
 })
 
-type InspectValues = ImageValues & TableValues & { readonly contents: boolean }
+type InspectValues = ImageValues &
+  TableValues & {
+    readonly contents: boolean
+    readonly report: string | undefined
+    readonly force: boolean
+  }
 
 async function inspect(path: string, options: InspectValues): Promise<void> {
   const { nested, contents, json } = options
   await using image = await openImage(path, { nested }).catch((error: unknown) => showRemains(path, options, error))
   const dissection = await dissect(image, await dissectOptions(options))
+  if (options.report !== undefined)
+    await writeReport(options.report, dissection, { ...(await contentsWork(options)), replace: options.force })
   if (json !== 'off') {
     printJson({ ...describe(dissection), ...(contents && { contents: await factsOf(image, options) }) }, json)
     return
@@ -67,11 +82,16 @@ async function factsOf(image: Image, options: ImageValues): Promise<ImageFacts> 
     import('../../mount/tree.js'),
     import('../../mount/facts.js'),
   ])
-  const system = { nested: options.nested, designators: ['root', 'usr'] } as const
-  return await withTree(image, { ...(await dissectOptions(options)), ...system }, (tree) => {
+  return await withTree(image, await contentsWork(options), (tree) => {
     noteSource(tree.source)
     return readFacts(tree, image.name)
   })
+}
+
+/** How the files of the system are read. */
+async function contentsWork(options: ImageValues): Promise<MountOptions> {
+  const system = { nested: options.nested, designators: ['root', 'usr'] } as const
+  return { ...(await dissectOptions(options)), ...system, signal: untilInterrupted() }
 }
 
 async function printDissection(path: string, dissection: Dissection, options: TableValues): Promise<void> {
@@ -99,19 +119,6 @@ async function printDissection(path: string, dissection: Dissection, options: Ta
     ]),
     options,
   )
-}
-
-/** What this machine would use a volume for, and whether a root hash covers it. */
-function usedFor({ roles, verity, exceptions }: Dissection, volume: DissectedVolume): string | null {
-  for (const [designator, used] of roles) {
-    if (used !== volume) continue
-    const protection = designator === 'root' || designator === 'usr' ? verity.get(designator) : undefined
-    if (!protection?.trusted) return exceptions.get(used) === 'noexec' ? `${designator} (noexec)` : designator
-    return `${designator} (${protection.signature ? 'signed' : 'verified'})`
-  }
-  for (const [designator, { hash, trusted }] of verity)
-    if (trusted && hash.kind === 'volume' && hash.volume === volume) return `tree of ${designator}`
-  return null
 }
 
 /** The JSON of `inspect`, a shape that programs rely on: in bytes, UUIDs in lower case. */

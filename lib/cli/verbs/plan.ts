@@ -6,15 +6,29 @@ import { type Branch, drawTree } from '../branch.js'
 import { given } from '../given.js'
 import { checkingOf, dissectOptions, imageArgument, imageOptions, planOptions } from '../options.js'
 import { formatSize, print, printJson } from '../output.js'
-import { verb } from '../verb.js'
+import { choice } from '../values.js'
+import { option, verb } from '../verb.js'
 
 export default verb({
   summary: 'show the devices that attach would make, without making them',
   arguments: [imageArgument],
-  options: { ...planOptions, ...imageOptions },
-  examples: ['ddi-attach plan image.raw', 'ddi-attach plan image.raw --json=pretty'],
+  options: {
+    format: option(
+      '--format <format>',
+      'draw it in the terminal, for dot(1), or as a picture',
+      choice('tree', 'dot', 'svg'),
+      'tree',
+    ),
+    ...planOptions,
+    ...imageOptions,
+  },
+  examples: [
+    'ddi-attach plan image.raw',
+    'ddi-attach plan image.raw --format=svg > plan.svg',
+    'ddi-attach plan image.raw --json=pretty',
+  ],
   async run([path], options) {
-    const { json, name, nested, volume, readWrite } = options
+    const { format, json, name, nested, volume, readWrite } = options
     await using image = await openImage(path, { nested })
     const volumes = volume.length > 0 ? volume : undefined
     const dissection = await dissect(image, { ...(await dissectOptions(options)), probe: volumes ? 'all' : 'used' })
@@ -24,9 +38,17 @@ export default verb({
       writable: readWrite,
     })
     if (json !== 'off') printJson(withDevices(planned), json)
+    else if (format === 'dot' || format === 'svg') await printGraph(planned, format)
     else for (const node of planned.nodes) if (node.kind === 'base') print(drawTree(branch(planned, node)))
   },
 })
+
+async function printGraph(planned: Plan, format: 'dot' | 'svg'): Promise<void> {
+  const { planGraph } = await import('../pictures/plan-graph.js')
+  const graph = planGraph(planned)
+  if (format === 'dot') print((await import('../pictures/dot.js')).drawDot(graph))
+  else print((await import('../pictures/svg.js')).drawSvg(graph))
+}
 
 /** The devices that device-mapper would make of the volumes. */
 function withDevices({ volumes, ...planned }: Plan) {

@@ -1,28 +1,36 @@
 import { DdiError } from '../../errors.js'
 import { dissect } from '../../image/dissect.js'
+import type { Dissection } from '../../image/dissection.js'
 import { openImage } from '../../image/open.js'
 import { verify } from '../../image/verify.js'
 import { type BadBlocks, nameBlocks } from '../bad-blocks.js'
 import { untilInterrupted } from '../interrupt.js'
 import { dissectOptions, imageArgument, imageOptions } from '../options.js'
 import { formatSize, print, printJson } from '../output.js'
+import { type BlockMap, blockMap } from '../pictures/block-map.js'
 import { progressBar } from '../progress.js'
-import { verb } from '../verb.js'
+import { flag, verb } from '../verb.js'
 
 export default verb({
   summary: 'read all that a root hash covers, and name every bad block',
   arguments: [imageArgument],
-  options: imageOptions,
-  examples: ['ddi-attach verify image.raw', 'ddi-attach verify /dev/sda --root-hash 4f2a…'],
+  options: { map: flag('--map', 'draw which blocks are bad, over the whole of each volume'), ...imageOptions },
+  examples: [
+    'ddi-attach verify image.raw',
+    'ddi-attach verify image.raw --map',
+    'ddi-attach verify /dev/sda --root-hash 4f2a…',
+  ],
   async run([path], options) {
-    const { json, nested } = options
+    const { json, map, nested } = options
     await using image = await openImage(path, { nested })
     const dissection = await dissect(image, await dissectOptions(options))
     const bad: ({ designator: string } & BadBlocks)[] = []
+    const maps = new Map(map && json === 'off' ? mapsOf(dissection) : [])
     const bar = await progressBar('verifying')
     const volumes = await verify(dissection, {
       // Text is printed at once; JSON is one value, which has to hold them all.
       onBadBlocks: (designator, blocks) => {
+        maps.get(designator)?.add(blocks)
         if (json === 'off') print(nameBlocks(designator, blocks))
         else bad.push({ designator, ...blocks })
       },
@@ -30,6 +38,7 @@ export default verb({
       signal: untilInterrupted(),
     }).finally(() => bar.stop())
     if (json !== 'off') printJson({ image: path, volumes, badBlocks: bad }, json)
+    for (const drawn of maps.values()) print(drawn.draw())
     for (const volume of volumes) {
       if (volume.badDataBlocks + volume.badHashBlocks > 0)
         throw new DdiError(
@@ -45,3 +54,12 @@ export default verb({
     }
   },
 })
+
+/** A map for each volume that is going to be read. */
+function mapsOf({ verity }: Dissection): [string, BlockMap][] {
+  return [...verity].flatMap(([designator, pair]) => {
+    if (!pair.trusted) return []
+    const { dataBlocks, dataBlockSize } = pair.superblock
+    return [[designator, blockMap(designator, dataBlocks, dataBlockSize)]]
+  })
+}
