@@ -39,8 +39,9 @@ if ! has_device_mapper; then
 fi
 
 echo "== tests on this machine"
+# Two files at a time: many tests wait, for a server that is away or a machine that boots.
 # shellcheck disable=SC2046
-node --test $(reporters host) "${host_tests[@]}" || status=1
+node --test --test-concurrency=2 $(reporters host) "${host_tests[@]}" || status=1
 
 echo "== hostile bytes: each parser is a test"
 # One seed, so that a run can be repeated; `npm run fuzz` takes a new one each time.
