@@ -25,7 +25,8 @@
         "native/sparse_write.cc",
         "native/udev_cookie.cc",
         "native/verity_hash.cc",
-        "native/xz.cc"
+        "native/xz.cc",
+        "native/zstd.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS", "NODE_ADDON_API_CPP_EXCEPTIONS_ALL", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS", "_FILE_OFFSET_BITS=64"],

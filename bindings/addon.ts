@@ -145,6 +145,12 @@ export interface Lz4Decoder {
   readonly [lz4Decoder]: never
 }
 
+declare const zstdDecoder: unique symbol
+/** The same for zstd. */
+export interface ZstdDecoder {
+  readonly [zstdDecoder]: never
+}
+
 /**
  * The C++ addon: one function per kernel operation or hot loop. Each promise is settled from libuv’s thread pool, and
  * descriptors must stay open until then. A refusal by the kernel rejects with `errno`, `code`, `syscall` and `path`.
@@ -316,6 +322,18 @@ export interface Addon {
    */
   lz4Decode(
     decoder: Lz4Decoder,
+    output: Uint8Array,
+    input: Uint8Array,
+  ): Promise<[result: number | string, produced: number, consumed: number]>
+  /**
+   * The frame decoder of libzstd.
+   * @param windowLog the logarithm of the largest window that a frame may have, 10 to 31
+   * @returns undefined if it is not installed
+   */
+  zstdOpen(windowLog: number): ZstdDecoder | undefined
+  /** ZSTD_decompressStream(): as {@link lz4Decode}. */
+  zstdDecode(
+    decoder: ZstdDecoder,
     output: Uint8Array,
     input: Uint8Array,
   ): Promise<[result: number | string, produced: number, consumed: number]>

@@ -22,6 +22,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ddi::ExportVerityHash(env, exports);
   ddi::ExportLz4(env, exports);
   ddi::ExportXz(env, exports);
+  ddi::ExportZstd(env, exports);
   return exports;
 }
 

@@ -131,5 +131,6 @@ void ExportUdevCookie(Napi::Env env, Napi::Object exports);
 void ExportVerityHash(Napi::Env env, Napi::Object exports);
 void ExportLz4(Napi::Env env, Napi::Object exports);
 void ExportXz(Napi::Env env, Napi::Object exports);
+void ExportZstd(Napi::Env env, Napi::Object exports);
 
 }  // namespace ddi

@@ -41,24 +41,6 @@ struct Decoder {
   Context* context = nullptr;
 };
 
-struct Progress {
-  size_t hint;
-  const char* error;
-  size_t produced, consumed;
-};
-
-Napi::Value ToJs(Napi::Env env, const Progress& progress) {
-  Napi::Array array = Napi::Array::New(env, 3);
-  if (progress.error) {
-    array[0u] = Napi::String::New(env, progress.error);
-  } else {
-    array[0u] = Napi::Number::New(env, static_cast<double>(progress.hint));
-  }
-  array[1u] = Napi::Number::New(env, static_cast<double>(progress.produced));
-  array[2u] = Napi::Number::New(env, static_cast<double>(progress.consumed));
-  return array;
-}
-
 // () -> a decoder, or undefined without liblz4
 Napi::Value Open(const Napi::CallbackInfo& info) {
   const Library* library = Library::Load();
@@ -78,7 +60,7 @@ Napi::Value Decode(const Napi::CallbackInfo& info) {
         const size_t hint =
             library.decompress(decoder->context, output.data, &produced, input.data, &consumed, nullptr);
         const char* error = library.isError(hint) ? library.errorName(hint) : nullptr;
-        return Progress{hint, error, produced, consumed};
+        return Progress{static_cast<double>(hint), error, produced, consumed};
       });
 }
 

@@ -78,19 +78,6 @@ struct Decoder {
   Stream stream{};
 };
 
-struct Progress {
-  int result;
-  size_t produced, consumed;
-};
-
-Napi::Value ToJs(Napi::Env env, const Progress& progress) {
-  Napi::Array array = Napi::Array::New(env, 3);
-  array[0u] = Napi::Number::New(env, progress.result);
-  array[1u] = Napi::Number::New(env, static_cast<double>(progress.produced));
-  array[2u] = Napi::Number::New(env, static_cast<double>(progress.consumed));
-  return array;
-}
-
 // (.lzma?, memory limit of all threads, of one) -> a decoder, or undefined without liblzma
 Napi::Value Open(const Napi::CallbackInfo& info) {
   const Library* library = Library::Load();
@@ -122,7 +109,8 @@ Napi::Value Decode(const Napi::CallbackInfo& info) {
                                stream.next_out = output.data;
                                stream.avail_out = output.size;
                                const int result = decoder->library->code(&stream, last ? kFinish : kRun);
-                               return Progress{result, output.size - stream.avail_out, input.size - stream.avail_in};
+                               return Progress{static_cast<double>(result), nullptr, output.size - stream.avail_out,
+                                               input.size - stream.avail_in};
                              });
 }
 

@@ -19,7 +19,7 @@ export async function buildBootProgram(root) {
     // Of modules that are written for require(), import() would have nothing but the default export.
     mainFields: ['module', 'main'],
     // They find their own files.
-    external: ['ffi-rs', 'node-gyp-build', 'zstd-napi'],
+    external: ['ffi-rs', 'node-gyp-build'],
     // Some packages are written for require().
     banner: {
       js: "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);",

@@ -2,7 +2,7 @@
 // a copy of the addon in the place that an installed package loads it from (node-gyp-build's naming).
 // With --sanitize, the addon once more, with AddressSanitizer and UBSan, into build/Debug/: for the fuzzer.
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,6 +11,12 @@ import { buildCommandLine } from './command-line.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const require = createRequire(import.meta.url)
+
+/** A Makefile has absolute paths: one that was made before the checkout was moved is of no use. */
+function isConfigured() {
+  const makefile = join(root, 'build/Makefile')
+  return existsSync(makefile) && readFileSync(makefile, 'utf8').includes(`"-Dmodule_root_dir=${root}"`)
+}
 
 function run(script, ...args) {
   const { status, error } = spawnSync(process.execPath, [script, ...args], { cwd: root, stdio: ['ignore', 2, 2] })
@@ -22,7 +28,7 @@ function run(script, ...args) {
 const prefix = dirname(dirname(process.execPath))
 const headers = existsSync(join(prefix, 'include/node/node_api.h')) ? [`--nodedir=${prefix}`] : []
 const nodeGyp = require.resolve('node-gyp/bin/node-gyp.js')
-run(nodeGyp, existsSync(join(root, 'build/Makefile')) ? 'build' : 'rebuild', '--silent', ...headers)
+run(nodeGyp, isConfigured() ? 'build' : 'rebuild', '--silent', ...headers)
 if (process.argv.includes('--sanitize')) run(nodeGyp, 'build', '--debug', '--silent', ...headers)
 if (process.argv.includes('--addon')) process.exit()
 

@@ -88,7 +88,7 @@ export async function buildCommandLine(root) {
     platform: 'node',
     target: 'node20',
     // Native modules find their own files, and the others are loaded where they are needed, if ever.
-    external: ['asn1js', 'ffi-rs', 'node-gyp-build', 'openpgp', 'pkijs', 'zstd-napi'],
+    external: ['asn1js', 'ffi-rs', 'node-gyp-build', 'openpgp', 'pkijs'],
     // Commander and its like are written for require().
     banner: {
       js: "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);",

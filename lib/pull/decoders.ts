@@ -1,4 +1,3 @@
-import type { DCtx } from 'zstd-napi/binding.js'
 import { addon } from '../../bindings/addon.js'
 import { DdiError } from '../errors.js'
 
@@ -35,39 +34,6 @@ function needsMore(compression: string, maxMemory: number, cause?: unknown): Ddi
   )
 }
 
-/** Frame after frame. @param maxMemory the largest window, in bytes */
-export async function zstdDecoder(maxMemory: number): Promise<Step> {
-  const { context, windowLogMax } = await zstdContext()
-  context.setParameter(windowLogMax, Math.min(Math.max(Math.floor(Math.log2(maxMemory)), 10), 31))
-  let isComplete = false
-  return async (output, input, last) => {
-    if (last) return [isComplete, 0, 0]
-    try {
-      const [hint, produced, consumed] = context.decompressStream(output, input)
-      isComplete = hint === 0
-      return [isComplete, produced, consumed]
-    } catch (error) {
-      throw /too much memory/.test((error as Error).message)
-        ? needsMore('zstd', maxMemory, error)
-        : corrupt('zstd', error)
-    }
-  }
-}
-
-/** Not that of Node.js, which takes the end of the first frame for that of the file: 24.21 ends pzstd’s before the first byte. */
-async function zstdContext(): Promise<{ readonly context: DCtx; readonly windowLogMax: number }> {
-  try {
-    const { default: binding } = await import('zstd-napi/binding.js')
-    return { context: new binding.DCtx(), windowLogMax: binding.DParameter.windowLogMax }
-  } catch (error) {
-    throw new DdiError(
-      'ERR_DDI_LIBRARY_MISSING',
-      'zstd-napi cannot be loaded: run npm rebuild zstd-napi, which needs a compiler',
-      { cause: error },
-    )
-  }
-}
-
 /** Results of lzma_code(), lzma/base.h. */
 const lzmaErrors: Readonly<Record<number, string>> = {
   5: 'out of memory',
@@ -95,16 +61,40 @@ export function lzmaDecoder(compression: 'xz' | 'lzma', maxMemory: number): Step
   }
 }
 
-/** Frame after frame. */
-export function lz4Decoder(): Step {
-  const decoder = addon().lz4Open()
-  if (!decoder) throw new DdiError('ERR_DDI_LIBRARY_MISSING', 'liblz4 is not installed: install liblz4-1')
+/** Decodes frame after frame: the result is how many bytes a frame still expects, or an error in words. */
+function frameDecoder(
+  decode: (output: Uint8Array, input: Uint8Array) => Promise<[number | string, number, number]>,
+  failed: (said: string) => DdiError,
+): Step {
   let isComplete = false
   return async (output, input, last) => {
     if (last) return [isComplete, 0, 0]
-    const [result, produced, consumed] = await addon().lz4Decode(decoder, output, input)
-    if (typeof result === 'string') throw corrupt('lz4', new Error(result))
+    const [result, produced, consumed] = await decode(output, input)
+    if (typeof result === 'string') throw failed(result)
     isComplete = result === 0
     return [isComplete, produced, consumed]
   }
+}
+
+export function lz4Decoder(): Step {
+  const decoder = addon().lz4Open()
+  if (!decoder) throw new DdiError('ERR_DDI_LIBRARY_MISSING', 'liblz4 is not installed: install liblz4-1')
+  return frameDecoder(
+    (output, input) => addon().lz4Decode(decoder, output, input),
+    (said) => corrupt('lz4', new Error(said)),
+  )
+}
+
+/**
+ * Not that of Node.js: 20 has none, and those of 22 and 24 take the end of the first frame for that of the file, and end
+ * pzstd’s before the first byte.
+ * @param maxMemory the largest window, in bytes
+ */
+export function zstdDecoder(maxMemory: number): Step {
+  const decoder = addon().zstdOpen(Math.min(Math.max(Math.floor(Math.log2(maxMemory)), 10), 31))
+  if (!decoder) throw new DdiError('ERR_DDI_LIBRARY_MISSING', 'libzstd is not installed: install libzstd1')
+  return frameDecoder(
+    (output, input) => addon().zstdDecode(decoder, output, input),
+    (said) => (/too much memory/.test(said) ? needsMore('zstd', maxMemory) : corrupt('zstd', new Error(said))),
+  )
 }

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import type { Tool } from '../tool.js'
-import { type Batch, batchesOf, chunksOf } from './batches.js'
+import { type Batch, batchesOf } from './batches.js'
 import { corrupt, lz4Decoder, lzmaDecoder, type Step, usualMemory, zstdDecoder } from './decoders.js'
 import type { Compression } from './formats.js'
 import { throughProcess } from './process.js'
@@ -45,7 +45,7 @@ export async function* decompress(
       yield* throughStream(joined(bytes), createGunzip({ chunkSize: outputSize }), compression)
       return
     case 'zstd':
-      yield* throughDecoder(chunksOf(bytes), await zstdDecoder(maxMemory), memory, compression)
+      yield* throughDecoder(gathered(bytes, memory), zstdDecoder(maxMemory), memory, compression)
       return
     case 'xz':
     case 'lzma':

@@ -156,7 +156,7 @@ async function unpackDeflate(packed: Uint8Array, size: number): Promise<Uint8Arr
 }
 
 async function unpackZstd(packed: Uint8Array, size: number): Promise<Uint8Array> {
-  const decode = await zstdDecoder(mostWindow)
+  const decode = zstdDecoder(mostWindow)
   const output = Buffer.alloc(size)
   let [rest, filled] = [packed, 0]
   for (let isComplete = false; !isComplete && rest.length > 0 && filled < size; ) {

@@ -10,7 +10,7 @@ import type { TreeFile } from './stage.js'
 const home = 'lib/ddi'
 
 /** What the boot program opens by name as it runs. */
-const openedLibraries = ['libblkid.so.1', 'liblz4.so.1', 'liblzma.so.5']
+const openedLibraries = ['libblkid.so.1', 'liblz4.so.1', 'liblzma.so.5', 'libzstd.so.1']
 
 export interface CopiedFile {
   /** Relative to /usr. */
@@ -71,18 +71,15 @@ function nativeModules(): { readonly programs: readonly CopiedFile[]; readonly s
     const triple = `${process.platform}-${process.arch}-gnu`
     const platform = `@yuuang/ffi-rs-${triple}`
     const gyp = dirname(require.resolve('node-gyp-build/package.json'))
-    const zstd = dirname(require.resolve('zstd-napi/package.json'))
     const scripts = [
       ...packageFiles('node-gyp-build', gyp, ['package.json', 'index.js', 'node-gyp-build.js']),
       ...packageFiles('ffi-rs', dirname(require.resolve('ffi-rs')), ['package.json', 'index.js']),
       ...packageFiles(platform, dirname(ffi.resolve(platform)), ['package.json']),
-      ...packageFiles('zstd-napi', zstd, ['package.json', 'binding.js']),
     ]
     const prebuild = `${home}/prebuilds/${process.platform}-${process.arch}/ddi.glibc.node`
     const programs = [
       { path: prebuild, from: resolve(packageRoot) },
       ...packageFiles(platform, dirname(ffi.resolve(platform)), [basename(ffi.resolve(platform))]),
-      ...packageFiles('zstd-napi', zstd, ['build/Release/binding.node']),
     ]
     return { programs, scripts }
   } catch (error) {
