@@ -71,7 +71,7 @@ export const errorCodes = {
   ERR_DDI_SPARSE_CRC: ['image', 'an Android sparse image does not match its checksum'],
   ERR_DDI_SPARSE_ENCODED: [
     'image',
-    'an Android sparse image can be neither attached nor changed before it is expanded',
+    'an Android sparse image cannot be attached, nor changed on a block device, before it is expanded',
   ],
   ERR_DDI_NOT_IN_FILE: ['image', 'an image that does not lie in a file as it is cannot be attached'],
   ERR_DDI_UNTRUSTED: ['image', 'an image is to be booted or merged into the system, and nothing vouches for it'],

@@ -1,4 +1,4 @@
-import { mergeRuns } from '../bytes/runs.js'
+import { clipRuns, mergeRuns } from '../bytes/runs.js'
 import { checkRange, type Run, type Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import type { SparseSource } from './sparse.js'
@@ -25,32 +25,9 @@ export function joinSparse(
       checkRange(size, offset, length)
       const bytes = new Uint8Array(length)
       for (const part of parts)
-        for (const run of within(part.written, offset, length))
+        for (const run of clipRuns(part.written, offset, length))
           bytes.set(await part.read(run.start, run.length), run.start - offset)
       return bytes
     },
   }
-}
-
-/** The parts of runs, which are in order, that lie in a range. */
-function within(runs: readonly Run[], offset: number, length: number): Run[] {
-  const found: Run[] = []
-  const end = offset + length
-  for (let at = firstEndingAfter(runs, offset); at < runs.length && runs[at]!.start < end; at++) {
-    const run = runs[at]!
-    const start = Math.max(run.start, offset)
-    found.push({ start, length: Math.min(run.start + run.length, end) - start })
-  }
-  return found
-}
-
-function firstEndingAfter(runs: readonly Run[], offset: number): number {
-  let [low, high] = [0, runs.length]
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    const { start, length } = runs[middle]!
-    if (start + length <= offset) low = middle + 1
-    else high = middle
-  }
-  return low
 }

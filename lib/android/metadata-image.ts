@@ -1,8 +1,19 @@
-import type { Source } from '../bytes/source.js'
+import { overlaySource } from '../bytes/overlay.js'
+import { zeroSource } from '../bytes/repeat.js'
+import type { Run, Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
-import { hasGeometryMagic, parseGeometry, structLength } from './geometry.js'
+import { encodeMetadata } from './encode.js'
+import {
+  encodeGeometry,
+  type Geometry,
+  hasGeometryMagic,
+  metadataEnd,
+  parseGeometry,
+  structLength,
+} from './geometry.js'
+import type { Metadata } from './metadata.js'
 import { parseHeader, parseTables } from './parse.js'
-import type { SuperSlot } from './super.js'
+import { encodeSuper, type SuperSlot } from './super.js'
 import { longHeader, shortHeader } from './tables.js'
 
 /** What the geometry takes, before the metadata: liblp's images.cpp. */
@@ -35,4 +46,17 @@ export async function readMetadataImage(source: Source, slot = 0): Promise<Super
   if (source.size < start + header.tablesLength) throw short()
   const metadata = parseTables(await source.read(start, header.tablesLength), header, geometry)
   return { geometry, slot, metadata, copy: 'primary', problems: [] }
+}
+
+/** The bytes of a super_empty.img. @throws as `encodeMetadata` */
+export function encodeMetadataImage(geometry: Geometry, metadata: Metadata): Uint8Array {
+  return Buffer.concat([encodeGeometry(geometry), encodeMetadata(metadata, geometry)])
+}
+
+/** The device that a super_empty.img describes, with the metadata in every slot and nothing in its partitions. */
+export function superOf({ geometry, metadata }: SuperSlot): Source & { readonly written: readonly Run[] } {
+  return {
+    ...overlaySource(zeroSource(metadata.devices[0].size), encodeSuper(geometry, metadata)),
+    written: [{ start: 0, length: metadataEnd(geometry) }],
+  }
 }

@@ -28,6 +28,8 @@ interface Checksum {
  * sector boundaries.
  */
 export interface SparseSource extends Source {
+  /** Of the image, in bytes. */
+  readonly blockSize: number
   /** What the image defines, in order; there are zeroes in between. */
   readonly written: readonly Run[]
   /** Reads all of it. @throws ERR_DDI_SPARSE_CRC if the image has checksums that its bytes do not match */
@@ -59,11 +61,13 @@ export async function expand(
  * @throws ERR_DDI_SPARSE_FORMAT, and what `file.read` throws
  */
 export async function openSparse(file: Source): Promise<SparseSource> {
-  const { parts, written, checksums } = await readChunks(file, await readHeader(file))
+  const header = await readHeader(file)
+  const { parts, written, checksums } = await readChunks(file, header)
   const whole = concatSources(parts)
   const read = (offset: number, length: number) => whole.read(offset, length)
   return {
     size: whole.size,
+    blockSize: header.blockSize,
     written,
     read,
     async verify({ signal, onProgress } = {}) {

@@ -131,6 +131,7 @@ async function usersOfDevice(path: string, isShared: boolean): Promise<TableUser
 /** Whether those who hold a block device are known: device-mapper devices of ours, and who uses its partitions. */
 async function areHoldersKnown(path: string): Promise<boolean> {
   const device = await realpath(path)
+  if (!(await stat(device)).isBlockDevice()) return false
   const holders = await readdir(`/sys/class/block/${basename(device)}/holders`).catch(() => [])
   const uuids = await Promise.all(
     holders.map((name) => readFile(`/sys/class/block/${name}/dm/uuid`, 'utf8').catch(() => '')),

@@ -1,8 +1,7 @@
-import { isSparse } from '../android/sparse.js'
 import { findSuper, type Super, superOn } from '../disk/super.js'
-import { DdiError } from '../errors.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { openForChange } from './disk.js'
+import { openEncoded } from './encoded-super.js'
 
 export interface OpenSuperOptions {
   /** Which slot's metadata to change, 0 for a, or that of all slots, which have to be the same. Default: 0. */
@@ -14,16 +13,35 @@ export interface OpenSuperOptions {
 const openSuperOptionNames: OptionNames<OpenSuperOptions> = { slot: true, volume: true }
 
 /**
- * Opens an Android super partition to change its logical partitions: an image file, a block device, or a volume of a GPT.
- * @throws as `openFile` and `readSuper`; ERR_DDI_NO_VOLUME if a GPT has no such volume, or several; ERR_DDI_SPARSE_ENCODED;
- *   ERR_DDI_BUSY as `openDisk`; ERR_DDI_USAGE for an unknown option
+ * Opens an Android super partition to change its logical partitions: an image file, a block device, or a volume of a GPT. An image
+ * that is stored in another form, sparse or as a super_empty.img, is written anew for each change, and takes the place of the file
+ * when it is whole. A super_empty.img has one metadata, that of every slot.
+ * @throws as `openFile` and `readSuper`; ERR_DDI_NO_VOLUME if a GPT has no such volume, or several; ERR_DDI_SPARSE_ENCODED on a
+ *   block device; ERR_DDI_BUSY as `openDisk`; ERR_DDI_USAGE for an unknown option
  */
 export async function openSuper(path: string, options: OpenSuperOptions = {}): Promise<Super> {
   checkOptions(options, openSuperOptionNames, 'openSuper')
   const { slot = 0, volume } = options
-  return await openForChange(path, async (file, access) => {
-    if (await isSparse(file))
-      throw new DdiError('ERR_DDI_SPARSE_ENCODED', `${path} is an Android sparse image, which cannot be changed`)
-    return await superOn(file, path, { ...access, slot, extents: await findSuper(file, path, volume) })
+  return await openForChange(path, async (file, { users, close }) => {
+    const encoded = await openEncoded(file, path)
+    if (!encoded) return await superOn(file, path, { users, close, slot, extents: await findSuper(file, path, volume) })
+    const { target, changed, form } = encoded
+    const closeAll = async () => {
+      await encoded.close()
+      await close()
+    }
+    try {
+      const extents = await findSuper(target, path, volume)
+      return await superOn(target, path, {
+        users,
+        changed,
+        close: closeAll,
+        slot: form === 'metadata' ? 'all' : slot,
+        extents,
+      })
+    } catch (error) {
+      await encoded.close()
+      throw error
+    }
   })
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { joinSparse } from '../android/join-sparse.js'
+import { isMetadataImage, readMetadataImage, superOf } from '../android/metadata-image.js'
 import { encodeSparse, isSparse, openSparse, type SparseSource } from '../android/sparse.js'
 import { concatSources } from '../bytes/concat.js'
 import { copy } from '../bytes/copy.js'
@@ -77,6 +78,7 @@ export async function extractLogical(
 
 /**
  * Expands an Android sparse image as simg2img does, or makes one as img2simg does. The checksums of sparse images are verified first.
+ * A super_empty.img becomes the super partition that it describes.
  * @param inputs paths of an image, or of all parts of a sparse one
  * @param output the new file
  * @throws ERR_DDI_USAGE if one of several is no sparse image, or the output is one of them; ERR_DDI_SPARSE_FORMAT, ERR_DDI_SPARSE_CRC,
@@ -127,6 +129,7 @@ interface Whole {
 
 async function joined(files: readonly FileSource[], { signal }: Work): Promise<Whole> {
   const [only] = files
+  if (files.length === 1 && (await isMetadataImage(only!))) return wholeOf(superOf(await readMetadataImage(only!)))
   if (files.length === 1 && !(await isSparse(only!))) return { source: only! }
   const parts: SparseSource[] = []
   for (const file of files) {
@@ -140,8 +143,10 @@ async function joined(files: readonly FileSource[], { signal }: Work): Promise<W
     parts.push(part)
   }
   const [first, ...others] = parts
-  if (others.length === 0) return { source: first!, written: first!.written }
-  const source = joinSparse([first!, ...others])
+  return wholeOf(others.length === 0 ? first! : joinSparse([first!, ...others]))
+}
+
+function wholeOf(source: Source & Pick<SparseSource, 'written'>): Whole {
   return { source, written: source.written }
 }
 

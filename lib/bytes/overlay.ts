@@ -1,4 +1,5 @@
-import type { Source } from './source.js'
+import { clipRuns, mergeRuns } from './runs.js'
+import type { Run, Source, Target } from './source.js'
 
 /** A source as it will be when some bytes of it have been written, one piece after the other. */
 export function overlaySource(
@@ -16,5 +17,35 @@ export function overlaySource(
       }
       return read
     },
+  }
+}
+
+/** A base that stays as it is, with what is written over it. */
+export interface Overlay extends Target {
+  /** What was written, in order. */
+  readonly written: readonly Run[]
+}
+
+/** @param store takes what is written, each byte at its place */
+export function overlayTarget(base: Source, store: Target): Overlay {
+  let written: readonly Run[] = []
+  return {
+    size: base.size,
+    get written() {
+      return written
+    },
+    async read(offset, length) {
+      const bytes = Uint8Array.from(await base.read(offset, length))
+      for (const run of clipRuns(written, offset, length))
+        bytes.set(await store.read(run.start, run.length), run.start - offset)
+      return bytes
+    },
+    async write(offset, bytes) {
+      await store.write(offset, bytes)
+      const run = { start: offset, length: bytes.length }
+      written = mergeRuns([...written, run].sort((a, b) => a.start - b.start))
+    },
+    // What is below stays, whatever becomes of the store.
+    flush: async () => {},
   }
 }

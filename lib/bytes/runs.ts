@@ -79,3 +79,26 @@ export function mergeRuns(runs: readonly Run[]): Run[] {
   }
   return merged
 }
+
+/** The parts of runs, which are in order and do not overlap, that lie in a range. */
+export function clipRuns(runs: readonly Run[], offset: number, length: number): Run[] {
+  const found: Run[] = []
+  const end = offset + length
+  for (let at = firstEndingAfter(runs, offset); at < runs.length && runs[at]!.start < end; at++) {
+    const run = runs[at]!
+    const start = Math.max(run.start, offset)
+    found.push({ start, length: Math.min(run.start + run.length, end) - start })
+  }
+  return found
+}
+
+function firstEndingAfter(runs: readonly Run[], offset: number): number {
+  let [low, high] = [0, runs.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const { start, length } = runs[middle]!
+    if (start + length <= offset) low = middle + 1
+    else high = middle
+  }
+  return low
+}

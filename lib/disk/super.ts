@@ -63,6 +63,8 @@ export interface SuperOptions {
   /** Where the super partition lies on the target. Default: all of it. */
   readonly extents?: readonly LinearExtent[]
   readonly users?: TableUsers
+  /** Called for each new metadata, when it is on the target. */
+  readonly changed?: () => Promise<void>
   readonly close?: () => Promise<void>
 }
 
@@ -94,7 +96,8 @@ export async function findSuper(disk: Source, path: string, name?: string): Prom
  *   these can be read, but not changed
  */
 export async function superOn(disk: Target, path: string, options: SuperOptions = {}): Promise<Super> {
-  const { slot = 0, extents = linear([{ start: 0, length: disk.size }]), close = async () => {} } = options
+  const { slot = 0, extents = linear([{ start: 0, length: disk.size }]) } = options
+  const { changed = async () => {}, close = async () => {} } = options
   const target = extentTarget(disk, extents)
   const current = await readSlots(target, slot)
   const since = await probe(target, path)
@@ -110,17 +113,14 @@ export async function superOn(disk: Target, path: string, options: SuperOptions 
       'ERR_DDI_SUPER_DEVICE',
       `${path} is one of ${devices.length} devices of a super partition, which can be read, but not changed`,
     )
-  const users = usersWithin(extents, options.users ?? noUsers)
+  // What offers logical partitions does not grow with them, and the disk's own table stays as it is.
+  const users = { refuseUsed: refuseUsedWithin(extents, options.users ?? noUsers), changed }
   return new OpenSuper(liblp(slot, { path, size: target.size }), { target, path, users, close }, current)
 }
 
-/** Users of a disk as those of a super partition on it. What offers logical partitions does not grow with them. */
-function usersWithin(extents: readonly LinearExtent[], users: TableUsers): TableUsers {
-  return {
-    refuseUsed: (runs) => users.refuseUsed(stored(composeExtents(extents, linear(runs)))),
-    // The disk's own table stays as it is.
-    changed: async () => {},
-  }
+/** Refuses runs of a super partition that lie where users of its disk need them. */
+function refuseUsedWithin(extents: readonly LinearExtent[], users: TableUsers): TableUsers['refuseUsed'] {
+  return (runs) => users.refuseUsed(stored(composeExtents(extents, linear(runs))))
 }
 
 /** A slot that changes, beside all others. */

@@ -6,7 +6,7 @@ import { argument, flag, verb } from '../../verb.js'
 export default verb({
   summary: 'expand an Android sparse image as simg2img does, or with --sparse make one as img2simg does',
   arguments: [
-    argument('<image>', 'image file, sparse or not'),
+    argument('<image>', 'image file, sparse or not, or a super_empty.img'),
     argument('<more...>', 'further parts of it, sparse too, and the new file at the end'),
   ],
   options: {
@@ -17,6 +17,7 @@ export default verb({
     'ddi-attach android convert system.simg system.img',
     'ddi-attach android convert super.img.0 super.img.1 super.img',
     'ddi-attach android convert system.img system.simg --sparse',
+    'ddi-attach android convert super_empty.img super.img --sparse',
   ],
   async run([path, more], { sparse, force }) {
     const [output, ...others] = more.toReversed() as [string, ...string[]]
