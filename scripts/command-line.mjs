@@ -1,5 +1,5 @@
 // The command line of the package: its code in dist/cli/, the index of its verbs beside it, and the manual page.
-import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
@@ -24,9 +24,27 @@ async function makeIndex(root) {
   const { verbs, groups } = findVerbs(verbsDirectory)
   const load = async (path) => (await import(pathToFileURL(join(verbsDirectory, `${path}.js`)).href)).default
   const index = { version: JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version, verbs: [], groups: {} }
-  for (const path of verbs) index.verbs.push({ name: path.replace('/', ' '), ...(await load(path)).facts })
+  const schemas = {}
+  for (const path of verbs) {
+    const name = path.replace('/', ' ')
+    const { facts, json } = await load(path)
+    index.verbs.push({ name, ...facts })
+    schemas[name] = json
+  }
   for (const group of groups) index.groups[group] = (await load(`${group}/group`)).summary
-  return index
+  return { index, schemas }
+}
+
+/** What each verb prints with `--json`, a file each. */
+async function writeSchemas(root, schemas) {
+  const directory = join(root, 'dist/schemas')
+  mkdirSync(directory, { recursive: true })
+  const { schemaOf } = await import(pathToFileURL(join(root, 'dist/lib/cli/failure.js')).href)
+  for (const [name, json] of Object.entries(schemas))
+    writeFileSync(
+      join(directory, `${name.replace(' ', '-')}.json`),
+      `${JSON.stringify(schemaOf(name, json), undefined, 2)}\n`,
+    )
 }
 
 /**
@@ -96,7 +114,8 @@ export async function buildCommandLine(root) {
     logLevel: 'warning',
   })
   chmodSync(join(root, 'dist/cli/main.js'), 0o755)
-  const index = await makeIndex(root)
+  const { index, schemas } = await makeIndex(root)
+  await writeSchemas(root, schemas)
   writeFileSync(join(root, 'dist/cli/verbs.json'), JSON.stringify(index))
   writeFileSync(join(root, 'dist/ddi-attach.8'), manPage(index, join(root, 'docs/ddi-attach.8.in')))
 }

@@ -72,8 +72,7 @@ function reference({ verbs, groups }) {
     '| 126, 127 | of `with`: the command cannot be executed, is not found |',
     '| 129, 130, 143 | interrupted by SIGHUP, SIGINT, SIGTERM; what was begun is undone |',
     '',
-    'With `--json=pretty` or `--json=short`, a failure is on standard output too: `{"error": {"code", "message", "hint", "errno", "syscall", "path"}}`,',
-    'with `null` for what is unknown.',
+    'With `--json=pretty` or `--json=short`, each verb prints JSON, failures too: [json.md](json.md).',
     ...verbs.flatMap(verb),
   ].join('\n')}\n`
 }

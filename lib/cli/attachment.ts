@@ -1,7 +1,7 @@
 import type { Attachment } from '../attach/activate.js'
-import type { JsonValues } from './options.js'
 import { formatSize, printJson } from './output.js'
 import { printTable } from './table.js'
+import type { JsonValues } from './verb.js'
 
 export async function printAttachment({ name, image, volumes }: Attachment, { json }: JsonValues): Promise<void> {
   if (json !== 'off') {

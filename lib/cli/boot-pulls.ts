@@ -3,8 +3,8 @@ import type { PullOptions } from '../pull/options.js'
 import { printable } from '../text.js'
 import { statusOf } from './exit.js'
 import { given } from './given.js'
-import type { JsonValues } from './options.js'
 import { note, print, printJson } from './output.js'
+import type { JsonValues } from './verb.js'
 
 /** Pulls what the machine is configured to pull at boot. Each failure is reported; the exit status is that of the first. */
 export async function runBootPulls(
@@ -14,11 +14,11 @@ export async function runBootPulls(
   // Each request says how it is verified.
   const { verify: _, ...others } = work
   const pulls = await pullAtBoot({ ...others, ...given({ initrd: initrd || undefined, sysroot }), onNote: note })
-  if (json !== 'off') printJson(pulls.map(describe), json)
+  if (json !== 'off') printJson({ pulls: pulls.map(describe) }, json)
   else
     for (const one of pulls) {
       const { path, devices } = describe(one)
-      if (path !== '') print(`${printable(path)}${devices.length > 0 ? `: ${devices.join(' ')}` : ''}`)
+      if (path !== null) print(`${printable(path)}${devices.length > 0 ? `: ${devices.join(' ')}` : ''}`)
     }
   const failed = pulls.filter((one) => one.state === 'failed')
   for (const { error } of failed) note(`${error.message} (${error.code})`)
@@ -27,7 +27,7 @@ export async function runBootPulls(
 
 function describe(one: BootPull) {
   const { expression, state } = one
-  const nothing = { expression, state, path: '', devices: [], error: null }
+  const nothing = { expression, state, path: null, devices: [], error: null }
   if (one.state === 'failed') return { ...nothing, error: { code: one.error.code, message: one.error.message } }
   if (one.state === 'skipped') return nothing
   return { ...nothing, path: one.path, devices: one.attachment?.volumes.map(({ device }) => device) ?? [] }

@@ -2,10 +2,11 @@ import { openDisk } from '../attach/disk.js'
 import type { Disk } from '../disk/disk.js'
 import { foundExtents, type Volume } from '../disk/volume.js'
 import { printable } from '../text.js'
-import { describeExtents, segmentCount } from './extents.js'
-import type { JsonValues } from './options.js'
+import { segmentCount } from './extents.js'
 import { formatSize, print, printJson } from './output.js'
+import type { JsonValues } from './verb.js'
 import { argument } from './verb.js'
+import { describeVolume } from './volume.js'
 
 export const diskArgument = argument('<disk>', 'disk image or block device')
 export const volumeArgument = argument('<name>', 'label, UUID or partition number of the volume')
@@ -18,9 +19,7 @@ export async function changeDisk(
 ): Promise<void> {
   await using disk = await openDisk(path)
   const volume = await change(disk)
-  const { designator, architecture, uuid, typeUuid, label, flags, size } = volume
-  const extents = foundExtents(volume)
-  if (json === 'off') print(`${printable(label || uuid!)}: ${formatSize(size)} in ${segmentCount(extents.length)}`)
-  else
-    printJson({ designator, architecture, uuid, typeUuid, label, flags, size, extents: describeExtents(extents) }, json)
+  const { uuid, label, size } = volume
+  if (json !== 'off') printJson(describeVolume(volume), json)
+  else print(`${printable(label || uuid!)}: ${formatSize(size)} in ${segmentCount(foundExtents(volume).length)}`)
 }

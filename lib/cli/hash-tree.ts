@@ -5,7 +5,9 @@ import { DdiError } from '../errors.js'
 import { bareTreeSource } from '../verity/bare-tree.js'
 import { encodeSuperblock, readSuperblock, type Superblock } from '../verity/superblock.js'
 import { layoutTree } from '../verity/tree.js'
-import { choice, hexadecimal, powerOfTwo, sizeOrZero, wholeNumber } from './values.js'
+import { choice } from './choice.js'
+import { describeRun } from './extents.js'
+import { hexadecimal, powerOfTwo, sizeOrZero, wholeNumber } from './values.js'
 import { flag, option, type ValuesOf } from './verb.js'
 
 const blockSize = powerOfTwo(512, 512 * 1024)
@@ -113,6 +115,6 @@ export function describeTree({ superblock, hash }: Pick<FormattedTree, 'superblo
     dataBlocks,
     hashStartBlock,
     levels: levels.length,
-    hash,
+    hash: describeRun(hash),
   }
 }

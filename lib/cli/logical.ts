@@ -1,5 +1,4 @@
 import { type Image, openImage } from '../image/open.js'
-import { json } from './options.js'
 import { slotOption } from './super.js'
 import { pair } from './values.js'
 import { repeatable, type ValuesOf } from './verb.js'
@@ -12,7 +11,6 @@ export const logicalOptions = {
     pair('NAME=PATH'),
   ),
   ...slotOption,
-  ...json,
 }
 
 export function openLogical(path: string, { slot, device }: ValuesOf<typeof logicalOptions>): Promise<Image> {

@@ -6,17 +6,14 @@ import type { CorruptionAction } from '../image/plan.js'
 import { parseImagePolicy } from '../image/policy.js'
 import type { MountOptions } from '../mount/options.js'
 import { parseCertificates } from '../verity/signature.js'
+import { choice } from './choice.js'
 import { given } from './given.js'
 import { readGiven } from './given-file.js'
 import { untilInterrupted } from './interrupt.js'
-import { choice, mountOptionsOf, ownerRange, rootHash, text } from './values.js'
+import { mountOptionsOf, ownerRange, rootHash, text } from './values.js'
 import { argument, flag, option, repeatable, type ValuesOf } from './verb.js'
 
 // Options that several verbs have: they spread them into theirs.
-
-export const json = { json: option('--json <mode>', 'print JSON', choice('pretty', 'short', 'off'), 'off') }
-
-export type JsonValues = ValuesOf<typeof json>
 
 /** Of every verb that judges an image. */
 export const imageOptions = {
@@ -62,7 +59,6 @@ export const imageOptions = {
     choice('auto', 'userspace', 'kernel', 'both'),
     'auto',
   ),
-  ...json,
 }
 
 export type ImageValues = ValuesOf<typeof imageOptions>

@@ -26,18 +26,18 @@ export function printJson(value: unknown, mode: 'pretty' | 'short'): void {
 }
 
 /**
- * Writes a list to stdout as it comes, no faster than it is read: however long it is, little of it is in memory.
- * @param line of a value, where no JSON is asked for
+ * Writes the files of an image to stdout as they come, no faster than they are read: however many they are, few are in memory.
+ * @param line of a file, where no JSON is asked for
  * @throws ERR_DDI_ABORTED, and what `values` throws
  */
-export async function printList<Value>(
-  values: AsyncIterable<Value>,
-  mode: 'off' | 'pretty' | 'short',
-  line: (value: Value) => string,
+export async function printFiles<Value>(
+  image: string,
+  files: AsyncIterable<Value>,
+  { json, line }: { readonly json: 'off' | 'pretty' | 'short'; readonly line: (file: Value) => string },
   { signal }: Work,
 ): Promise<void> {
   printed = true
-  const text = mode === 'off' ? linesOf(values, line) : jsonArray(values, mode)
+  const text = json === 'off' ? linesOf(files, line) : jsonText(image, files, json)
   try {
     await pipeline(Readable.from(text), process.stdout, { end: false, ...(signal && { signal }) })
   } catch (error) {
@@ -51,15 +51,21 @@ async function* linesOf<Value>(values: AsyncIterable<Value>, line: (value: Value
 }
 
 /** The text of {@link printJson}, in pieces. */
-async function* jsonArray(values: AsyncIterable<unknown>, mode: 'pretty' | 'short'): AsyncGenerator<string> {
-  const [indent, lineEnd] = mode === 'pretty' ? ([2, '\n'] as const) : ([undefined, ''] as const)
-  let before = '['
-  for await (const value of values) {
-    // An array of one, without its brackets.
-    yield before + printableJson([value], indent).slice(1, -1 - lineEnd.length)
-    before = ','
+async function* jsonText(
+  image: string,
+  files: AsyncIterable<unknown>,
+  mode: 'pretty' | 'short',
+): AsyncGenerator<string> {
+  const indent = mode === 'pretty' ? 2 : undefined
+  // The text of a list of one is split where the file stands.
+  const [head, tail] = printableJson({ image, files: [0] }, indent).split(/0(?=\s*\]\s*\}$)/) as [string, string]
+  const lineEnd = mode === 'pretty' ? '\n    ' : ''
+  let before = head
+  for await (const file of files) {
+    yield before + printableJson(file, indent).replaceAll('\n', lineEnd)
+    before = `,${lineEnd}`
   }
-  yield before === '[' ? '[]\n' : `${lineEnd}]\n`
+  yield before === head ? `${printableJson({ image, files: [] }, indent)}\n` : `${tail}\n`
 }
 
 /** 1536 is `1.5K`: as lsblk writes sizes, in powers of 1024. */

@@ -2,9 +2,9 @@ import type { StoreImage } from '../store/image.js'
 import type { Mark } from '../store/state.js'
 import { openStore } from '../store/store.js'
 import { printable } from '../text.js'
-import type { JsonValues } from './options.js'
 import { print, printJson } from './output.js'
 import { describeImage } from './store.js'
+import type { JsonValues } from './verb.js'
 import { flag } from './verb.js'
 
 export const forceLastGood = flag('--force', 'even if the product is left without a good image')

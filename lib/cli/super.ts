@@ -4,13 +4,13 @@ import { openSuper } from '../attach/super.js'
 import { totalLength } from '../bytes/extents.js'
 import type { Super } from '../disk/super.js'
 import type { WholeVolume } from '../disk/volume.js'
+import { describeExtents } from './extents.js'
 import { given } from './given.js'
-import { json } from './options.js'
 import { formatSize, print, printJson } from './output.js'
 import { printLayout } from './pictures/layout.js'
 import { printTable } from './table.js'
 import { slot, text } from './values.js'
-import { argument, flag, option, type ValuesOf } from './verb.js'
+import { argument, flag, type JsonValues, option, type ValuesOf } from './verb.js'
 
 export const superArgument = argument(
   '<image>',
@@ -31,7 +31,6 @@ export const superOptions = {
 export const superChangeOptions = {
   ...superOptions,
   allSlots: flag('--all-slots', 'change every slot; all have to be the same, as `android make` leaves them'),
-  ...json,
 }
 
 type ChangeValues = ValuesOf<typeof superChangeOptions>
@@ -43,18 +42,20 @@ export function openSuperWith(path: string, { slot, allSlots, volume }: ChangeVa
 /** Opens a super partition for one change of a logical partition, and prints that as the change left it. */
 export async function changeSuper(
   path: string,
-  options: ChangeValues,
+  options: ChangeValues & JsonValues,
   change: (one: Super) => Promise<WholeVolume>,
 ): Promise<void> {
   await using opened = await openSuperWith(path, options)
   const { label: name, size, extents } = await change(opened)
-  const { metadata } = opened
-  const described = describeMetadata({ metadata, slot: opened.slot }).partitions[
-    metadata.partitions.findIndex((one) => one.name === name)
-  ]
   const count = `${extents.length} ${extents.length === 1 ? 'extent' : 'extents'}`
-  if (options.json !== 'off') printJson(described, options.json)
+  if (options.json !== 'off') printJson(describeLogical(opened, name!), options.json)
   else print(`${name}: ${formatSize(size)} in ${count}`)
+}
+
+/** @param name as the metadata have it */
+export function describeLogical({ metadata, slot }: Super, name: string) {
+  const index = metadata.partitions.findIndex((one) => one.name === name)
+  return describeMetadata({ metadata, slot }).partitions[index]
 }
 
 export function describeMetadata({ metadata, slot }: Pick<SuperSlot, 'metadata' | 'slot'>) {
@@ -65,10 +66,9 @@ export function describeMetadata({ metadata, slot }: Pick<SuperSlot, 'metadata' 
       group,
       attributes,
       size: totalLength(extents),
-      extents: extents.map((extent) =>
-        extent.kind === 'zero'
-          ? { device: null, start: null, length: extent.length }
-          : { device: devices[extent.base]!.name, start: extent.start, length: extent.length },
+      extents: describeExtents(
+        extents,
+        devices.map((device) => device.name),
       ),
     })),
     groups: groups.map(({ name, maximumSize }) => ({ name, maximumSize })),

@@ -6,7 +6,7 @@ import { type SideFile, sideFileEndings } from '../pull/names.js'
 import { parseNewSize, parseSize } from '../size.js'
 import { parseUuid } from '../uuid.js'
 import { parseRootHash } from '../verity/root-hash.js'
-import type { Parser } from './verb.js'
+import type { Parser } from './parser.js'
 
 // All that turns text of the command line into values: nothing reaches the library unparsed.
 
@@ -16,16 +16,6 @@ function invalid(what: string): DdiError {
 
 /** Text as it is. */
 export const text: Parser<string> = (given) => given
-
-/** One of a few words. */
-export function choice<const Word extends string>(...choices: readonly Word[]): Parser<Word> {
-  const parse = (given: string): Word => {
-    const found = choices.find((one) => one === given)
-    if (found === undefined) throw invalid(`${JSON.stringify(given)} is not one of ${choices.join(', ')}`)
-    return found
-  }
-  return Object.assign(parse, { choices })
-}
 
 /** `4096`, `512K`, `1.5G`, with or without a `+`: in bytes, above 0. */
 export const size: Parser<number> = (given) => parseSize(given)

@@ -1,14 +1,7 @@
 import { DdiError } from '../errors.js'
-
-/**
- * Turns text from the command line into a value.
- * @throws a DdiError of kind `usage` whose message has the text; the option or argument is named in front of it
- */
-export interface Parser<Value> {
-  (text: string): Value
-  /** All that it takes, if that is a short list. */
-  readonly choices?: readonly string[]
-}
+import { choice } from './choice.js'
+import type { Parser } from './parser.js'
+import type { Schema } from './schema.js'
 
 /** What help, completion and the manual say of an option. */
 export interface OptionFacts {
@@ -54,6 +47,8 @@ export interface Words {
 
 export interface Verb {
   readonly facts: VerbFacts
+  /** Of what it prints with `--json`, failures apart; null: nothing. */
+  readonly json: Schema | null
   readonly run: (given: Words) => Promise<void>
 }
 
@@ -72,11 +67,14 @@ export interface Declaration<Arguments extends readonly Argument<unknown>[], Dec
   /** One line, a verb first. */
   readonly summary: string
   readonly arguments: Arguments
+  /** `--json`, which every verb has, is added. */
   readonly options: Declared
+  /** What it prints with `--json`; null: nothing but failures. */
+  readonly json: Schema | null
   readonly examples: readonly string[]
   /** Default: false. */
   readonly passThroughOptions?: boolean
-  readonly run: (given: ValuesOf<Arguments>, options: ValuesOf<Declared>) => Promise<void>
+  readonly run: (given: ValuesOf<Arguments>, options: ValuesOf<Declared> & JsonValues) => Promise<void>
 }
 
 /**
@@ -86,8 +84,8 @@ export interface Declaration<Arguments extends readonly Argument<unknown>[], Dec
 export function verb<const Arguments extends readonly Argument<unknown>[], Declared extends Options>(
   declaration: Declaration<Arguments, Declared>,
 ): Verb {
-  const { summary, examples, passThroughOptions = false } = declaration
-  const options = Object.entries(declaration.options)
+  const { summary, examples, passThroughOptions = false, json } = declaration
+  const options = Object.entries({ ...declaration.options, ...common })
   return {
     facts: {
       summary,
@@ -96,13 +94,19 @@ export function verb<const Arguments extends readonly Argument<unknown>[], Decla
       examples,
       passThroughOptions,
     },
+    json,
     run: async (given) => {
       const values = declaration.arguments.map((one, index) => one.parse(given.arguments[index] ?? []))
       const named = options.map(([name, one], index) => [name, one.parse(given.options[index] ?? [])] as const)
-      await declaration.run(values as ValuesOf<Arguments>, Object.fromEntries(named) as ValuesOf<Declared>)
+      await declaration.run(values as ValuesOf<Arguments>, Object.fromEntries(named) as ValuesOf<Declared> & JsonValues)
     },
   }
 }
+
+/** Of every verb. */
+const common = { json: option('--json <mode>', 'print JSON: docs/json.md', choice('pretty', 'short', 'off'), 'off') }
+
+export type JsonValues = ValuesOf<typeof common>
 
 type ArgumentValue<Spec extends string, Value> = Spec extends `<${string}...>`
   ? readonly [Value, ...Value[]]

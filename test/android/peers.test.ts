@@ -114,13 +114,13 @@ test('a device as large as its partitions need, metadata in whole sectors, and a
     `--image=a=${at('a.img')}`,
   ]
   succeeds(...make, '--partition=b:none:1025K')
-  const dumped = JSON.parse(succeeds('dump', image, '--json=short'))
+  const [dumped] = JSON.parse(succeeds('dump', image, '--json=short')).slots
   assert.equal(dumped.geometry.metadataSize, 65024)
   // The metadata end within the first MiB; a takes the second, b two more.
   assert.equal(dumped.devices[0].size, 4 * 1024 * 1024)
   const all = JSON.parse(succeeds('dump', image, '--all', '--json=short'))
   assert.deepEqual(
-    all.map(({ slot }: { slot: number }) => slot),
+    all.slots.map(({ slot }: { slot: number }) => slot),
     [0, 1],
   )
   assert.match(succeeds('dump', image, '--all'), /slot a of 2[\s\S]*slot b of 2/)

@@ -245,7 +245,7 @@ test('several devices: a folder of images, read as one, each extent on its own',
   assert.equal(made.status, 0, made.stderr)
   assert.deepEqual(readdirSync(output).sort(), ['system.img', 'vendor.img'])
   const path = join(output, 'system.img')
-  const dumped = JSON.parse(cli('android', 'dump', path, '--json=short').stdout)
+  const [dumped] = JSON.parse(cli('android', 'dump', path, '--json=short').stdout).slots
   assert.deepEqual(
     dumped.partitions.map(({ name, extents }: { name: string; extents: { device: string }[] }) => [
       name,

@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import { expressionsIn } from '../../lib/boot/pull-expression.js'
 import { DdiError, parsePullExpression } from '../../lib/index.js'
 import { parameterValues } from '../../lib/kernel-command-line.js'
+import { checkJson } from '../support/json-schema.js'
 import { serveByNginx } from '../support/nginx.js'
 import { cliPath, run, temporaryFolder } from '../support/run.js'
 
@@ -128,9 +129,11 @@ test('all requests of the command line and the credential are fulfilled and repo
     '/run/machines/os_1/os-release',
     '/run/portables/own.raw',
   ])
-  const told = JSON.parse(readFileSync(at('told'), 'utf8')) as { state: string; error: { code: string } | null }[]
+  const told = readFileSync(at('told'), 'utf8')
+  checkJson(['pull'], told)
+  const { pulls } = JSON.parse(told) as { pulls: { state: string; error: { code: string } | null }[] }
   assert.deepEqual(
-    told.map(({ state, error }) => error?.code ?? state),
+    pulls.map(({ state, error }) => error?.code ?? state),
     ['pulled', 'ERR_DDI_UNTRUSTED', 'pulled', 'ERR_DDI_PULL_NOT_FOUND', 'skipped', 'ERR_DDI_USAGE', 'pulled'],
   )
   assert.match(readFileSync(at('errors'), 'utf8'), /skipped raw,machine,bootorigin::other\.raw/)

@@ -165,7 +165,7 @@ test('inspect --json has the documented shape', () => {
   const inspected = JSON.parse(
     cli('inspect', path, '--root-hash', rootHash, '--architecture=x86-64', '--json=short').stdout,
   )
-  assert.deepEqual(Object.keys(inspected), ['image', 'size', 'sectorSize', 'table', 'volumes', 'orphans'])
+  assert.deepEqual(Object.keys(inspected), ['image', 'size', 'sectorSize', 'table', 'volumes', 'orphans', 'contents'])
   assert.deepEqual(Object.keys(inspected.table), ['type', 'uuid', 'source', 'problems'])
   const [data, hash] = inspected.volumes
   assert.deepEqual(data, {
@@ -176,9 +176,10 @@ test('inspect --json has the documented shape', () => {
     label: 'os_1',
     flags: { readOnly: false, noAuto: false, growFileSystem: false },
     size: dataSize,
-    extents: [{ start: dataStart, length: dataSize }],
+    extents: [{ device: null, start: dataStart, length: dataSize }],
+    defect: null,
     fileSystem: { type: 'erofs', label: null, uuid: data.fileSystem.uuid },
-    verity: { rootHash, dataVolume: data.uuid, hashVolume: hash.uuid },
+    verity: { rootHash, dataVolume: data.uuid, hashVolume: hash.uuid, signer: null },
   })
   assert.equal(hash.verity, null)
   const { stdout: pretty } = cli('inspect', path, '--json=pretty')

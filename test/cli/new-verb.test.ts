@@ -7,14 +7,15 @@ import { attempt, packageRoot, run, temporaryFolder } from '../support/run.js'
 
 const verb = `
 import { print, printJson } from '../output.js'
-import { json } from '../options.js'
+import { integer, object, string } from '../schema.js'
 import { size } from '../values.js'
 import { argument, option, verb } from '../verb.js'
 
 export default verb({
   summary: 'say hello',
   arguments: [argument('<name>', 'whom to greet')],
-  options: { ...json, size: option('--size <size>', 'how loud', size, '1K') },
+  options: { size: option('--size <size>', 'how loud', size, '1K') },
+  json: object({ name: string, size: integer }),
   examples: ['ddi-attach hello world'],
   async run([name], { json, size }) {
     if (json === 'off') print(\`hello \${name} \${size.toFixed(0)}\`)
@@ -49,6 +50,8 @@ test('a new verb is one new file: it runs, and is in help, completion, manual an
   assert.equal(cli('hello', 'world').stdout, 'hello world 1024\n')
   assert.equal(cli('group-of-one', 'hello', 'you', '--size=2K', '--json=short').stdout, '{"name":"you","size":2048}\n')
   assert.equal(cli('hello').status, 2)
+  const { anyOf } = JSON.parse(run('cat', at('dist/schemas/group-of-one-hello.json')))
+  assert.deepEqual(anyOf[0].required, ['name', 'size'])
   const refused = cli('hello', 'world', '--size=large')
   assert.equal(refused.status, 2)
   assert.match(refused.stderr, /--size: invalid size "large".*ERR_DDI_USAGE/)

@@ -42,7 +42,7 @@ test('the verbs of a store: install, mark, list, boot-order, remove, check', () 
   assert.equal(cli('store', 'bad', disk, 'acme_1.9').status, 2)
   for (const verb of ['bad', 'keep', 'release', 'off']) store(verb, disk, 'acme_2.0~rc1')
 
-  const listed = JSON.parse(store('list', disk, '--json=short'))
+  const [listed] = JSON.parse(store('list', disk, '--json=short')).stores
   assert.deepEqual(
     listed.images.map(({ label, state, attributes }: Record<string, unknown>) => [label, state, attributes]),
     [
@@ -61,7 +61,7 @@ test('the verbs of a store: install, mark, list, boot-order, remove, check', () 
   assert.equal(damaged.status, 3)
   assert.match(damaged.stdout, /acme_1\.9: damaged: root: 1 data blocks/)
   store('remove', disk, 'acme_2.0~rc1')
-  assert.equal(JSON.parse(store('list', disk, '--json=short')).images.length, 1)
+  assert.equal(JSON.parse(store('list', disk, '--json=short')).stores[0].images.length, 1)
 })
 
 test('what is stored is attached with the same bytes under the same root hash', () => {
@@ -71,7 +71,7 @@ test('what is stored is attached with the same bytes under the same root hash', 
   assert.equal(cli('volume', 'init', disk, '--entries=512').status, 0)
   const image = makeVerityImage(folder.path, 'squashfs', 'acme_1.raw')
   store('install', disk, image.path, '--root-hash', image.rootHash)
-  const { images } = JSON.parse(store('list', disk, '--json=short'))
+  const { images } = JSON.parse(store('list', disk, '--json=short')).stores[0]
   const [{ start, length }] = images[0].extents
   const copy = join(folder.path, 'copy.raw')
   writeFileSync(copy, readFileSync(disk).subarray(start, start + length))

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { choice } from '../../lib/cli/choice.js'
+import type { Parser } from '../../lib/cli/parser.js'
 import * as values from '../../lib/cli/values.js'
-import type { Parser } from '../../lib/cli/verb.js'
 import { DdiError } from '../../lib/index.js'
 
 function takes<Value>(parse: Parser<Value>, given: Readonly<Record<string, Value>>): void {
@@ -42,8 +43,8 @@ test('whole numbers are within their range', () => {
 })
 
 test('words, identifiers and hexadecimal', () => {
-  takes(values.choice('raw', 'tar'), { raw: 'raw', tar: 'tar' })
-  refuses(values.choice('raw', 'tar'), '', 'RAW', 'rawtar', 'toString')
+  takes(choice('raw', 'tar'), { raw: 'raw', tar: 'tar' })
+  refuses(choice('raw', 'tar'), '', 'RAW', 'rawtar', 'toString')
   takes(values.uuid, { '933AC7E1-2EB4-4F13-B844-0E14E2AEF915': '933ac7e1-2eb4-4f13-b844-0e14e2aef915' })
   refuses(values.uuid, '', '1234', '933ac7e12eb44f13b8440e14e2aef915', '933ac7e1-2eb4-4f13-b844-0e14e2aef91g')
   takes(values.slot, { a: 0, _b: 1, B: 1, '1': 1, z: 25 })

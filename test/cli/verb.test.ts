@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { choice } from '../../lib/cli/choice.js'
 import { program } from '../../lib/cli/program.js'
-import { choice, pair, size, wholeNumber } from '../../lib/cli/values.js'
+import { pair, size, wholeNumber } from '../../lib/cli/values.js'
 import { argument, flag, option, repeatable, requiredOption, verb } from '../../lib/cli/verb.js'
+
+const json = 'print JSON: docs/json.md (one of pretty, short, off; default: off)'
 
 /** Compiles only if the types are the same. */
 function isOfType<Expected>() {
@@ -23,6 +26,7 @@ test('run gets values of the types that the declaration says, and what was given
       device: repeatable('--device <name=path>', 'of it', pair('NAME=PATH')),
       noCheck: flag('--no-check', 'without it'),
     },
+    json: null,
     examples: [],
     async run([image, count, names], { size, limit, mode, device, noCheck }) {
       got.push(
@@ -39,7 +43,7 @@ test('run gets values of the types that the declaration says, and what was given
   })
   await declared.run({
     arguments: [['a.raw'], [], ['x', 'y']],
-    options: [[], [], ['raw', 'tar'], ['a=b', 'c=d'], ['']],
+    options: [[], [], ['raw', 'tar'], ['a=b', 'c=d'], [''], []],
   })
   assert.deepEqual(got, [
     'a.raw',
@@ -56,7 +60,7 @@ test('run gets values of the types that the declaration says, and what was given
   ])
   assert.deepEqual(
     declared.facts.options.map(({ description }) => description),
-    ['of it', 'of it (default: 1K)', 'of it (one of raw, tar)', 'of it; may be repeated', 'without it'],
+    ['of it', 'of it (default: 1K)', 'of it (one of raw, tar)', 'of it; may be repeated', 'without it', json],
   )
 })
 
@@ -65,6 +69,7 @@ test('what is wrong with a value is said with the name of its option or argument
     summary: 'try it',
     arguments: [argument('<root-hash>', '', wholeNumber(1, 9))],
     options: { output: option('-o, --output <count>', '', wholeNumber(1, 9)) },
+    json: null,
     examples: [],
     run: async () => {},
   })
@@ -84,6 +89,7 @@ test('the command line hands each verb its words', async () => {
       device: repeatable('-d, --device <name>', '', size),
       size: option('--size <size>', '', size, '1K'),
     },
+    json: null,
     examples: [],
     run: async () => {},
   })
@@ -95,14 +101,14 @@ test('the command line hands each verb its words', async () => {
     await ddi.parseAsync(argv, { from: 'user' })
     return got
   }
-  const none = [[], [], [], []]
+  const none = [[], [], [], [], []]
   assert.deepEqual(await words('attach', 'a.raw'), ['attach', [['a.raw'], []], none])
   assert.deepEqual(await words('one', 'a', 'b', 'c'), ['one', [['a'], ['b', 'c']], none])
   const options = ['--no-check', '-d', 'x', '--device=y', '--size=1', '--size', '2']
   assert.deepEqual(await words('group', 'two', ...options, 'a'), [
     'group two',
     [['a'], []],
-    [[], [''], ['x', 'y'], ['1', '2']],
+    [[], [''], ['x', 'y'], ['1', '2'], []],
   ])
-  assert.deepEqual(await words('one', '--check', '--check', 'a'), ['one', [['a'], []], [['', ''], [], [], []]])
+  assert.deepEqual(await words('one', '--check', '--check', 'a'), ['one', [['a'], []], [['', ''], [], [], [], []]])
 })

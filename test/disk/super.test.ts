@@ -187,7 +187,7 @@ test('all slots change at once if they are the same, and groups get other limits
   using folder = temporaryFolder()
   const path = join(folder.path, 'super.img')
   const android = (...args: string[]) => cli('android', ...args)
-  const slots = () => JSON.parse(android('dump', path, '--all', '--json=short').stdout)
+  const slots = () => JSON.parse(android('dump', path, '--all', '--json=short').stdout).slots
   const make = ['--device-size=8M', '--metadata-slots=3', '--group=main:1M', '--partition=one:none:1M:main']
   assert.equal(android('make', path, ...make).status, 0)
   writeFileSync(join(folder.path, 'data'), randomBytes(MiB))

@@ -83,7 +83,7 @@ test('a blank disk becomes that of a machine: other tools find table, EFI partit
   run('mcopy', '-n', '-i', fat, '::EFI/BOOT/BOOTX64.EFI', at('read.efi'))
   assert.ok(readFileSync(at('read.efi')).equals(readFileSync(uki)))
   run('e2fsck', '-fn', cutOut(disk, home!, at('home')))
-  assert.equal(JSON.parse(cli('store', 'list', disk, '--json=short').stdout).images[0].state, 'new')
+  assert.equal(JSON.parse(cli('store', 'list', disk, '--json=short').stdout).stores[0].images[0].state, 'new')
   assert.equal(cli('store', 'install', disk, image, '--version', '2').status, 0)
 })
 

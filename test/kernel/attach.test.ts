@@ -161,7 +161,7 @@ test('inspect, plan, attach, list, detach: the command line on a real device-map
   assert.equal(run('dmsetup', 'ls').trim(), 'No devices found')
   const attached = json(path)
   assert.deepEqual(attached.volumes, planned.volumes)
-  const [listed] = json('list')
+  const [listed] = json('list').attachments
   assert.equal(listed.state, 'active')
   assert.equal(listed.image, path)
   assert.deepEqual(listed.volumes, [{ designator: 'root', device: '/dev/mapper/ddi-image-root', verified: true }])
@@ -242,7 +242,7 @@ test('data and a tree behind them, without a superblock, are attached as veritys
   const report = run('veritysetup', 'format', path, path, ...how)
   const rootHash = /^Root hash:\s*([0-9a-f]+)$/m.exec(report)![1]!
   const options = [...how, '--ignore-zero-blocks', '--check-at-most-once']
-  const { status, stderr } = cli('verity', 'attach', path, path, rootHash, '--name=ours', ...options)
+  const { status, stderr } = cli('verity', 'attach', path, path, rootHash, '--name=ours', '--json=short', ...options)
   assert.equal(status, 0, stderr)
   run('veritysetup', 'open', path, 'theirs', path, rootHash, ...options)
   try {
@@ -255,7 +255,7 @@ test('data and a tree behind them, without a superblock, are attached as veritys
     run('sh', '-euc', `head -c ${bytes.length} "$1" | cmp - /dev/mapper/ddi-ours-root`, 'sh', path)
   } finally {
     run('veritysetup', 'close', 'theirs')
-    assert.equal(cli('detach', 'ours').status, 0)
+    assert.equal(cli('detach', 'ours', '--json=short').status, 0)
   }
 })
 

@@ -94,7 +94,7 @@ test('a built, signed image: mounted, used, run with, unmounted', async () => {
   assert.match(busy.stderr, /ERR_DDI_BUSY/)
   user.kill()
   await once(user, 'exit')
-  assert.equal(cli('umount', at).status, 0)
+  assert.equal(cli('umount', at, '--json=short').status, 0)
   assert.match(cli('umount', at).stderr, /ERR_DDI_NOT_ATTACHED/)
 
   const hello = cli('with', ...trust, path, 'sh', '-c', 'exec ./usr/bin/hello "$1"', 'sh', '--json=off')

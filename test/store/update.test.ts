@@ -160,7 +160,7 @@ test('the newest of a signed folder is installed if it is newer than all there, 
   publish('11')
   assert.match(update('--keep=2').stdout, /^acme_11: installed/)
   publish('12')
-  const { installed, removed } = JSON.parse(update('--keep=2', '--json=short').stdout)[0]
+  const { installed, removed } = JSON.parse(update('--keep=2', '--json=short').stdout).updates[0]
   assert.equal(installed.label, 'acme_12')
   assert.deepEqual(
     removed.map(({ label }: { label: string }) => label),
@@ -178,7 +178,7 @@ test('the newest of a signed folder is installed if it is newer than all there, 
     `echo "${createHash('sha256').update('x').digest('hex')}  acme_14.raw" >>'${at('images/SHA256SUMS')}'`,
   )
   assert.match(update().stderr, /ERR_DDI_PULL_SIGNATURE/)
-  const { images } = JSON.parse(cli('store', 'list', disk, '--json=short').stdout)
+  const { images } = JSON.parse(cli('store', 'list', disk, '--json=short').stdout).stores[0]
   assert.deepEqual(images.map(({ label }: { label: string }) => label).sort(), ['acme_10', 'acme_12'])
 })
 

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { checkJson } from './json-schema.js'
 
 /** Runs a program to its end. @returns stdout; throws with stderr where it fails */
 export function run(command: string, ...args: string[]): string {
@@ -32,12 +33,18 @@ export const packageRoot = join(here, '../../..')
 
 export const cliPath = join(packageRoot, 'dist/cli/main.js')
 
-/** Runs `ddi-attach`. */
+/** Runs `ddi-attach`. What it prints as JSON has to be what the schema of its verb says. */
 export function cli(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  return attempt(process.execPath, cliPath, ...args)
+  return checked(args, attempt(process.execPath, cliPath, ...args))
 }
 
 /** Runs `ddi-attach` as nobody. */
 export function cliAsNobody(...args: string[]): ReturnType<typeof attempt> {
-  return attempt('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, cliPath, ...args)
+  const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups']
+  return checked(args, attempt('setpriv', ...nobody, process.execPath, cliPath, ...args))
+}
+
+function checked(args: readonly string[], ended: ReturnType<typeof attempt>): ReturnType<typeof attempt> {
+  if (/(^|\0)--json[=\0](pretty|short)/.test(args.join('\0')) && ended.stdout !== '') checkJson(args, ended.stdout)
+  return ended
 }

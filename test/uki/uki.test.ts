@@ -184,6 +184,7 @@ test('bad input has an error of its own each, and leaves no file', async () => {
   const { certificate } = makeIdentity(folder.path, 'owner')
   assert.equal(cli(...forced, '--certificate', certificate, '-o', certificate).status, 2)
   assert.match(readFileSync(certificate, 'utf8'), /BEGIN CERTIFICATE/)
+  assert.equal(cli(...forced, '--certificate', certificate, '-o', own, '--cmdline=quiet', '--json=short').status, 0)
 })
 
 test('what is no UKI is refused by inspect', () => {

@@ -3,8 +3,9 @@ import { openBootLog } from '../../boot/boot-log.js'
 import { exists } from '../../bytes/new-file.js'
 import { DdiError } from '../../errors.js'
 import { printable } from '../../text.js'
-import { json } from '../options.js'
 import { print, printJson } from '../output.js'
+import { nullable, object } from '../schema.js'
+import { path } from '../shapes.js'
 import { text } from '../values.js'
 import { flag, option, verb } from '../verb.js'
 
@@ -14,8 +15,8 @@ export default verb({
   options: {
     sysroot: option('--sysroot <directory>', 'where the root of the system is mounted', text, '/sysroot'),
     noSwitch: flag('--no-switch', 'leave it mounted, for another program to hand over to'),
-    ...json,
   },
+  json: object({ image: nullable(path), sysroot: path }),
   examples: ['ddi-attach boot', 'ddi-attach boot --sysroot /sysroot --no-switch'],
   async run(_, { sysroot, noSwitch, json }) {
     // It changes the network, and what is mounted where.

@@ -2,19 +2,20 @@ import type { BuiltImage } from '../../build/built.js'
 import type { SharedOptions } from '../../build/context.js'
 import { partitionDisk } from '../../build/existing.js'
 import { buildImage } from '../../build/image.js'
-import { linear } from '../../bytes/extents.js'
 import { refuseReplacing } from '../../bytes/new-file.js'
 import { DdiError } from '../../errors.js'
 import { partitionTypeName } from '../../gpt/dps-types.js'
-import { describeExtents } from '../extents.js'
+import { choice } from '../choice.js'
+import { describeRun } from '../extents.js'
 import { given } from '../given.js'
 import { untilInterrupted } from '../interrupt.js'
-import { json } from '../options.js'
 import { formatSize, note, print, printJson } from '../output.js'
 import { printLayout } from '../pictures/layout.js'
+import { array, boolean, integer, nullable, object, string, word } from '../schema.js'
+import { bytes, extent, hexadecimal, path, uuid } from '../shapes.js'
 import { madeSigner, signerOf } from '../signer.js'
 import { printTable } from '../table.js'
-import { choice, hashAndFile, names, powerOfTwo, seed, size, text } from '../values.js'
+import { hashAndFile, names, powerOfTwo, seed, size, text } from '../values.js'
 import { flag, option, repeatable, verb } from '../verb.js'
 
 export default verb({
@@ -66,8 +67,33 @@ export default verb({
     keyFile: option('--key-file <file>', 'key of partitions with Encrypt=', text),
     split: flag('--split', 'also write a file for each partition, by SplitName='),
     force: flag('--force', 'replace files that exist'),
-    ...json,
   },
+  json: object({
+    path,
+    size: bytes,
+    uuid,
+    seed: string,
+    dryRun: boolean,
+    partitions: array(
+      object({
+        definition: path,
+        dropIns: array(path),
+        activity: word('create', 'grow', 'keep', 'defer'),
+        number: integer,
+        typeUuid: uuid,
+        uuid,
+        label: string,
+        oldSize: bytes,
+        size: bytes,
+        padding: bytes,
+        extents: array(extent),
+        rootHash: nullable(hexadecimal),
+        splitPath: nullable(path),
+      }),
+    ),
+    others: array(object({ number: integer, label: string, extents: array(extent) })),
+    warnings: array(string),
+  }),
   examples: [
     'ddi-attach build --definitions repart.d --root tree -o image.raw',
     'ddi-attach build --definitions repart.d --root tree -o image.raw --key key.pem --certificate cert.pem --split',
@@ -107,8 +133,9 @@ export default verb({
     for (const warning of built.warnings) note(warning)
     if (json === 'off') await printBuilt(built, dryRun)
     else {
-      const partitions = built.partitions.map((one) => ({ ...one, extents: describeExtents(linear(one.extents)) }))
-      printJson({ ...built, partitions }, json)
+      const partitions = built.partitions.map((one) => ({ ...one, extents: one.extents.map(describeRun) }))
+      const others = built.others.map(({ number, label, ...run }) => ({ number, label, extents: [describeRun(run)] }))
+      printJson({ ...built, partitions, others, dryRun }, json)
     }
   },
 })

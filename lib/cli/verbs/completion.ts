@@ -1,6 +1,7 @@
+import { choice } from '../choice.js'
 import { completionScript } from '../completion.js'
-import { print } from '../output.js'
-import { choice } from '../values.js'
+import { print, printJson } from '../output.js'
+import { object, string } from '../schema.js'
 import { argument, verb } from '../verb.js'
 import { readIndex } from '../verb-index.js'
 
@@ -8,11 +9,14 @@ export default verb({
   summary: 'print a completion script for a shell',
   arguments: [argument('<shell>', 'bash, zsh or fish', choice('bash', 'zsh', 'fish'))],
   options: {},
+  json: object({ shell: string, script: string }),
   examples: [
     'source <(ddi-attach completion bash)',
     'ddi-attach completion fish > ~/.config/fish/completions/ddi-attach.fish',
   ],
-  async run([shell]) {
-    print(completionScript(shell, readIndex()))
+  async run([shell], { json }) {
+    const script = completionScript(shell, readIndex())
+    if (json !== 'off') printJson({ shell, script }, json)
+    else print(script)
   },
 })

@@ -1,8 +1,12 @@
+import { DdiError } from '../../errors.js'
 import { copyFrom } from '../../mount/files.js'
 import { withTree } from '../../mount/tree.js'
 import { inOwnNamespace } from '../namespace.js'
 import { noteSource } from '../notes.js'
 import { imageArgument, treeOptions, treeWork } from '../options.js'
+import { printJson } from '../output.js'
+import { object } from '../schema.js'
+import { path } from '../shapes.js'
 import { argument, verb } from '../verb.js'
 
 export default verb({
@@ -13,14 +17,19 @@ export default verb({
     argument('[target]', 'new path; - is standard output (default: -)'),
   ],
   options: treeOptions,
+  json: object({ image: path, source: path, target: path }),
   examples: ['ddi-attach copy-from image.raw etc/os-release', 'ddi-attach copy-from image.raw usr/share ./share'],
   async run([path, source, target = '-'], options) {
+    const { json } = options
+    if (target === '-' && json !== 'off')
+      throw new DdiError('ERR_DDI_USAGE', 'standard output cannot be both the file and JSON')
     await inOwnNamespace(async () => {
       const work = await treeWork(options)
       await withTree(path, work, async (tree) => {
         noteSource(tree.source)
         await copyFrom(tree, source, target === '-' ? process.stdout : target, { signal: work.signal })
       })
+      if (json !== 'off') printJson({ image: path, source, target }, json)
     })
   },
 })

@@ -1,7 +1,7 @@
 import { detach, detachAll } from '../../attach/detach.js'
 import { DdiError } from '../../errors.js'
-import { json } from '../options.js'
 import { print, printJson } from '../output.js'
+import { array, object, string } from '../schema.js'
 import { argument, flag, verb } from '../verb.js'
 
 export default verb({
@@ -10,8 +10,8 @@ export default verb({
   options: {
     all: flag('--all', 'detach everything that ddi-attach attached'),
     lazy: flag('--lazy', 'remove devices in use once they are no longer used'),
-    ...json,
   },
+  json: object({ detached: array(string) }),
   examples: ['ddi-attach detach image.raw', 'ddi-attach detach --all'],
   async run([what], { json, all, lazy }) {
     if ((what === undefined) !== all)

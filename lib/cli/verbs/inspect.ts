@@ -1,4 +1,3 @@
-import { foundExtents } from '../../disk/volume.js'
 import { DdiError } from '../../errors.js'
 import { dissect } from '../../image/dissect.js'
 import type { Dissection, Verity } from '../../image/dissection.js'
@@ -7,7 +6,6 @@ import { dissectRemains } from '../../image/remains.js'
 import type { ImageFacts } from '../../mount/facts.js'
 import type { MountOptions } from '../../mount/options.js'
 import { printable } from '../../text.js'
-import { describeExtents } from '../extents.js'
 import { printFacts } from '../facts.js'
 import { writeReport } from '../inspect-report.js'
 import { untilInterrupted } from '../interrupt.js'
@@ -15,10 +13,13 @@ import { inOwnNamespace } from '../namespace.js'
 import { noteProblems, noteSource } from '../notes.js'
 import { dissectOptions, type ImageValues, imageArgument, imageOptions } from '../options.js'
 import { formatSize, print, printJson } from '../output.js'
+import { array, nullable, object, string, word } from '../schema.js'
+import { bytes, contents, fileSystem, hexadecimal, orphan, problem, uuid, volumeFields } from '../shapes.js'
 import { isTableAlone, printTable, type TableValues, tableOptions } from '../table.js'
 import { usedFor } from '../used-for.js'
 import { text } from '../values.js'
-import { flag, option, verb } from '../verb.js'
+import { flag, type JsonValues, option, verb } from '../verb.js'
+import { describeOrphan, describeVolume } from '../volume.js'
 import { flagNames } from '../volume-flags.js'
 
 export default verb({
@@ -31,6 +32,33 @@ export default verb({
     ...tableOptions,
     ...imageOptions,
   },
+  json: object({
+    image: string,
+    size: bytes,
+    sectorSize: bytes,
+    table: object({
+      type: word('gpt', 'mbr', 'super', 'none'),
+      uuid: nullable(string),
+      source: nullable(word('primary', 'backup')),
+      problems: array(problem),
+    }),
+    volumes: array(
+      object({
+        ...volumeFields,
+        fileSystem: nullable(fileSystem),
+        verity: nullable(
+          object({
+            rootHash: nullable(hexadecimal),
+            dataVolume: nullable(uuid),
+            hashVolume: nullable(uuid),
+            signer: nullable(string),
+          }),
+        ),
+      }),
+    ),
+    orphans: array(orphan),
+    contents: nullable(contents),
+  }),
   examples: [
     'ddi-attach inspect image.raw',
     'ddi-attach inspect image.raw --report image.html',
@@ -44,6 +72,7 @@ export default verb({
 })
 
 type InspectValues = ImageValues &
+  JsonValues &
   TableValues & {
     readonly contents: boolean
     readonly report: string | undefined
@@ -57,7 +86,7 @@ async function inspect(path: string, options: InspectValues): Promise<void> {
   if (options.report !== undefined)
     await writeReport(options.report, dissection, { ...(await contentsWork(options)), replace: options.force })
   if (json !== 'off') {
-    printJson({ ...describe(dissection), ...(contents && { contents: await factsOf(image, options) }) }, json)
+    printJson(describe(dissection, contents ? await factsOf(image, options) : null), json)
     return
   }
   await printDissection(path, dissection, options)
@@ -72,7 +101,7 @@ async function showRemains(path: string, options: InspectValues, refusal: unknow
   if (remains) {
     await using _ = remains.image
     if (options.json === 'off') await printDissection(path, remains, options)
-    else printJson(describe(remains), options.json)
+    else printJson(describe(remains, null), options.json)
   }
   throw refusal
 }
@@ -122,7 +151,7 @@ async function printDissection(path: string, dissection: Dissection, options: Ta
 }
 
 /** The JSON of `inspect`, a shape that programs rely on: in bytes, UUIDs in lower case. */
-function describe({ image, volumes, verity, problems }: Dissection) {
+function describe({ image, volumes, verity, problems }: Dissection, contents: ImageFacts | null) {
   const { type, uuid, source } = image.table
   return {
     image: image.name,
@@ -130,18 +159,12 @@ function describe({ image, volumes, verity, problems }: Dissection) {
     sectorSize: image.sectorSize,
     table: { type, uuid, source, problems: [...image.table.problems, ...problems] },
     volumes: volumes.map((volume) => ({
-      designator: volume.designator,
-      architecture: volume.architecture,
-      uuid: volume.uuid,
-      typeUuid: volume.typeUuid,
-      label: volume.label,
-      flags: volume.flags,
-      size: volume.size,
-      extents: describeExtents(foundExtents(volume)),
+      ...describeVolume(volume),
       fileSystem: volume.fileSystem ?? null,
       verity: describeVerity([...verity.values()].find(({ data }) => data === volume)),
     })),
-    orphans: image.orphans,
+    orphans: image.orphans.map(describeOrphan),
+    contents,
   }
 }
 
@@ -151,6 +174,6 @@ function describeVerity(pair: Verity | undefined) {
     rootHash: pair.trusted ? Buffer.from(pair.rootHash).toString('hex') : null,
     dataVolume: pair.data.uuid,
     hashVolume: pair.hash.kind === 'volume' ? pair.hash.volume.uuid : null,
-    ...(pair.trusted && pair.signature && { signer: pair.signature.signer }),
+    signer: (pair.trusted && pair.signature?.signer) || null,
   }
 }

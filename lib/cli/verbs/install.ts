@@ -7,17 +7,20 @@ import { parameterValue } from '../../kernel-command-line.js'
 import { parseSize } from '../../size.js'
 import { defaultTries, mostTries } from '../../store/state.js'
 import { printable } from '../../text.js'
+import { choice } from '../choice.js'
 import { diskArgument } from '../disk-change.js'
-import { describeExtents } from '../extents.js'
 import { given } from '../given.js'
-import { certificatesOf, json } from '../options.js'
+import { certificatesOf } from '../options.js'
 import { formatSize, note, print, printJson } from '../output.js'
 import { downloadProgress } from '../progress.js'
 import { pullWork } from '../pull-options.js'
+import { array, boolean, nullable, object, string, word } from '../schema.js'
+import { bytes, image, path, receivedFields, uuid, volume } from '../shapes.js'
 import { describeImage } from '../store.js'
 import { storePullOptions } from '../store-pull.js'
-import { choice, pair, size, text, wholeNumber } from '../values.js'
+import { pair, size, text, wholeNumber } from '../values.js'
 import { flag, option, repeatable, requiredOption, verb } from '../verb.js'
+import { describeVolume } from '../volume.js'
 
 const designator = choice(...dataDesignators)
 
@@ -58,8 +61,16 @@ export default verb({
     dryRun: flag('--dry-run', 'say what would be made, or why not, and write nothing'),
     progress: option('--progress <how>', 'json: print events on standard error, one a line', choice('json')),
     ...storePullOptions,
-    ...json,
   },
+  json: object({
+    path,
+    uuid,
+    dryRun: boolean,
+    uki: object({ path, size: bytes, removablePath: string, kernelVersion: nullable(string) }),
+    volumes: array(volume),
+    images: array(object({ ...receivedFields, image })),
+    bootEntry: nullable(object({ state: word('made', 'none'), reason: nullable(string) })),
+  }),
   examples: [
     'ddi-attach install /dev/sda --uki acme.efi --image https://example.com/acme_1.4.raw.xz',
     'ddi-attach install disk.raw --uki acme.efi --image acme_1.4.raw --volume home=2G --entries 512',
@@ -102,15 +113,15 @@ function noteProducts({ uki, images }: InstalledDisk): void {
   for (const { image } of others) note(`${uki.path} boots images of ${product}: not ${image.label}`)
 }
 
-function describe({ volumes, images, uki, ...disk }: InstalledDisk, dryRun: boolean) {
+function describe({ path, uuid, volumes, images, uki, bootEntry }: InstalledDisk, dryRun: boolean) {
   return {
-    ...disk,
+    path,
+    uuid,
     dryRun,
     uki: { path: uki.path, size: uki.size, removablePath: uki.removablePath, kernelVersion: uki.kernelVersion },
-    volumes: volumes.map(({ designator, uuid, typeUuid, label, flags, size, extents }) => {
-      return { designator, uuid, typeUuid, label, flags, size, extents: describeExtents(extents) }
-    }),
+    volumes: volumes.map(describeVolume),
     images: images.map(({ image, removed: _, ...rest }) => ({ ...rest, image: describeImage(image) })),
+    bootEntry: bootEntry && { reason: null, ...bootEntry },
   }
 }
 

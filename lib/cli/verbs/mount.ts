@@ -1,6 +1,8 @@
 import { mountImage } from '../../mount/mount.js'
 import { imageArgument, mountOptions, mountWork } from '../options.js'
 import { printJson } from '../output.js'
+import { array, boolean, object, string } from '../schema.js'
+import { fileSystem, path } from '../shapes.js'
 import { printTable } from '../table.js'
 import { argument, verb } from '../verb.js'
 
@@ -8,6 +10,21 @@ export default verb({
   summary: 'attach an image, and mount the volumes that this machine would use',
   arguments: [imageArgument, argument('<directory>', 'where to mount it')],
   options: mountOptions,
+  json: object({
+    name: string,
+    image: path,
+    path,
+    volumes: array(
+      object({
+        designator: string,
+        device: path,
+        path,
+        fileSystem: fileSystem,
+        readOnly: boolean,
+        verified: boolean,
+      }),
+    ),
+  }),
   examples: [
     'ddi-attach mount os_1.2.raw /mnt',
     'ddi-attach mount data.raw /mnt --read-write --mount-options home:noatime',
@@ -16,7 +33,10 @@ export default verb({
     const mounted = await mountImage(image, directory, await mountWork(options))
     const { name, path, volumes } = mounted
     if (options.json !== 'off') {
-      printJson({ name, image: mounted.image, path, volumes }, options.json)
+      const described = volumes.map(({ fileSystem, ...one }) => {
+        return { ...one, fileSystem: { type: fileSystem, label: null, uuid: null } }
+      })
+      printJson({ name, image: mounted.image, path, volumes: described }, options.json)
       return
     }
     await printTable(

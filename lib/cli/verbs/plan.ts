@@ -3,10 +3,12 @@ import { openImage } from '../../image/open.js'
 import { deviceName, type Plan, type PlanNode, plan } from '../../image/plan.js'
 import { mapperPath } from '../../kernel/device-mapper.js'
 import { type Branch, drawTree } from '../branch.js'
+import { choice } from '../choice.js'
+import { describeExtents } from '../extents.js'
 import { given } from '../given.js'
 import { checkingOf, dissectOptions, imageArgument, imageOptions, planOptions } from '../options.js'
 import { formatSize, print, printJson } from '../output.js'
-import { choice } from '../values.js'
+import { planned } from '../plan-shape.js'
 import { option, verb } from '../verb.js'
 
 export default verb({
@@ -22,6 +24,7 @@ export default verb({
     ...planOptions,
     ...imageOptions,
   },
+  json: planned,
   examples: [
     'ddi-attach plan image.raw',
     'ddi-attach plan image.raw --format=svg > plan.svg',
@@ -32,14 +35,14 @@ export default verb({
     await using image = await openImage(path, { nested })
     const volumes = volume.length > 0 ? volume : undefined
     const dissection = await dissect(image, { ...(await dissectOptions(options)), probe: volumes ? 'all' : 'used' })
-    const planned = plan(dissection, {
+    const made = plan(dissection, {
       ...given({ name, volumes }),
       ...checkingOf(options),
       writable: readWrite,
     })
-    if (json !== 'off') printJson(withDevices(planned), json)
-    else if (format === 'dot' || format === 'svg') await printGraph(planned, format)
-    else for (const node of planned.nodes) if (node.kind === 'base') print(drawTree(branch(planned, node)))
+    if (json !== 'off') printJson(withDevices(made), json)
+    else if (format === 'dot' || format === 'svg') await printGraph(made, format)
+    else for (const node of made.nodes) if (node.kind === 'base') print(drawTree(branch(made, node)))
   },
 })
 
@@ -54,6 +57,9 @@ async function printGraph(planned: Plan, format: 'dot' | 'svg'): Promise<void> {
 function withDevices({ volumes, ...planned }: Plan) {
   return {
     ...planned,
+    nodes: planned.nodes.map((node) =>
+      node.kind === 'linear' ? { ...node, extents: describeExtents(node.extents) } : node,
+    ),
     volumes: volumes.map(({ designator, node, ...volume }) => ({
       designator,
       node,

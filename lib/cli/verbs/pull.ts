@@ -16,15 +16,18 @@ import type { Pulled, PullTarget } from '../../pull/pull.js'
 import { tuneForDownloads } from '../../pull/tune.js'
 import { printable } from '../../text.js'
 import { throwIfAborted } from '../../work.js'
+import { choice } from '../choice.js'
 import { segmentCount } from '../extents.js'
 import { given } from '../given.js'
-import { json } from '../options.js'
 import { formatSize, print, printJson } from '../output.js'
 import { downloadProgress } from '../progress.js'
 import { type From, pullFrom, sourceOf } from '../pull-from.js'
 import { pullOptions, pullWork } from '../pull-options.js'
-import { choice, label, rootHash, sideFileList, text, verifyMode } from '../values.js'
-import { argument, flag, option, type ValuesOf, verb } from '../verb.js'
+import { array, described, either, nullable, object, string, word } from '../schema.js'
+import { path, problem, receivedFields, volume } from '../shapes.js'
+import { label, rootHash, sideFileList, text, verifyMode } from '../values.js'
+import { argument, flag, type JsonValues, option, type ValuesOf, verb } from '../verb.js'
+import { describeVolume } from '../volume.js'
 
 const targetOptions = {
   type: option('--type <type>', 'an image, or a tree of files (default: by the URL)', choice('raw', 'tar')),
@@ -52,7 +55,6 @@ const targetOptions = {
   force: flag('--force', 'replace what exists'),
   lossy: flag('--lossy', 'unpack a tree without the attributes and access lists that its file system cannot keep'),
   progress: option('--progress <how>', 'json: print events on standard error, one a line', choice('json')),
-  ...json,
 }
 
 type TargetValues = ValuesOf<typeof targetOptions>
@@ -86,6 +88,25 @@ export default verb({
     initrd: flag('--initrd', 'with --from-cmdline: act as in an initrd (default: if /etc/initrd-release exists)'),
     sysroot: option('--sysroot <directory>', 'with --from-cmdline: bind the tree of class machine here', text),
   },
+  json: either(
+    object({
+      url: nullable(string),
+      path,
+      volume: described(nullable(volume), 'of a disk'),
+      ...receivedFields,
+    }),
+    object({
+      pulls: array(
+        object({
+          expression: string,
+          state: word('pulled', 'installed', 'present', 'skipped', 'failed'),
+          path: nullable(path),
+          devices: array(path),
+          error: nullable(problem),
+        }),
+      ),
+    }),
+  ),
   examples: [
     'ddi-attach pull https://example.com/os_1.4.raw.xz',
     'ddi-attach pull https://example.com/os_1.4.raw.xz --verify=checksum --output os.raw',
@@ -158,7 +179,7 @@ async function withProgress(
 async function pullToOutput(
   from: From,
   name: string | undefined,
-  options: TargetValues & { readonly with: readonly SideFile[] | undefined },
+  options: TargetValues & JsonValues & { readonly with: readonly SideFile[] | undefined },
   work: PullOptions,
 ): Promise<void> {
   const { disk, rootHash, readOnly, force, json } = options
@@ -220,7 +241,7 @@ function homeDirectory(): string | undefined {
 }
 
 function describe({ volume, ...rest }: Pulled) {
-  return volume === null ? rest : { ...rest, volume: { uuid: volume.uuid, label: volume.label, size: volume.size } }
+  return { ...rest, volume: volume && describeVolume(volume) }
 }
 
 function summary({ path, volume, size, downloaded, resumed, sha256 }: Pulled): string {

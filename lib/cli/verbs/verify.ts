@@ -9,12 +9,30 @@ import { dissectOptions, imageArgument, imageOptions } from '../options.js'
 import { formatSize, print, printJson } from '../output.js'
 import { type BlockMap, blockMap } from '../pictures/block-map.js'
 import { progressBar } from '../progress.js'
+import { array, integer, object, string } from '../schema.js'
+import { badBlocks, bytes, hexadecimal, path } from '../shapes.js'
 import { flag, verb } from '../verb.js'
 
 export default verb({
   summary: 'read all that a root hash covers, and name every bad block',
   arguments: [imageArgument],
   options: { map: flag('--map', 'draw which blocks are bad, over the whole of each volume'), ...imageOptions },
+  json: object({
+    image: path,
+    volumes: array(
+      object({
+        designator: string,
+        rootHash: hexadecimal,
+        dataBlockSize: bytes,
+        hashBlockSize: bytes,
+        dataBlocks: integer,
+        volumeSize: bytes,
+        badDataBlocks: integer,
+        badHashBlocks: integer,
+      }),
+    ),
+    badBlocks: array(object({ designator: string, ...badBlocks })),
+  }),
   examples: [
     'ddi-attach verify image.raw',
     'ddi-attach verify image.raw --map',

@@ -10,6 +10,7 @@ export default verb({
   summary: 'run a command in the root directory of an image, mounted for that command alone',
   arguments: [imageArgument, argument('<command...>', 'runs there; DDI_ROOT is the directory')],
   options: mountOptions,
+  json: null,
   examples: ['ddi-attach with image.raw cat etc/os-release', "ddi-attach with image.raw sh -c 'du -sh usr'"],
   passThroughOptions: true,
   async run([path, command], options) {

@@ -49,7 +49,9 @@ test('an update brings its own kernel, a broken one is passed over, and the EFI 
 
   await using machine = bootFirmware(null, { folder: folder.path, disk })
   const { text } = await machine.off(900)
-  const { images } = JSON.parse(ddi('store', 'list', disk, '--json=short')) as { readonly images: readonly State[] }
+  const { images } = JSON.parse(ddi('store', 'list', disk, '--json=short')).stores[0] as {
+    readonly images: readonly State[]
+  }
   const [first, second, third] = ['acme_1', 'acme_2', 'acme_3'].map((label) =>
     images.find((one) => one.label === label),
   )

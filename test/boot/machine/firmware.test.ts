@@ -67,7 +67,7 @@ test('a machine with UEFI firmware, Secure Boot and a TPM boots from one URL, wi
   run('fsck.vfat', '-n', efi)
   run('mcopy', '-n', '-i', efi, '::EFI/BOOT/BOOTX64.EFI', join(folder.path, 'read.efi'))
   run('cmp', join(folder.path, 'read.efi'), uki)
-  const { images } = JSON.parse(cli('store', 'list', disk, '--json=short').stdout)
+  const { images } = JSON.parse(cli('store', 'list', disk, '--json=short').stdout).stores[0]
   assert.deepEqual([images.length, images[0].label, images[0].state, images[0].tries], [1, 'acme_1', 'new', 2])
   assert.ok(text.includes(`the image ${images[0].uuid}`), text)
   for (const name of ['plain', 'binary', 'qemu'])

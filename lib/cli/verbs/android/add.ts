@@ -5,6 +5,7 @@ import type { Super } from '../../../disk/super.js'
 import { DdiError } from '../../../errors.js'
 import { given } from '../../given.js'
 import { untilInterrupted } from '../../interrupt.js'
+import { logicalPartition } from '../../shapes.js'
 import { changeSuper, logicalArgument, superArgument, superChangeOptions } from '../../super.js'
 import { attributes, sizeOrZero, text } from '../../values.js'
 import { flag, option, verb } from '../../verb.js'
@@ -20,6 +21,7 @@ export default verb({
     attributes: option('--attributes <list>', 'none, readonly, updated, disabled', attributes, 'none'),
     ...superChangeOptions,
   },
+  json: logicalPartition,
   examples: ['ddi-attach android add super.img product_a --from product.img --attributes readonly'],
   async run([path, name], options) {
     const { group } = options

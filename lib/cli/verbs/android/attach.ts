@@ -6,6 +6,7 @@ import { printAttachment } from '../../attachment.js'
 import { given } from '../../given.js'
 import { untilInterrupted } from '../../interrupt.js'
 import { logicalOptions, openLogical } from '../../logical.js'
+import { attachment } from '../../shapes.js'
 import { superArgument } from '../../super.js'
 import { text } from '../../values.js'
 import { argument, flag, option, verb } from '../../verb.js'
@@ -25,6 +26,7 @@ export default verb({
     readWrite: flag('--read-write', 'make partitions writable that are not read-only'),
     ...logicalOptions,
   },
+  json: attachment,
   examples: ['ddi-attach android attach super.img --slot a', 'ddi-attach android attach super.img system_a'],
   async run([path, names], options) {
     const { name, readWrite } = options

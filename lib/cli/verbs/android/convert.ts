@@ -1,6 +1,9 @@
 import { convertSparse } from '../../../build/android-file.js'
 import { untilInterrupted } from '../../interrupt.js'
+import { printJson } from '../../output.js'
 import { progressBar } from '../../progress.js'
+import { object } from '../../schema.js'
+import { path } from '../../shapes.js'
 import { argument, flag, verb } from '../../verb.js'
 
 export default verb({
@@ -13,13 +16,14 @@ export default verb({
     sparse: flag('--sparse', 'write a sparse image'),
     force: flag('--force', 'replace what exists'),
   },
+  json: object({ image: path, path }),
   examples: [
     'ddi-attach android convert system.simg system.img',
     'ddi-attach android convert super.img.0 super.img.1 super.img',
     'ddi-attach android convert system.img system.simg --sparse',
     'ddi-attach android convert super_empty.img super.img --sparse',
   ],
-  async run([path, more], { sparse, force }) {
+  async run([path, more], { sparse, force, json }) {
     const [output, ...others] = more.toReversed() as [string, ...string[]]
     const inputs = [path, ...others.toReversed()] as const
     const bar = await progressBar('converting')
@@ -29,5 +33,6 @@ export default verb({
       onProgress: bar.update,
       signal: untilInterrupted(),
     }).finally(() => bar.stop())
+    if (json !== 'off') printJson({ image: path, path: output }, json)
   },
 })

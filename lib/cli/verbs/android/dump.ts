@@ -5,15 +5,29 @@ import { extentSource } from '../../../bytes/extents.js'
 import { openFile } from '../../../bytes/file.js'
 import type { Source } from '../../../bytes/source.js'
 import { findSuper } from '../../../disk/super.js'
-import { json } from '../../options.js'
 import { note, print, printJson } from '../../output.js'
+import { array, integer, object, word } from '../../schema.js'
+import { bytes, path, problem, superFields } from '../../shapes.js'
 import { describeMetadata, printSuper, superArgument, superOptions } from '../../super.js'
 import { flag, verb } from '../../verb.js'
 
 export default verb({
   summary: 'show the partitions, groups, devices and layout of a super partition, as lpdump does',
   arguments: [superArgument],
-  options: { ...superOptions, all: flag('--all', 'show every slot'), ...json },
+  options: { ...superOptions, all: flag('--all', 'show every slot') },
+  json: object({
+    image: path,
+    slots: array(
+      object({
+        slot: integer,
+        copy: word('primary', 'backup'),
+        geometry: object({ metadataSize: bytes, slotCount: integer, blockSize: bytes }),
+        ...superFields,
+        problems: array(problem),
+        flags: integer,
+      }),
+    ),
+  }),
   examples: ['ddi-attach android dump super.img', 'ddi-attach android dump super.img --slot b --json=pretty'],
   async run([path], { json, slot, all, volume }) {
     await using file = await openFile(path)
@@ -23,7 +37,7 @@ export default verb({
     const slots = [first]
     for (let next = 1; all && next < first.geometry.slotCount; next++) slots.push(await read(next))
     for (const { problems } of slots) for (const { message } of problems) note(message)
-    if (json !== 'off') return printJson(all ? slots.map((one) => describe(path, one)) : describe(path, first), json)
+    if (json !== 'off') return printJson({ image: path, slots: slots.map(describe) }, json)
     for (const [index, one] of slots.entries()) {
       if (index > 0) print('')
       await printSuper(path, one)
@@ -42,8 +56,8 @@ async function readerOf(
   return (slot) => readSuper(extentSource(source, extents), slot)
 }
 
-function describe(image: string, found: SuperSlot) {
+function describe(found: SuperSlot) {
   const { geometry, metadata, copy, slot } = found
   const problems = found.problems.map(({ code, message }) => ({ code, message }))
-  return { image, slot, copy, geometry, ...describeMetadata(found), problems, flags: metadata.flags }
+  return { slot, copy, geometry, ...describeMetadata(found), problems, flags: metadata.flags }
 }

@@ -3,6 +3,8 @@ import { untilInterrupted } from '../../interrupt.js'
 import { logicalOptions } from '../../logical.js'
 import { formatSize, print, printJson } from '../../output.js'
 import { progressBar } from '../../progress.js'
+import { array, object, string } from '../../schema.js'
+import { bytes, path } from '../../shapes.js'
 import { superArgument } from '../../super.js'
 import { text } from '../../values.js'
 import { argument, flag, option, verb } from '../../verb.js'
@@ -16,6 +18,7 @@ export default verb({
     force: flag('--force', 'replace what exists'),
     ...logicalOptions,
   },
+  json: object({ image: path, extracted: array(object({ name: string, path, size: bytes })) }),
   examples: ['ddi-attach android extract super.img --output parts', 'ddi-attach android extract super.img system_a'],
   async run([path, names], options) {
     const { json, output, sparse, force, slot, device } = options

@@ -8,8 +8,9 @@ import { alignUp } from '../../../bytes/runs.js'
 import { DdiError } from '../../../errors.js'
 import { given } from '../../given.js'
 import { untilInterrupted } from '../../interrupt.js'
-import { json } from '../../options.js'
 import { printJson } from '../../output.js'
+import { object } from '../../schema.js'
+import { superFields } from '../../shapes.js'
 import { describeMetadata } from '../../super.js'
 import {
   pair,
@@ -68,8 +69,8 @@ export default verb({
     virtualAb: flag('--virtual-ab', 'mark it as belonging to a Virtual A/B device'),
     sparse: flag('--sparse', 'write Android sparse images'),
     force: flag('--force', 'replace what exists'),
-    ...json,
   },
+  json: object(superFields),
   examples: [
     'ddi-attach android make super.img --device-size 4G --group main:3G --partition system_a:readonly:0:main --image system_a=system.img',
     'ddi-attach android make super.img --device-size auto --partition data:none:1G --sparse',

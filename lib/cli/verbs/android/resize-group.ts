@@ -1,4 +1,5 @@
 import { formatSize, print, printJson } from '../../output.js'
+import { group } from '../../shapes.js'
 import { openSuperWith, superArgument, superChangeOptions } from '../../super.js'
 import { sizeOrZero } from '../../values.js'
 import { argument, requiredOption, verb } from '../../verb.js'
@@ -14,6 +15,7 @@ export default verb({
     ),
     ...superChangeOptions,
   },
+  json: group,
   examples: ['ddi-attach android resize-group super.img main --size 6G --all-slots'],
   async run([path, name], options) {
     await using opened = await openSuperWith(path, options)

@@ -1,4 +1,5 @@
 import { parseNewSize } from '../../../size.js'
+import { logicalPartition } from '../../shapes.js'
 import { changeSuper, logicalArgument, superArgument, superChangeOptions } from '../../super.js'
 import { newSize } from '../../values.js'
 import { flag, requiredOption, verb } from '../../verb.js'
@@ -11,6 +12,7 @@ export default verb({
     force: flag('--force', 'cut off even what the partition holds'),
     ...superChangeOptions,
   },
+  json: logicalPartition,
   examples: ['ddi-attach android resize super.img system_a --size +256M'],
   async run([path, name], options) {
     const { size, force } = options

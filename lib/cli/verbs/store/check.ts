@@ -7,16 +7,27 @@ import { printable } from '../../../text.js'
 import { diskArgument } from '../../disk-change.js'
 import { exitStatus } from '../../exit.js'
 import { untilInterrupted } from '../../interrupt.js'
-import { json } from '../../options.js'
 import { print, printJson } from '../../output.js'
 import { progressBar } from '../../progress.js'
+import { array, described, nullable, object, string, word } from '../../schema.js'
+import { imageFields } from '../../shapes.js'
 import { describeImage } from '../../store.js'
 import { verb } from '../../verb.js'
 
 export default verb({
   summary: 'check the table, and read all of every image to compare it with its hash trees',
   arguments: [diskArgument],
-  options: json,
+  options: {},
+  json: object({
+    table: array(described(string, 'what is wrong with it')),
+    images: array(
+      object({
+        ...imageFields,
+        result: word('verified', 'consistent', 'unprotected', 'damaged'),
+        damage: nullable(string),
+      }),
+    ),
+  }),
   examples: ['ddi-attach store check /dev/sda'],
   async run([path], { json }) {
     const { left } = await checkTable(path)

@@ -1,7 +1,7 @@
 import { DdiError } from '../../../errors.js'
 import { findStores } from '../../../store/disks.js'
 import { runningImage } from '../../../store/running.js'
-import { json } from '../../options.js'
+import { image } from '../../shapes.js'
 import { markImage } from '../../store-mark.js'
 import { argument, verb } from '../../verb.js'
 
@@ -11,7 +11,8 @@ export default verb({
     argument('[disk]', 'disk image or block device (default: where the running image lies)'),
     argument('[image]', 'label, UUID or partition number of the image (default: the one that runs)'),
   ],
-  options: json,
+  options: {},
+  json: image,
   examples: ['ddi-attach store good', 'ddi-attach store good /dev/sda acme_1.4'],
   async run([disk, image], options) {
     const running = image ?? (await requireRunning())

@@ -4,16 +4,19 @@ import { type Installed, installImage } from '../../../store/install.js'
 import { defaultTries, mostTries } from '../../../store/state.js'
 import { openStore } from '../../../store/store.js'
 import { printable } from '../../../text.js'
+import { choice } from '../../choice.js'
 import { diskArgument } from '../../disk-change.js'
 import { segmentCount } from '../../extents.js'
 import { given } from '../../given.js'
-import { certificatesOf, json } from '../../options.js'
+import { certificatesOf } from '../../options.js'
 import { formatSize, print, printJson } from '../../output.js'
 import { downloadProgress } from '../../progress.js'
 import { pullWork } from '../../pull-options.js'
+import { array, object } from '../../schema.js'
+import { image, receivedFields } from '../../shapes.js'
 import { describeImage } from '../../store.js'
 import { localOrSigned, storePullOptions } from '../../store-pull.js'
-import { choice, rootHash, text, wholeNumber } from '../../values.js'
+import { rootHash, text, wholeNumber } from '../../values.js'
 import { argument, option, verb } from '../../verb.js'
 
 export default verb({
@@ -37,8 +40,8 @@ export default verb({
     rootHash: option('--root-hash <hex>', 'root hash that the image must have', rootHash),
     progress: option('--progress <how>', 'json: print events on standard error, one a line', choice('json')),
     ...storePullOptions,
-    ...json,
   },
+  json: object({ ...receivedFields, image, removed: array(image) }),
   examples: [
     'ddi-attach store install /dev/sda https://example.com/acme_1.4.raw.xz',
     'ddi-attach store install disk.raw acme_1.4.raw --tries 5',

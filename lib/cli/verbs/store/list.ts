@@ -2,9 +2,11 @@ import { DdiError } from '../../../errors.js'
 import { ambiguousProducts, type FoundStore, findStores, readStore } from '../../../store/disks.js'
 import { runningImage } from '../../../store/running.js'
 import { printable } from '../../../text.js'
-import { json } from '../../options.js'
+import { describeRun } from '../../extents.js'
 import { note, print, printJson } from '../../output.js'
 import { printDisk } from '../../pictures/layout.js'
+import { array, boolean, described, object, string } from '../../schema.js'
+import { bytes, extent, imageFields, path } from '../../shapes.js'
 import { describeImage } from '../../store.js'
 import { isTableAlone, printTable, type TableValues, tableOptions } from '../../table.js'
 import { argument, flag, verb } from '../../verb.js'
@@ -12,7 +14,18 @@ import { argument, flag, verb } from '../../verb.js'
 export default verb({
   summary: 'list the images of a store, with a map of its disk',
   arguments: [argument('[disk]', 'disk image or block device')],
-  options: { all: flag('--all', 'of all block devices that hold images'), ...tableOptions, ...json },
+  options: { all: flag('--all', 'of all block devices that hold images'), ...tableOptions },
+  json: object({
+    stores: array(
+      object({
+        path,
+        size: bytes,
+        images: array(object({ ...imageFields, running: boolean })),
+        free: array(extent),
+      }),
+    ),
+    ambiguous: array(described(string, 'a product that lies on several disks')),
+  }),
   examples: ['ddi-attach store list disk.raw', 'ddi-attach store list --all'],
   async run([path], { all, json, ...table }) {
     if ((path === undefined) !== all) throw new DdiError('ERR_DDI_USAGE', 'give either a disk or --all')
@@ -20,7 +33,7 @@ export default verb({
     const running = await runningImage()
     if (json !== 'off') {
       const described = stores.map((store) => describe(store, running))
-      return printJson(all ? { stores: described, ambiguous: ambiguousProducts(stores) } : described[0], json)
+      return printJson({ stores: described, ambiguous: ambiguousProducts(stores) }, json)
     }
     for (const [index, store] of stores.entries()) {
       if (all && !isTableAlone(table)) print(`${index > 0 ? '\n' : ''}${printable(store.path)}`)
@@ -32,7 +45,12 @@ export default verb({
 })
 
 function describe({ path, size, images, free }: FoundStore, running: string | undefined) {
-  return { path, size, images: images.map((one) => ({ ...describeImage(one), running: one.uuid === running })), free }
+  return {
+    path,
+    size,
+    images: images.map((one) => ({ ...describeImage(one), running: one.uuid === running })),
+    free: free.map(describeRun),
+  }
 }
 
 async function printStore(store: FoundStore, running: string | undefined, table: TableValues): Promise<void> {

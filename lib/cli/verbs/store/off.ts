@@ -1,5 +1,5 @@
 import { diskArgument } from '../../disk-change.js'
-import { json } from '../../options.js'
+import { image } from '../../shapes.js'
 import { imageArgument } from '../../store.js'
 import { forceLastGood, markImage } from '../../store-mark.js'
 import { verb } from '../../verb.js'
@@ -7,7 +7,8 @@ import { verb } from '../../verb.js'
 export default verb({
   summary: 'never boot an image, until it is on again',
   arguments: [diskArgument, imageArgument],
-  options: { force: forceLastGood, ...json },
+  options: { force: forceLastGood },
+  json: image,
   examples: ['ddi-attach store off /dev/sda acme_1.4'],
   run: (given, options) => markImage(given, 'off', options),
 })

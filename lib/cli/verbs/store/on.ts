@@ -1,5 +1,5 @@
 import { diskArgument } from '../../disk-change.js'
-import { json } from '../../options.js'
+import { image } from '../../shapes.js'
 import { imageArgument } from '../../store.js'
 import { markImage } from '../../store-mark.js'
 import { verb } from '../../verb.js'
@@ -7,7 +7,8 @@ import { verb } from '../../verb.js'
 export default verb({
   summary: 'let an image that is off, or was preferred, be booted as others are',
   arguments: [diskArgument, imageArgument],
-  options: json,
+  options: {},
+  json: image,
   examples: ['ddi-attach store on /dev/sda acme_1.4'],
   run: (given, options) => markImage(given, 'on', options),
 })

@@ -1,6 +1,9 @@
 import { openStore } from '../../../store/store.js'
 import { diskArgument } from '../../disk-change.js'
-import { imageArgument } from '../../store.js'
+import { printJson } from '../../output.js'
+import { object } from '../../schema.js'
+import { image } from '../../shapes.js'
+import { describeImage, imageArgument } from '../../store.js'
 import { forceLastGood } from '../../store-mark.js'
 import { verb } from '../../verb.js'
 
@@ -8,9 +11,12 @@ export default verb({
   summary: 'remove an image that neither runs nor is attached',
   arguments: [diskArgument, imageArgument],
   options: { force: forceLastGood },
+  json: object({ removed: image }),
   examples: ['ddi-attach store remove /dev/sda acme_1.2'],
-  async run([path, name], options) {
+  async run([path, name], { force, json }) {
     await using store = await openStore(path)
-    await store.remove(store.find(name), options)
+    const image = store.find(name)
+    await store.remove(image, { force })
+    if (json !== 'off') printJson({ removed: describeImage(image) }, json)
   },
 })

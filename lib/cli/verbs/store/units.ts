@@ -1,16 +1,23 @@
+import { basename } from 'node:path'
 import { installUnits, storeUnits } from '../../../store/units.js'
 import { printable } from '../../../text.js'
-import { print } from '../../output.js'
+import { print, printJson } from '../../output.js'
+import { array, nullable, object, string } from '../../schema.js'
+import { path } from '../../shapes.js'
 import { flag, verb } from '../../verb.js'
 
 export default verb({
   summary: 'print the units that update a store every day, and say after a boot that it was a good one',
   arguments: [],
   options: { install: flag('--install', 'write them to /etc/systemd/system, and enable them for the next boot') },
+  json: object({ units: array(object({ name: string, text: nullable(string), path: nullable(path) })) }),
   examples: ['ddi-attach store units', 'ddi-attach store units --install'],
-  async run(_, { install }) {
+  async run(_, { install, json }) {
     const program = process.argv[1]!
-    if (install) for (const path of await installUnits(program)) print(printable(path))
-    else for (const [name, text] of Object.entries(storeUnits(program))) print(`# ${name}\n${text}`)
+    const units = install
+      ? (await installUnits(program)).map((path) => ({ name: basename(path), text: null, path }))
+      : Object.entries(storeUnits(program)).map(([name, text]) => ({ name, text, path: null }))
+    if (json !== 'off') return printJson({ units }, json)
+    for (const { name, text, path } of units) print(path === null ? `# ${name}\n${text}` : printable(path))
   },
 })

@@ -11,14 +11,17 @@ import {
   type UpdateOptions,
 } from '../../../store/update.js'
 import { printable } from '../../../text.js'
+import { choice } from '../../choice.js'
 import { nothingNew } from '../../exit.js'
 import { given } from '../../given.js'
-import { certificatesOf, imageOptions, json } from '../../options.js'
+import { certificatesOf, imageOptions } from '../../options.js'
 import { note, print, printJson } from '../../output.js'
 import { downloadProgress } from '../../progress.js'
 import { pullOptions, pullWork } from '../../pull-options.js'
+import { array, nullable, object, string } from '../../schema.js'
+import { image, path } from '../../shapes.js'
 import { describeImage } from '../../store.js'
-import { choice, text, wholeNumber } from '../../values.js'
+import { text, wholeNumber } from '../../values.js'
 import { argument, flag, option, type ValuesOf, verb } from '../../verb.js'
 
 const { verify: _, ...transferPullOptions } = pullOptions
@@ -45,7 +48,6 @@ const updateOptions = {
   check: flag('--check', `only say whether there is something to install: exit status 0, or ${nothingNew} if not`),
   ...transferPullOptions,
   certificate: imageOptions.certificate,
-  ...json,
 }
 
 type UpdateValues = ValuesOf<typeof updateOptions>
@@ -63,6 +65,17 @@ export default verb({
     argument('[disk]', 'disk image or block device (default: as sysupdate.d(5) says, whose target is a ddi-store)'),
   ],
   options: updateOptions,
+  json: object({
+    updates: array(
+      object({
+        product: string,
+        disk: path,
+        available: nullable(object({ version: string, url: string })),
+        installed: nullable(image),
+        removed: array(image),
+      }),
+    ),
+  }),
   examples: [
     "ddi-attach store update /dev/sda --source https://example.com/images --match 'acme_@v.raw.xz' --keep 3",
     "ddi-attach store update /dev/sda --source https://bucket.s3.amazonaws.com/acme/ --listing=s3 --match 'acme_@v.raw'",
@@ -72,7 +85,7 @@ export default verb({
     const transfers = await transfersOf(disk, options)
     const results: Result[] = []
     for (const transfer of transfers) results.push(await update(transfer, options))
-    if (options.json !== 'off') printJson(results.map(describe), options.json)
+    if (options.json !== 'off') printJson({ updates: results.map(describe) }, options.json)
     else for (const result of results) print(printable(summary(result)))
     if (options.check && results.every(({ available }) => available === undefined)) process.exitCode = nothingNew
   },

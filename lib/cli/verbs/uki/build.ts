@@ -5,8 +5,9 @@ import type { SecureBootKey } from '../../../uki/secure-boot.js'
 import { buildUki } from '../../../uki/uki.js'
 import { given } from '../../given.js'
 import { initrdOptions, initrdWork, moduleOptions, noteUnstripped } from '../../initrd-options.js'
-import { json } from '../../options.js'
 import { formatSize, print, printJson } from '../../output.js'
+import { object, string } from '../../schema.js'
+import { initrdFields, sections } from '../../shapes.js'
 import { printSections } from '../../uki.js'
 import { rootHash, text, verifyMode } from '../../values.js'
 import { option, requiredOption, verb } from '../../verb.js'
@@ -43,8 +44,8 @@ export default verb({
     microcode: option('--microcode <file>', 'archive with microcode, cpio', text),
     secureBootKey: option('--secure-boot-key <file>', 'sign for UEFI Secure Boot with this key, PEM', text),
     secureBootCertificate: option('--secure-boot-certificate <file>', 'certificate of that key, PEM', text),
-    ...json,
   },
+  json: object({ ...initrdFields, kernelVersion: string, commandLine: string, sections }),
   examples: [
     'ddi-attach uki build -o acme.efi --kernel /boot/vmlinuz-6.1.0-50-amd64 --certificate cert.pem --image acme_1.raw.xz --network dhcp',
     'ddi-attach uki build -o acme.efi --kernel vmlinuz --modules-from lib/modules/6.1.0-50-amd64 --root-hash 4d0f… --image acme_1.raw.xz --network dhcp --cmdline console=ttyS0',

@@ -1,10 +1,12 @@
 import { DdiError } from '../../../errors.js'
 import { buildExtraInitrd } from '../../../uki/extra-initrd.js'
 import { buildInitrd } from '../../../uki/initrd.js'
+import { choice } from '../../choice.js'
 import { initrdOptions, initrdWork, moduleOptions, noteUnstripped } from '../../initrd-options.js'
-import { json } from '../../options.js'
 import { formatSize, print, printJson } from '../../output.js'
-import { choice, text } from '../../values.js'
+import { object } from '../../schema.js'
+import { initrdFields } from '../../shapes.js'
+import { text } from '../../values.js'
 import { flag, option, verb } from '../../verb.js'
 
 export default verb({
@@ -24,8 +26,8 @@ export default verb({
       choice('cpio', 'directory'),
       'cpio',
     ),
-    ...json,
   },
+  json: object(initrdFields),
   examples: [
     'ddi-attach uki initrd -o initrd.cpio --modules-from /lib/modules/6.1.0-50-amd64 --certificate cert.pem',
     'ddi-attach uki initrd -o extra.cpio --no-init --certificate cert.pem && cat initrd.img extra.cpio > with-ddi.img',
@@ -40,7 +42,7 @@ export default verb({
       throw new DdiError('ERR_DDI_USAGE', 'give --modules-from, or --no-init: another initrd has modules of its own')
     if (modulesFrom === undefined) {
       await buildExtraInitrd(output, { ...work, format })
-      if (json !== 'off') printJson({ path: output }, json)
+      if (json !== 'off') printJson({ path: output, size: null, kernelVersion: null, isStripped: null }, json)
       return
     }
     const built = await buildInitrd(output, { ...work, modulesFrom, modules: module, installer: withInstaller })

@@ -1,14 +1,26 @@
 import { printable } from '../../../text.js'
 import { inspectUki } from '../../../uki/inspect.js'
-import { json } from '../../options.js'
 import { formatSize, print, printJson } from '../../output.js'
+import { array, nullable, object, record, string } from '../../schema.js'
+import { bytes, hexadecimal, path, sections } from '../../shapes.js'
 import { printSections } from '../../uki.js'
 import { argument, verb } from '../../verb.js'
 
 export default verb({
   summary: 'show the sections of a UKI, its kernel command line, and who signed it',
   arguments: [argument('<uki>', 'unified kernel image')],
-  options: json,
+  options: {},
+  json: object({
+    path,
+    size: bytes,
+    architecture: string,
+    sections,
+    commandLine: nullable(string),
+    osRelease: nullable(record(string)),
+    kernelVersion: nullable(string),
+    sbat: nullable(string),
+    signatures: array(object({ subject: string, issuer: string, fingerprint: hexadecimal })),
+  }),
   examples: ['ddi-attach uki inspect acme.efi', 'ddi-attach uki inspect acme.efi --json=pretty'],
   async run([path], { json }) {
     const facts = await inspectUki(path)

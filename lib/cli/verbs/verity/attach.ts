@@ -7,8 +7,9 @@ import { printAttachment } from '../../attachment.js'
 import { given } from '../../given.js'
 import { openTree, treeOptions } from '../../hash-tree.js'
 import { untilInterrupted } from '../../interrupt.js'
-import { checkingOf, checkingOptions, json, signatureGiven } from '../../options.js'
+import { checkingOf, checkingOptions, signatureGiven } from '../../options.js'
 import { openParity, parityOptions } from '../../parity.js'
+import { attachment } from '../../shapes.js'
 import { rootHash, text } from '../../values.js'
 import { argument, option, verb } from '../../verb.js'
 
@@ -33,8 +34,8 @@ export default verb({
     ...checkingOptions,
     ...treeOptions,
     ...parityOptions,
-    ...json,
   },
+  json: attachment,
   examples: [
     'ddi-attach verity attach root.erofs root.verity 4f2a…',
     'ddi-attach verity attach root.img root.img 4f2a… --hash-offset 8M --fec-device root.fec',

@@ -1,13 +1,15 @@
 import { layoutTree } from '../../../verity/tree.js'
 import { describeTree, hashOffset, openStoredTree } from '../../hash-tree.js'
-import { json } from '../../options.js'
 import { print, printJson } from '../../output.js'
+import { object } from '../../schema.js'
+import { tree } from '../../shapes.js'
 import { argument, verb } from '../../verb.js'
 
 export default verb({
   summary: 'show the superblock of a hash tree',
   arguments: [argument('<hash>', 'file with the tree')],
-  options: { ...hashOffset, ...json },
+  options: { ...hashOffset },
+  json: object(tree),
   examples: ['ddi-attach verity dump root.verity --json=pretty'],
   async run([path], { json, hashOffset }) {
     await using tree = await openStoredTree(path, hashOffset)

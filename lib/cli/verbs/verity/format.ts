@@ -3,13 +3,15 @@ import { formatFile } from '../../../build/tree.js'
 import { refuseReplacing, writeNewFile } from '../../../bytes/new-file.js'
 import { DdiError } from '../../../errors.js'
 import { sideFiles } from '../../../image/root-hash-sources.js'
+import { describeRun } from '../../extents.js'
 import { given } from '../../given.js'
 import { describeTree, treeParameters } from '../../hash-tree.js'
 import { untilInterrupted } from '../../interrupt.js'
-import { json } from '../../options.js'
 import { print, printJson } from '../../output.js'
 import { parityOptions } from '../../parity.js'
 import { progressBar } from '../../progress.js'
+import { nullable, object } from '../../schema.js'
+import { extent, hexadecimal as hexadecimalText, path, tree } from '../../shapes.js'
 import { hexadecimal, sizeOrZero, text, uuid } from '../../values.js'
 import { argument, flag, option, type ValuesOf, verb } from '../../verb.js'
 
@@ -22,7 +24,6 @@ const format = {
   rootHashFile: option('--root-hash-file <file>', 'write the root hash there', text),
   ...parityOptions,
   force: flag('--force', 'replace files that exist, and what they hold at offsets'),
-  ...json,
 }
 
 export default verb({
@@ -32,6 +33,7 @@ export default verb({
     argument('[hash]', 'new file, or block device (default: DATA.verity)'),
   ],
   options: format,
+  json: object({ ...tree, rootHash: hexadecimalText, file: path, parity: nullable(object({ file: path, extent })) }),
   examples: [
     'ddi-attach verity format root.erofs --root-hash-file root.roothash',
     'ddi-attach verity format root.erofs --append',
@@ -58,7 +60,7 @@ export default verb({
             { replace: force, from: [data, to] },
           )
     const { rootHash, tree, parity } = formatted
-    if (json !== 'off') printJson({ ...describeTree(tree), rootHash, file: to, ...(parity && { parity }) }, json)
+    if (json !== 'off') printJson({ ...describeTree(tree), rootHash, file: to, parity: parity ?? null }, json)
     else print(rootHash)
   },
 })
@@ -80,6 +82,9 @@ async function formatAll(data: string, to: string | null, options: ValuesOf<type
   const parity =
     path === undefined
       ? undefined
-      : { file: path, ...(await formatParity(data, stored, { path, offset, roots, replace: force }, { signal })) }
+      : {
+          file: path,
+          extent: describeRun(await formatParity(data, stored, { path, offset, roots, replace: force }, { signal })),
+        }
   return { tree, rootHash: Buffer.from(tree.rootHash).toString('hex'), parity }
 }

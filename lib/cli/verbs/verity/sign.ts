@@ -3,6 +3,9 @@ import { writeNewFile } from '../../../bytes/new-file.js'
 import { parseRootHash } from '../../../verity/root-hash.js'
 import { encodeSignatureRecord } from '../../../verity/signature.js'
 import { readGiven } from '../../given-file.js'
+import { printJson } from '../../output.js'
+import { object } from '../../schema.js'
+import { hexadecimal, path } from '../../shapes.js'
 import { signerOf } from '../../signer.js'
 import { text } from '../../values.js'
 import { argument, flag, option, requiredOption, verb } from '../../verb.js'
@@ -20,17 +23,20 @@ export default verb({
     record: flag('--record', 'write what a signature partition holds'),
     force: flag('--force', 'replace a file that exists'),
   },
+  json: object({ rootHash: hexadecimal, path }),
   examples: [
     'ddi-attach verity sign image.roothash image.roothash.p7s --key key.pem --certificate cert.pem',
     "ddi-attach verity sign 4f2a… signature --certificate cert.pem --signer 'openssl cms -sign -binary -outform DER …'",
   ],
-  async run([rootHash, output], { certificate, key, signer, record, force }) {
+  async run([rootHash, output], { certificate, key, signer, record, force, json }) {
     const hex = /^[0-9a-f]+$/i.test(rootHash) ? rootHash : (await readGiven(rootHash)).toString()
-    const signed = await sign(parseRootHash(hex), await signerOf(certificate, key, signer))
+    const hash = parseRootHash(hex)
+    const signed = await sign(hash, await signerOf(certificate, key, signer))
     const contents = record ? encodeSignatureRecord(signed) : signed.signature
     await writeNewFile(output, 0, (target) => target.write(0, contents), {
       replace: force,
       from: [rootHash, certificate, ...(key === undefined ? [] : [key])],
     })
+    if (json !== 'off') printJson({ rootHash: Buffer.from(hash).toString('hex'), path: output }, json)
   },
 })

@@ -10,10 +10,11 @@ import { verifyTree } from '../../../verity/verify.js'
 import { type BadBlocks, nameBlocks } from '../../bad-blocks.js'
 import { openTree, treeOptions } from '../../hash-tree.js'
 import { untilInterrupted } from '../../interrupt.js'
-import { json } from '../../options.js'
 import { formatSize, note, print, printJson } from '../../output.js'
 import { openParity, parityOptions } from '../../parity.js'
 import { progressBar } from '../../progress.js'
+import { array, integer, nullable, object } from '../../schema.js'
+import { badBlocks, bytes, path } from '../../shapes.js'
 import { rootHash } from '../../values.js'
 import { argument, flag, verb } from '../../verb.js'
 
@@ -28,8 +29,18 @@ export default verb({
     repair: flag('--repair', 'write the blocks that error correction restores, if all match the root hash then'),
     ...treeOptions,
     ...parityOptions,
-    ...json,
   },
+  json: object({
+    data: path,
+    hash: path,
+    dataBlocks: integer,
+    dataBlockSize: bytes,
+    dataSize: bytes,
+    badDataBlocks: nullable(integer),
+    badHashBlocks: nullable(integer),
+    badBlocks: array(object(badBlocks)),
+    correctedBytes: bytes,
+  }),
   examples: [
     'ddi-attach verity verify root.erofs root.verity 4f2a…',
     'ddi-attach verity verify root.erofs root.verity 4f2a… --fec-device root.fec --repair',
@@ -62,7 +73,8 @@ export default verb({
           data: dataPath,
           hash: hashPath,
           ...covered,
-          ...counts,
+          badDataBlocks: counts?.badDataBlocks ?? null,
+          badHashBlocks: counts?.badHashBlocks ?? null,
           badBlocks: bad,
           correctedBytes: corrected?.bytes ?? 0,
         },

@@ -1,12 +1,12 @@
 import { type OpenDiskOptions, openDisk } from '../../../attach/disk.js'
 import type { CheckResult } from '../../../disk/table.js'
 import { printable } from '../../../text.js'
+import { choice } from '../../choice.js'
 import { diskArgument } from '../../disk-change.js'
 import { exitStatus } from '../../exit.js'
 import { given } from '../../given.js'
-import { json } from '../../options.js'
 import { print, printJson } from '../../output.js'
-import { choice } from '../../values.js'
+import { array, object, string } from '../../schema.js'
 import { flag, option, verb } from '../../verb.js'
 
 export default verb({
@@ -16,8 +16,8 @@ export default verb({
     repair: flag('--repair', 'repair it'),
     table: option('--table <copy>', 'backup: rescue what only the end of the disk still says', choice('backup')),
     force: flag('--force', 'with --table=backup: overwrite what lies where the primary table goes'),
-    ...json,
   },
+  json: object({ mended: array(string), left: array(string) }),
   examples: ['ddi-attach volume check disk.raw --repair'],
   async run([path], { json, repair, table, force }) {
     const { mended, left } = await check(path, repair, given({ table, force }))

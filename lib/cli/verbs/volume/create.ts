@@ -4,7 +4,7 @@ import { makeVolumeHead } from '../../../image/volume-head.js'
 import { changeDisk, diskArgument } from '../../disk-change.js'
 import { given } from '../../given.js'
 import { untilInterrupted } from '../../interrupt.js'
-import { json } from '../../options.js'
+import { volume } from '../../shapes.js'
 import { label, size, text, uuid } from '../../values.js'
 import { flag, option, requiredOption, verb } from '../../verb.js'
 
@@ -19,8 +19,8 @@ export default verb({
     uuid: option('--uuid <uuid>', 'partition UUID (default: a random one)', uuid),
     force: flag('--force', 'even if another volume has the label'),
     from: option('--from <file>', 'initial contents of the volume', text),
-    ...json,
   },
+  json: volume,
   examples: ['ddi-attach volume create disk.raw --type root --size 2G --label acme_1.4 --from root.erofs'],
   async run([path], options) {
     const from: FileSource | undefined = options.from === undefined ? undefined : await openFile(options.from)

@@ -1,22 +1,24 @@
 import { openDisk } from '../../../attach/disk.js'
 import { printable } from '../../../text.js'
 import { diskArgument } from '../../disk-change.js'
-import { describeExtents, segmentCount } from '../../extents.js'
+import { segmentCount } from '../../extents.js'
 import { untilInterrupted } from '../../interrupt.js'
-import { json } from '../../options.js'
 import { print, printJson } from '../../output.js'
+import { array, object } from '../../schema.js'
+import { volume } from '../../shapes.js'
 import { verb } from '../../verb.js'
+import { describeVolume } from '../../volume.js'
 
 export default verb({
   summary: 'move volumes to where they have fewer segments, safe against power cuts',
   arguments: [diskArgument],
-  options: json,
+  options: {},
+  json: object({ moved: array(volume) }),
   examples: ['ddi-attach volume defragment disk.raw'],
   async run([path], { json }) {
     await using disk = await openDisk(path)
     const moved = await disk.defragment({ signal: untilInterrupted() })
-    if (json !== 'off')
-      printJson({ moved: moved.map(({ uuid, extents }) => ({ uuid, extents: describeExtents(extents) })) }, json)
+    if (json !== 'off') printJson({ moved: moved.map(describeVolume) }, json)
     else
       for (const { label, uuid, extents } of moved)
         print(`${printable(label || uuid!)}: now in ${segmentCount(extents.length)}`)

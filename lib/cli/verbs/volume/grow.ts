@@ -1,6 +1,6 @@
 import { prepareResize } from '../../../attach/resize-file-system.js'
 import { changeDisk, diskArgument, volumeArgument } from '../../disk-change.js'
-import { json } from '../../options.js'
+import { volume } from '../../shapes.js'
 import { size } from '../../values.js'
 import { flag, requiredOption, verb } from '../../verb.js'
 
@@ -10,8 +10,8 @@ export default verb({
   options: {
     size: requiredOption('--size <size>', 'how much more, such as +1G', size),
     resizeFs: flag('--resize-fs', 'grow the file system of the attached volume too: ext2 to ext4, xfs, btrfs'),
-    ...json,
   },
+  json: volume,
   examples: ['ddi-attach volume grow disk.raw home --size +1G'],
   async run([path, name], options) {
     await changeDisk(path, options, async (disk) => {

@@ -1,6 +1,9 @@
 import { fewestEntries, initDisk, mostEntries } from '../../../attach/init-disk.js'
 import { diskArgument } from '../../disk-change.js'
 import { given } from '../../given.js'
+import { printJson } from '../../output.js'
+import { integer, object } from '../../schema.js'
+import { bytes, path, uuid as uuidText } from '../../shapes.js'
 import { uuid, wholeNumber } from '../../values.js'
 import { flag, option, verb } from '../../verb.js'
 
@@ -17,13 +20,16 @@ export default verb({
     ),
     force: flag('--force', 'overwrite what the disk holds'),
   },
+  json: object({ path, size: bytes, uuid: uuidText, entries: integer }),
   examples: [
     'truncate --size 64M disk.raw',
     'ddi-attach volume init disk.raw',
     'ddi-attach volume init /dev/sdb --entries 512',
   ],
-  async run([path], { uuid, entries, force }) {
+  async run([path], { uuid, entries, force, json }) {
     const disk = await initDisk(path, { force, entries, ...given({ uuid }) })
+    const { size } = disk
     await disk.close()
+    if (json !== 'off') printJson({ path, size, uuid: disk.uuid, entries }, json)
   },
 })

@@ -3,40 +3,53 @@ import { type DiskContents, readDisk } from '../../../disk/disk.js'
 import { nestedVolumes } from '../../../disk/nested.js'
 import { foundExtents, type Volume } from '../../../disk/volume.js'
 import { diskArgument } from '../../disk-change.js'
-import { describeExtents } from '../../extents.js'
-import { json } from '../../options.js'
+import { describeRun } from '../../extents.js'
 import { print, printJson } from '../../output.js'
 import { printDisk } from '../../pictures/layout.js'
+import { array, described, nullable, object, string } from '../../schema.js'
+import { bytes, extent, orphan, path, volume, volumeFields } from '../../shapes.js'
 import { isTableAlone, printTable, type TableValues, tableOptions } from '../../table.js'
 import { flag, verb } from '../../verb.js'
+import { describeOrphan, describeVolume } from '../../volume.js'
 
 export default verb({
   summary: 'list the volumes, with a map of the disk',
   arguments: [diskArgument],
-  options: { nested: flag('--nested', 'list the volumes of tables in volumes too'), ...tableOptions, ...json },
+  options: { nested: flag('--nested', 'list the volumes of tables in volumes too'), ...tableOptions },
+  json: object({
+    path,
+    size: bytes,
+    volumes: array(volume),
+    orphans: array(orphan),
+    free: array(extent),
+    nested: described(
+      nullable(
+        array(
+          object({
+            ...volumeFields,
+            within: described(nullable(string), 'UUID or label of the volume with its table'),
+          }),
+        ),
+      ),
+      'null: not looked for',
+    ),
+  }),
   examples: ['ddi-attach volume list disk.raw', 'ddi-attach volume list disk.raw -n -b -o LABEL,SIZE'],
   async run([path], { json, nested, ...table }) {
     await using disk = await openFile(path)
     const contents = await readDisk(disk)
     const inner = nested ? (await nestedVolumes(disk, contents.volumes, { anyType: true })).volumes : []
-    if (json !== 'off') printJson(describe(contents, nested ? inner : undefined), json)
+    if (json !== 'off') printJson({ path, size: disk.size, ...describe(contents, nested ? inner : null) }, json)
     else await printVolumes(contents, inner, table, disk.size)
   },
 })
 
-function describe({ volumes, orphans, free }: DiskContents, nested: readonly Volume[] | undefined) {
-  const inner = nested && { nested: nested.map((volume) => ({ ...describeVolume(volume), within: holderOf(volume) })) }
-  return { volumes: volumes.map(describeVolume), orphans, free, ...inner }
-}
-
-function describeVolume(volume: Volume) {
+function describe({ volumes, orphans, free }: DiskContents, nested: readonly Volume[] | null) {
   return {
-    designator: volume.designator,
-    uuid: volume.uuid,
-    label: volume.label,
-    size: volume.size,
-    extents: describeExtents(foundExtents(volume)),
-    defect: volume.state === 'broken' ? volume.defect.message : null,
+    volumes: volumes.map(describeVolume),
+    orphans: orphans.map(describeOrphan),
+    free: free.map(describeRun),
+    nested: nested?.map((volume) => ({ ...describeVolume(volume), within: holderOf(volume) })) ?? null,
   }
 }
 

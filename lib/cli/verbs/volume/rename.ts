@@ -2,7 +2,7 @@ import { findByName, requireWhole } from '../../../disk/volume.js'
 import { DdiError } from '../../../errors.js'
 import { changeDisk, diskArgument, volumeArgument } from '../../disk-change.js'
 import { given } from '../../given.js'
-import { json } from '../../options.js'
+import { volume } from '../../shapes.js'
 import { label, uuid } from '../../values.js'
 import { flag, option, verb } from '../../verb.js'
 
@@ -13,8 +13,8 @@ export default verb({
     label: option('--label <label>', 'the new label', label),
     uuid: option('--uuid <uuid>', 'the new UUID; the UUIDs of its segments follow', uuid),
     force: flag('--force', 'even if another volume has the label'),
-    ...json,
   },
+  json: volume,
   examples: [
     'ddi-attach volume rename disk.raw acme_1.4 --label acme_1.5',
     'ddi-attach volume rename disk.raw 3 --uuid "$(uuidgen)"',

@@ -1,5 +1,5 @@
 import { changeDisk, diskArgument, volumeArgument } from '../../disk-change.js'
-import { json } from '../../options.js'
+import { volume } from '../../shapes.js'
 import { size } from '../../values.js'
 import { flag, requiredOption, verb } from '../../verb.js'
 
@@ -9,8 +9,8 @@ export default verb({
   options: {
     size: requiredOption('--size <size>', 'how much less, such as 1G', size),
     force: flag('--force', 'cut off even what the volume holds'),
-    ...json,
   },
+  json: volume,
   examples: ['ddi-attach volume shrink disk.raw home --size 1G'],
   async run([path, name], options) {
     const { size, force } = options
