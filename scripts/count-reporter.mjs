@@ -4,9 +4,9 @@ export default async function* count(events) {
   for await (const { type, data } of events) {
     if (data?.details?.type === 'suite') continue
     if (type === 'test:fail') {
-      counts.failed++
       const { error } = data.details
-      counts.failures.push(`${data.name} (${data.file}:${data.line}): ${error?.cause?.message ?? error?.message}`)
+      counts.failed++
+      counts.failures.push({ file: data.file, name: data.name, message: error?.cause?.message ?? error?.message })
     } else if (type === 'test:pass') counts[data.skip === undefined ? 'passed' : 'skipped']++
   }
   yield JSON.stringify(counts)

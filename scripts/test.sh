@@ -15,33 +15,47 @@ npm run --silent check >&2
 
 counts=$(mktemp -d)
 trap 'rm -rf "$counts"' EXIT
-# What hangs is a failure like others, and not the end of the whole run.
-reporters() {
-  echo --test-timeout=900000 --test-reporter=spec --test-reporter-destination=stdout \
-    --test-reporter="$PWD/scripts/count-reporter.mjs" --test-reporter-destination="$counts/$1"
+# run_tests NAME COMMAND FILE…: what hangs is a failure like others, and not the end of the whole run.
+run_tests() {
+  local name=$1 command=$2
+  shift 2
+  $command --test-timeout=900000 --test-reporter=spec --test-reporter-destination=stdout \
+    --test-reporter="$PWD/scripts/count-reporter.mjs" --test-reporter-destination="$counts/$name" "$@"
 }
-status=0
+
+# The same, but files with a failure run once more, by themselves: what passes then is named at the end.
+run_tests_again() {
+  local name=$1 command=$2 failed
+  run_tests "$@" && return
+  mapfile -t failed < <(node -p "[...new Set(JSON.parse(fs.readFileSync('$counts/$name')).failures.flatMap(({ file }) => file ?? []))].join('\n')")
+  [ -n "${failed[*]}" ] || return 1
+  echo "== once more: ${failed[*]}"
+  run_tests "$name-again" "$command" "${failed[@]}"
+}
+
+on_this_machine() {
+  # Two files at a time: many tests wait, for a server that is away or a machine that boots.
+  node --test --test-concurrency=2 "$@"
+}
+
+in_the_kernel() {
+  in_kernel node --test --test-concurrency=1 "$@"
+}
 
 mapfile -t kernel_tests < <(find dist/test/kernel -maxdepth 1 -name '*.test.js' | sort)
 mapfile -t host_tests < <(find dist/test -name '*.test.js' -not -regex 'dist/test/kernel/[^/]*' | sort)
 
-test_kernel() {
-  # shellcheck disable=SC2046
-  in_kernel node --test --test-concurrency=1 $(reporters kernel) "${kernel_tests[@]}"
-}
 : >"$counts/kernel"
 : >"$counts/fuzz"
 # user-mode-linux is a kernel of its own: its tests run beside those of this machine, and are shown after them.
 if ! has_device_mapper; then
-  test_kernel >"$counts/output" 2>&1 &
+  run_tests_again kernel in_the_kernel "${kernel_tests[@]}" >"$counts/output" 2>&1 &
   kernel=$!
   trap 'kill $kernel 2>/dev/null || true; rm -rf "$counts"' EXIT
 fi
 
 echo "== tests on this machine"
-# Two files at a time: many tests wait, for a server that is away or a machine that boots.
-# shellcheck disable=SC2046
-node --test --test-concurrency=2 $(reporters host) "${host_tests[@]}" || status=1
+run_tests_again host on_this_machine "${host_tests[@]}" || status=1
 
 echo "== hostile bytes: each parser is a test"
 # One seed, so that a run can be repeated; `npm run fuzz` takes a new one each time.
@@ -49,11 +63,11 @@ node dist/test/fuzz/fuzz.js --seed 1 --seconds 60 --report "$counts/fuzz" || sta
 
 echo "== tests in a kernel with device-mapper: $(kernel_name)"
 if has_device_mapper; then
-  test_kernel || status=1
+  run_tests_again kernel in_the_kernel "${kernel_tests[@]}" || status=1
 else
   tail --pid=$kernel -n +1 -f -s 0.2 "$counts/output"
   wait "$kernel" || status=1
 fi
 
-node scripts/count-tests.mjs "$(kernel_name)" "$counts/kernel" "$counts/host" "$counts/fuzz" || status=1
+node scripts/count-tests.mjs "$(kernel_name)" "$counts" || status=1
 exit $status

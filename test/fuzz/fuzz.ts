@@ -62,9 +62,10 @@ async function all(): Promise<void> {
   const failed = unclean.length
   const total = reports.reduce((sum, { inputs }) => sum + inputs, 0)
   console.log(`${total} inputs, ${reports.length - failed} of ${reports.length} targets without findings`)
-  const failures = unclean.map(
-    ({ target, findings }) => `fuzz target ${target}: ${findings[0]?.what ?? 'no input was tried'}`,
-  )
+  const failures = unclean.map(({ target, findings }) => ({
+    name: `fuzz target ${target}`,
+    message: findings[0]?.what ?? 'no input was tried',
+  }))
   if (values.report !== undefined)
     writeFileSync(values.report, JSON.stringify({ passed: reports.length - failed, failed, skipped: 0, failures }))
   process.exitCode = failed === 0 ? 0 : 1

@@ -145,20 +145,27 @@ export async function inProcess(
   return { progress, last: last(), messages, death }
 }
 
-/** Kills a process that stays with one input. @returns whether it did */
+/** Kills a process that stays with one input, however busy the machine is with others. @returns whether it did */
 async function silence(
   child: ChildProcess,
   ended: Promise<unknown>,
   last: () => Ended['last'],
   patience: number,
 ): Promise<boolean> {
-  let [number, since] = [-1, Date.now()]
+  const spent = () => Date.now() - starved(child.pid)
+  let [number, since] = [-1, spent()]
   const gone = ended.then(() => true)
   while (!(await Promise.race([gone, sleep(250, false)]))) {
-    if (last().number !== number) [number, since] = [last().number, Date.now()]
-    else if (Date.now() - since > patience * 1000) return child.kill('SIGKILL')
+    if (last().number !== number) [number, since] = [last().number, spent()]
+    else if (spent() - since > patience * 1000) return child.kill('SIGKILL')
   }
   return false
+}
+
+/** How long a process was ready to run and had no processor, in milliseconds: Documentation/scheduler/sched-stats.rst, "/proc/<pid>/schedstat". */
+function starved(pid: number | undefined): number {
+  const path = `/proc/${pid}/schedstat`
+  return existsSync(path) ? Number(readFileSync(path, 'utf8').split(' ')[1]) / 1e6 : 0
 }
 
 /** What a process noted before it died. */
