@@ -2,7 +2,7 @@ import { type ChildProcess, type ChildProcessWithoutNullStreams, execFile, spawn
 import { access, constants, realpath, stat } from 'node:fs/promises'
 import { basename, isAbsolute, join } from 'node:path'
 import { promisify } from 'node:util'
-import { DdiError, systemCode, systemError } from './errors.js'
+import { DdiError, type ErrorCode, systemCode, systemError } from './errors.js'
 import { throwIfAborted } from './work.js'
 
 const execute = promisify(execFile)
@@ -111,7 +111,7 @@ export async function runTool(tool: Tool, signal?: AbortSignal): Promise<string>
   const [program, words] = await tiedToUs([await toolPath(tool), ...command.slice(1)])
   try {
     const execution = execute(program, words, {
-      env: { ...process.env, ...env, PATH: systemPath },
+      env: { ...process.env, ...inEnglish, ...env, PATH: systemPath },
       maxBuffer: mostOutput,
       encoding,
       ...(signal && { signal }),
@@ -125,9 +125,26 @@ export async function runTool(tool: Tool, signal?: AbortSignal): Promise<string>
     if (accepted.some((status) => status === code)) return String(stdout)
     if (systemCode(error)) throw systemError(error, `cannot run ${command.join(' ')}`)
     const said = `${String(stderr ?? '')}${String(stdout ?? '')}`.trim().slice(0, 2000)
-    throw new DdiError('ERR_DDI_TOOL', `${command.join(' ')} failed: ${said}`, { cause: error })
+    throw toolError(`${command.join(' ')} failed`, said, { cause: error })
   }
 }
+
+/**
+ * The error of a program that failed. That there is no space is one of its own, whoever finds it out.
+ * @param said by the program, in English
+ * @param code for all other failures. Default: ERR_DDI_TOOL
+ */
+export function toolError(
+  what: string,
+  said: string,
+  { code = 'ERR_DDI_TOOL', cause }: { readonly code?: ErrorCode; readonly cause?: unknown } = {},
+): DdiError {
+  const isFull = /No space left on device|ENOSPC|quota exceeded|Wrote only/i.test(said)
+  return new DdiError(isFull ? 'ERR_DDI_NO_SPACE' : code, `${what}: ${said}`, { cause })
+}
+
+/** What makes a program speak English, in any alphabet. */
+export const inEnglish = { LC_ALL: 'C.UTF-8', LANGUAGE: '' } as const
 
 const running = new Set<ChildProcess>()
 

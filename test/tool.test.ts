@@ -67,3 +67,15 @@ test('a program is found by its absolute path, or not at all', async () => {
     message: /install nothing/,
   })
 })
+
+test('a tool for which there is no space says so, in whatever language', async () => {
+  const { LANGUAGE } = process.env
+  process.env['LANGUAGE'] = 'de'
+  try {
+    const command = ['dd', 'if=/dev/zero', 'of=/dev/full', 'count=1'] as const
+    await assert.rejects(runTool({ command, package: 'coreutils' }), { code: 'ERR_DDI_NO_SPACE' })
+  } finally {
+    if (LANGUAGE === undefined) delete process.env['LANGUAGE']
+    else process.env['LANGUAGE'] = LANGUAGE
+  }
+})

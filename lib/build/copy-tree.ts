@@ -5,8 +5,8 @@ import { join, posix } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { exists } from '../bytes/new-file.js'
-import { DdiError, systemCode, systemError } from '../errors.js'
-import { runTool, startProgram, toolPath } from '../tool.js'
+import { systemCode, systemError } from '../errors.js'
+import { inEnglish, runTool, startProgram, toolError, toolPath } from '../tool.js'
 import { throwIfAborted } from '../work.js'
 
 /**
@@ -79,6 +79,7 @@ async function copyWithout(
   await mkdir(to, { recursive: true })
   const tar = await toolPath({ command: ['tar'], package: 'tar' })
   const patterns = excluded.map((path) => `--exclude=./${escaped(path)}${/(^|\/)$/.test(path) ? '*' : ''}`)
+  const env = { ...process.env, ...inEnglish }
   const reader = await startProgram(
     [
       tar,
@@ -92,11 +93,11 @@ async function copyWithout(
       `--directory=${from}`,
       '.',
     ],
-    { signal },
+    { signal, env },
   )
   const writer = await startProgram(
     [tar, '--extract', '--file=-', '--preserve-permissions', '--same-owner', ...attributes, `--directory=${to}`],
-    { signal },
+    { signal, env },
   )
   const ended = Promise.all([reader, writer].map((one) => once(one, 'close') as Promise<[number | null]>))
   const said = Promise.all([text(reader.stderr), text(writer.stderr)])
@@ -107,8 +108,7 @@ async function copyWithout(
     if (statuses.some((status) => status !== 0)) throw new Error((await said).join('').trim())
   } catch (error) {
     throwIfAborted(signal)
-    const what = `cannot copy ${from}: ${(await said).join('').trim().slice(0, 2000)}`
-    throw new DdiError('ERR_DDI_TOOL', what, { cause: error })
+    throw toolError(`cannot copy ${from}`, (await said).join('').trim().slice(0, 2000), { cause: error })
   }
 }
 

@@ -78,7 +78,19 @@ const hints: Readonly<Partial<Record<ErrorCode, readonly Hint[]>>> = {
     },
     { option: '--output', message: /is a (FIFO|character device)/, text: 'write to standard output with --output=-' },
   ],
-  ERR_DDI_NO_SPACE: [{ option: '--esp-size', message: /EFI partition/, text: 'make it larger with --esp-size' }],
+  ERR_DDI_NO_SPACE: [
+    { message: /free in \d+ runs?/, text: 'remove or shrink a volume: `ddi-attach volume list DISK` shows them' },
+    { option: '--esp-size', message: /EFI partition/, text: 'make it larger with --esp-size' },
+  ],
+  ERR_DDI_NO_TABLE: [{ text: 'a blank disk gets a table by `ddi-attach volume init DISK`' }],
+  ERR_DDI_NOT_FOUND: [
+    { message: /^cannot mount on/, text: 'make the directory first, by mkdir' },
+    { message: /openat2/, text: '`ddi-attach list-files IMAGE` shows what there is' },
+  ],
+  ERR_DDI_COMMAND_NOT_FOUND: [{ text: 'a command of the image is named by its path: ./usr/bin/NAME' }],
+  ERR_DDI_NO_DEVICE_MAPPER: [{ text: '`modprobe dm_mod dm_verity` loads it, if this kernel has it as modules' }],
+  ERR_DDI_MISSING_TARGET: [{ text: '`modprobe dm_verity` loads it, if this kernel has it as a module' }],
+  ERR_DDI_NO_LOOP: [{ text: '`modprobe loop` loads it; a container needs /dev/loop-control and CAP_SYS_ADMIN' }],
   ERR_DDI_VOLUME_EXISTS: [
     { option: '--force', message: /has the label/, text: 'give it the same label all the same with --force' },
   ],

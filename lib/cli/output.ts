@@ -68,11 +68,12 @@ async function* jsonText(
   yield before === head ? `${printableJson({ image, files: [] }, indent)}\n` : `${tail}\n`
 }
 
-/** 1536 is `1.5K`: as lsblk writes sizes, in powers of 1024. */
-export function formatSize(bytes: number): string {
+/** 1536 is `1.5K`: as lsblk writes sizes, in powers of 1024. @param digits at most, behind the point */
+export function formatSize(bytes: number, digits = 1): string {
   const units = ['B', 'K', 'M', 'G', 'T', 'P']
   let value = bytes
   let unit = 0
   for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024
-  return `${value >= 100 || Number.isInteger(value) ? Math.round(value) : value.toFixed(1)}${units[unit]}`
+  const isWhole = Number.isInteger(value) || (value >= 100 && digits === 1)
+  return `${isWhole ? Math.round(value) : value.toFixed(digits)}${units[unit]}`
 }

@@ -15,6 +15,7 @@ export function program(index: VerbIndex, run: (verb: IndexedVerb, given: Words)
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [verb]', 'print help for a verb')
     .showHelpAfterError('(see ddi-attach --help)')
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'ddi-attach: ')) })
     .addHelpText(
       'after',
       examplesText(['ddi-attach image.raw', 'ddi-attach inspect image.raw', 'ddi-attach detach image.raw']),
@@ -53,6 +54,7 @@ function addVerb(
   const command = parent
     .command(name)
     .description(verb.summary)
+    .showHelpAfterError(`(see ddi-attach help ${verb.name})`)
     .addHelpText('after', examplesText(verb.examples))
     .exitOverride()
   for (const one of verb.arguments) command.argument(one.spec, one.description)

@@ -28,8 +28,9 @@ export async function printTable(
 ): Promise<void> {
   const chosen = output.map((name) => indexOf(name, columns))
   const headings = noheadings ? [] : [columns]
-  const lines = [...headings, ...rows.map((row) => row.map((cell) => textOf(cell, bytes)))].map((line) =>
-    chosen.map((column) => line[column]!),
+  const size = columns.map((_, column) => (bytes ? String : sizeFormat(rows.map((row) => row[column] ?? null))))
+  const lines = [...headings, ...rows.map((row) => row.map((cell, column) => textOf(cell, size[column]!)))].map(
+    (line) => chosen.map((column) => line[column]!),
   )
   const widthOf = await widths(lines)
   const widest = chosen.map((_, place) => lines.reduce((most, line) => Math.max(most, widthOf(line[place]!)), 0))
@@ -37,10 +38,16 @@ export async function printTable(
   if (padded.length > 0) print(padded.map((line) => line.join('  ').trimEnd()).join('\n'))
 }
 
-function textOf(cell: Cell, inBytes: boolean): string {
+function textOf(cell: Cell, size: (bytes: number) => string): string {
   if (cell === null || cell === '') return '-'
-  if (typeof cell !== 'object') return printable(String(cell))
-  return inBytes ? String(cell.bytes) : formatSize(cell.bytes)
+  return typeof cell === 'object' ? size(cell.bytes) : printable(String(cell))
+}
+
+/** Sizes of one column that differ look different: they get more digits, or else are in bytes. */
+function sizeFormat(cells: readonly Cell[]): (bytes: number) => string {
+  const sizes = new Set(cells.flatMap((cell) => (cell !== null && typeof cell === 'object' ? [cell.bytes] : [])))
+  const formats = [1, 2, 3].map((digits) => (bytes: number) => formatSize(bytes, digits))
+  return formats.find((format) => new Set([...sizes].map(format)).size === sizes.size) ?? String
 }
 
 function columnNames(given: string): readonly string[] {

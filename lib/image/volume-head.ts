@@ -5,7 +5,7 @@ import { DdiError } from '../errors.js'
 import { type Designator, dpsTypes, partitionTypeUuid } from '../gpt/dps-types.js'
 import { partitionAttributes } from '../gpt/table.js'
 import { checkOptions, type OptionNames } from '../options.js'
-import { machineArchitectures } from './architecture.js'
+import { machineArchitectures, refuseUnknownArchitectures } from './architecture.js'
 
 /** What a new volume is to be; all but its type has a default. */
 export interface NewVolume extends Partial<VolumeFlags> {
@@ -49,6 +49,7 @@ export function makeVolumeHead(volume: NewVolume): VolumeHead {
  * @throws ERR_DDI_USAGE
  */
 export function requireTypeUuid(type: string, architecture: string = machineArchitectures()[0] ?? ''): string {
+  refuseUnknownArchitectures([architecture])
   const uuid = partitionTypeUuid(type, architecture)
   if (uuid) return uuid
   const designators = new Set<Designator>([...dpsTypes.values()].map(({ designator }) => designator))

@@ -4,7 +4,7 @@ import { exists, flushDirectory, refuseExisting } from '../bytes/new-file.js'
 import { DdiError, systemError } from '../errors.js'
 import { syncFileSystem } from '../kernel/file-systems.js'
 import type { OptionNames } from '../options.js'
-import { runTool, type Tool, toolPath } from '../tool.js'
+import { runTool, type Tool, toolError, toolPath } from '../tool.js'
 import type { Batch } from './batches.js'
 import { moveUp } from './os-tree.js'
 import { throughProcess } from './process.js'
@@ -244,9 +244,5 @@ function losesData(line: string, seen: ReadonlySet<Keyword>): boolean {
 }
 
 function refusal(said: string): DdiError {
-  const isFull = /No space left|quota exceeded|Wrote only/i.test(said)
-  return new DdiError(
-    isFull ? 'ERR_DDI_NO_SPACE' : 'ERR_DDI_PULL_ARCHIVE',
-    isFull ? `no space left for the tree: ${said}` : `the archive cannot be unpacked completely: ${said}`,
-  )
+  return toolError('the archive cannot be unpacked completely', said, { code: 'ERR_DDI_PULL_ARCHIVE' })
 }
