@@ -14,7 +14,12 @@ function counted(name) {
   const again = read(`${name}-again`)
   if (again.failed === 0)
     for (const one of first.failures) lines.push(`failed at first, and passed by itself: ${one.name}: ${one.message}`)
-  return { ...first, passed: first.passed + first.failed - again.failed, failed: again.failed, failures: again.failures }
+  return {
+    ...first,
+    passed: first.passed + first.failed - again.failed,
+    failed: again.failed,
+    failures: again.failures,
+  }
 }
 
 const [inKernel, ...others] = ['kernel', 'host', 'fuzz'].map(counted)
