@@ -28,7 +28,7 @@ export class BoundedQueue implements AsyncDisposable {
       try {
         await this.#tasks.shift()
       } catch (error) {
-        await this[Symbol.asyncDispose]()
+        await this.drop()
         throw error
       }
     }
@@ -60,8 +60,13 @@ export class BoundedQueue implements AsyncDisposable {
     await this.#last
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Drops what has not begun, and waits for the rest. */
+  async drop(): Promise<void> {
     this.#isDropped = true
     await this.#last.catch(() => {})
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drop()
   }
 }

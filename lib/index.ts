@@ -28,6 +28,7 @@ export { formatParity, type ParityFile, type StoredTree } from './build/parity.j
 export { type MadeSignature, type Signer, sign } from './build/sign.js'
 export { fittingSuperSize, makeSuper, type SuperDefinition, type SuperPartition } from './build/super.js'
 export { type FormatFileOptions, type FormattedTree, formatFile } from './build/tree.js'
+export { blobSource } from './bytes/blob.js'
 export { concatSources } from './bytes/concat.js'
 export { extentSource } from './bytes/extents.js'
 export { type FileSource, type FileTarget, openFile, openFileForWriting } from './bytes/file.js'

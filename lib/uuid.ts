@@ -1,6 +1,8 @@
+import { fromHexadecimal, toHexadecimal } from './hexadecimal.js'
+
 /** Lower-case text of a UUID whose 16 bytes are in the order of RFC 9562 (big-endian). */
 export function formatUuid(bytes: Uint8Array): string {
-  const hex = Buffer.from(bytes.buffer, bytes.byteOffset, 16).toString('hex')
+  const hex = toHexadecimal(bytes.subarray(0, 16))
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
 
@@ -16,5 +18,5 @@ export function swapUuidEndianness(bytes: Uint8Array): Uint8Array {
 /** The 16 bytes of a UUID's text, in the order of RFC 9562; undefined if it is not a UUID. */
 export function parseUuid(text: string): Uint8Array | undefined {
   if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) return undefined
-  return Uint8Array.from(Buffer.from(text.replaceAll('-', ''), 'hex'))
+  return fromHexadecimal(text.replaceAll('-', ''))
 }

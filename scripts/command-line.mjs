@@ -1,6 +1,6 @@
 // The command line of the package: its code in dist/cli/, the index of its verbs beside it, and the manual page.
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 import { manPage } from './man-page.mjs'
@@ -81,7 +81,11 @@ function importShared(root) {
     (/dist\/lib\/cli\/verbs\//.test(path) && !path.endsWith('/group.js')) || later.has(path)
   return {
     name: 'import-shared',
-    setup({ onLoad }) {
+    setup({ onLoad, onResolve }) {
+      // As package.json has it, an import of nothing is for nothing: these are not.
+      onResolve({ filter: /^[./].*\.js$/ }, ({ path, resolveDir }) =>
+        resolveDir.startsWith(join(root, 'dist')) ? { path: resolve(resolveDir, path), sideEffects: true } : undefined,
+      )
       onLoad({ filter: /dist\/lib\/.*\.js$/ }, ({ path }) =>
         isBehindVerb(path) ? { contents: `${imports}${readFileSync(path, 'utf8')}` } : undefined,
       )

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { sha256 } from '../bytes/native.js'
 import type { ExtentOf } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { checkLayout, checkNames, refuseToWrite as refuse } from './check.js'
@@ -62,7 +62,7 @@ export function encodeMetadata(metadata: Metadata, geometry: Geometry): Uint8Arr
     checksum: new Uint8Array(32),
     tablesLength,
     ...writeTables(tables, stored),
-    tablesChecksum: createHash('sha256').update(tables).digest(),
+    tablesChecksum: sha256(tables),
     flags: metadata.flags,
     reserved: new Uint8Array(124),
   }

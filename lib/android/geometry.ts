@@ -1,3 +1,4 @@
+import { equalOctets } from '../bytes/native.js'
 import { DdiError } from '../errors.js'
 import { bytes, checksum, record, u32, viewOf } from './record.js'
 
@@ -61,7 +62,7 @@ export function parseGeometry(bytes: Uint8Array): Geometry {
   if (!hasGeometryMagic(bytes)) throw refuse('the signature is missing')
   const { length, checksum: stored, metadataSize, slotCount, blockSize } = format.read(viewOf(bytes), 0)
   if (length !== structLength) throw refuse(`it claims to have ${length} bytes instead of ${structLength}`)
-  if (!checksum(bytes.subarray(0, structLength), format.offsets.checksum).equals(stored))
+  if (!equalOctets(checksum(bytes.subarray(0, structLength), format.offsets.checksum), stored))
     throw refuse('its checksum is wrong')
   const geometry = { metadataSize, slotCount, blockSize }
   checkGeometry(geometry, refuse)

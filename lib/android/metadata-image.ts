@@ -1,3 +1,4 @@
+import { joinOctets } from '../bytes/octets.js'
 import { overlaySource } from '../bytes/overlay.js'
 import { zeroSource } from '../bytes/repeat.js'
 import type { Run, Source } from '../bytes/source.js'
@@ -40,7 +41,7 @@ export async function readMetadataImage(source: Source, slot = 0): Promise<Super
   const there = Math.min(source.size - metadataStart, longHeader.length)
   if (there < shortHeader.length) throw short()
   // That of version 10.0 may be all, with its tables.
-  const bytes = Buffer.concat([await source.read(metadataStart, there)], longHeader.length)
+  const bytes = joinOctets([await source.read(metadataStart, there)], longHeader.length)
   const header = parseHeader(bytes, geometry)
   const start = metadataStart + header.length
   if (source.size < start + header.tablesLength) throw short()
@@ -50,7 +51,7 @@ export async function readMetadataImage(source: Source, slot = 0): Promise<Super
 
 /** The bytes of a super_empty.img. @throws as `encodeMetadata` */
 export function encodeMetadataImage(geometry: Geometry, metadata: Metadata): Uint8Array {
-  return Buffer.concat([encodeGeometry(geometry), encodeMetadata(metadata, geometry)])
+  return joinOctets([encodeGeometry(geometry), encodeMetadata(metadata, geometry)])
 }
 
 /** The device that a super_empty.img describes, with the metadata in every slot and nothing in its partitions. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { equalOctets, sha256 } from '../bytes/native.js'
 import type { ExtentOf } from '../bytes/source.js'
 import { checkLayout, checkNames, type Refuse, refuseRead as refuse } from './check.js'
 import { type Geometry, sectorSize } from './geometry.js'
@@ -50,7 +50,7 @@ export function parseHeader(bytes: Uint8Array, geometry: Geometry): MetadataHead
     )
   const expected = (minor < 2 ? shortHeader : longHeader).length
   if (length !== expected) throw bad(`a header of ${length} bytes, where version ${major}.${minor} has ${expected}`)
-  if (!checksum(bytes.subarray(0, length), longHeader.offsets.checksum).equals(header.checksum))
+  if (!equalOctets(checksum(bytes.subarray(0, length), longHeader.offsets.checksum), header.checksum))
     throw bad('the checksum of its header is wrong')
   const room = geometry.metadataSize - length
   if (tablesLength > Math.min(largestTables, room))
@@ -80,8 +80,7 @@ function checkDescriptor(name: TableName, { offset, count, rowLength }: Descript
  * @throws ERR_DDI_SUPER_TABLES, ERR_DDI_SUPER_EXTENT
  */
 export function parseTables(bytes: Uint8Array, header: MetadataHeader, geometry: Geometry): Metadata {
-  if (!createHash('sha256').update(bytes).digest().equals(header.tablesChecksum))
-    throw refuse('the checksum of its tables is wrong')
+  if (!equalOctets(sha256(bytes), header.tablesChecksum)) throw refuse('the checksum of its tables is wrong')
   const { tables, minorVersion, flags } = header
   const stored = {
     partitions: readRows(rows.partitions, bytes, tables.partitions),

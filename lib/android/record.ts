@@ -1,4 +1,5 @@
-import { createHash } from 'node:crypto'
+import { sha256 } from '../bytes/native.js'
+import { octets } from '../bytes/octets.js'
 import { DdiError } from '../errors.js'
 
 /** How a value lies in the bytes of a structure. Numbers are little-endian. */
@@ -70,7 +71,7 @@ export function text(length: number): Field<string> {
       const end = stored.indexOf(0)
       return String.fromCharCode(...stored.subarray(0, end < 0 ? length : end))
     },
-    write: (view, at, value) => slice(view, at, length).set(Buffer.from(value, 'latin1')),
+    write: (view, at, value) => slice(view, at, length).set(octets(value)),
   }
 }
 
@@ -108,10 +109,6 @@ export function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView
 }
 
 /** SHA-256 of a structure whose own checksum, at byte `at`, counts as zeroes. */
-export function checksum(structure: Uint8Array, at: number): Buffer {
-  return createHash('sha256')
-    .update(structure.subarray(0, at))
-    .update(new Uint8Array(32))
-    .update(structure.subarray(at + 32))
-    .digest()
+export function checksum(structure: Uint8Array, at: number): Uint8Array {
+  return sha256(structure.subarray(0, at), new Uint8Array(32), structure.subarray(at + 32))
 }

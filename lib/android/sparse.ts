@@ -1,5 +1,5 @@
-import { crc32 } from 'node:zlib'
 import { concatSources } from '../bytes/concat.js'
+import { crc32, equalOctets } from '../bytes/native.js'
 import { repeatSource, zeroSource } from '../bytes/repeat.js'
 import { sliceSource } from '../bytes/slice.js'
 import type { Run, Source, Target } from '../bytes/source.js'
@@ -230,7 +230,7 @@ export async function encodeSparse(source: Source, target: Target, options: Enco
         start + done,
         Math.min(copyStep - (copyStep % blockSize) || blockSize, length - done),
       )
-      await writer.add(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
+      await writer.add(bytes)
       done += bytes.length
       onProgress?.({ done: start + done, total: source.size })
     }
@@ -262,7 +262,7 @@ class ChunkWriter {
     if (length > 0) await this.#extend('dontCare', 0, length / this.#blockSize)
   }
 
-  async add(bytes: Buffer): Promise<void> {
+  async add(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length; ) {
       const value = repeatedWord(bytes.subarray(at, at + this.#blockSize))
       let end = at + this.#blockSize
@@ -293,11 +293,12 @@ class ChunkWriter {
   async #close(): Promise<void> {
     if (!this.#open) return
     const { at, kind, value, blocks } = this.#open
-    const header = Buffer.alloc(chunkHeaderLength + (kind === 'fill' ? 4 : 0))
-    header.writeUInt16LE(chunkType[kind], 0)
-    header.writeUInt32LE(blocks, 4)
-    header.writeUInt32LE(header.length + (kind === 'raw' ? blocks * this.#blockSize : 0), 8)
-    if (kind === 'fill') header.writeUInt32LE(value, 12)
+    const header = new Uint8Array(chunkHeaderLength + (kind === 'fill' ? 4 : 0))
+    const view = new DataView(header.buffer)
+    view.setUint16(0, chunkType[kind], true)
+    view.setUint32(4, blocks, true)
+    view.setUint32(8, header.length + (kind === 'raw' ? blocks * this.#blockSize : 0), true)
+    if (kind === 'fill') view.setUint32(12, value, true)
     await this.#target.write(at, header)
     this.#chunks++
     this.#open = undefined
@@ -305,20 +306,22 @@ class ChunkWriter {
 
   async finish(blocks: number): Promise<number> {
     await this.#close()
-    const header = Buffer.alloc(headerLength)
-    header.writeUInt32LE(magic, 0)
-    header.writeUInt16LE(1, 4)
-    header.writeUInt16LE(headerLength, 8)
-    header.writeUInt16LE(chunkHeaderLength, 10)
-    header.writeUInt32LE(this.#blockSize, 12)
-    header.writeUInt32LE(blocks, 16)
-    header.writeUInt32LE(this.#chunks, 20)
+    const header = new Uint8Array(headerLength)
+    const view = new DataView(header.buffer)
+    view.setUint32(0, magic, true)
+    view.setUint16(4, 1, true)
+    view.setUint16(8, headerLength, true)
+    view.setUint16(10, chunkHeaderLength, true)
+    view.setUint32(12, this.#blockSize, true)
+    view.setUint32(16, blocks, true)
+    view.setUint32(20, this.#chunks, true)
     await this.#target.write(0, header)
     return this.#at
   }
 }
 
 /** The word that a block repeats, if there is one. */
-function repeatedWord(block: Buffer): number | undefined {
-  return block.subarray(4).equals(block.subarray(0, -4)) ? block.readUInt32LE(0) : undefined
+function repeatedWord(block: Uint8Array): number | undefined {
+  if (!equalOctets(block.subarray(4), block.subarray(0, -4))) return undefined
+  return new DataView(block.buffer, block.byteOffset).getUint32(0, true)
 }

@@ -22,12 +22,12 @@ class Repetition implements Source {
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     checkRange(this.size, offset, length)
-    const bytes = Buffer.alloc(length)
+    const bytes = new Uint8Array(length)
     if (this.#word === 0) return bytes
-    const word = Buffer.alloc(4)
-    word.writeUInt32LE(this.#word)
     // The repetition begins with the byte that the offset falls on.
-    return bytes.fill(Buffer.concat([word.subarray(offset % 4), word.subarray(0, offset % 4)]))
+    for (let at = 0; at < Math.min(4, length); at++) bytes[at] = this.#word >>> (8 * ((offset + at) % 4))
+    for (let done = 4; done < length; done *= 2) bytes.copyWithin(done, 0, done)
+    return bytes
   }
 
   where(offset: number, length: number): readonly FileExtent[] | undefined {

@@ -1,4 +1,5 @@
-import { crc32 } from 'node:zlib'
+import { crc32 } from '../bytes/native.js'
+import { octets } from '../bytes/octets.js'
 import { DdiError } from '../errors.js'
 import { parseUuid, swapUuidEndianness } from '../uuid.js'
 import { arraySectors, checkPartitions, checkPlaces, checkTable } from './check.js'
@@ -25,7 +26,7 @@ const smallestHeader = 92
 function blank(table: Gpt, size: number): Kept {
   const header = new Uint8Array(table.sectorSize)
   const view = new DataView(header.buffer)
-  header.set(Buffer.from('EFI PART', 'latin1'))
+  header.set(octets('EFI PART'))
   view.setUint32(8, 0x00010000, true)
   view.setUint32(12, smallestHeader, true)
   const last = Math.floor(size / table.sectorSize) - 1

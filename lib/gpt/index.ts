@@ -1,10 +1,3 @@
+// What runs anywhere, in browsers too, and what needs Node.js.
 export { type FileSource, openFile } from '../bytes/file.js'
-export { memorySource } from '../bytes/memory.js'
-export type { Extent, LinearExtent, Run, Source, ZeroExtent } from '../bytes/source.js'
-export { DdiError, type ErrorCode, type ErrorKind } from '../errors.js'
-export { encodeNewDisk, newGpt } from './create.js'
-export { type Designator, type DpsType, dpsTypes, partitionTypeName, partitionTypeUuid } from './dps-types.js'
-export type { Write } from './encode.js'
-export { describeProblem, readGpt } from './read.js'
-export { scanGpt } from './scan.js'
-export { type Copy, type Gpt, type GptProblem, type GptScan, type Partition, partitionAttributes } from './table.js'
+export * from './portable.js'

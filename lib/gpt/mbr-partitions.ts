@@ -39,23 +39,26 @@ export async function readMbr(disk: Source): Promise<Mbr | undefined> {
   const partitions = [...used, ...logical]
   return partitions.length === 0
     ? undefined
-    : { id: sector.readUInt32LE(440).toString(16).padStart(8, '0'), partitions }
+    : { id: sector.getUint32(440, true).toString(16).padStart(8, '0'), partitions }
 }
 
-async function readTable(disk: Source, start: number): Promise<Buffer | undefined> {
+async function readTable(disk: Source, start: number): Promise<DataView | undefined> {
   if (start + sectorSize > disk.size) return undefined
-  const sector = Buffer.from(await disk.read(start, sectorSize))
-  const isTable = sector.readUInt16LE(510) === 0xaa55 && records.every((at) => (sector[at]! & 0x7f) === 0)
+  const bytes = await disk.read(start, sectorSize)
+  const sector = new DataView(bytes.buffer, bytes.byteOffset, sectorSize)
+  const isTable = sector.getUint16(510, true) === 0xaa55 && records.every((at) => (sector.getUint8(at) & 0x7f) === 0)
   return isTable ? sector : undefined
 }
 
 /** @param base what the records count from, in bytes */
-function recordsOf(sector: Buffer, base: number): readonly MbrPartition[] {
+function recordsOf(sector: DataView, base: number): readonly MbrPartition[] {
   return records.flatMap((at, index) => {
-    const type = sector[at + 4]!
-    const length = sector.readUInt32LE(at + 12) * sectorSize
-    const start = base + sector.readUInt32LE(at + 8) * sectorSize
-    return type === 0 || length === 0 ? [] : [{ number: index + 1, type, active: sector[at] === 0x80, start, length }]
+    const type = sector.getUint8(at + 4)
+    const length = sector.getUint32(at + 12, true) * sectorSize
+    const start = base + sector.getUint32(at + 8, true) * sectorSize
+    return type === 0 || length === 0
+      ? []
+      : [{ number: index + 1, type, active: sector.getUint8(at) === 0x80, start, length }]
   })
 }
 

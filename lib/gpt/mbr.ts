@@ -22,11 +22,12 @@ function isMbr(sector: Uint8Array): boolean {
 
 /** The first 512 bytes of a new disk. @param last its last LBA */
 export function newMbr(last: number): Uint8Array {
-  const mbr = Buffer.alloc(512)
+  const mbr = new Uint8Array(512)
+  const view = new DataView(mbr.buffer)
   mbr.set([0x00, 0x00, 0x02, 0x00, protective, 0xff, 0xff, 0xff], records[0])
-  mbr.writeUInt32LE(1, records[0] + startAt)
-  mbr.writeUInt32LE(recordLength(last), records[0] + lengthAt)
-  mbr.writeUInt16LE(0xaa55, 510)
+  view.setUint32(records[0] + startAt, 1, true)
+  view.setUint32(records[0] + lengthAt, recordLength(last), true)
+  view.setUint16(510, 0xaa55, true)
   return mbr
 }
 
@@ -37,14 +38,15 @@ export function newMbr(last: number): Uint8Array {
  * @returns the same if its record did not end where the disk did: it was meant so
  */
 export function grownMbr(sector: Uint8Array, from: number, to: number): Uint8Array {
-  const mbr = Buffer.from(sector)
+  const mbr = Uint8Array.from(sector)
+  const view = new DataView(mbr.buffer)
   const found = records.find(
     (at) =>
       mbr[at + typeAt] === protective &&
-      mbr.readUInt32LE(at + startAt) === 1 &&
-      mbr.readUInt32LE(at + lengthAt) === recordLength(from),
+      view.getUint32(at + startAt, true) === 1 &&
+      view.getUint32(at + lengthAt, true) === recordLength(from),
   )
-  if (found !== undefined) mbr.writeUInt32LE(recordLength(to), found + lengthAt)
+  if (found !== undefined) view.setUint32(found + lengthAt, recordLength(to), true)
   return mbr
 }
 

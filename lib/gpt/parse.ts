@@ -1,5 +1,5 @@
 // The structures of UEFI specification 2.10, section 5.3, as they are read. Every byte may be hostile.
-import { crc32 } from 'node:zlib'
+import { crc32 } from '../bytes/native.js'
 import { formatUuid, swapUuidEndianness } from '../uuid.js'
 import { type GptProblem, type Partition, smallestEntry } from './table.js'
 
@@ -78,7 +78,7 @@ export function* usedEntries(array: Uint8Array, { entryCount, entrySize }: Heade
 /** What an entry says; its place only if numbers can hold it. */
 export function parseEntry({ number, entry, first, last }: UsedEntry, sectorSize: number): Partition {
   const view = new DataView(entry.buffer, entry.byteOffset, entry.byteLength)
-  const text = Buffer.from(entry.buffer, entry.byteOffset + 56, 72).toString('utf16le')
+  const text = String.fromCharCode(...Array.from({ length: 36 }, (_, unit) => view.getUint16(56 + 2 * unit, true)))
   const end = text.indexOf('\0')
   return {
     number,

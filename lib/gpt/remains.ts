@@ -1,5 +1,5 @@
-import { crc32 } from 'node:zlib'
 import { withEndsInMemory } from '../bytes/memory.js'
+import { crc32 } from '../bytes/native.js'
 import type { Source } from '../bytes/source.js'
 import { arraySectors, checkEntries, sectorSizes } from './check.js'
 import { type Header, parseEntry, type UsedEntry, usedEntries } from './parse.js'

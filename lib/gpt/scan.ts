@@ -1,5 +1,5 @@
-import { crc32 } from 'node:zlib'
 import { withEndsInMemory } from '../bytes/memory.js'
+import { crc32, equalOctets } from '../bytes/native.js'
 import type { Source } from '../bytes/source.js'
 import { arraySectors, checkGeometry, sectorSizes } from './check.js'
 import { isProtectiveMbr } from './mbr.js'
@@ -226,14 +226,14 @@ async function lostArray(sectors: Sectors, { header, array }: ReadCopy, length: 
   const moved = header.firstUsable - length
   const places = moved > 2n ? [2n, moved] : [2n]
   const contents = await Promise.all(
-    places.map(async (place) => ({ place, bytes: Buffer.from(await readArray(sectors, header, place)) })),
+    places.map(async (place) => ({ place, bytes: await readArray(sectors, header, place) })),
   )
   const entries = Array.from({ length: header.entryCount }, (_, n) => n * header.entrySize)
   const isUsed = (at: number) => array.subarray(at, at + 16).some((byte) => byte !== 0)
-  const isSame = (bytes: Buffer, at: number) =>
-    bytes.subarray(at, at + header.entrySize).equals(array.subarray(at, at + header.entrySize))
-  const ranks: ((bytes: Buffer) => boolean)[] = [
-    (bytes) => bytes.equals(array),
+  const isSame = (bytes: Uint8Array, at: number) =>
+    equalOctets(bytes.subarray(at, at + header.entrySize), array.subarray(at, at + header.entrySize))
+  const ranks: ((bytes: Uint8Array) => boolean)[] = [
+    (bytes) => equalOctets(bytes, array),
     (bytes) => entries.some((at) => isUsed(at) && isSame(bytes, at)),
     (bytes) => bytes.every((byte) => byte === 0),
   ]

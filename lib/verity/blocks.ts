@@ -1,6 +1,8 @@
-import { addon, type HashOptions } from '../../bindings/addon.js'
+import type { HashOptions } from '../../bindings/addon.js'
+import { equalOctets } from '../bytes/native.js'
 import { locate, type Source } from '../bytes/source.js'
 import { type DdiError, systemError } from '../errors.js'
+import { compareLocated, hashBlocks, hashLocated } from './hashing.js'
 import { digestLengths } from './superblock.js'
 import type { BlockRun } from './tasks.js'
 
@@ -32,8 +34,8 @@ export async function digestBlocks(
   const length = run.count * blockSize
   const blocks = locate(source, start, length)
   try {
-    if (!blocks) return await addon().verityHashBlocks(await source.read(start, length), blockSize, hash)
-    return await addon().verityDigestBlocks({ ...hash, blocks, blockSize, count: run.count })
+    if (!blocks) return await hashBlocks(await source.read(start, length), blockSize, hash)
+    return await hashLocated({ ...hash, blocks, blockSize, count: run.count })
   } catch (error) {
     throw readError(error)
   }
@@ -62,21 +64,19 @@ export async function checkBlocks(
   if (blocks && expected) {
     const digestBlockSize = digests.blockSize
     const located = { blocks, blockSize, count: run.count, digests: expected, digestBlockSize, firstDigest }
-    const bad = await addon()
-      .verityCheckBlocks({ ...hash, ...located })
-      .catch((error: unknown) => {
-        throw readError(error)
-      })
+    const bad = await compareLocated({ ...hash, ...located }).catch((error: unknown) => {
+      throw readError(error)
+    })
     return Array.from(bad, (index) => run.first + index)
   }
   const digestLength = digestLengths[hash.algorithm]
-  const actual = Buffer.from(await digestBlocks(of, run, hash))
+  const actual = await digestBlocks(of, run, hash)
   const known = await digests.source.read(start, length)
   const bad: number[] = []
   for (let index = 0; index < run.count; index++) {
     const at = digestPosition(firstDigest + index, digests, digestLength)
-    if (actual.compare(known, at, at + digestLength, index * digestLength, (index + 1) * digestLength) !== 0)
-      bad.push(run.first + index)
+    const digest = actual.subarray(index * digestLength, (index + 1) * digestLength)
+    if (!equalOctets(digest, known.subarray(at, at + digestLength))) bad.push(run.first + index)
   }
   return bad
 }

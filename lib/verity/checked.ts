@@ -1,7 +1,8 @@
-import { addon } from '../../bindings/addon.js'
 import { guardSource } from '../bytes/guard.js'
+import { equalOctets } from '../bytes/native.js'
 import { checkRange, type Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
+import { hashBlocks } from './hashing.js'
 import { digestLengths, type Superblock } from './superblock.js'
 import { checkRootHash, checkTreeFits, layoutTree } from './tree.js'
 
@@ -58,7 +59,7 @@ class Checked implements Source {
     const digestLength = digestLengths[this.#superblock.algorithm]
     for (let index = 0; index < count; index++) {
       const actual = digests.subarray(index * digestLength, (index + 1) * digestLength)
-      if (!Buffer.from(actual).equals(await this.#expected(0, first + index)))
+      if (!equalOctets(actual, await this.#expected(0, first + index)))
         throw new DdiError(
           'ERR_DDI_VERITY_CORRUPT',
           `data block ${first + index} does not match the hash tree: the image was changed or damaged`,
@@ -69,7 +70,7 @@ class Checked implements Source {
 
   async #digests(bytes: Uint8Array, blockSize: number): Promise<Uint8Array> {
     const { algorithm, salt } = this.#superblock
-    return await addon().verityHashBlocks(bytes, blockSize, { algorithm, salt })
+    return await hashBlocks(bytes, blockSize, { algorithm, salt })
   }
 
   /** The verified digest of a block of the level below `level`, the data below level 0. */
@@ -89,7 +90,7 @@ class Checked implements Source {
     if (bytes) this.#verified.delete(at)
     else {
       bytes = await this.#hash.read(at, hashBlockSize)
-      if (!Buffer.from(await this.#digests(bytes, hashBlockSize)).equals(await this.#expected(level + 1, block)))
+      if (!equalOctets(await this.#digests(bytes, hashBlockSize), await this.#expected(level + 1, block)))
         throw new DdiError(
           'ERR_DDI_VERITY_CORRUPT',
           `hash block ${at / hashBlockSize} does not match the level above it: the hash tree was changed or damaged`,

@@ -1,4 +1,6 @@
 import { concatSources } from '../bytes/concat.js'
+import { equalOctets } from '../bytes/native.js'
+import { joinOctets } from '../bytes/octets.js'
 import { alignUp } from '../bytes/runs.js'
 import { sliceSource } from '../bytes/slice.js'
 import type { Source, Target } from '../bytes/source.js'
@@ -85,7 +87,7 @@ async function* batches(covered: Source, correction: ErrorCorrection, signal: Ab
 async function readPadded(source: Source, start: number, length: number): Promise<Uint8Array> {
   const there = Math.max(0, Math.min(length, source.size - start))
   if (there === length) return await source.read(start, length)
-  return Buffer.concat([there > 0 ? await source.read(start, there) : Buffer.alloc(0)], length)
+  return joinOctets(there > 0 ? [await source.read(start, there)] : [], length)
 }
 
 /**
@@ -148,7 +150,7 @@ export async function correctBlocks(
       for (let at = 0; at < block.length; at += blockSize) {
         const one = block.subarray(at, at + blockSize)
         const start = batch.starts[part]! + at
-        const isChanged = Buffer.compare(one, batch.blocks[part]!.subarray(at, at + blockSize)) !== 0
+        const isChanged = !equalOctets(one, batch.blocks[part]!.subarray(at, at + blockSize))
         if (isChanged && start < alignUp(covered.size, blockSize)) changed.set(start, one)
       }
     if (changed.size * blockSize > mostCorrected)

@@ -1,5 +1,5 @@
-import { randomBytes, randomUUID } from 'node:crypto'
 import { guardSource } from '../bytes/guard.js'
+import { joinOctets } from '../bytes/octets.js'
 import type { Source, Target } from '../bytes/source.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { type Work, workNames } from '../work.js'
@@ -33,9 +33,21 @@ export const treeOptionNames: OptionNames<TreeOptions> = {
  */
 export function newSuperblock(size: number, options: TreeOptions = {}): Superblock {
   checkOptions(options, treeOptionNames, 'newSuperblock')
-  const { algorithm = 'sha256', salt = randomBytes(32), dataBlockSize = 4096, hashBlockSize = 4096 } = options
+  const {
+    algorithm = 'sha256',
+    salt = crypto.getRandomValues(new Uint8Array(32)),
+    dataBlockSize = 4096,
+    hashBlockSize = 4096,
+  } = options
   const dataBlocks = Math.floor(size / dataBlockSize)
-  const superblock = { algorithm, salt, dataBlockSize, hashBlockSize, dataBlocks, uuid: options.uuid ?? randomUUID() }
+  const superblock = {
+    algorithm,
+    salt,
+    dataBlockSize,
+    hashBlockSize,
+    dataBlocks,
+    uuid: options.uuid ?? crypto.randomUUID(),
+  }
   // Refuses what a superblock cannot say, before anybody lays out a tree by it.
   encodeSuperblock(superblock)
   return superblock
@@ -83,7 +95,7 @@ export async function writeTree(
       const hashBlocks = Math.ceil(run.count / digestsPerBlock)
       // The rest of a hash block that is not full is zeroes.
       const full = hashBlocks * digestsPerBlock * digestLength === digests.length
-      const bytes = full ? digests : Buffer.concat([digests], hashBlocks * hashBlockSize)
+      const bytes = full ? digests : joinOctets([digests], hashBlocks * hashBlockSize)
       await hash.write(level.offset + (run.first / digestsPerBlock) * hashBlockSize, bytes)
       done += run.count * blocks.blockSize
       onProgress?.({ done, total })

@@ -1,4 +1,5 @@
 import { DdiError, type ErrorCode } from '../errors.js'
+import { fromHexadecimal } from '../hexadecimal.js'
 import { formatUuid } from '../uuid.js'
 
 /**
@@ -16,7 +17,7 @@ export function parseRootHash(
     throw new DdiError(code, `${what}: ${JSON.stringify(hex.slice(0, 200))} is not hexadecimal`)
   if (hex.length !== 64 && hex.length !== 128)
     throw new DdiError(code, `${what}: ${hex.length} hexadecimal digits; sha256 has 64, sha512 has 128`)
-  return Buffer.from(hex, 'hex')
+  return fromHexadecimal(hex)
 }
 
 /** The partition UUIDs that the Discoverable Partitions Specification derives from a root hash: its first and last 128 bits. */

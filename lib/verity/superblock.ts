@@ -1,3 +1,5 @@
+import { equalOctets } from '../bytes/native.js'
+import { octets } from '../bytes/octets.js'
 import type { Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { formatUuid, parseUuid } from '../uuid.js'
@@ -22,7 +24,7 @@ export interface Superblock {
 }
 
 export const superblockLength = 512
-const magic = Buffer.from('verity\0\0', 'latin1')
+const magic = octets('verity\0\0')
 const largestSalt = 256
 // cryptsetup's own bound; kernels take no more than a page.
 const largestBlock = 512 * 1024
@@ -93,7 +95,7 @@ export function encodeSuperblock(superblock: Superblock): Uint8Array {
   view.setUint32(8, 1, true)
   view.setUint32(12, 1, true)
   bytes.set(uuidBytes, 16)
-  bytes.set(Buffer.from(algorithm, 'latin1'), 32)
+  bytes.set(octets(algorithm), 32)
   view.setUint32(64, dataBlockSize, true)
   view.setUint32(68, hashBlockSize, true)
   view.setBigUint64(72, BigInt(dataBlocks), true)
@@ -109,7 +111,7 @@ export function encodeSuperblock(superblock: Superblock): Uint8Array {
 
 /** Whether a superblock begins a source, sound or not. @throws what `source.read` throws */
 export async function hasSuperblock(source: Source): Promise<boolean> {
-  return source.size >= superblockLength && magic.equals(await source.read(0, magic.length))
+  return source.size >= superblockLength && equalOctets(magic, await source.read(0, magic.length))
 }
 
 /**

@@ -1,5 +1,5 @@
-import { availableParallelism } from 'node:os'
 import { BoundedQueue } from '../bounded-queue.js'
+import { availableParallelism } from '../bytes/native.js'
 import { throwIfAborted } from '../work.js'
 
 /** How much of a volume one task reads. */
@@ -31,14 +31,19 @@ export async function inRuns<Result>(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const step = Math.max(1, Math.floor(bytesPerTask / blockSize / unit)) * unit
-  await using queue = new BoundedQueue(availableParallelism())
-  for (let first = 0; first < count; first += step) {
-    throwIfAborted(signal)
-    const run = { first, count: Math.min(step, count - first) }
-    await queue.add(
-      () => work(run),
-      (result) => take(result, run),
-    )
+  const queue = new BoundedQueue(availableParallelism())
+  // Not every browser has `await using`.
+  try {
+    for (let first = 0; first < count; first += step) {
+      throwIfAborted(signal)
+      const run = { first, count: Math.min(step, count - first) }
+      await queue.add(
+        () => work(run),
+        (result) => take(result, run),
+      )
+    }
+    await queue.end()
+  } finally {
+    await queue.drop()
   }
-  await queue.end()
 }

@@ -1,6 +1,8 @@
-import { createHash } from 'node:crypto'
+import { equalOctets } from '../bytes/native.js'
 import type { Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
+import { toHexadecimal } from '../hexadecimal.js'
+import { digest } from './digest.js'
 import { digestLengths, type Superblock, superblockLength } from './superblock.js'
 
 /** A level of a hash tree. Level 0 holds the digests of the data blocks, the next those of level 0, and so on. */
@@ -87,11 +89,11 @@ export async function checkRootHash(
     )
   const top = layoutTree(superblock).levels.at(-1)
   const block = top ? await hash.read(top.offset, hashBlockSize) : await data.read(0, dataBlockSize)
-  const actual = createHash(algorithm).update(salt).update(block).digest()
-  if (!actual.equals(rootHash))
+  const actual = await digest(algorithm, salt, block)
+  if (!equalOctets(actual, rootHash))
     throw new DdiError(
       'ERR_DDI_ROOT_HASH_WRONG',
-      `the hash tree hashes to ${actual.toString('hex')}, not to the root hash ${Buffer.from(rootHash).toString('hex')}: ` +
+      `the hash tree hashes to ${toHexadecimal(actual)}, not to the root hash ${toHexadecimal(rootHash)}: ` +
         'this is another image, or it was changed',
     )
   await refuseSurplus(superblock, hash)
