@@ -1,5 +1,5 @@
 // ddi/gpt, ddi/verity and ddi/android in a bundle for browsers: nothing of Node.js is in it, nor does it miss any. It runs in a context that
-// has what browsers have, and no more; examples/gpt-in-the-browser runs in one that is a browser (npm run browser).
+// has what browsers have, and no more.
 import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -11,7 +11,7 @@ import { buildImage, detachAll, mountImage, parseImagePolicy, unmountImage, with
 import { parseCertificates } from '../../lib/verity/index.js'
 import { defineImage, emptyFile, MiB, makeGptImage, typeUuids } from '../support/images.js'
 import { makeIdentity } from '../support/keys.js'
-import { attempt, cli, cliPath, run, temporaryFolder } from '../support/run.js'
+import { attempt, cli, cliPath, packageRoot, run, temporaryFolder } from '../support/run.js'
 import { assertNothingLeft } from './state.js'
 
 afterEach(() => {
@@ -41,7 +41,7 @@ async function makeImage(folder: string) {
     '20-home': ['Type=home', 'Format=ext4', 'SizeMinBytes=32M', 'SizeMaxBytes=32M', 'CopyFiles=/etc:/from-etc'],
   })
   const path = join(folder, 'image.raw')
-  await buildImage(definitions, path, {
+  const built = await buildImage(definitions, path, {
     root: makeTree(folder),
     signer: {
       kind: 'key',
@@ -49,8 +49,17 @@ async function makeImage(folder: string) {
       certificate: parseCertificates(readFileSync(certificate), certificate)[0]!,
     },
   })
-  return { path, certificate }
+  return { path, certificate, rootHash: built.partitions.find(({ rootHash }) => rootHash)!.rootHash! }
 }
+
+test('examples/attach-and-mount mounts by a root hash, and leaves nothing', async () => {
+  using folder = temporaryFolder()
+  const { path, rootHash } = await makeImage(folder.path)
+  const at = join(folder.path, 'mounted')
+  mkdirSync(at)
+  const said = run(process.execPath, join(packageRoot, 'dist/examples/attach-and-mount.js'), path, rootHash, at)
+  assert.match(said, /^root \/dev\/mapper\/ddi-\S+ true\nhome \S+ false\nID=acme\n/)
+})
 
 /** Options of a mount, as the kernel shows them. */
 function optionsAt(path: string): string[] {
