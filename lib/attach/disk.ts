@@ -14,6 +14,7 @@ import { syncPartitionNodes, usedPartitions } from '../kernel/partitions.js'
 import type { LinearTarget } from '../kernel/targets.js'
 import { beginUdevTransaction } from '../kernel/udev.js'
 import { checkOptions, type OptionNames } from '../options.js'
+import { foreignLoops } from './foreign-loops.js'
 import { type FoundAttachment, findAttachments, linearDevices } from './list.js'
 import { parseLoopReference, uuidPrefix } from './names.js'
 
@@ -123,6 +124,13 @@ async function usersOfDevice(path: string, isShared: boolean): Promise<TableUser
       const used = isShared ? (await usedPartitions(device)).find((one) => overlap([one], runs)) : undefined
       if (used)
         throw new DdiError('ERR_DDI_BUSY', `${used.path}, a partition of ${path}, is in use`, { path: used.path })
+      const loop = (await foreignLoops(number)).find((one) => overlap([one], runs))
+      if (loop)
+        throw new DdiError(
+          'ERR_DDI_BUSY',
+          `${loop.path} lies over these bytes of ${path} and was not created by ddi: detach it first`,
+          { path: loop.path },
+        )
     },
     changed: () => syncPartitionNodes(device),
   }

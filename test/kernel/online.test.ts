@@ -187,6 +187,31 @@ test('what is attached of a shared disk leaves its partitions to be mounted, and
   }
 })
 
+test('what someone else’s loop devices offer of a disk or its partitions is not removed, and all else is', async () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'disk.raw')
+  makeGptImage(
+    path,
+    16 * MiB,
+    ['partition', 'offset', 'other'].map((label) => ({ type: typeUuids.home, size: MiB, label })),
+  )
+  const disk = run('losetup', '--find', '--show', '--partscan', path).trim()
+  const over = (...args: string[]) => run('losetup', '--find', '--show', ...args).trim()
+  const loops: string[] = []
+  try {
+    await using opened = await openDisk(disk)
+    loops.push(over(`${disk}p1`))
+    const { extents } = opened.find('offset')
+    loops.push(over(`--offset=${extents[0]!.start + 4096}`, '--sizelimit=4096', disk))
+    for (const [n, label] of ['partition', 'offset'].entries())
+      await assert.rejects(opened.remove(opened.find(label)), { code: 'ERR_DDI_BUSY', message: new RegExp(loops[n]!) })
+    await opened.remove(opened.find('other'))
+    assert.match(run('sfdisk', '--dump', disk), /partition.*\n.*offset.*\n$/)
+  } finally {
+    for (const loop of [...loops, disk]) run('losetup', '--detach', loop)
+  }
+})
+
 test('a disk under someone else’s loop device is not changed', async () => {
   using folder = temporaryFolder()
   const path = join(folder.path, 'disk.raw')
