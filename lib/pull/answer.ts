@@ -11,6 +11,8 @@ export interface PartRequest extends FileState {
    * then, if its size is the same.
    */
   readonly verified: boolean
+  /** Whether a page for people is what was asked for. Default: false */
+  readonly page?: boolean
   /** The first byte. Not 0 only if what is here can be continued, or `until` is given. */
   readonly from: number
   /** The byte after the last one; null for the end of the file. */
@@ -110,7 +112,7 @@ export function parseAnswer(request: PartRequest, status: number, fields: Header
   const [page] =
     /^(text\/html|application\/(xhtml\+xml|(problem\+)?json))\b/i.exec(String(fields['content-type'])) ?? []
   // Some servers know no better type for an image.
-  if (page !== undefined && !request.verified)
+  if (page !== undefined && !request.page && !request.verified)
     throw refusal('ERR_DDI_PULL_RESPONSE', `the server sends ${page}, not an image`)
   const length = fields['content-length']
   const size = typeof length === 'string' ? Number(length) : null

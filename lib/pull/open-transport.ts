@@ -46,8 +46,8 @@ export async function openTransport(settings: Settings): Promise<Transport> {
       found?.cancel()
       return found !== undefined
     },
-    async read(url, most) {
-      const found = await unlessMissing(download(url))
+    async read(url, most, page = false) {
+      const found = await unlessMissing(download(url, { ...nothing, page }))
       if (!found) return undefined
       const parts: Uint8Array[] = []
       let length = 0

@@ -13,7 +13,7 @@ export const segmentSize = 8 * 1024 * 1024
  * @throws as {@link getPatiently}
  */
 export async function downloadFrom(server: Server, request: PartRequest, connections: number): Promise<Download> {
-  const { url, from, verified } = request
+  const { from } = request
   let first = await getPatiently(server, { ...request, until: connections > 1 ? from + segmentSize : null })
   // A part of a file whose end is not known does not help.
   if (connections > 1 && first.size === null && first.end !== null) {
@@ -22,8 +22,8 @@ export async function downloadFrom(server: Server, request: PartRequest, connect
   }
   const { start, end, size, validator } = first
   const bytes =
-    size === null || end === null || end === size || !isRecognizable({ verified, validator })
-      ? withoutBreaks(server, { url, verified, from: start, until: size, size, validator }, first)
+    size === null || end === null || end === size || !isRecognizable({ ...request, validator })
+      ? withoutBreaks(server, { ...request, from: start, until: size, size, validator }, first)
       : inSegments(server, request, { ...first, size, end }, connections)
   return { start, size, validator, bytes }
 }
@@ -34,14 +34,14 @@ type PartialAnswer = OpenAnswer & { readonly size: number; readonly end: number 
 /** All bytes from where `first` starts, in order; parts of them come at once, and wait in memory. */
 async function* inSegments(
   server: Server,
-  { url, verified }: PartRequest,
+  request: PartRequest,
   first: PartialAnswer,
   connections: number,
 ): AsyncGenerator<Batch> {
   const { size, validator } = first
   const collect = async (from: number, until: number, answer?: OpenAnswer) => {
     const batches: Batch[] = []
-    for await (const batch of withoutBreaks(server, { url, verified, from, until, size, validator }, answer))
+    for await (const batch of withoutBreaks(server, { ...request, from, until, size, validator }, answer))
       batches.push(batch)
     return batches
   }

@@ -24,6 +24,8 @@ export interface Beginning extends FileState {
   readonly verified: boolean
   /** The first byte that is missing. */
   readonly from: number
+  /** Whether it is a page for people, which an image is not. Default: false */
+  readonly page?: boolean
 }
 
 /** Where bytes come from: local files and HTTP servers. */
@@ -37,6 +39,10 @@ export interface Transport extends AsyncDisposable {
   download(url: URL, after?: Beginning): Promise<Download>
   /** Whether there is such a file. @throws as `download` */
   has(url: URL): Promise<boolean>
-  /** A small file, whole; undefined if there is none. @throws as `download`; ERR_DDI_PULL_RESPONSE if it has more than `most` bytes */
-  read(url: URL, most: number): Promise<Uint8Array | undefined>
+  /**
+   * A small file, whole; undefined if there is none.
+   * @param page whether it may be a page for people. Default: false
+   * @throws as `download`; ERR_DDI_PULL_RESPONSE if it has more than `most` bytes
+   */
+  read(url: URL, most: number, page?: boolean): Promise<Uint8Array | undefined>
 }

@@ -75,7 +75,7 @@ function keysOf(bucket: URL): URL {
 }
 
 async function readPage(transport: Transport, url: URL): Promise<string> {
-  const bytes = await transport.read(url, largestPage)
+  const bytes = await transport.read(url, largestPage, true)
   if (!bytes) throw new DdiError('ERR_DDI_PULL_NOT_FOUND', `there is no ${url}`)
   return Buffer.from(bytes).toString('utf8')
 }

@@ -80,7 +80,8 @@ export async function installUpdate(
   const { version, url, sha256 } = available
   const { product, protectVersions, instancesMax } = transfer
   const certificates = await requiredCertificates(transfer, options)
-  const { url: _, ...own } = sha256 === null ? { url } : parseAddress(transfer.source.path)
+  const { type, path } = transfer.source
+  const { url: _, ...own } = type === 'url-file' ? parseAddress(path) : { url }
   const installed = await installImage(store, url, {
     ...options,
     ...own,

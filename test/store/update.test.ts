@@ -19,7 +19,7 @@ import { emptyFile, MiB } from '../support/images.js'
 import { signByGpg } from '../support/keyring.js'
 import { makeIdentity } from '../support/keys.js'
 import { attempt, cli, run, temporaryFolder } from '../support/run.js'
-import { serve } from '../support/server.js'
+import { type Handler, serve } from '../support/server.js'
 import { smallImage } from '../support/small-images.js'
 
 test('a match pattern finds the version in a name, and nothing in others', () => {
@@ -196,9 +196,15 @@ test('where a server has no list of checksums, its listing says what there is, a
       .join('')}${more}</ListBucketResult>`
   const page = `<html><a href="../">..</a> <A HREF='acme_9.raw'>9</A> <a class="x" href="old/acme_99.raw">99</a>
     <a href="http://else.where/acme_98.raw">98</a> <a href="./acme_10%2b1.raw">10+1</a> <a href="%ff_@1.raw">?</a>`
+  const known =
+    (type: string, body: string | Buffer): Handler =>
+    ({ headers }, response) => {
+      const isKnown = headers.authorization === `Basic ${Buffer.from('me:secret').toString('base64')}`
+      response.writeHead(isKnown ? 200 : 401, { 'content-type': type }).end(isKnown ? body : '')
+    }
   await using server = await serve({
-    '/acme/': (_, response) => void response.end(page),
-    '/acme/acme_10%2b1.raw': { bytes: image },
+    '/acme/': known('text/html; charset=utf-8', page),
+    '/acme/acme_10%2b1.raw': known('application/octet-stream', image),
     '/acme/acme_9.raw': { bytes: image },
     [bucket]: (_, response) =>
       void response.end(listed(keys.slice(0, 2), '<NextContinuationToken>1&amp;2</NextContinuationToken>')),
@@ -206,7 +212,8 @@ test('where a server has no list of checksums, its listing says what there is, a
   })
   const update = async (listing: 'html' | 's3', trust: Pick<Transfer, 'verify'> & UpdateOptions) => {
     const { verify, ...options } = trust
-    const source = { type: 'url-file', path: `${server.url}/acme`, listing } as const
+    const own = listing === 'html' ? server.url.replace('//', '//me:secret@') : server.url
+    const source = { type: 'url-file', path: `${own}/acme`, listing } as const
     const transfer = { ...(parseTransfer(definition(), 'x', specifiers) as Transfer), source, verify, minVersion: null }
     await using store = await openStore(disk)
     const available = await availableUpdate(store.images, transfer, options)
