@@ -14,7 +14,13 @@ import { type Designator, partitionTypeUuid } from '../gpt/dps-types.js'
 import { type Gpt, partitionAttributes } from '../gpt/table.js'
 import { machineArchitectures } from '../image/architecture.js'
 import { checkOptions, type OptionNames, pickOptions } from '../options.js'
-import { type Installed, type InstallOptions, installImage, installOptionNames } from '../store/install.js'
+import {
+  type Installed,
+  type InstallOptions,
+  installImage,
+  installOptionNames,
+  refuseImages,
+} from '../store/install.js'
 import { storeOn } from '../store/store.js'
 import { type BootEntry, makeBootEntry } from './boot-entry.js'
 import { makeEfiFileSystem, readUki, type UkiToInstall, usualSize } from './efi-partition.js'
@@ -71,6 +77,7 @@ export async function installDisk(path: string, options: InstallDiskOptions): Pr
   checkOptions(options, installDiskOptionNames, 'installDisk')
   const { images = [], entries, force, dryRun = false, signal } = options
   const uki = await readUki(options.uki)
+  await refuseImages(images, path, options)
   await using scratch = await openScratchDirectory(join(tmpdir(), 'ddi-install'))
   await using made = await makeVolumes(scratch.path, uki, options)
   const disk = {

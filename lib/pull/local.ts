@@ -16,14 +16,20 @@ export async function openLocal(
   signal: AbortSignal,
 ): Promise<Download> {
   const path = localPath(url)
-  const stats = await stat(path, { bigint: true }).catch((error: unknown) => {
-    throw systemError(error, `cannot read ${path}`, { ENOENT: 'ERR_DDI_PULL_NOT_FOUND' })
-  })
-  if (!stats.isFile()) throw new DdiError('ERR_DDI_PULL_NOT_FOUND', `${path} is not a regular file`)
+  const stats = await statLocal(path)
   const own = validatorOf(stats)
   const size = Number(stats.size)
   const start = validator === own ? Math.min(from, size) : 0
   return { start, size, validator: own, bytes: bytesOf(path, { start, size, validator: own }, signal) }
+}
+
+/** @throws ERR_DDI_PULL_NOT_FOUND for what is no regular file, ERR_DDI_PERMISSION */
+export async function statLocal(path: string): Promise<BigIntStats> {
+  const stats = await stat(path, { bigint: true }).catch((error: unknown) => {
+    throw systemError(error, `cannot read ${path}`, { ENOENT: 'ERR_DDI_PULL_NOT_FOUND' })
+  })
+  if (!stats.isFile()) throw new DdiError('ERR_DDI_PULL_NOT_FOUND', `${path} is not a regular file`)
+  return stats
 }
 
 function validatorOf({ dev, ino, size, mtimeNs }: BigIntStats): Validator {

@@ -53,33 +53,30 @@ export class ImageDestination implements Destination {
 
   async take(batches: AsyncIterable<Batch>): Promise<void> {
     const { head, all } = await peek(generatorOf(batches), headLength)
-    await this.#store(head.subarray(0, headLength), (space, end) => write(all, space, end))
+    await this.#store(head.subarray(0, headLength), Infinity, (space, end) => write(all, space, end))
   }
 
   /** Takes an image that lies in a file of this machine as it is: copying it needs no pass through this process. */
   async takeFile(file: FileSource, work: Work): Promise<void> {
-    await this.#store(await file.read(0, Math.min(file.size, headLength)), async (space, end) => {
-      const length = Math.min(end, file.size)
-      await copyFromFile(file, space, length, work)
-      return length
+    await this.#store(await file.read(0, Math.min(file.size, headLength)), file.size, async (space, end) => {
+      await copyFromFile(file, space, end, work)
+      return end
     })
   }
 
-  /** @param fill writes the first `end` bytes of the image, and returns how many there are */
-  async #store(head: Uint8Array, fill: (space: Target, end: number) => Promise<number>): Promise<void> {
-    const layout = await storedLayout(head)
+  /**
+   * @param there how many bytes the image has at most
+   * @param fill writes the first `end` bytes of the image, and returns how many there are
+   */
+  async #store(head: Uint8Array, there: number, fill: (space: Target, end: number) => Promise<number>): Promise<void> {
     const { disk, makeRoom, trust } = this.#image
-    requireArchitecture(layout.table, trust.architectures ?? machineArchitectures())
+    // What is refused has cost no other image.
+    const layout = await layoutToStore(head, there, trust)
     await makeRoom(layout.size)
     const space = disk.unnamed(layout.size)
     this.#layout = layout
     this.#space = space
-    const taken = await fill(space, layout.dataEnd)
-    if (taken < layout.dataEnd)
-      throw new DdiError(
-        'ERR_DDI_GPT_TRUNCATED',
-        `the image has ${taken} bytes, and its partitions reach to byte ${layout.dataEnd}: it is truncated`,
-      )
+    requireAll(await fill(space, layout.dataEnd), layout)
     await writeZeroes(space, layout.dataEnd, layout.size - layout.dataEnd)
     for (const { offset, bytes } of layout.writes) await space.write(offset, bytes)
   }
@@ -93,6 +90,32 @@ export class ImageDestination implements Destination {
 
   /** The disk is the caller's. */
   async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+/**
+ * How an image is stored, if all that its first bytes say of it allows that.
+ * @param head as {@link storedLayout} takes it
+ * @param there how many bytes the image has at most
+ * @throws as {@link storedLayout}; ERR_DDI_NOTHING_TO_ATTACH for other processors, ERR_DDI_GPT_TRUNCATED
+ */
+export async function layoutToStore(
+  head: Uint8Array,
+  there: number,
+  { architectures = machineArchitectures() }: Pick<ImageTrust, 'architectures'>,
+): Promise<StoredLayout> {
+  const layout = await storedLayout(head)
+  requireArchitecture(layout.table, architectures)
+  requireAll(there, layout)
+  return layout
+}
+
+/** @throws ERR_DDI_GPT_TRUNCATED */
+function requireAll(there: number, { dataEnd }: StoredLayout): void {
+  if (there < dataEnd)
+    throw new DdiError(
+      'ERR_DDI_GPT_TRUNCATED',
+      `the image has ${there} bytes, and its partitions reach to byte ${dataEnd}: it is truncated`,
+    )
 }
 
 async function* generatorOf(batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {

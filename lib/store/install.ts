@@ -5,14 +5,15 @@ import { DdiError } from '../errors.js'
 import { checkOptions, type OptionNames, pickOptions } from '../options.js'
 import { type Address, parseAddress } from '../pull/address.js'
 import { detectCompression, headLength as formatLength, refuseForeign } from '../pull/formats.js'
-import { localPath } from '../pull/local.js'
+import { localPath, statLocal } from '../pull/local.js'
 import { imageStem } from '../pull/names.js'
 import { type PullOptions, pullOptionNames, type Settings, settingsOf } from '../pull/options.js'
 import { isQcow2 } from '../pull/qcow2.js'
 import { type Received, receive, receiveStream } from '../pull/receive.js'
 import { compareVersions } from '../version.js'
-import { ImageDestination, type ImageTrust, trustNames } from './destination.js'
+import { ImageDestination, type ImageTrust, layoutToStore, trustNames } from './destination.js'
 import type { StoreImage } from './image.js'
+import { headLength } from './layout.js'
 import { formatLabel, type ImageName, parseLabel } from './names.js'
 import { defaultTries, mostTries, newAttributes } from './state.js'
 import type { Protection, Store } from './store.js'
@@ -62,7 +63,7 @@ export async function installImage(
   const address = typeof from === 'string' || from instanceof URL ? parseAddress(from) : undefined
   const name = nameOf(address, { product, version })
   const label = formatLabel(name)
-  refuseSame(store, name)
+  refuseSame(store.images, name, store.disk.path)
   let removed: readonly StoreImage[] = []
   const uuid = randomUUID()
   await using destination = new ImageDestination({
@@ -91,11 +92,44 @@ async function copyLocal(
   await using file = await openFile(localPath(url))
   if (file.kind !== 'file' || file.size > maxSize) return undefined
   const head = await file.read(0, Math.min(file.size, formatLength))
-  if (detectCompression(head) !== 'none' || isQcow2(head)) return undefined
+  if (!isPlain(head)) return undefined
   refuseForeign(url, head)
   await destination.takeFile(file, { signal, onProgress })
   await destination.finish({ signal })
   return { size: file.size, downloaded: file.size, resumed: 0, sha256: null, compression: 'none' }
+}
+
+function isPlain(head: Uint8Array): boolean {
+  return detectCompression(head) === 'none' && !isQcow2(head)
+}
+
+/**
+ * Refuses images, before anything is written for them, for what can be told without downloading any: their names, and what lies on this
+ * machine as it is.
+ * @param where they are to come to, for the error
+ * @throws as {@link installImage}
+ */
+export async function refuseImages(
+  images: readonly (string | URL)[],
+  where: string,
+  trust: Pick<ImageTrust, 'architectures'>,
+): Promise<void> {
+  const names: ImageName[] = []
+  for (const image of images) {
+    const address = parseAddress(image)
+    const name = nameOf(address, {})
+    formatLabel(name)
+    refuseSame(names, name, where)
+    names.push(name)
+    if (address.url.protocol === 'file:') await refuseLocal(localPath(address.url), trust)
+  }
+}
+
+async function refuseLocal(path: string, trust: Pick<ImageTrust, 'architectures'>): Promise<void> {
+  await using file = await openFile(path)
+  await statLocal(path)
+  const head = await file.read(0, Math.min(file.size, headLength))
+  if (isPlain(head)) await layoutToStore(head, file.size, trust)
 }
 
 /** Whether an image is of a product, and of one of these versions, however they are spelt. */
@@ -106,7 +140,7 @@ export function isOneOf(product: string, versions: readonly string[]): Protectio
 /** @throws ERR_DDI_STORE_NAME */
 function nameOf(
   address: Address | undefined,
-  given: { product: string | undefined; version: string | undefined },
+  given: { readonly product?: string | undefined; readonly version?: string | undefined },
 ): ImageName {
   const { product, version } = given
   if (product !== undefined && version !== undefined) return { product, version }
@@ -121,8 +155,8 @@ function nameOf(
 }
 
 /** Two spellings of one version are one version. @throws ERR_DDI_VOLUME_EXISTS */
-function refuseSame({ images, disk }: Store, { product, version }: ImageName): void {
+function refuseSame(images: readonly ImageName[], { product, version }: ImageName, where: string): void {
   const same = images.find((one) => one.product === product && compareVersions(one.version, version) === 0)
   if (same)
-    throw new DdiError('ERR_DDI_VOLUME_EXISTS', `${disk.path} has this version of ${product} already: ${same.label}`)
+    throw new DdiError('ERR_DDI_VOLUME_EXISTS', `${where} has this version of ${product} already: ${formatLabel(same)}`)
 }

@@ -112,6 +112,21 @@ test('what cannot be installed is refused, and the disk is as it was', async () 
     await using _ = await openDisk(used)
     await refused('ERR_DDI_BUSY', used, { force: true })
   }
+  // A disk that is to be overwritten is not, for an image that would be refused.
+  const cut = at('acme_2.raw')
+  writeFileSync(cut, readFileSync(image).subarray(0, (3 * MiB) / 2))
+  const cases: readonly [string, readonly string[]][] = [
+    ['ERR_DDI_NOT_FOUND', [image, at('acme_3.raw')]],
+    ['ERR_DDI_STORE_NAME', [image, at('acme.raw')]],
+    ['ERR_DDI_VOLUME_EXISTS', [image, image]],
+    ['ERR_DDI_GPT_TRUNCATED', [image, cut]],
+    ['ERR_DDI_NO_TABLE', [at('acme_4.raw')]],
+  ]
+  writeFileSync(at('acme_4.raw'), Buffer.alloc(MiB, 'no image '))
+  for (const [code, paths] of cases)
+    for (const dryRun of [true, false])
+      await refused(code, used, { images: paths.map((path) => `file://${path}`), force: true, dryRun })
+  assert.ok(readFileSync(used).equals(held))
   const bare = await makeSmallUki(at('bare.efi'), { '.linux': 'kernel' })
   const noted = cli('install', disk, '--uki', bare, '--esp-size', '80M', '--dry-run')
   assert.match(noted.stderr, /bare\.efi has no ddi\.product=/)
@@ -124,7 +139,9 @@ test('a disk is blank again if an image is refused', async () => {
   using folder = temporaryFolder()
   const { at, image, uki, disk } = await prepare(folder.path)
   writeFileSync(at('acme_2.raw'), Buffer.alloc(MiB, 'no image '))
-  const images = [image, at('acme_2.raw')].map((path) => `file://${path}`)
+  // What is packed is not looked into before.
+  run('xz', '-0', at('acme_2.raw'))
+  const images = [image, at('acme_2.raw.xz')].map((path) => `file://${path}`)
   await assert.rejects(installDisk(disk, { uki, images }), { code: 'ERR_DDI_NO_TABLE' })
   await assert.rejects(openDisk(disk), { code: 'ERR_DDI_NO_TABLE' })
   assert.equal((await installDisk(disk, { uki, images: images.slice(0, 1) })).images[0]!.image.label, 'acme_1')

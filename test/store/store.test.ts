@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { pathToFileURL } from 'node:url'
 import { diskOn } from '../../lib/disk/disk.js'
 import { installImage } from '../../lib/store/install.js'
 import { type Store, storeOn } from '../../lib/store/store.js'
 import { emptyDisk, volumeHead } from '../support/gpt.js'
 import { MiB } from '../support/images.js'
 import { cutEverywhere, recordingTarget } from '../support/power-cut.js'
+import { temporaryFolder } from '../support/run.js'
 import { rootOf, smallImage, streamOf } from '../support/small-images.js'
 import { readImages } from '../support/store-reader.js'
 
@@ -138,6 +142,19 @@ test('what is no image for this machine, or is there already, is refused, and th
     await assert.rejects(install(store, label, image), { code }, label)
     assert.ok(target.bytes.subarray(0, MiB).equals(before.subarray(0, MiB)), label)
   }
+})
+
+test('an image that is cut short costs no other image', async () => {
+  using folder = temporaryFolder()
+  const { store } = await storeIn(emptyDisk(8))
+  for (const label of ['acme_1', 'acme_2']) await install(store, label, smallImage(1))
+  const path = join(folder.path, 'acme_3.raw')
+  writeFileSync(path, smallImage(1, 4 * MiB).subarray(0, 2 * MiB))
+  await assert.rejects(installImage(store, pathToFileURL(path)), { code: 'ERR_DDI_GPT_TRUNCATED' })
+  assert.deepEqual(
+    store.images.map(({ label }) => label),
+    ['acme_1', 'acme_2'],
+  )
 })
 
 test('with the power cut at any write of any change, torn sectors included, the table is the old one or the new one', async () => {
