@@ -28,15 +28,22 @@ export function* assignments(
     const header = /^\s*\[(.*)\]\s*$/.exec(whole)
     if (header) {
       section = header[1]!
-      if (!sections.includes(section)) throw refuse(line)(`unknown section [${section}]: only ${known} is supported`)
+      if (!isForOthers(section) && !sections.includes(section))
+        throw refuse(line)(`unknown section [${section}]: only ${known} is supported`)
       continue
     }
-    const [, name, value] = /^([A-Za-z0-9]+)\s*=(.*)$/.exec(whole.trim()) ?? []
+    if (section !== undefined && isForOthers(section)) continue
+    const [, name, value] = /^((?:X-)?[A-Za-z0-9]+)\s*=(.*)$/.exec(whole.trim()) ?? []
     if (name === undefined || value === undefined)
       throw refuse(line)(`${JSON.stringify(whole.slice(0, 100))} is not NAME=VALUE`)
     if (section === undefined) throw refuse(line)(`${name}= comes before ${known}`)
-    yield { section, name, value: value.trim(), line }
+    if (!isForOthers(name)) yield { section, name, value: value.trim(), line }
   }
+}
+
+/** Sections and options that systemd leaves to other programs: systemd.syntax(7). */
+function isForOthers(name: string): boolean {
+  return name.startsWith('X-')
 }
 
 interface Line {

@@ -1,12 +1,11 @@
 // What a build comes to: which partitions there will be, and where.
-import { readFile } from 'node:fs/promises'
-import { hostname, release } from 'node:os'
 import { readSmallFile } from '../bytes/small-file.js'
 import type { Specifiers } from '../definition.js'
 import { DdiError, systemCode, systemError } from '../errors.js'
 import { type Designator, dpsTypes, partitionTypeUuid } from '../gpt/dps-types.js'
 import type { Gpt } from '../gpt/table.js'
 import { parseOsRelease } from '../image/os-release.js'
+import { machineFacts } from '../kernel/machine-facts.js'
 import { placements } from '../mount/places.js'
 import { isMissing, resolveInRoot } from '../mount/root.js'
 import type { BuildContext, BuildSettings } from './context.js'
@@ -129,18 +128,7 @@ function isPartner(one: PartitionDefinition, other: PartitionDefinition): boolea
 async function specifiersOf({ root, architecture }: BuildSettings): Promise<Specifiers> {
   const machineId = await inTree(root, 'etc/machine-id')
   const osRelease = (await inTree(root, 'etc/os-release')) ?? (await inTree(root, 'usr/lib/os-release')) ?? ''
-  const bootId = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')
-  const isId = machineId !== undefined && /^[0-9a-f]{32}\s*$/.test(machineId)
-  return {
-    architecture,
-    osRelease: parseOsRelease(osRelease),
-    machine: {
-      bootId: bootId.trim().replaceAll('-', ''),
-      hostName: hostname(),
-      kernel: release(),
-      machineId: isId ? machineId.trim() : undefined,
-    },
-  }
+  return { architecture, osRelease: parseOsRelease(osRelease), machine: await machineFacts(machineId) }
 }
 
 async function inTree(root: string, path: string): Promise<string | undefined> {

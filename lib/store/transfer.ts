@@ -2,9 +2,10 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readIfThere, readSmallFile } from '../bytes/small-file.js'
 import { assignments, booleanOf, expandSpecifiers, type Refuse, type Specifiers, wordsIn } from '../definition.js'
-import { DdiError } from '../errors.js'
+import { DdiError, systemError } from '../errors.js'
 import { machineArchitectures } from '../image/architecture.js'
 import { parseOsRelease } from '../image/os-release.js'
+import { machineFacts } from '../kernel/machine-facts.js'
 import type { ListingForm } from './listing.js'
 import { requireProduct } from './names.js'
 import { type MatchPattern, parsePattern, productIn } from './pattern.js'
@@ -116,6 +117,8 @@ const refused: readonly string[] = ['Transfer Features', 'Transfer RequisiteFeat
  * @throws ERR_DDI_DEFINITION, with the line
  */
 export function parseTransfer(text: string, path: string, specifiers: Specifiers): ReadTransfer | undefined {
+  // What others may write into their definitions is theirs to know.
+  if (!/^\s*Type\s*=\s*ddi-store\s*$/m.test(text)) return undefined
   const refuseLine = (line: number) => (what: string) => new DdiError('ERR_DDI_DEFINITION', `${path}:${line}: ${what}`)
   const all = [...assignments(text, ['Transfer', 'Source', 'Target'], refuseLine)]
   if (all.findLast(({ section, name }) => section === 'Target' && name === 'Type')?.value !== 'ddi-store')
@@ -147,8 +150,10 @@ function transferOf(fields: Fields, refuse: Refuse): Transfer {
   return { product, source: { type, path }, patterns, minVersion, protectVersions, verify, disk, instancesMax }
 }
 
-/** In the order in which a file of one name counts. */
-const directories = ['etc', 'run', 'usr/local/lib', 'usr/lib'].map((directory) => `${directory}/sysupdate.d`)
+/** Where definitions are, below the root directory, in the order in which a file of one name counts. */
+export const transferDirectories = ['etc', 'run', 'usr/local/lib', 'usr/lib'].map(
+  (directory) => `${directory}/sysupdate.d`,
+)
 
 /**
  * Reads the definitions of sysupdate.d(5) whose target is a store (`*.transfer`, `*.conf`), in the order of their names.
@@ -157,14 +162,17 @@ const directories = ['etc', 'run', 'usr/local/lib', 'usr/lib'].map((directory) =
  */
 export async function readTransfers(root = '/'): Promise<readonly ReadTransfer[]> {
   const paths = new Map<string, string>()
-  for (const directory of directories)
+  for (const directory of transferDirectories)
     for (const name of await readdir(join(root, directory)).catch(() => []))
       if (/\.(transfer|conf)$/.test(name) && !paths.has(name)) paths.set(name, join(root, directory, name))
   const specifiers = await machineSpecifiers(root)
   const transfers: ReadTransfer[] = []
   for (const [, path] of [...paths].sort(([a], [b]) => (a < b ? -1 : 1))) {
     // A link to /dev/null masks what lies in the other directories.
-    if (!(await stat(path)).isFile()) continue
+    const stats = await stat(path).catch((error: unknown) => {
+      throw systemError(error, `cannot read ${path}`, { ENOENT: 'ERR_DDI_NOT_FOUND' })
+    })
+    if (!stats.isFile()) continue
     const transfer = parseTransfer((await readSmallFile(path)).toString(), path, specifiers)
     if (transfer) transfers.push(transfer)
   }
@@ -172,10 +180,11 @@ export async function readTransfers(root = '/'): Promise<readonly ReadTransfer[]
 }
 
 async function machineSpecifiers(root: string): Promise<Specifiers> {
-  const release = (path: string) => readIfThere(join(root, path))
-  const osRelease = (await release('etc/os-release')) ?? (await release('usr/lib/os-release'))
+  const read = async (path: string) => (await readIfThere(join(root, path)))?.toString()
+  const osRelease = (await read('etc/os-release')) ?? (await read('usr/lib/os-release'))
   return {
-    osRelease: parseOsRelease(osRelease?.toString() ?? ''),
+    osRelease: parseOsRelease(osRelease ?? ''),
     architecture: machineArchitectures()[0] ?? '',
+    machine: await machineFacts(await read('etc/machine-id')),
   }
 }

@@ -2,6 +2,7 @@ import { symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { exists, makeDirectories, writeNewFile } from '../bytes/new-file.js'
 import { systemError } from '../errors.js'
+import { transferDirectories } from './transfer.js'
 
 /** The units of a machine that boots from a store, by their names: systemd.unit(5). @param program path of the command */
 export function storeUnits(program: string): Readonly<Record<string, string>> {
@@ -11,10 +12,11 @@ export function storeUnits(program: string): Readonly<Record<string, string>> {
         Description: 'Install the newest images into the image store',
         Documentation: 'man:ddi-attach(8)',
         Wants: 'network-online.target',
-        After: 'network-online.target',
-        ConditionPathExists: '|/etc/sysupdate.d',
+        // A disk is changed by one program at a time, and the running image is not to lose its tries to a long download.
+        After: 'network-online.target ddi-store-good.service',
+        ConditionDirectoryNotEmpty: transferDirectories.map((directory) => `|/${directory}`),
       },
-      { Type: 'oneshot', ExecStart: `${program} store update`, Nice: '10', IOSchedulingClass: 'idle' },
+      { Type: 'oneshot', ExecStart: `${quoted(program)} store update`, Nice: '10', IOSchedulingClass: 'idle' },
     ),
     'ddi-store-update.timer': unit({
       Unit: { Description: 'Install the newest images into the image store every day' },
@@ -30,7 +32,7 @@ export function storeUnits(program: string): Readonly<Record<string, string>> {
         After: 'boot-complete.target',
         ConditionPathExists: '/run/ddi/booted',
       },
-      { Type: 'oneshot', RemainAfterExit: 'yes', ExecStart: `${program} store good` },
+      { Type: 'oneshot', RemainAfterExit: 'yes', ExecStart: `${quoted(program)} store good` },
       { WantedBy: 'multi-user.target' },
     ),
   }
@@ -68,7 +70,13 @@ async function enable(wants: string, name: string): Promise<void> {
   })
 }
 
-type Section = Readonly<Record<string, string>>
+/** An option with several values is written several times. */
+type Section = Readonly<Record<string, string | readonly string[]>>
+
+/** The path of a program, as a command line has it: systemd.service(5). Of one with quotes or backslashes systemd runs none. */
+function quoted(path: string): string {
+  return `"${path.replaceAll('%', '%%')}"`
+}
 
 function service(ofUnit: Section, ofService: Section, install?: Section): string {
   return unit({ Unit: ofUnit, Service: ofService, ...(install && { Install: install }) })
@@ -76,7 +84,9 @@ function service(ofUnit: Section, ofService: Section, install?: Section): string
 
 function unit(sections: Readonly<Record<string, Section>>): string {
   const texts = Object.entries(sections).map(([name, options]) => {
-    const lines = Object.entries(options).map(([option, value]) => `${option}=${value}\n`)
+    const lines = Object.entries(options).flatMap(([option, values]) =>
+      [values].flat().map((value) => `${option}=${value}\n`),
+    )
     return `[${name}]\n${lines.join('')}`
   })
   return texts.join('\n')

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { createHash, X509Certificate } from 'node:crypto'
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { release } from 'node:os'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import {
@@ -88,6 +89,9 @@ test('a transfer definition says what systemd-sysupdate would take from it, and 
     ['acme_@v.raw.xz', 'acme_@v.raw'],
   )
   assert.equal(parseTransfer(definition('Type=partition'), 'a', specifiers), undefined)
+  assert.equal(parseTransfer('[Whatever]\nwritten for others\n[Target]\nType=partition\n', 'a', specifiers), undefined)
+  const withOwn = parseTransfer(definition('X-Note=1', '[X-Other]', 'written for others'), 'a', specifiers)
+  assert.deepEqual(withOwn?.ignored, [])
   for (const [line, message] of [
     ['InstancesMax=1', /a:13: InstancesMax=:/],
     ['PathRelativeTo=esp', /a:13: PathRelativeTo=: not supported/],
@@ -113,7 +117,11 @@ test('definitions of all directories count, the first of a name, masked ones not
   put('etc', 'os-release', 'IMAGE_VERSION=9\n')
   put('etc/sysupdate.d', '20-acme.conf', definition())
   put('usr/lib/sysupdate.d', '20-acme.conf', 'nonsense')
-  put('usr/lib/sysupdate.d', '10-shop.transfer', definition('MatchPattern=shop_@v', 'Path=auto'))
+  put(
+    'usr/lib/sysupdate.d',
+    '10-shop.transfer',
+    definition('MatchPattern=shop_@v', 'Path=auto', '[Transfer]', 'ProtectVersion=%v'),
+  )
   put('usr/lib/sysupdate.d', '30-masked.transfer', definition())
   put('run/sysupdate.d', '40-note.txt', 'nonsense')
   symlinkSync('/dev/null', join(folder.path, 'etc/sysupdate.d/30-masked.transfer'))
@@ -121,10 +129,12 @@ test('definitions of all directories count, the first of a name, masked ones not
   assert.deepEqual(
     transfers.map(({ product, disk, protectVersions }) => [product, disk, protectVersions]),
     [
-      ['shop', null, ['9', '6']],
+      ['shop', null, ['9', '6', release()]],
       ['acme', '/dev/sda', ['9', '6']],
     ],
   )
+  symlinkSync('missing', join(folder.path, 'etc/sysupdate.d/50-gone.transfer'))
+  await assert.rejects(readTransfers(folder.path), { code: 'ERR_DDI_NOT_FOUND', message: /50-gone/ })
 })
 
 test('the newest of a signed folder is installed if it is newer than all there, and only so many are kept', () => {
@@ -231,8 +241,15 @@ test('where a server has no list of checksums, its listing says what there is, a
 
 test('the units are what systemd takes for units, enabled', async () => {
   using folder = temporaryFolder()
-  const paths = await installUnits('/bin/true', folder.path)
-  assert.deepEqual(await installUnits('/bin/true', folder.path), paths)
+  const program = join(folder.path, 'my tools 100%u', 'ddi-attach')
+  mkdirSync(dirname(program))
+  writeFileSync(program, '#!/bin/sh\n', { mode: 0o755 })
+  const paths = await installUnits(program, folder.path)
+  assert.deepEqual(await installUnits(program, folder.path), paths)
+  const update = readFileSync(paths.find((path) => path.endsWith('update.service'))!, 'utf8')
+  for (const directory of ['etc', 'run', 'usr/local/lib', 'usr/lib'])
+    assert.ok(update.includes(`ConditionDirectoryNotEmpty=|/${directory}/sysupdate.d\n`), directory)
+  assert.match(update, /^After=.*ddi-store-good\.service$/m)
   assert.equal(paths.length, 3)
   const verified = attempt('systemd-analyze', 'verify', '--man=no', ...paths)
   assert.equal(verified.status, 0, verified.stderr)
