@@ -17,14 +17,14 @@ import type { StoreImage } from './image.js'
 export interface Scrubbed {
   readonly image: StoreImage
   readonly result: 'verified' | 'consistent' | 'unprotected' | 'damaged'
-  /** What is damaged, for people. */
+  /** What is damaged or cannot be read, for people. */
   readonly damage: string | null
 }
 
 /**
  * Reads all of an image, and compares it with its hash trees.
  * @param disk that the extents of its volume are of
- * @throws ERR_DDI_IO, ERR_DDI_ABORTED; damage does not make it throw
+ * @throws ERR_DDI_ABORTED; damage does not make it throw, nor does what the disk cannot read
  */
 export async function scrub(disk: Source, image: StoreImage, work: Work = {}): Promise<Scrubbed> {
   checkOptions(work, workNames, 'scrub')
@@ -36,7 +36,7 @@ export async function scrub(disk: Source, image: StoreImage, work: Work = {}): P
     if (problem) return { image, result: 'damaged', damage: problem.message }
     return { image, ...(await compare(opened, { signal: work.signal, onProgress })) }
   } catch (error) {
-    if (!(error instanceof DdiError) || error.kind !== 'image') throw error
+    if (!(error instanceof DdiError) || (error.kind !== 'image' && error.code !== 'ERR_DDI_IO')) throw error
     return { image, result: 'damaged', damage: error.message }
   }
 }

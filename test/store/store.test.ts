@@ -3,8 +3,11 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
+import type { Source } from '../../lib/bytes/source.js'
 import { diskOn } from '../../lib/disk/disk.js'
+import { DdiError } from '../../lib/errors.js'
 import { installImage } from '../../lib/store/install.js'
+import { scrub } from '../../lib/store/scrub.js'
 import { type Store, storeOn } from '../../lib/store/store.js'
 import { emptyDisk, volumeHead } from '../support/gpt.js'
 import { MiB } from '../support/images.js'
@@ -155,6 +158,25 @@ test('an image that is cut short costs no other image', async () => {
     store.images.map(({ label }) => label),
     ['acme_1', 'acme_2'],
   )
+})
+
+test('what a disk cannot read of one image is told as its damage, and the others are checked', async () => {
+  const { store, target } = await storeIn(emptyDisk(16))
+  for (const label of ['acme_1', 'acme_2']) await install(store, label, smallImage(1))
+  const [first, second] = store.images
+  const [bad] = first!.volume.extents
+  const failing: Source = {
+    size: target.size,
+    read: async (offset, length) => {
+      if (offset < bad!.start + bad!.length && bad!.start < offset + length)
+        throw new DdiError('ERR_DDI_IO', `cannot read the disk at byte ${offset}`)
+      return await target.read(offset, length)
+    },
+  }
+  const { result, damage } = await scrub(failing, first!)
+  assert.equal(result, 'damaged')
+  assert.match(damage!, /cannot read the disk/)
+  assert.equal((await scrub(failing, second!)).result, 'unprotected')
 })
 
 test('with the power cut at any write of any change, torn sectors included, the table is the old one or the new one', async () => {
