@@ -1,3 +1,4 @@
+import { list } from '../../../attach/list.js'
 import { DdiError } from '../../../errors.js'
 import { findStores } from '../../../store/disks.js'
 import { runningImage } from '../../../store/running.js'
@@ -29,8 +30,17 @@ async function requireRunning(): Promise<string> {
   )
 }
 
+/** The disk of the running image: where copies of it lie on others, the one that is attached. */
 async function diskOf(uuid: string): Promise<string> {
-  const found = (await findStores()).find(({ images }) => images.some((image) => image.uuid === uuid))
-  if (found) return found.path
-  throw new DdiError('ERR_DDI_NO_VOLUME', `no disk of this machine has the running image, ${uuid}`)
+  const having = (await findStores()).filter(({ images }) => images.some((image) => image.uuid === uuid))
+  const paths = having.map(({ path }) => path)
+  const attached = paths.length > 1 ? (await list()).map(({ image }) => image) : paths
+  const [path, second] = paths.filter((one) => attached.includes(one))
+  if (path !== undefined && second === undefined) return path
+  if (paths.length === 0)
+    throw new DdiError('ERR_DDI_NO_VOLUME', `no disk of this machine has the running image, ${uuid}`)
+  throw new DdiError(
+    'ERR_DDI_STORE_AMBIGUOUS',
+    `the running image, ${uuid}, lies on ${paths.join(', ')}: name the disk`,
+  )
 }

@@ -84,9 +84,19 @@ export default verb({
   async run([disk], options) {
     const transfers = await transfersOf(disk, options)
     const results: Result[] = []
-    for (const transfer of transfers) results.push(await update(transfer, options))
-    if (options.json !== 'off') printJson({ updates: results.map(describe) }, options.json)
-    else for (const result of results) print(printable(summary(result)))
+    const failed: DdiError[] = []
+    for (const transfer of transfers)
+      try {
+        results.push(await update(transfer, options))
+      } catch (error) {
+        // A server that is away keeps no other product from being updated.
+        if (!(error instanceof DdiError) || error.code === 'ERR_DDI_ABORTED') throw error
+        failed.push(error)
+      }
+    if (options.json === 'off') for (const result of results) print(printable(summary(result)))
+    else if (results.length > 0) printJson({ updates: results.map(describe) }, options.json)
+    for (const { message, code } of failed.slice(0, -1)) note(`${message} (${code})`)
+    if (failed.length > 0) throw failed.at(-1)
     if (options.check && results.every(({ available }) => available === undefined)) process.exitCode = nothingNew
   },
 })
@@ -94,7 +104,14 @@ export default verb({
 /** What the options say, or the definitions of this machine. */
 async function transfersOf(disk: string | undefined, options: UpdateValues): Promise<readonly Transfer[]> {
   const { source, match, keep, verify, listing } = options
-  if (disk === undefined && source === undefined && match === undefined) return await configured()
+  if (disk === undefined && source === undefined && match === undefined) {
+    if (keep !== undefined || verify !== 'signature' || listing !== 'checksums')
+      throw new DdiError(
+        'ERR_DDI_USAGE',
+        '--keep, --verify and --listing go with --source: definitions say InstancesMax= and Verify=',
+      )
+    return await configured()
+  }
   if (disk === undefined || source === undefined || match === undefined)
     throw new DdiError('ERR_DDI_USAGE', 'give a disk, --source and --match, or none of them')
   const pattern = parsePattern(match)
