@@ -343,6 +343,11 @@ function identity(volume: Volume): string | undefined {
   return origin.kind === 'logical' ? `${volume.label}` : undefined
 }
 
+/** Whether two volumes are one and the same of a table, whatever changes between them: others may have its UUID. */
+export function isSameVolume(one: Volume, other: Volume): boolean {
+  return identity(one) === identity(other)
+}
+
 function nameOf({ label, uuid }: Volume): string {
   return JSON.stringify(label || uuid)
 }

@@ -1,6 +1,7 @@
 import { openDisk } from '../attach/disk.js'
 import type { LinearExtent } from '../bytes/source.js'
 import type { Disk } from '../disk/disk.js'
+import { isSameVolume } from '../disk/table.js'
 import { findByName, requireWhole, type Volume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import { checkOptions, type OptionNames } from '../options.js'
@@ -72,8 +73,8 @@ export function storeOn(disk: Disk, running?: string): Store {
 
 /** The image of a label or UUID. @param where the disk, for the error @throws ERR_DDI_NO_VOLUME */
 function findImage(volumes: readonly Volume<LinearExtent>[], name: string, where: string): StoreImage {
-  const { uuid } = requireWhole(findByName(volumes, name, where))
-  const found = imagesAmong(volumes).find((image) => image.uuid === uuid)
+  const volume = requireWhole(findByName(volumes, name, where))
+  const found = imagesAmong(volumes).find((image) => image.volume === volume)
   if (found) return found
   throw new DdiError(
     'ERR_DDI_NO_VOLUME',
@@ -169,8 +170,8 @@ class OpenStore implements Store {
   }
 
   /** @throws ERR_DDI_NO_VOLUME for one that is gone */
-  #current(images: readonly StoreImage[], { uuid, label }: StoreImage): StoreImage {
-    const found = images.find((image) => image.uuid === uuid)
+  #current(images: readonly StoreImage[], { volume, label }: StoreImage): StoreImage {
+    const found = images.find((image) => isSameVolume(image.volume, volume))
     if (!found) throw new DdiError('ERR_DDI_NO_VOLUME', `${this.disk.path} does not have the image ${label} any more`)
     return found
   }
