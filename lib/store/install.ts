@@ -64,6 +64,7 @@ export async function installImage(
   const name = nameOf(address, { product, version })
   const label = formatLabel(name)
   refuseSame(store.images, name, store.disk.path)
+  refuseTaken(store, label)
   let removed: readonly StoreImage[] = []
   const uuid = randomUUID()
   await using destination = new ImageDestination({
@@ -152,6 +153,15 @@ function nameOf(
       `${stem === undefined ? 'a stream has no name' : `${JSON.stringify(stem)} is not PRODUCT_VERSION`}: give the product and the version of the image`,
     )
   return { product: product ?? parsed.product, version: version ?? parsed.version }
+}
+
+/** What is no image, or not whole, may have the label too. @throws ERR_DDI_VOLUME_EXISTS */
+function refuseTaken({ disk }: Store, label: string): void {
+  if (disk.volumes.some((one) => one.label === label))
+    throw new DdiError(
+      'ERR_DDI_VOLUME_EXISTS',
+      `${disk.path} has a volume labelled ${label} that is no image, or is broken: rename or remove it`,
+    )
 }
 
 /** Two spellings of one version are one version. @throws ERR_DDI_VOLUME_EXISTS */

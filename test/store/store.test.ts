@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url'
 import type { Source } from '../../lib/bytes/source.js'
 import { diskOn } from '../../lib/disk/disk.js'
 import { DdiError } from '../../lib/errors.js'
+import type { StoreImage } from '../../lib/store/image.js'
 import { installImage } from '../../lib/store/install.js'
 import { scrub } from '../../lib/store/scrub.js'
 import { type Store, storeOn } from '../../lib/store/store.js'
@@ -145,6 +146,33 @@ test('what is no image for this machine, or is there already, is refused, and th
     await assert.rejects(install(store, label, image), { code }, label)
     assert.ok(target.bytes.subarray(0, MiB).equals(before.subarray(0, MiB)), label)
   }
+})
+
+test('what changes one image changes no other, though another tool gave both one UUID', async () => {
+  const { store, target } = await storeIn(emptyDisk(16))
+  for (const label of ['acme_1', 'acme_2']) await install(store, label, smallImage(1))
+  const { table } = store.disk
+  const [{ uuid }] = store.images as [StoreImage]
+  await store.disk.repartition({ ...table, partitions: table.partitions.map((one) => ({ ...one, uuid })) })
+  await store.mark(store.find('acme_2'), 'keep')
+  assert.equal((await store.try(store.find('2'))).label, 'acme_2')
+  assert.deepEqual(statesOf(target.bytes), [
+    ['acme_1', 8, 3, false, false],
+    ['acme_2', 8, 2, false, true],
+  ])
+  await store.remove(store.find('acme_2'))
+  assert.deepEqual(
+    store.images.map(({ label }) => label),
+    ['acme_1'],
+  )
+})
+
+test('a label that something else has costs no image', async () => {
+  const { store } = await storeIn(emptyDisk(8))
+  await store.disk.create(volumeHead('acme_9'), MiB)
+  for (const label of ['acme_1', 'acme_2']) await install(store, label, smallImage(1))
+  await assert.rejects(install(store, 'acme_9', smallImage(1, 3 * MiB)), { code: 'ERR_DDI_VOLUME_EXISTS' })
+  assert.equal(store.images.length, 2)
 })
 
 test('an image that is cut short costs no other image', async () => {
