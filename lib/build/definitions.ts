@@ -1,17 +1,9 @@
-import { readdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
-import { readSmallFile } from '../bytes/small-file.js'
+import { type DefinitionText, definitionFiles, readDefinition, readDropIns } from '../bytes/definition-files.js'
 import { assignments, type Specifiers } from '../definition.js'
-import { DdiError, systemCode, systemError } from '../errors.js'
+import { DdiError } from '../errors.js'
 import { checkSupplements, checkVerity, settledDefinition } from './definition-checks.js'
 import { lists, options, type Place, refused } from './definition-options.js'
 import { type PartitionDefinition, unset } from './partition-definition.js'
-
-/** A file that changes a definition. */
-interface DefinitionText {
-  readonly path: string
-  readonly text: string
-}
 
 /**
  * Parses one definition.
@@ -65,46 +57,13 @@ export async function readDefinitions(
   specifiers: Specifiers,
 ): Promise<readonly PartitionDefinition[]> {
   const definitions: PartitionDefinition[] = []
-  for (const [name, path] of await namedFiles(directories)) {
-    const dropIns = await namedFiles(
-      directories.map((directory) => join(directory, `${name}.d`)),
-      true,
-    )
-    const texts: DefinitionText[] = []
-    for (const [, dropIn] of dropIns) texts.push(await readText(dropIn))
-    const { text } = await readText(path)
-    definitions.push(parseDefinition(text, path, specifiers, texts))
+  for (const [name, path] of await definitionFiles(directories, /\.conf$/)) {
+    const { text } = await readDefinition(path)
+    definitions.push(parseDefinition(text, path, specifiers, await readDropIns(directories, name)))
   }
   if (definitions.length === 0)
     throw new DdiError('ERR_DDI_DEFINITION', `${directories.join(', ')} has no definitions: no file *.conf`)
   checkVerity(definitions)
   checkSupplements(definitions)
   return definitions
-}
-
-async function readText(path: string): Promise<DefinitionText> {
-  return { path, text: (await readSmallFile(path)).toString() }
-}
-
-/** The files `*.conf` of directories that count, by name and in the order of their names. @param optional the directories may be missing */
-async function namedFiles(directories: readonly string[], optional = false): Promise<readonly [string, string][]> {
-  const found = new Map<string, string>()
-  for (const directory of directories) {
-    const names = await readdir(directory).catch((error: unknown) => {
-      if (optional && ['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return []
-      const codes = { ENOENT: 'ERR_DDI_NOT_FOUND', ENOTDIR: 'ERR_DDI_NOT_FOUND' } as const
-      throw systemError(error, `cannot read ${directory}`, codes)
-    })
-    for (const name of names) if (name.endsWith('.conf') && !found.has(name)) found.set(name, join(directory, name))
-  }
-  const kept: [string, string][] = []
-  for (const [name, path] of found) if (!(await isMask(path))) kept.push([name, path])
-  return kept.sort(([a], [b]) => (a < b ? -1 : 1))
-}
-
-async function isMask(path: string): Promise<boolean> {
-  const stats = await stat(path).catch((error: unknown) => {
-    throw systemError(error, `cannot read ${path}`, { ENOENT: 'ERR_DDI_NOT_FOUND' })
-  })
-  return !stats.isFile() || stats.size === 0
 }

@@ -1,8 +1,8 @@
-import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readIfThere, readSmallFile } from '../bytes/small-file.js'
+import { type DefinitionText, definitionFiles, readDefinition, readDropIns } from '../bytes/definition-files.js'
+import { readIfThere } from '../bytes/small-file.js'
 import { assignments, booleanOf, expandSpecifiers, type Refuse, type Specifiers, wordsIn } from '../definition.js'
-import { DdiError, systemError } from '../errors.js'
+import { DdiError } from '../errors.js'
 import { machineArchitectures } from '../image/architecture.js'
 import { parseOsRelease } from '../image/os-release.js'
 import { machineFacts } from '../kernel/machine-facts.js'
@@ -73,7 +73,9 @@ type Option = (value: string, refuse: Refuse, fields: Fields) => Partial<Fields>
 /** More versions or patterns than this are a mistake. */
 const longestList = 256
 
+/** An empty line begins a list anew. */
 function appended<Item>(list: readonly Item[], more: readonly Item[], refuse: Refuse): readonly Item[] {
+  if (more.length === 0) return []
   if (list.length + more.length > longestList) throw refuse(`more than ${longestList} of them are not supported`)
   return [...list, ...more]
 }
@@ -113,21 +115,32 @@ const refused: readonly string[] = ['Transfer Features', 'Transfer RequisiteFeat
 /**
  * Parses a definition.
  * @param path of its file, for errors
+ * @param dropIns files that change it, in their order
  * @returns undefined if its target is no store: others do those
  * @throws ERR_DDI_DEFINITION, with the line
  */
-export function parseTransfer(text: string, path: string, specifiers: Specifiers): ReadTransfer | undefined {
+export function parseTransfer(
+  text: string,
+  path: string,
+  specifiers: Specifiers,
+  dropIns: readonly DefinitionText[] = [],
+): ReadTransfer | undefined {
+  const files = [{ path, text }, ...dropIns]
   // What others may write into their definitions is theirs to know.
-  if (!/^\s*Type\s*=\s*ddi-store\s*$/m.test(text)) return undefined
-  const refuseLine = (line: number) => (what: string) => new DdiError('ERR_DDI_DEFINITION', `${path}:${line}: ${what}`)
-  const all = [...assignments(text, ['Transfer', 'Source', 'Target'], refuseLine)]
+  if (!files.some((file) => /^\s*Type\s*=\s*ddi-store\s*$/m.test(file.text))) return undefined
+  const all = files.flatMap((file) => {
+    const refuseLine = (line: number) => (what: string) =>
+      new DdiError('ERR_DDI_DEFINITION', `${file.path}:${line}: ${what}`)
+    return [...assignments(file.text, ['Transfer', 'Source', 'Target'], refuseLine)].map(({ line, ...one }) => {
+      return { ...one, refuse: (what: string) => refuseLine(line)(`${one.name}=: ${what}`) }
+    })
+  })
   if (all.findLast(({ section, name }) => section === 'Target' && name === 'Type')?.value !== 'ddi-store')
     return undefined
   let fields = unset
   const ignored: string[] = []
-  for (const { section, name, value, line } of all) {
+  for (const { section, name, value, refuse } of all) {
     const option = Object.hasOwn(options, `${section} ${name}`) ? options[`${section} ${name}`] : undefined
-    const refuse: Refuse = (what) => refuseLine(line)(`${name}=: ${what}`)
     if (refused.includes(`${section} ${name}`)) throw refuse('not supported for stores')
     if (option) fields = { ...fields, ...option(expandSpecifiers(value, specifiers, refuse), refuse, fields) }
     else ignored.push(`[${section}] ${name}=`)
@@ -156,24 +169,18 @@ export const transferDirectories = ['etc', 'run', 'usr/local/lib', 'usr/lib'].ma
 )
 
 /**
- * Reads the definitions of sysupdate.d(5) whose target is a store (`*.transfer`, `*.conf`), in the order of their names.
+ * Reads the definitions of sysupdate.d(5) whose target is a store (`*.transfer`, `*.conf`), with what changes them
+ * (`NAME.transfer.d/*.conf`), in the order of their names.
  * @param root the root directory to look for them in. Default: /
  * @throws ERR_DDI_DEFINITION, ERR_DDI_PERMISSION
  */
 export async function readTransfers(root = '/'): Promise<readonly ReadTransfer[]> {
-  const paths = new Map<string, string>()
-  for (const directory of transferDirectories)
-    for (const name of await readdir(join(root, directory)).catch(() => []))
-      if (/\.(transfer|conf)$/.test(name) && !paths.has(name)) paths.set(name, join(root, directory, name))
+  const directories = transferDirectories.map((directory) => join(root, directory))
   const specifiers = await machineSpecifiers(root)
   const transfers: ReadTransfer[] = []
-  for (const [, path] of [...paths].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    // A link to /dev/null masks what lies in the other directories.
-    const stats = await stat(path).catch((error: unknown) => {
-      throw systemError(error, `cannot read ${path}`, { ENOENT: 'ERR_DDI_NOT_FOUND' })
-    })
-    if (!stats.isFile()) continue
-    const transfer = parseTransfer((await readSmallFile(path)).toString(), path, specifiers)
+  for (const [name, path] of await definitionFiles(directories, /\.(transfer|conf)$/, true)) {
+    const { text } = await readDefinition(path)
+    const transfer = parseTransfer(text, path, specifiers, await readDropIns(directories, name))
     if (transfer) transfers.push(transfer)
   }
   return transfers

@@ -122,6 +122,8 @@ test('definitions of all directories count, the first of a name, masked ones not
     '10-shop.transfer',
     definition('MatchPattern=shop_@v', 'Path=auto', '[Transfer]', 'ProtectVersion=%v'),
   )
+  put('etc/sysupdate.d/20-acme.conf.d', '10-more.conf', '[Transfer]\nProtectVersion=\nProtectVersion=8\nMinVersion=5\n')
+  put('usr/lib/sysupdate.d/20-acme.conf.d', '20-elsewhere.conf', '[Source]\nPath=https://else.example/')
   put('usr/lib/sysupdate.d', '30-masked.transfer', definition())
   put('run/sysupdate.d', '40-note.txt', 'nonsense')
   symlinkSync('/dev/null', join(folder.path, 'etc/sysupdate.d/30-masked.transfer'))
@@ -130,9 +132,11 @@ test('definitions of all directories count, the first of a name, masked ones not
     transfers.map(({ product, disk, protectVersions }) => [product, disk, protectVersions]),
     [
       ['shop', null, ['9', '6', release()]],
-      ['acme', '/dev/sda', ['9', '6']],
+      ['acme', '/dev/sda', ['8']],
     ],
   )
+  const { source, minVersion } = transfers[1]!
+  assert.deepEqual([source.path, minVersion], ['https://else.example/', '5'])
   symlinkSync('missing', join(folder.path, 'etc/sysupdate.d/50-gone.transfer'))
   await assert.rejects(readTransfers(folder.path), { code: 'ERR_DDI_NOT_FOUND', message: /50-gone/ })
 })
