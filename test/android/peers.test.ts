@@ -1,11 +1,12 @@
 // Held against libsparse's own tools, and against what liblp's lpmake, lpadd and lpdump do.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { memorySource, openSparse } from '../../lib/android/index.js'
-import { cli, run, temporaryFolder } from '../support/run.js'
+import { cli, packageRoot, run, temporaryFolder } from '../support/run.js'
 
 const block = 4096
 
@@ -159,4 +160,29 @@ test('a super_empty.img, which has the metadata alone, is shown', () => {
       assert.equal(cli('android', 'dump', at('cut')).status, 3, `${length}`)
     }
   }
+})
+
+test('standard input and output are images as files are', () => {
+  using folder = temporaryFolder()
+  const at = (name: string) => join(folder.path, name)
+  const raw = Buffer.concat([randomBytes(9 * block), Buffer.alloc(20 * block)])
+  writeFileSync(at('raw'), raw)
+  run('img2simg', at('raw'), at('sparse'))
+  const ddi = `node '${join(packageRoot, 'dist/cli/main.js')}' android`
+  const piped = (command: string) => spawnSync('sh', ['-c', command], { cwd: folder.path, maxBuffer: 1 << 26 })
+  assert.ok(piped(`cat sparse | ${ddi} convert - -`).stdout.equals(raw))
+  assert.equal(piped(`${ddi} convert - --sparse - < raw > again && simg2img again back`).status, 0)
+  assert.ok(readFileSync(at('back')).equals(raw))
+  const layout = ['--device-size=4M', '--partition=one:none:0', `--image=one=${at('raw')}`]
+  succeeds('make', at('super.img'), ...layout, '--sparse')
+  assert.match(`${piped(`cat super.img | ${ddi} dump -`).stdout}`, /^one /m)
+  assert.ok(piped(`cat super.img | ${ddi} extract - one --output -`).stdout.equals(raw))
+  for (const command of [
+    `convert - - x < raw`,
+    `extract super.img --output -`,
+    `extract super.img one --output - --json`,
+  ])
+    assert.equal(piped(`${ddi} ${command}`).status, 2, command)
+  assert.equal(piped(`printf '' | ${ddi} convert - x`).status, 3)
+  assert.ok(!readdirSync(folder.path).includes('x'))
 })

@@ -5,9 +5,11 @@ import { extentSource } from '../../../bytes/extents.js'
 import { openFile } from '../../../bytes/file.js'
 import type { Source } from '../../../bytes/source.js'
 import { findSuper } from '../../../disk/super.js'
+import { untilInterrupted } from '../../interrupt.js'
 import { note, print, printJson } from '../../output.js'
 import { array, integer, object, word } from '../../schema.js'
 import { bytes, path, problem, superFields } from '../../shapes.js'
+import { inputFile } from '../../streams.js'
 import { describeMetadata, printSuper, superArgument, superOptions } from '../../super.js'
 import { flag, verb } from '../../verb.js'
 
@@ -30,7 +32,8 @@ export default verb({
   }),
   examples: ['ddi-attach android dump super.img', 'ddi-attach android dump super.img --slot b --json=pretty'],
   async run([path], { json, slot, all, volume }) {
-    await using file = await openFile(path)
+    await using input = await inputFile(path, untilInterrupted())
+    await using file = await openFile(input.path)
     const { source } = await expand(file)
     const read = await readerOf(source, path, volume)
     const first = await read(all ? 0 : slot)

@@ -1,10 +1,12 @@
 import { extractLogical } from '../../../build/android-file.js'
+import { DdiError } from '../../../errors.js'
 import { untilInterrupted } from '../../interrupt.js'
 import { logicalOptions } from '../../logical.js'
 import { formatSize, print, printJson } from '../../output.js'
 import { progressBar } from '../../progress.js'
 import { array, object, string } from '../../schema.js'
 import { bytes, path } from '../../shapes.js'
+import { inputFile, printFile, streamDirectory } from '../../streams.js'
 import { superArgument } from '../../super.js'
 import { text } from '../../values.js'
 import { argument, flag, option, verb } from '../../verb.js'
@@ -13,22 +15,31 @@ export default verb({
   summary: 'write logical partitions to files NAME.img, as lpunpack does',
   arguments: [superArgument, argument('[names...]', 'logical partitions (default: all)')],
   options: {
-    output: option('--output <directory>', 'where to write them', text, '.'),
+    output: option('--output <directory>', 'where to write them; - is standard output, for one', text, '.'),
     sparse: flag('--sparse', 'write Android sparse images'),
     force: flag('--force', 'replace what exists'),
     ...logicalOptions,
   },
   json: object({ image: path, extracted: array(object({ name: string, path, size: bytes })) }),
-  examples: ['ddi-attach android extract super.img --output parts', 'ddi-attach android extract super.img system_a'],
+  examples: [
+    'ddi-attach android extract super.img --output parts',
+    'ddi-attach android extract super.img system_a --output - | file -',
+  ],
   async run([path, names], options) {
     const { json, output, sparse, force, slot, device } = options
+    const isPiped = output === '-'
+    if (isPiped && (names.length !== 1 || json !== 'off'))
+      throw new DdiError('ERR_DDI_USAGE', 'standard output takes one partition, and no JSON besides: name one')
+    const signal = untilInterrupted()
+    await using input = await inputFile(path, signal)
+    await using directory = isPiped ? await streamDirectory() : undefined
     const bar = await progressBar('extracting')
-    const extracted = await extractLogical(path, output, {
-      ...{ names, slot, sparse, replace: force, devices: Object.fromEntries(device) },
+    const extracted = await extractLogical(input.path, directory?.path ?? output, {
+      ...{ names, slot, sparse, replace: force, devices: Object.fromEntries(device), signal },
       onProgress: bar.update,
-      signal: untilInterrupted(),
     }).finally(() => bar.stop())
-    if (json !== 'off') printJson({ image: path, extracted }, json)
+    if (isPiped) for (const one of extracted) await printFile(one.path, signal)
+    else if (json !== 'off') printJson({ image: path, extracted }, json)
     else for (const one of extracted) print(`${one.path}: ${formatSize(one.size)}`)
   },
 })
