@@ -36,7 +36,7 @@ const compressed = new Set(['erofs', 'squashfs', 'btrfs'])
 
 function checkContents(definition: PartitionDefinition, refuse: Refuse): void {
   const { copyBlocks, format, minimize, verity, compression, compressionLevel } = definition
-  const { subvolumes, defaultSubvolume } = definition
+  const { subvolumes, defaultSubvolume, fileSystemSectorSize } = definition
   const fills = isFilled(definition)
   if (verity === 'hash' || verity === 'signature') return
   if (copyBlocks !== null && (format !== null || fills))
@@ -48,6 +48,10 @@ function checkContents(definition: PartitionDefinition, refuse: Refuse): void {
     )
   if (minimize && (format === 'xfs' || format === 'swap' || format === null))
     throw refuse(`Minimize= is supported for ext4, btrfs, vfat, erofs and squashfs, not for ${format ?? 'no Format='}`)
+  if (fileSystemSectorSize !== null && format !== 'vfat')
+    throw refuse(
+      'FileSystemSectorSize= is supported for vfat: the blocks of other file systems are larger than any sector',
+    )
   if (defaultSubvolume !== null && !subvolumes.some((one) => one.path === defaultSubvolume))
     throw refuse('DefaultSubvolume= is not one of Subvolumes=')
   // Others do not compress, and systemd-repart passes over it there.
@@ -56,11 +60,16 @@ function checkContents(definition: PartitionDefinition, refuse: Refuse): void {
 }
 
 function checkEncryption(
-  { encrypt, verity, encryptedVolume, dynamic, minimize }: PartitionDefinition,
+  { encrypt, verity, encryptedVolume, keyFile, volumeLabel, dynamic, minimize }: PartitionDefinition,
   refuse: Refuse,
 ): void {
   if (encrypt && verity !== 'off') throw refuse('Encrypt= excludes Verity=')
-  if (encryptedVolume && !encrypt) throw refuse('EncryptedVolume= needs Encrypt=')
+  for (const [name, value] of Object.entries({
+    EncryptedVolume: encryptedVolume,
+    KeyFile: keyFile,
+    VolumeLabel: volumeLabel,
+  }))
+    if (value !== null && !encrypt) throw refuse(`${name}= needs Encrypt=`)
   if (encrypt && minimize) throw refuse('Encrypt= excludes Minimize=')
   if (encrypt && dynamic) throw refuse('Encrypt= excludes Dynamic=')
 }

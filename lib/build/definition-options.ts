@@ -72,13 +72,10 @@ function expand(text: string, { specifiers, refuse }: Place): string {
 /** Why an option of systemd is none here. */
 export const refused: Readonly<Record<string, string>> = {
   EncryptKDF: 'the key derivation is always Argon2id',
-  FileSystemSectorSize: 'file systems have the sector size of their format',
   Integrity: 'partitions with integrity are not made: it takes a kernel with dm-integrity',
   IntegrityAlgorithm: 'partitions with integrity are not made: it takes a kernel with dm-integrity',
-  KeyFile: 'the key is given with the build, not in a definition',
   TPM2PCRs: 'nothing is bound to a TPM2: that takes the machine itself, at its first boot',
-  VolumeLabel: 'LUKS headers have no label',
-  VolumeName: 'LUKS headers have no label',
+  VolumeName: 'nothing is opened while an image is built',
 }
 
 /** Options by their names. */
@@ -120,6 +117,7 @@ export const options: Readonly<Record<string, Option>> = {
     if (!found) throw refuse(`unknown file system ${JSON.stringify(value)}: one of ${buildFormats.join(', ')}, empty`)
     return { format: found }
   },
+  FileSystemSectorSize: (value, place) => ({ fileSystemSectorSize: value === '' ? null : blockSizeOf(value, place) }),
   Compression(value, { refuse }) {
     if (!/^[a-z0-9]*$/.test(value)) throw refuse(`${JSON.stringify(value)} is not the name of a compression`)
     return { compression: value || null }
@@ -167,6 +165,13 @@ export const options: Readonly<Record<string, Option>> = {
     if (value === 'tpm2' || value === 'key-file+tpm2')
       throw refuse(`${value} is not supported: a key in a TPM2 is made by the machine itself, at its first boot`)
     return { encrypt: value === 'key-file' || (value !== '' && booleanOf(value, refuse)) }
+  },
+  KeyFile: (value, place) => ({ keyFile: value === '' ? null : absolute(expand(value, place), place) }),
+  VolumeLabel(value, place) {
+    const label = expand(value, place)
+    if (Buffer.byteLength(label) > 47)
+      throw place.refuse(`${JSON.stringify(label)} is too long for the header of LUKS2`)
+    return { volumeLabel: label || null }
   },
   EncryptedVolume(value, { refuse }) {
     const [name = '', keyFile = '', options = '', ...rest] = value.split(':')

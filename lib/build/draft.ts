@@ -126,11 +126,12 @@ async function draftPartition(named: Named, context: BuildContext): Promise<Draf
   const stage = await stageTree(definition, contentsPath.replace(/contents$/, 'tree'), { ...options, root: copySource })
   const tree = stage?.directory ?? null
   if (format === 'vfat' && tree !== null) await refuseUnfitNames(tree, definition.path)
-  const { compression, compressionLevel, subvolumes, defaultSubvolume } = definition
+  const { compression, compressionLevel, subvolumes, defaultSubvolume, fileSystemSectorSize } = definition
   const contents = await draftFileSystem(
     {
       ...{ path: contentsPath, format, tree, label, epoch: context.epoch },
       ...{ compression, compressionLevel, subvolumes, defaultSubvolume },
+      sectorSize: fileSystemSectorSize ?? context.sectorSize,
       ...{ uuid: fileSystemUuid(uuid), excluded: stage?.excluded ?? [] },
     },
     definition,

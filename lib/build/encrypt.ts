@@ -18,7 +18,9 @@ const derivation = ['--pbkdf=argon2id', '--pbkdf-force-iterations=4', '--pbkdf-m
  * @throws ERR_DDI_TOOL, ERR_DDI_LIBRARY_MISSING, ERR_DDI_IO, ERR_DDI_NO_SPACE, ERR_DDI_ABORTED
  */
 export async function encrypt(plain: Bytes, draft: PlacedDraft, context: BuildContext): Promise<FileContents> {
-  const { keyFile, sectorSize, signal } = context
+  const { sectorSize, signal } = context
+  const { volumeLabel } = draft.definition
+  const keyFile = draft.definition.keyFile ?? context.keyFile
   const path = `${draft.contentsPath}.luks`
   const volumeKey = randomBytes(64)
   const keyPath = `${path}.key`
@@ -34,6 +36,7 @@ export async function encrypt(plain: Bytes, draft: PlacedDraft, context: BuildCo
       ...format,
       ...key,
       ...derivation,
+      ...(volumeLabel === null ? [] : [`--label=${volumeLabel}`]),
       `--offset=${luksHeaderSize / 512}`,
       path,
     ]

@@ -17,6 +17,8 @@ export interface NewFileSystem
   readonly excluded?: readonly string[]
   readonly label: string
   readonly uuid: string
+  /** In bytes: FAT is mounted from disks whose sectors are no larger. Default: 512. */
+  readonly sectorSize?: number
   /** Seconds since 1970 that all times are set to, as far as the tool allows; null: as they are. */
   readonly epoch: number | null
 }
@@ -116,17 +118,22 @@ const xfs: Format = {
   },
 }
 
-/** Smaller ones have too few clusters for FAT32. */
-const fat32 = 64 * MiB
+/** How many sectors the clusters of FAT16 can be. */
+const fat16 = 65_500
+/** Fewer sectors are too few clusters for FAT32. */
+const fat32 = 128 * 1024
 
 const vfat: Format = {
   smallest: 2 * MiB,
-  async make({ path, tree, label, uuid, epoch }, run, size) {
+  async make({ path, tree, label, uuid, epoch, sectorSize = 512 }, run, size) {
     // Up to dosfstools 4.2 it ignores SOURCE_DATE_EPOCH, and dates the label with its own constant or the clock.
     const invariant = epoch === null ? [] : ['--invariant']
-    const width = size >= fat32 ? ['-F', '32'] : []
+    const width = size >= fat32 * sectorSize ? ['-F', '32'] : []
     const identity = ['-i', uuid.slice(0, 8), '-n', fatLabel(label)]
-    await run('dosfstools', ['mkfs.vfat', ...invariant, ...identity, ...width, path])
+    // By default several sectors are a cluster, which wastes much of it on small files where sectors are large.
+    const cluster = sectorSize > 512 && size < fat16 * sectorSize ? ['-s', '1'] : []
+    const sectors = ['-S', String(sectorSize), ...cluster]
+    await run('dosfstools', ['mkfs.vfat', ...invariant, ...identity, ...sectors, ...width, path])
     const names = tree === null ? [] : (await readdir(tree)).sort()
     if (tree === null || names.length === 0) return
     const files = names.map((name) => join(tree, name))

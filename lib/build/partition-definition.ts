@@ -58,6 +58,8 @@ export interface PartitionDefinition {
   readonly paddingMin: number
   readonly paddingMax: number | null
   readonly format: BuildFormat | null
+  /** Of the file system, in bytes; null: that of the disk. */
+  readonly fileSystemSectorSize: number | null
   readonly compression: string | null
   readonly compressionLevel: string | null
   readonly copyFiles: readonly CopyRule[]
@@ -72,6 +74,10 @@ export interface PartitionDefinition {
   readonly copyBlocks: string | null
   readonly minimize: boolean
   readonly encrypt: boolean
+  /** Path of the key, instead of the one that is given with the build. */
+  readonly keyFile: string | null
+  /** Of the LUKS header. */
+  readonly volumeLabel: string | null
   readonly encryptedVolume: EncryptedVolume | null
   readonly mountPoints: readonly MountPoint[]
   readonly verity: 'off' | 'data' | 'hash' | 'signature'
@@ -108,6 +114,7 @@ export const unset: Omit<PartitionDefinition, 'path' | 'dropIns'> = {
   paddingMin: 0,
   paddingMax: null,
   format: null,
+  fileSystemSectorSize: null,
   compression: null,
   compressionLevel: null,
   copyFiles: [],
@@ -120,6 +127,8 @@ export const unset: Omit<PartitionDefinition, 'path' | 'dropIns'> = {
   copyBlocks: null,
   minimize: false,
   encrypt: false,
+  keyFile: null,
+  volumeLabel: null,
   encryptedVolume: null,
   mountPoints: [],
   verity: 'off',

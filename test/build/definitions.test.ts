@@ -77,13 +77,13 @@ test('definitions of a directory come in the order of their names, and pair up b
 test('what systemd has and ddi has not is refused with the reason', () => {
   const cases: readonly [string, RegExp][] = [
     ['EncryptKDF=minimal', /EncryptKDF= is not supported: the key derivation is always Argon2id$/],
-    ['FileSystemSectorSize=4096', /FileSystemSectorSize= is not supported: file systems have/],
+    ['FileSystemSectorSize=4096', /FileSystemSectorSize= is supported for vfat/],
     ['Integrity=inline', /Integrity= is not supported: .* dm-integrity$/],
     ['IntegrityAlgorithm=hmac-sha256', /IntegrityAlgorithm= is not supported: .* dm-integrity$/],
     ['TPM2PCRs=7', /TPM2PCRs= is not supported: nothing is bound to a TPM2/],
-    ['KeyFile=/key', /KeyFile= is not supported: the key is given with the build/],
-    ['VolumeLabel=x', /VolumeLabel= is not supported: LUKS headers have no label/],
-    ['VolumeName=x', /VolumeName= is not supported: LUKS headers have no label/],
+    ['KeyFile=/key', /KeyFile= needs Encrypt=/],
+    ['VolumeLabel=x', /VolumeLabel= needs Encrypt=/],
+    ['VolumeName=x', /VolumeName= is not supported: nothing is opened/],
     ['AddValidateFS=yes', /AddValidateFS=: marks for systemd-validatefs are not made/],
     [
       'CopyFiles=/a:/b:fsverity=copy',

@@ -156,13 +156,14 @@ test('what is encrypted, cryptsetup decrypts with the key, and crypttab and fsta
         'SizeMinBytes=20M',
         'SizeMaxBytes=20M',
       ],
+      ...[`KeyFile=${key}`, 'VolumeLabel=schrupfel'],
       ...['EncryptedVolume=data:/etc/key:luks,discard', 'MountPoint=/data:ro', 'MountPoint=/also', 'SplitName=data'],
     ],
     '2': ['Type=esp', 'Format=vfat', 'SizeMinBytes=4M', 'SizeMaxBytes=4M', 'MountPoint=/boot'],
     '3': ['Type=root', 'Format=ext4', 'Minimize=yes', 'MountPoint=/', 'CopyFiles=/'],
   })
   const { partitions } = await buildImage(definitions, output, {
-    ...{ root, split: true, keyFile: key, fstab: '/etc/fstab', crypttab: '/etc/crypttab' },
+    ...{ root, split: true, keyFile: '/dev/null', fstab: '/etc/fstab', crypttab: '/etc/crypttab' },
   })
   const [data, esp, system] = partitions.map(({ splitPath }) => splitPath!) as [string, string, string]
   const uuid = (path: string) => run('blkid', '--probe', '--output', 'value', '--match-tag', 'UUID', path).trim()
@@ -170,6 +171,7 @@ test('what is encrypted, cryptsetup decrypts with the key, and crypttab and fsta
   const crypttab = run('debugfs', '-R', 'cat /etc/crypttab', system)
   assert.equal(crypttab, readFileSync(join(root, 'etc/crypttab'), 'utf8'))
   assert.match(crypttab, new RegExp(`^data UUID=${uuid(data)} /etc/key luks,discard$`, 'm'))
+  assert.match(run('cryptsetup', 'luksDump', data), /^Label: +\tschrupfel$/m)
   run('cryptsetup', 'open', '--test-passphrase', `--key-file=${key}`, data)
   writeFileSync(join(folder.path, 'wrong'), 'wrong')
   assert.notEqual(
