@@ -170,26 +170,50 @@ export interface SystemErrorFields {
   readonly path?: string
 }
 
+/** What an error says besides its text, for programs; undefined where it is unknown, or is not what the error is about. */
+export interface ErrorFields extends SystemErrorFields {
+  /** Of ERR_DDI_NO_SPACE: how many bytes are needed. */
+  readonly needed?: number
+  /** Of ERR_DDI_NO_SPACE: how many bytes there are for that. */
+  readonly free?: number
+  /** Of `ERR_DDI_GPT_…`: the number of the partition that is wrong. */
+  readonly partition?: number
+  /** Of ERR_DDI_VERITY_CORRUPT: the number of the first block that does not match, of the data volume or else of the tree. */
+  readonly block?: number
+}
+
+const fieldNames = [
+  'errno',
+  'syscall',
+  'path',
+  'needed',
+  'free',
+  'partition',
+  'block',
+] as const satisfies readonly (keyof ErrorFields)[]
+
 /** The only class of error that this library throws. */
-export class DdiError extends Error implements SystemErrorFields {
+export class DdiError extends Error implements ErrorFields {
   /** `AbortError` if the caller aborted, as Node's own calls have it. */
   override readonly name: 'DdiError' | 'AbortError'
   readonly code: ErrorCode
-  readonly errno?: number
-  readonly syscall?: string
-  readonly path?: string
+  declare readonly errno?: number
+  declare readonly syscall?: string
+  declare readonly path?: string
+  declare readonly needed?: number
+  declare readonly free?: number
+  declare readonly partition?: number
+  declare readonly block?: number
 
   /**
    * @param code stable, for programs
    * @param message what, where, and what to do next, for people
    */
-  constructor(code: ErrorCode, message: string, options: { readonly cause?: unknown } & SystemErrorFields = {}) {
+  constructor(code: ErrorCode, message: string, options: { readonly cause?: unknown } & ErrorFields = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined)
     this.code = code
     this.name = code === 'ERR_DDI_ABORTED' ? 'AbortError' : 'DdiError'
-    if (options.errno !== undefined) this.errno = options.errno
-    if (options.syscall !== undefined) this.syscall = options.syscall
-    if (options.path !== undefined) this.path = options.path
+    for (const name of fieldNames) if (options[name] !== undefined) Object.assign(this, { [name]: options[name] })
   }
 
   get kind(): ErrorKind {

@@ -81,7 +81,7 @@ export {
   type WholeImageOrigin,
   type WholeVolume,
 } from './disk/volume.js'
-export { DdiError, type ErrorCode, type ErrorKind, errorCodes } from './errors.js'
+export { DdiError, type ErrorCode, type ErrorFields, type ErrorKind, errorCodes } from './errors.js'
 export { type Designator, partitionTypeName, partitionTypeUuid } from './gpt/dps-types.js'
 export { machineArchitectures } from './image/architecture.js'
 export { trustedCertificates } from './image/certificates.js'

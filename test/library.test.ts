@@ -1,6 +1,6 @@
 // What the command line can, a program can: each verb has its calls in the library, and no verb knows more than they do.
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import * as android from '../lib/android/index.js'
@@ -8,7 +8,8 @@ import type { readIndex } from '../lib/cli/verb-index.js'
 import * as gpt from '../lib/gpt/index.js'
 import * as ddi from '../lib/index.js'
 import * as verity from '../lib/verity/index.js'
-import { packageRoot } from './support/run.js'
+import { flipBit, MiB, makeVerityImage } from './support/images.js'
+import { packageRoot, temporaryFolder } from './support/run.js'
 
 const { verbs } = JSON.parse(readFileSync(join(packageRoot, 'dist/cli/verbs.json'), 'utf8')) as ReturnType<
   typeof readIndex
@@ -137,4 +138,24 @@ test('faces of the formats have what makes a table too', async () => {
   )
   assert.throws(() => ddi.makeVolumeHead({ type: 'hoem' }), { code: 'ERR_DDI_USAGE' })
   assert.equal(ddi.partitionTypeUuid('root', 'arm64'), ddi.makeVolumeHead({ type: 'root-arm64' }).typeUuid)
+})
+
+test('errors carry what they are about', async () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'disk.raw')
+  writeFileSync(path, new Uint8Array(8 * MiB))
+  await using disk = await ddi.initDisk(path)
+  const free = disk.free.reduce((sum, { length }) => sum + length, 0)
+  const head = ddi.makeVolumeHead({ type: 'home' })
+  await assert.rejects(disk.create(head, 2 * free), { code: 'ERR_DDI_NO_SPACE', needed: 2 * free, free })
+  const { path: image, rootHash, dataStart } = makeVerityImage(folder.path)
+  flipBit(image, dataStart + 4096)
+  await using opened = await ddi.openImage(image)
+  const root = (await ddi.dissect(opened, { rootHash })).verity.get('root')
+  assert.ok(root?.trusted)
+  const data = ddi.volumeSource(opened, 'os_1')
+  const checked = await verity.checkedSource(root.superblock, data, root.hash.source, root.rootHash)
+  await assert.rejects(checked.read(0, 8192), { code: 'ERR_DDI_VERITY_CORRUPT', block: 1 })
+  const aborted = ddi.verify(await ddi.dissect(opened, { rootHash }), { signal: AbortSignal.abort() })
+  await assert.rejects(aborted, { name: 'AbortError', code: 'ERR_DDI_ABORTED' })
 })

@@ -64,6 +64,7 @@ function newDevice(device: NewSuperDevice, { blockSize }: Geometry, from: number
     throw new DdiError(
       'ERR_DDI_NO_SPACE',
       `device ${name} has ${size} bytes, and needs ${usableStart + blockSize} for metadata and one block`,
+      { needed: usableStart + blockSize, free: size },
     )
   return { name, slotSuffixed, size, usableStart, alignment, alignmentOffset }
 }

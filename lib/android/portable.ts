@@ -1,7 +1,7 @@
 export { blobSource } from '../bytes/blob.js'
 export { memorySource } from '../bytes/memory.js'
 export type { ExtentOf, Run, Source, Target } from '../bytes/source.js'
-export { DdiError, type ErrorCode, type ErrorKind } from '../errors.js'
+export { DdiError, type ErrorCode, type ErrorFields, type ErrorKind } from '../errors.js'
 export {
   addPartition,
   findPartition,

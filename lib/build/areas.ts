@@ -71,9 +71,11 @@ export function allot(slots: readonly Slot[], usable: Usable): readonly (Allotme
 function noSpace(slots: readonly Slot[], usable: Usable): DdiError {
   const needed = slots.reduce((sum, slot) => sum + (slot.there ? 0 : needs(slot)), 0)
   const free = freeAreas(slots, usable).map((area) => available(area))
+  const room = free.reduce((sum, one) => sum + one, 0)
   return new DdiError(
     'ERR_DDI_NO_SPACE',
-    `the partitions need at least ${needed} bytes, and there is room for ${free.reduce((sum, one) => sum + one, 0)}`,
+    `the partitions need at least ${needed} bytes, and there is room for ${room}`,
+    { needed, free: room },
   )
 }
 

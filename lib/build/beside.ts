@@ -73,6 +73,7 @@ async function writeDevice<Result>(
     throw new DdiError(
       'ERR_DDI_NO_SPACE',
       `${path} has ${device.size} bytes, and ${run.length} from byte ${run.start} are needed`,
+      { needed: run.start + run.length, free: device.size },
     )
   const { ground, start } = await placeOf(device)
   await refuseOverlap(kept, path, { ground, start: start + run.start }, run.length)

@@ -49,6 +49,7 @@ export async function requireRoom(what: URL | string, room: Room, needed: number
     throw new DdiError(
       'ERR_DDI_NO_SPACE',
       `${what} takes ${needed} bytes at least, and only ${free} ${room.inMemory ? 'of this machine’s memory' : 'of the disk'} are free`,
+      { needed, free },
     )
 }
 

@@ -53,6 +53,7 @@ export function allocate<R extends Run>(runs: readonly R[], size: number): R[] {
   throw new DdiError(
     'ERR_DDI_NO_SPACE',
     `${size} bytes needed, ${totalLength(runs)} free in ${runs.length} ${runs.length === 1 ? 'run' : 'runs'}, the largest of ${largest}`,
+    { needed: size, free: totalLength(runs) },
   )
 }
 

@@ -35,6 +35,7 @@ function withSegments(
     throw new DdiError(
       'ERR_DDI_NO_SPACE',
       `${totalLength(runs)} bytes are not free in one run, and volumes of type ${head.typeUuid} do not continue in extensions`,
+      { needed: totalLength(runs) },
     )
   const replaced = new Set(old)
   const others = table.partitions.filter((partition) => !replaced.has(partition))
@@ -87,7 +88,8 @@ export function roomIn(table: Gpt): Room {
 /** Makes a volume of the beginning of free space. @throws ERR_DDI_USAGE, ERR_DDI_TABLE_FULL, ERR_DDI_VOLUME_EXISTS */
 export function nameSpace(table: Gpt, head: VolumeHead, space: readonly Run[], size: number): ChainChange {
   const [first, ...more] = sliceExtents(linear(space), 0, wholeUnits(size))
-  if (!first) throw new DdiError('ERR_DDI_NO_SPACE', `${size} bytes are needed, and none are free`)
+  if (!first)
+    throw new DdiError('ERR_DDI_NO_SPACE', `${size} bytes are needed, and none are free`, { needed: size, free: 0 })
   return withSegments(table, [], head, [first, ...more])
 }
 
@@ -116,6 +118,7 @@ function grow(table: Gpt, chain: Chain, by: number): ChainChange {
     throw new DdiError(
       'ERR_DDI_NO_SPACE',
       `only ${following - end} free bytes follow the volume, and it cannot continue elsewhere: partition ${last.number} has ${last.length} bytes from ${last.start}, not multiples of ${segmentUnit}`,
+      { needed: wanted, free: following - end },
     )
   const inPlace = wanted > following - end ? whole : wanted
   const grown: Run = { start: last.start, length: last.length + inPlace }

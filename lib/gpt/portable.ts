@@ -1,7 +1,7 @@
 export { blobSource } from '../bytes/blob.js'
 export { memorySource } from '../bytes/memory.js'
 export type { Extent, LinearExtent, Run, Source, ZeroExtent } from '../bytes/source.js'
-export { DdiError, type ErrorCode, type ErrorKind } from '../errors.js'
+export { DdiError, type ErrorCode, type ErrorFields, type ErrorKind } from '../errors.js'
 export { encodeNewDisk, newGpt } from './create.js'
 export { type Designator, type DpsType, dpsTypes, partitionTypeName, partitionTypeUuid } from './dps-types.js'
 export type { Write } from './encode.js'

@@ -12,7 +12,8 @@ export function describeProblem(problem: GptProblem): string {
 
 /** A problem as an error. */
 export function problemError(problem: GptProblem): DdiError {
-  return new DdiError(problem.code, describeProblem(problem))
+  const { code, partition } = problem
+  return new DdiError(code, describeProblem(problem), partition === undefined ? {} : { partition })
 }
 
 /** How many partitions an error names. */
@@ -29,7 +30,12 @@ export async function refusedTable(source: Source, problem: GptProblem): Promise
   })
   if (misplaced.length > mostNamed) named.push(`so do ${misplaced.length - mostNamed} more`)
   const which = named.join('; ') || 'all partitions are whole, and only the end of the table is missing'
-  return new DdiError(problem.code, `${copy} table: ${errorCodes[problem.code][1]}: ${which}`)
+  const first = misplaced[0]?.partition.number
+  return new DdiError(
+    problem.code,
+    `${copy} table: ${errorCodes[problem.code][1]}: ${which}`,
+    first === undefined ? {} : { partition: first },
+  )
 }
 
 /**

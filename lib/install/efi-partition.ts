@@ -43,7 +43,10 @@ export async function makeEfiFileSystem(
   { size, uuid, signal }: { readonly size: number; readonly uuid: string; readonly signal?: AbortSignal | undefined },
 ): Promise<string> {
   if (ukiSize + MiB > size)
-    throw new DdiError('ERR_DDI_NO_SPACE', `${uki} has ${ukiSize} bytes, and the EFI partition would have ${size}`)
+    throw new DdiError('ERR_DDI_NO_SPACE', `${uki} has ${ukiSize} bytes, and the EFI partition would have ${size}`, {
+      needed: ukiSize,
+      free: size,
+    })
   const tree = join(directory, 'efi')
   try {
     await mkdir(join(tree, 'EFI/BOOT'), { recursive: true })

@@ -90,6 +90,7 @@ export class VolumeDestination implements Destination {
         throw new DdiError(
           'ERR_DDI_NO_SPACE',
           `the image is larger than the ${space.size} bytes that are free on ${this.#target.disk}`,
+          { free: space.size },
         )
       await writing.addStep(async () => {
         let at = start

@@ -33,6 +33,7 @@ export function imagesToRemove(
     throw new DdiError(
       'ERR_DDI_NO_SPACE',
       `the image needs ${size} bytes, and ${missing} of them would be missing even if all were removed that may be${why}`,
+      { needed: size, free: totalLength(free) },
     )
   const pieces = allocate(free, size).length
   throw new DdiError(

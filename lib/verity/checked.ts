@@ -63,6 +63,7 @@ class Checked implements Source {
         throw new DdiError(
           'ERR_DDI_VERITY_CORRUPT',
           `data block ${first + index} does not match the hash tree: the image was changed or damaged`,
+          { block: first + index },
         )
     }
     return bytes.subarray(offset - first * blockSize, offset - first * blockSize + length)
@@ -94,6 +95,7 @@ class Checked implements Source {
         throw new DdiError(
           'ERR_DDI_VERITY_CORRUPT',
           `hash block ${at / hashBlockSize} does not match the level above it: the hash tree was changed or damaged`,
+          { block: at / hashBlockSize },
         )
     }
     this.#verified.set(at, bytes)
