@@ -25,6 +25,7 @@ const sidebar = [
     text: 'Reference',
     items: [
       page('Command line', '/docs/cli'),
+      page('JSON', '/docs/json'),
       page('Error codes', '/docs/errors'),
       page('Building images', '/docs/building'),
       page('Pulling images', '/docs/pull'),
@@ -58,6 +59,14 @@ const sidebar = [
   },
 ]
 
+function adapt(markdown) {
+  unlinkSource(markdown)
+  // A prompt of root is no comment, as highlighters have it.
+  markdown.core.ruler.push('plain-console', ({ tokens }) => {
+    for (const token of tokens) if (token.info === 'console') token.info = 'txt'
+  })
+}
+
 /** Files of the source are no pages: they are named, and not linked to. */
 function unlinkSource(markdown) {
   markdown.core.ruler.push('unlink-source', ({ tokens }) => {
@@ -86,9 +95,8 @@ export default defineConfig({
   lastUpdated: false,
   // Pages are outside of this folder, which has the dependencies.
   vite: { resolve: { alias: [{ find: /^vue(?=$|\/)/, replacement: join(root, 'site/node_modules/vue') }] } },
-  // Prompts of root are no comments.
   markdown: {
-    config: unlinkSource,
+    config: adapt,
     languageAlias: { console: 'txt' },
     theme: { light: 'github-light', dark: 'github-dark' },
   },
