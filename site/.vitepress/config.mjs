@@ -20,7 +20,14 @@ const sidebar = [
       page('Boot from a URL', '/docs/tutorials/boot-from-a-url'),
     ],
   },
-  { text: 'Help', items: [page('How to …', '/docs/how-to'), page('Troubleshooting', '/docs/troubleshooting')] },
+  {
+    text: 'Help',
+    items: [
+      page('How to …', '/docs/how-to'),
+      page('Troubleshooting', '/docs/troubleshooting'),
+      page('Common mistakes', '/docs/mistakes'),
+    ],
+  },
   {
     text: 'Reference',
     items: [
