@@ -159,6 +159,7 @@ export const errorCodes = {
   ERR_DDI_KERNEL: ['system', 'the kernel refused an operation'],
 } as const satisfies Record<string, readonly [ErrorKind, string]>
 
+/** A code of {@link errorCodes}. */
 export type ErrorCode = keyof typeof errorCodes
 
 /** Fields of a failed system call, as in Node's own system errors. */

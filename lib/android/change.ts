@@ -95,6 +95,7 @@ export function findPartition({ partitions }: Metadata, name: string): LogicalPa
   return found
 }
 
+/** A logical partition that is to be added. */
 export interface NewPartition {
   readonly name: string
   /** In bytes, rounded up to logical blocks; 0 for one that gets its space later. */

@@ -32,6 +32,7 @@ const format = record({
 /** The length of the structure itself. */
 export const structLength = format.length
 
+/** One of the two copies of the metadata of a slot. */
 export type SuperCopy = 'primary' | 'backup'
 
 export const geometryOffset = { primary: reservedLength, backup: reservedLength + geometryLength } as const

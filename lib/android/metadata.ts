@@ -12,6 +12,7 @@ export interface Metadata {
   readonly devices: readonly [SuperDevice, ...SuperDevice[]]
 }
 
+/** A logical partition, as the metadata describes it. */
 export interface LogicalPartition {
   /** At most 36 ASCII characters, unique. */
   readonly name: string
@@ -22,6 +23,7 @@ export interface LogicalPartition {
   readonly extents: readonly ExtentOf<number>[]
 }
 
+/** What the metadata says of a logical partition. */
 export interface PartitionAttributes {
   readonly readOnly: boolean
   /** The name gets the suffix of the slot that the metadata is read for. */
@@ -32,6 +34,7 @@ export interface PartitionAttributes {
   readonly disabled: boolean
 }
 
+/** A group of logical partitions. */
 export interface PartitionGroup {
   readonly name: string
   readonly slotSuffixed: boolean
@@ -54,6 +57,7 @@ export interface SuperDevice {
   readonly alignmentOffset: number
 }
 
+/** The attributes of a logical partition that has none. */
 export const noAttributes: PartitionAttributes = {
   readOnly: false,
   slotSuffixed: false,

@@ -191,6 +191,7 @@ function windowed(file: Source): (offset: number, length: number) => Promise<Dat
   }
 }
 
+/** Options of {@link encodeSparse}. */
 export interface EncodeSparseOptions extends Work {
   /** What to write, in order, in whole blocks; the rest becomes “don’t care” chunks. Default: all. */
   readonly written?: readonly Run[]

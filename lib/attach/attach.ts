@@ -4,6 +4,7 @@ import { type PlanOptions, plan, planOptionNames } from '../image/plan.js'
 import { checkOptions, type OptionNames, pickOptions } from '../options.js'
 import { type ActivateOptions, type Attachment, activate, activateOptionNames } from './activate.js'
 
+/** Options of {@link attach}: those of its four steps. */
 export type AttachOptions = OpenOptions & DissectOptions & PlanOptions & ActivateOptions
 const attachOptionNames: OptionNames<AttachOptions> = {
   ...openOptionNames,

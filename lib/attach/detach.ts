@@ -10,6 +10,7 @@ import { checkOptions, type OptionNames } from '../options.js'
 import { type FoundAttachment, type FoundDevice, findAttachments } from './list.js'
 import { uuidPrefix } from './names.js'
 
+/** Options of {@link detach} and {@link detachAll}. */
 export interface DetachOptions {
   /** Removes devices that are in use as soon as their last user is gone. Default: false. */
   readonly lazy?: boolean

@@ -34,6 +34,7 @@ export async function openDisk(path: string, options: OpenDiskOptions = {}): Pro
   )
 }
 
+/** Options of {@link openDisk}. */
 export interface OpenDiskOptions {
   /** Reads the backup table at the end of the disk, whatever lies before it; a repair puts it back. Default: as the disk is. */
   readonly table?: 'backup'

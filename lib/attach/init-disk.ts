@@ -25,6 +25,7 @@ export interface FirstVolume {
   readonly from?: FileSource
 }
 
+/** Options of {@link initDisk}. */
 export interface InitDiskOptions extends Pick<Work, 'signal'> {
   /** Overwrites what the disk holds. Default: false. */
   readonly force?: boolean

@@ -5,6 +5,7 @@ import { type ListedLoop, listLoops } from '../kernel/loop.js'
 import type { LinearTarget } from '../kernel/targets.js'
 import { type DeviceMark, type LoopMark, parseDeviceUuid, parseLoopReference, uuidPrefix } from './names.js'
 
+/** A volume of an attachment, as the kernel has it. */
 export interface ListedVolume {
   /** What it is for; of a volume attached by its label or UUID, what its device is named after. */
   readonly designator: string

@@ -3,6 +3,7 @@ import { checkOptions, type OptionNames } from '../options.js'
 import { openForChange } from './disk.js'
 import { openEncoded } from './encoded-super.js'
 
+/** Options of {@link openSuper}. */
 export interface OpenSuperOptions {
   /** Which slot's metadata to change, 0 for a, or that of all slots, which have to be the same. Default: 0. */
   readonly slot?: number | 'all'

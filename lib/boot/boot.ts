@@ -17,6 +17,7 @@ import { readRequested } from './requested.js'
 import type { RootImage } from './root.js'
 import type { StoreSpace } from './store-pull.js'
 
+/** Options of {@link boot}. */
 export interface BootOptions {
   /** The root directory: `/`, but in tests. */
   readonly root: string

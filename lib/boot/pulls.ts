@@ -36,6 +36,7 @@ import {
 } from './trust.js'
 import type { Check } from './trusted-pull.js'
 
+/** Options of {@link pullAtBoot}. */
 export interface BootPullOptions extends FetchOptions {
   /** In the initrd, `rd.systemd.pull=` is used, and images go below /run; otherwise `systemd.pull=`, and they stay. Default: whether /etc/initrd-release exists */
   readonly initrd?: boolean

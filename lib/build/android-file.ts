@@ -27,6 +27,7 @@ export interface AndroidFileOptions extends Work {
 
 export const androidFileOptionNames: OptionNames<AndroidFileOptions> = { sparse: true, replace: true, ...workNames }
 
+/** Options of {@link extractLogical}. */
 export interface ExtractOptions extends AndroidFileOptions, Pick<OpenOptions, 'slot' | 'devices'> {
   /** Names of logical partitions. Default: all that have bytes and are not disabled. */
   readonly names?: readonly string[]

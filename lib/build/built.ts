@@ -13,6 +13,7 @@ import type { PartitionDefinition } from './partition-definition.js'
 import { coveredPlaces, type Plan, typeUuidOf } from './plan.js'
 import { type ProtectedDraft, protect } from './protect.js'
 
+/** A partition of a built image, and the definition that it is made by. */
 export interface BuiltPartition {
   /** Path of its definition. */
   readonly definition: string
@@ -39,6 +40,7 @@ export interface BuiltPartition {
   readonly splitPath: string | null
 }
 
+/** An image as it was built, or as it would be. */
 export interface BuiltImage {
   readonly path: string
   /** In bytes. */

@@ -51,6 +51,7 @@ export interface SharedOptions extends Work, PartitionChoice {
   readonly dryRun?: boolean
 }
 
+/** Options of {@link buildImage}. */
 export interface BuildOptions extends SharedOptions {
   /** 512, 1024, 2048 or 4096 bytes. Default: 512. */
   readonly sectorSize?: number

@@ -22,6 +22,7 @@ import { withPartitions } from './table.js'
 /** What is done with a disk that has a table, or has none. */
 export type EmptyMode = 'refuse' | 'allow' | 'require' | 'force'
 
+/** Options of {@link partitionDisk}. */
 export interface PartitionDiskOptions extends SharedOptions {
   /**
    * `refuse` a disk without a table; `allow` both; `require` one without table; `force`: a new table, whatever there is. Default:

@@ -10,6 +10,7 @@ import { type Work, workNames } from '../work.js'
 import { writeBeside } from './beside.js'
 import type { FormattedTree } from './tree.js'
 
+/** Where the parity of error correction goes. */
 export interface ParityFile {
   readonly path: string
   /** Where the parity begins in it, in bytes: a multiple of the block size. */

@@ -21,6 +21,7 @@ export type Signer =
   | { readonly kind: 'key'; readonly key: Uint8Array; readonly certificate: X509Certificate }
   | { readonly kind: 'command'; readonly command: string; readonly certificate: X509Certificate }
 
+/** A signature of a root hash that was made elsewhere. */
 export interface MadeSignature {
   readonly rootHash: Uint8Array
   /** PKCS#7 in DER. */

@@ -24,6 +24,7 @@ export interface SuperPartition extends NewPartition {
   readonly image?: Source
 }
 
+/** What a new super partition is to be. */
 export interface SuperDefinition {
   readonly geometry: Geometry
   /** The first one holds the metadata. */

@@ -12,6 +12,7 @@ import { layoutTree } from '../verity/tree.js'
 import { type Work, workNames } from '../work.js'
 import { writeBeside } from './beside.js'
 
+/** Options of {@link formatFile}. */
 export interface FormatFileOptions extends TreeOptions, Work {
   /** How many bytes of the data file count. Default: all. */
   readonly dataSize?: number
@@ -35,6 +36,7 @@ const formatFileOptionNames: OptionNames<FormatFileOptions> = {
   replace: true,
 }
 
+/** A hash tree that was made, and its root hash. */
 export interface FormattedTree {
   readonly rootHash: Uint8Array
   readonly superblock: Superblock

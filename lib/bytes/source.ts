@@ -28,10 +28,12 @@ export interface Run {
 /** A piece of a volume: a run of its base, or as many zeroes, which nothing stores. */
 export type Extent = LinearExtent | ZeroExtent
 
+/** A run of a base. */
 export interface LinearExtent extends Run {
   readonly kind: 'linear'
 }
 
+/** Zeroes, which nothing stores. */
 export interface ZeroExtent {
   readonly kind: 'zero'
   /** In bytes. */

@@ -90,6 +90,7 @@ export interface Disk extends VolumeTable<VolumeHead, LinearExtent>, DiskContent
 /** Runs of a disk that no partition has, to be written. @throws ERR_DDI_USAGE for others */
 export type FreeRuns = (runs: readonly Run[]) => Target
 
+/** Options of {@link Disk.create}. */
 export interface DiskCreateOptions extends CreateOptions {
   /** What the starts of segments are multiples of, in bytes. Default: 1 MiB. */
   readonly alignment?: number

@@ -19,6 +19,7 @@ const mostTables = 256
 /** As many as the largest GPT has. */
 const mostVolumes = 32768
 
+/** Options of {@link nestedVolumes}. */
 export interface NestedOptions {
   /** Looks for tables in every volume, not only in those of {@link nestedTypeUuid} and Android's `super`. Default: false. */
   readonly anyType?: boolean
@@ -27,6 +28,7 @@ export interface NestedOptions {
 }
 const nestedOptionNames: OptionNames<NestedOptions> = { anyType: true, slot: true }
 
+/** The volumes of nested tables, and what keeps further ones from being read. */
 export interface NestedVolumes {
   /** In extents of the base, as if there were one table only. */
   readonly volumes: readonly Volume[]

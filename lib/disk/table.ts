@@ -53,21 +53,25 @@ export interface VolumeTable<Head, E extends Extent = Extent> extends TableConte
   close(): Promise<void>
 }
 
+/** Options of {@link VolumeTable.rename}. */
 export interface NameOptions {
   /** Lets two volumes have one label, which then names neither. Default: false. */
   readonly force?: boolean
 }
 
+/** Options of {@link VolumeTable.create}. */
 export interface CreateOptions extends Work, NameOptions {
   /** What the volume begins with; flushed before the table names the volume. At most `size` bytes. */
   readonly from?: Source
 }
 
+/** Options of {@link VolumeTable.resize} and {@link VolumeTable.shrink}. */
 export interface ResizeOptions {
   /** Cuts even what lies in the volume, or of which it is not known where it ends. Default: false. */
   readonly force?: boolean
 }
 
+/** Options of {@link VolumeTable.check}. */
 export interface CheckOptions {
   /** Writes the table again, both copies, without what is wrong with it. Default: false. */
   readonly repair?: boolean

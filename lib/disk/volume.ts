@@ -6,6 +6,7 @@ import type { Designator } from '../gpt/dps-types.js'
 /** Bytes that an image or disk offers under a name. Only a whole one has extents: what is left of a broken one must not be used. */
 export type Volume<E extends Extent = Extent> = WholeVolume<E> | BrokenVolume
 
+/** A volume all of whose bytes are known. */
 export interface WholeVolume<E extends Extent = Extent> extends VolumeFacts {
   readonly state: 'whole'
   readonly origin: Origin

@@ -33,6 +33,7 @@ export interface Gpt {
 /** The size in bytes of the fields that the specification defines; no entry is smaller. */
 export const smallestEntry = 128
 
+/** One of the two copies of a GPT. */
 export type Copy = 'primary' | 'backup'
 
 /** What is wrong with a copy of a table, or with one partition in it. */

@@ -26,6 +26,7 @@ export type ImageTable =
   | { readonly type: 'mbr'; readonly uuid: string; readonly source: null; readonly problems: readonly TableProblem[] }
   | { readonly type: 'none'; readonly uuid: null; readonly source: null; readonly problems: readonly TableProblem[] }
 
+/** What is wrong with a table that is usable nevertheless. */
 export interface TableProblem {
   readonly code: ErrorCode
   readonly message: string

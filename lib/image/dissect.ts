@@ -18,6 +18,7 @@ import type { ProtectedDesignator } from './root-hash-sources.js'
 import { preferred } from './selection.js'
 import { type SignatureMode, type SignatureTrust, signatureModes } from './signatures.js'
 
+/** Options of {@link dissect}. */
 export interface DissectOptions extends GivenHashes {
   /** Architectures whose volumes count, the preferred first (`x86-64`). Default: this machine’s. */
   readonly architectures?: readonly string[]

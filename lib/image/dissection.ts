@@ -8,6 +8,7 @@ import type { Image } from './open.js'
 import type { KnownRootHash, ProtectedDesignator } from './root-hash-sources.js'
 import type { KernelSignature, RootHashSignature, SignatureMode } from './signatures.js'
 
+/** A volume with the file system in it. */
 export type DissectedVolume = Volume & Probed
 /** One that is whole. */
 export type UsableVolume = WholeVolume & Probed

@@ -19,6 +19,7 @@ export interface Image extends Contents, AsyncDisposable {
   close(): Promise<void>
 }
 
+/** Options of {@link openImage}. */
 export interface OpenOptions {
   /** Looks for a GPT in every volume, not only in those whose type says that they hold one. Default: false. */
   readonly nested?: boolean
@@ -32,6 +33,7 @@ export interface OpenOptions {
 }
 export const openOptionNames: OptionNames<OpenOptions> = { nested: true, slot: true, devices: true }
 
+/** Options of {@link imageOn}. */
 export interface ImageOnOptions extends OpenOptions {
   /** For messages, and to name attachments after. */
   readonly name: string

@@ -12,6 +12,7 @@ import type { Dissection } from './dissection.js'
 import { imageNode, type Offer, type OfferOptions, offersOf, requiresKernel } from './offers.js'
 import type { Image } from './open.js'
 
+/** Options of {@link plan}. */
 export interface PlanOptions extends OfferOptions {
   /** Of the attachment; device names carry it. Default: from the image’s name. See {@link attachmentName}. */
   readonly name?: string
@@ -107,6 +108,7 @@ export interface VerityNode {
   } | null
 }
 
+/** A device of a plan. */
 export type PlanNode = BaseNode | LinearNode | VerityNode
 
 /** A volume that an attachment offers. */

@@ -18,6 +18,7 @@ export const policyDesignators = [
   'tmp',
   'var',
 ] as const
+/** What an image policy can name. */
 export type PolicyDesignator = (typeof policyDesignators)[number]
 
 /** How a partition may occur: used with some protection, present but unused, or absent. */
@@ -30,6 +31,7 @@ export const policyUses = [
   'unused',
   'absent',
 ] as const
+/** How an image policy lets a partition be used. */
 export type PolicyUse = (typeof policyUses)[number]
 
 const switches = ['on', 'off'] as const
@@ -47,6 +49,7 @@ export interface PartitionPolicy {
   readonly fileSystems: readonly PolicyFileSystem[]
 }
 
+/** What an image has to be, as systemd.image-policy(7) says it. */
 export interface ImagePolicy {
   readonly partitions: ReadonlyMap<PolicyDesignator, PartitionPolicy>
   /** For designators that are not in `partitions`. */

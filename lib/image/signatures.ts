@@ -16,6 +16,7 @@ import { type KnownRootHash, type ProtectedDesignator, rootHashEndings, sideFile
 
 /** Who verifies the signature of a root hash: this library, the kernel as the device is made, both, or whichever can. */
 export const signatureModes = ['auto', 'userspace', 'kernel', 'both'] as const
+/** Who verifies the signature of a root hash. */
 export type SignatureMode = (typeof signatureModes)[number]
 
 /** A signature of a root hash that the kernel alone is to verify: nobody knows yet whose it is. */

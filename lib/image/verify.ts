@@ -9,12 +9,14 @@ import { refuseKernelTrust, refuseUncovered } from './offers.js'
 import type { Image } from './open.js'
 import type { ProtectedDesignator } from './root-hash-sources.js'
 
+/** Options of {@link verify}. */
 export interface VerifyOptions extends Work {
   /** Called with bad blocks as they are found. */
   readonly onBadBlocks?: (designator: ProtectedDesignator, bad: BadBlocks) => void
 }
 const verifyOptionNames: OptionNames<VerifyOptions> = { ...workNames, onBadBlocks: true }
 
+/** What verifying a volume found. */
 export interface VerifiedVolume {
   readonly designator: ProtectedDesignator
   /** In hexadecimal. */

@@ -6,6 +6,7 @@ import { checkRootHash, checkTreeFits } from '../verity/tree.js'
 import type { Dissection, HashTree, Parity, Verity } from './dissection.js'
 import type { Image } from './open.js'
 
+/** Options of {@link dissectVerityDevices}. */
 export interface VerityDevicesOptions {
   /** Of the root hash, for the kernel to verify as the device is made: PKCS#7, DER. Default: the root hash is trusted as it is. */
   readonly signature?: Uint8Array

@@ -31,8 +31,10 @@ export interface DataVolume {
   /** In bytes. */
   readonly size: number
 }
+/** What the volumes for data of a new disk may be for. */
 export const dataDesignators = ['home', 'srv', 'var'] as const satisfies readonly Designator[]
 
+/** Options of {@link installDisk}. */
 export interface InstallDiskOptions extends Omit<InstallOptions, 'product' | 'version' | 'protectVersions'> {
   /** What the firmware starts: the path of a UKI. */
   readonly uki: string
@@ -55,6 +57,7 @@ const installDiskOptionNames: OptionNames<InstallDiskOptions> = {
   ...{ uki: true, images: true, entries: true, efiSize: true, volumes: true, force: true, dryRun: true },
 }
 
+/** The disk of a machine as it was made, or as it would be. */
 export interface InstalledDisk {
   readonly path: string
   /** Of its table. */

@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import { DdiError } from '../errors.js'
 import type { Root } from './root.js'
 
+/** What a file of a tree is. */
 export type FileKind = 'file' | 'folder' | 'link' | 'block-device' | 'character-device' | 'fifo' | 'socket'
 
 /** A file of a tree, with what lstat(2) says of it. */

@@ -16,6 +16,7 @@ export interface ImageFacts {
   readonly uses: readonly ImageUse[]
 }
 
+/** What an image can be used as. */
 export type ImageUse =
   | 'container'
   | 'portable-service'

@@ -7,6 +7,7 @@ import { type Work, workNames } from '../work.js'
 import type { OwnerMap } from './owners.js'
 import type { Unlock } from './unlock.js'
 
+/** Options of {@link mountImage} and {@link withTree}. */
 export interface MountOptions extends OpenOptions, DissectOptions, Omit<PlanOptions, 'volumes'>, Work {
   /** Options of mount(8) for the volumes of designators: words separated by commas. */
   readonly mountOptions?: Readonly<Partial<Record<Designator, string>>>

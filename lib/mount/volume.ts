@@ -18,6 +18,7 @@ import { mountAt, overlay } from './overlay.js'
 import { mapOwners } from './owners.js'
 import { unlockVolume } from './unlock.js'
 
+/** A mounted volume. */
 export interface MountedVolume {
   readonly designator: Designator
   /** What is mounted. */

@@ -2,6 +2,7 @@ import { posix } from 'node:path'
 import { DdiError } from '../errors.js'
 import type { Credentials } from './netrc.js'
 
+/** An address without the credentials that it contained. */
 export interface Address {
   /** Without credentials: it may be shown. */
   readonly url: URL

@@ -13,6 +13,7 @@ export const imageClasses = {
   sysext: '/var/lib/extensions',
   confext: '/var/lib/confexts',
 } as const
+/** What an image is for, and by that where systemd looks for it. */
 export type ImageClass = keyof typeof imageClasses
 
 /** Machines hold secrets, and programs that are set-user-ID but not of this system. @returns the mode of a directory for images */
@@ -59,4 +60,5 @@ export const sideFileEndings = {
   signature: `${rootHashEndings.root}.p7s`,
   verity: 'verity',
 } as const
+/** A file that may lie beside an image. */
 export type SideFile = keyof typeof sideFileEndings

@@ -7,6 +7,7 @@ import type { VerifyMode } from './checksums.js'
 import { usualMemory } from './decoders.js'
 import type { Credentials } from './netrc.js'
 
+/** Options of {@link pull}. */
 export interface PullOptions extends Work {
   /** What the download is verified by. Default: signature. */
   readonly verify?: VerifyMode

@@ -14,6 +14,7 @@ import { VolumeDestination, type VolumeTarget, volumeTargetNames } from './to-vo
 /** What a download becomes: a file, a directory, or a volume of a disk. */
 export type PullTarget = FileTarget | TreeTarget | VolumeTarget
 
+/** What was pulled, and where it is. */
 export interface Pulled extends Received {
   /** Of the file, the directory, or the disk. */
   readonly path: string

@@ -38,6 +38,7 @@ export async function openStored(path: string, { label, volume }: StoreImage): P
   }
 }
 
+/** Options of {@link findStores}. */
 export interface FindStoresOptions {
   /** The root directory to look for devices in. Default: / */
   readonly root?: string

@@ -18,6 +18,7 @@ import { formatLabel, type ImageName, parseLabel } from './names.js'
 import { defaultTries, mostTries, newAttributes } from './state.js'
 import type { Protection, Store } from './store.js'
 
+/** Options of {@link installImage}. */
 export interface InstallOptions extends PullOptions, ImageTrust {
   /** Default: what the name of the file says, `PRODUCT_VERSION.raw.xz`. */
   readonly product?: string
@@ -36,6 +37,7 @@ export const installOptionNames: OptionNames<InstallOptions> = {
   protectVersions: true,
 }
 
+/** An image that was installed in a store. */
 export interface Installed extends Omit<Received, 'sha256'> {
   /** Of the file as it came, in hexadecimal; null if that was copied without being read here. */
   readonly sha256: string | null

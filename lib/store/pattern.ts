@@ -21,6 +21,7 @@ const wildcards: Readonly<Record<string, string>> = {
 /** The longest name that a file has. */
 const longestName = 255
 
+/** A match pattern of sysupdate.d(5). */
 export interface MatchPattern {
   /** As it was written. */
   readonly text: string

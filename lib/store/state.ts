@@ -14,6 +14,7 @@ export const mostTries = 15
 const installedPriority = 8
 const preferredPriority = 15
 
+/** How an image of a store fared so far. */
 export type ImageState = 'new' | 'good' | 'bad' | 'off'
 
 /** What the attributes of an image say. */
@@ -36,6 +37,7 @@ export function marksOf(attributes: bigint): ImageMarks {
   }
 }
 
+/** The state of an image of a store. @param attributes of its head partition: all 64 bits */
 export function stateOf(attributes: bigint): ImageState {
   const { priority, tries, good } = marksOf(attributes)
   if (priority === 0) return 'off'
@@ -76,4 +78,5 @@ export const marks = {
   keep: { keep: true },
   release: { keep: false },
 } as const satisfies Record<string, Partial<ImageMarks>>
+/** What {@link Store.mark} says of an image. */
 export type Mark = keyof typeof marks

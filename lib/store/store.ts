@@ -44,12 +44,14 @@ export interface Store extends AsyncDisposable {
 /** Says which images are not removed either, whatever the specification would have removed. Default: none. */
 export type Protection = (image: StoreImage) => boolean
 
+/** Options of {@link Store.mark} and {@link Store.remove}. */
 export interface ForceOptions {
   /** Even if the product is left without a good image. Default: false. */
   readonly force?: boolean
 }
 const forceNames: OptionNames<ForceOptions> = { force: true }
 
+/** Options of {@link openStore}. */
 export interface StoreOptions {
   /** The UUID of the image that this machine runs. Default: what /run/ddi/booted says. */
   readonly running?: string | undefined

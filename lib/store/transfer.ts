@@ -18,6 +18,7 @@ export interface TransferSource {
   readonly listing?: ListingForm
 }
 
+/** Where updates of a product come from, as a definition of sysupdate.d(5) says. */
 export interface Transfer {
   readonly product: string
   readonly source: TransferSource

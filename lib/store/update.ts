@@ -26,6 +26,7 @@ export interface Available {
   readonly sha256: string | null
 }
 
+/** Options of {@link availableUpdate} and {@link installUpdate}. */
 export interface UpdateOptions extends Omit<PullOptions, 'verify'>, ImageTrust {
   /** How many boots a new image gets to become good, 1 to 15. Default: 3. */
   readonly tries?: number
@@ -33,6 +34,7 @@ export interface UpdateOptions extends Omit<PullOptions, 'verify'>, ImageTrust {
 const { verify: _verify, ...pullNames } = pullOptionNames
 const updateOptionNames: OptionNames<UpdateOptions> = { ...pullNames, ...trustNames, tries: true }
 
+/** An image that was installed as an update. */
 export interface Updated extends Installed {
   /** What was removed because no more than so many are kept. */
   readonly trimmed: readonly StoreImage[]

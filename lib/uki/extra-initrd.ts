@@ -13,6 +13,7 @@ import { stageFiles, type TreeFile } from './stage.js'
 import { treeEntries } from './tree-entries.js'
 import { trustFiles, trustInputs } from './trust-files.js'
 
+/** Options of {@link buildExtraInitrd}. */
 export interface ExtraInitrdOptions extends InitrdFilesOptions {
   /** `cpio`: an archive; `directory`: what would be in one, for tools that take a tree. Default: cpio */
   readonly format?: 'cpio' | 'directory'

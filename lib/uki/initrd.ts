@@ -25,6 +25,7 @@ export const initrdFilesOptionNames: OptionNames<InitrdFilesOptions> = {
   ...workNames,
 }
 
+/** Options of {@link buildInitrd}. */
 export interface InitrdOptions extends InitrdFilesOptions {
   /** The modules of the kernel: `/lib/modules/6.1.0-50-amd64`. */
   readonly modulesFrom: string
@@ -40,6 +41,7 @@ export const initrdOptionNames: OptionNames<InitrdOptions> = {
   installer: true,
 }
 
+/** An initrd that was built. */
 export interface BuiltInitrd {
   readonly path: string
   /** In bytes. */

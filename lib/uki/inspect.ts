@@ -8,6 +8,7 @@ import { machineName } from './machine.js'
 import type { Pe } from './pe.js'
 import { readPe, sectionText } from './uki-sections.js'
 
+/** A section of a unified kernel image. */
 export interface UkiSection {
   readonly name: string
   /** In bytes, without what fills it up. */
@@ -18,6 +19,7 @@ export interface UkiSection {
   readonly address: number
 }
 
+/** Who signed a unified kernel image. */
 export interface UkiSignature {
   readonly subject: string
   readonly issuer: string

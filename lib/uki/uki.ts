@@ -18,6 +18,7 @@ import { canStrip } from './stage.js'
 import { trustInputs } from './trust-files.js'
 import { readStub, ukiSections } from './uki-sections.js'
 
+/** Options of {@link buildUki}. */
 export interface UkiOptions extends Omit<InitrdOptions, 'modulesFrom'>, BootRequest {
   /** The kernel, as `/boot/vmlinuz-6.1.0-50-amd64`. */
   readonly kernel: string
@@ -47,6 +48,7 @@ const ukiOptionNames: OptionNames<UkiOptions> = {
   ...{ splash: true, deviceTree: true, microcode: true, secureBoot: true },
 }
 
+/** A unified kernel image that was built. */
 export interface BuiltUki extends BuiltInitrd {
   readonly commandLine: string
 }

@@ -18,6 +18,7 @@ import { layoutTree } from './tree.js'
 export const fewestRoots = 2
 export const mostRoots = 24
 
+/** How parity is laid out. */
 export interface ErrorCorrection {
   /** In bytes, of data and hash blocks alike. */
   readonly blockSize: number

@@ -8,6 +8,7 @@ import { digestLengths, encodeSuperblock, type HashAlgorithm, type Superblock, s
 import { type BlockRun, inRuns } from './tasks.js'
 import { layoutTree } from './tree.js'
 
+/** Options of {@link newSuperblock}. */
 export interface TreeOptions {
   /** Default: sha256. */
   readonly algorithm?: HashAlgorithm

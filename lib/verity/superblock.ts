@@ -4,6 +4,7 @@ import type { Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { formatUuid, parseUuid } from '../uuid.js'
 
+/** A hash algorithm of dm-verity that is supported. */
 export type HashAlgorithm = 'sha256' | 'sha512'
 
 /** Digest lengths in bytes. */

@@ -16,6 +16,7 @@ export interface BadBlocks {
   readonly count: number
 }
 
+/** Options of {@link verifyTree}. */
 export interface VerifyTreeOptions extends Work {
   /** Called with bad blocks as they are found, in ascending order within a level. */
   readonly onBadBlocks?: (bad: BadBlocks) => void
