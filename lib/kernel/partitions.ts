@@ -75,7 +75,8 @@ export async function syncPartitionNodes(device: string): Promise<void> {
         else if (kind === 'resize') await addon().blockResizePartition(fd, device, number, start, length)
         else await addon().blockAddPartition(fd, device, number, start, length)
       } catch (error) {
-        throw systemError(error, `cannot ${kind} partition ${number}`, { EBUSY: 'ERR_DDI_BUSY' })
+        const what = `the table of ${device} has changed, and the kernel cannot ${kind} its partition ${number}`
+        throw systemError(error, what, { EBUSY: 'ERR_DDI_BUSY' })
       }
     }
   })
