@@ -47,7 +47,8 @@ test('the disk of the running image is told from copies by what is attached, and
   copyFileSync(at('disk.raw'), at('copy.raw'))
   const loops = ['copy.raw', 'disk.raw'].map((name) => run('losetup', '--find', '--show', at(name)).trim())
   const [copy, disk] = loops as [string, string]
-  const stateOn = (path: string) => JSON.parse(cli('store', 'list', path, '--json=short').stdout).images[0].state
+  const stateOn = (path: string) =>
+    JSON.parse(cli('store', 'list', path, '--json=short').stdout).stores[0].images[0].state
   mkdirSync('/run/ddi', { recursive: true })
   mkdirSync('/run/sysupdate.d')
   try {
