@@ -220,7 +220,7 @@ async function takeAll({ url, download, partial, room, beside, destination, sett
 }
 
 /** @throws ERR_DDI_PULL_TOO_LARGE */
-function requireSize(url: URL | string, size: number, { maxSize }: Settings): number {
+export function requireSize(url: URL | string, size: number, { maxSize }: Pick<Settings, 'maxSize'>): number {
   if (size > maxSize) throw new DdiError('ERR_DDI_PULL_TOO_LARGE', `${url} has more than ${maxSize} bytes`)
   return size
 }

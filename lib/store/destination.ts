@@ -35,8 +35,8 @@ export interface NewImage {
   readonly disk: Disk
   readonly head: Pick<VolumeHead, 'label' | 'uuid' | 'attributes'>
   readonly trust: ImageTrust
-  /** Makes room for so many bytes, or throws. */
-  readonly makeRoom: (size: number) => Promise<void>
+  /** Makes room for the image, or throws. */
+  readonly makeRoom: (layout: StoredLayout) => Promise<void>
 }
 
 /** Free space of a store's disk, which becomes an image when all of it is verified and flushed. */
@@ -72,7 +72,7 @@ export class ImageDestination implements Destination {
     const { disk, makeRoom, trust } = this.#image
     // What is refused has cost no other image.
     const layout = await layoutToStore(head, there, trust)
-    await makeRoom(layout.size)
+    await makeRoom(layout)
     const space = disk.unnamed(layout.size)
     this.#layout = layout
     this.#space = space

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { stat } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { openFile } from '../bytes/file.js'
 import { DdiError } from '../errors.js'
@@ -9,7 +10,7 @@ import { localPath, statLocal } from '../pull/local.js'
 import { imageStem } from '../pull/names.js'
 import { type PullOptions, pullOptionNames, type Settings, settingsOf } from '../pull/options.js'
 import { isQcow2 } from '../pull/qcow2.js'
-import { type Received, receive, receiveStream } from '../pull/receive.js'
+import { type Received, receive, receiveStream, requireSize } from '../pull/receive.js'
 import { compareVersions } from '../version.js'
 import { ImageDestination, type ImageTrust, layoutToStore, trustNames } from './destination.js'
 import type { StoreImage } from './image.js'
@@ -67,18 +68,20 @@ export async function installImage(
   const label = formatLabel(name)
   refuseSame(store.images, name, store.disk.path)
   refuseTaken(store, label)
+  if (address) await refuseItself(address.url, store.disk.path)
+  const isLocal = address === undefined || address.url.protocol === 'file:'
+  const settings = settingsOf({ verify: isLocal ? 'no' : 'signature', ...pickOptions(options, pullOptionNames) })
   let removed: readonly StoreImage[] = []
   const uuid = randomUUID()
   await using destination = new ImageDestination({
     disk: store.disk,
     head: { label, uuid, attributes: newAttributes(tries) },
     trust: pickOptions(options, trustNames),
-    makeRoom: async (size) => {
+    makeRoom: async ({ size, dataEnd }) => {
+      requireSize(address?.url ?? 'the stream', dataEnd, settings)
       removed = await store.makeRoom(size, isOneOf(name.product, protectVersions))
     },
   })
-  const isLocal = address === undefined || address.url.protocol === 'file:'
-  const settings = settingsOf({ verify: isLocal ? 'no' : 'signature', ...pickOptions(options, pullOptionNames) })
   const received = address
     ? ((await copyLocal(address.url, destination, settings)) ?? (await receive(address, destination, settings)))
     : await receiveStream(from as Readable, destination, settings)
@@ -109,7 +112,7 @@ function isPlain(head: Uint8Array): boolean {
 /**
  * Refuses images, before anything is written for them, for what can be told without downloading any: their names, and what lies on this
  * machine as it is.
- * @param where they are to come to, for the error
+ * @param where path of the disk that they are to come to
  * @throws as {@link installImage}
  */
 export async function refuseImages(
@@ -124,6 +127,7 @@ export async function refuseImages(
     formatLabel(name)
     refuseSame(names, name, where)
     names.push(name)
+    await refuseItself(address.url, where)
     if (address.url.protocol === 'file:') await refuseLocal(localPath(address.url), trust)
   }
 }
@@ -155,6 +159,15 @@ function nameOf(
       `${stem === undefined ? 'a stream has no name' : `${JSON.stringify(stem)} is not PRODUCT_VERSION`}: give the product and the version of the image`,
     )
   return { product: product ?? parsed.product, version: version ?? parsed.version }
+}
+
+/** What is read would change with what is written. @throws ERR_DDI_USAGE */
+async function refuseItself(url: URL, disk: string): Promise<void> {
+  if (url.protocol !== 'file:') return
+  const paths = [localPath(url), disk]
+  const [image, own] = await Promise.all(paths.map((path) => stat(path, { bigint: true }).catch(() => undefined)))
+  if (image && own && image.dev === own.dev && image.ino === own.ino)
+    throw new DdiError('ERR_DDI_USAGE', `${disk} cannot be an image on itself: name another file`)
 }
 
 /** What is no image, or not whole, may have the label too. @throws ERR_DDI_VOLUME_EXISTS */

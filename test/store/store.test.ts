@@ -3,13 +3,14 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
+import { gzipSync } from 'node:zlib'
 import type { Source } from '../../lib/bytes/source.js'
 import { diskOn } from '../../lib/disk/disk.js'
 import { DdiError } from '../../lib/errors.js'
 import type { StoreImage } from '../../lib/store/image.js'
 import { installImage } from '../../lib/store/install.js'
 import { scrub } from '../../lib/store/scrub.js'
-import { type Store, storeOn } from '../../lib/store/store.js'
+import { openStore, type Store, storeOn } from '../../lib/store/store.js'
 import { emptyDisk, volumeHead } from '../support/gpt.js'
 import { MiB } from '../support/images.js'
 import { cutEverywhere, recordingTarget } from '../support/power-cut.js'
@@ -165,6 +166,23 @@ test('what changes one image changes no other, though another tool gave both one
     store.images.map(({ label }) => label),
     ['acme_1'],
   )
+})
+
+test('what says that it is too large, or is the disk itself, costs no image', async () => {
+  const bytes = emptyDisk(8)
+  const { store } = await storeIn(bytes)
+  for (const label of ['acme_1', 'acme_2']) await install(store, label, smallImage(1))
+  const large = streamOf(gzipSync(smallImage(1, 4 * MiB)))
+  await assert.rejects(installImage(store, large, { product: 'acme', version: '3', maxSize: 3 * MiB }), {
+    code: 'ERR_DDI_PULL_TOO_LARGE',
+  })
+  assert.equal(store.images.length, 2)
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'acme_9.raw')
+  writeFileSync(path, bytes)
+  await using own = await openStore(path)
+  await assert.rejects(installImage(own, pathToFileURL(path)), { code: 'ERR_DDI_USAGE', message: /itself/ })
+  assert.equal(own.images.length, 2)
 })
 
 test('a label that something else has costs no image', async () => {
