@@ -57,7 +57,7 @@ export const errorCodes = {
   ERR_DDI_GPT_BACKUP_NOT_AT_END: ['image', 'the backup GPT does not lie at the end of the image'],
   ERR_DDI_GPT_LEFTOVER: [
     'image',
-    'only a backup GPT is left, of an earlier use of the disk: nothing protects it, or a file system lies before it',
+    'a GPT does not count, such as one of an earlier use of the disk: nothing protects it, or a file system lies before it',
   ],
   ERR_DDI_GPT_NO_PROTECTIVE_MBR: ['image', 'there is no protective MBR before the GPT'],
   ERR_DDI_CHAIN_BROKEN: ['image', 'an extension partition of a volume is missing, duplicate, or of another type'],

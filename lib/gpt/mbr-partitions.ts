@@ -1,4 +1,5 @@
 import type { Run, Source } from '../bytes/source.js'
+import { protective } from './mbr.js'
 
 // The partition table of a PC's MBR (UEFI specification 2.10, section 5.2.1), with logical partitions as libblkid reads them.
 
@@ -26,20 +27,20 @@ const mostLogical = 60
 
 /**
  * Reads the MBR of a disk that has no GPT; 512-byte sectors are the only ones that it can count in.
- * @returns undefined if there is none: no signature, or flags that no table has, but the boot sector of a file system may
+ * @returns undefined if there is none: no signature, flags that no table has, but the boot sector of a file system may, or what
+ *   only protects a GPT
  * @throws what `disk.read` throws
  */
 export async function readMbr(disk: Source): Promise<Mbr | undefined> {
   const sector = await readTable(disk, 0)
   if (!sector) return undefined
   const primary = recordsOf(sector, 0)
+  if (primary.some(({ type }) => type === protective)) return undefined
   const used = primary.filter(({ type }) => !extended.includes(type))
   const chain = primary.find(({ type }) => extended.includes(type))
   const logical = chain ? await readLogical(disk, chain) : []
-  const partitions = [...used, ...logical]
-  return partitions.length === 0
-    ? undefined
-    : { id: sector.getUint32(440, true).toString(16).padStart(8, '0'), partitions }
+  const id = sector.getUint32(440, true).toString(16).padStart(8, '0')
+  return { id, partitions: [...used, ...logical] }
 }
 
 async function readTable(disk: Source, start: number): Promise<DataView | undefined> {

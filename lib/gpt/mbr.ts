@@ -4,7 +4,8 @@ const records = [446, 462, 478, 494] as const
 const typeAt = 4
 const startAt = 8
 const lengthAt = 12
-const protective = 0xee
+/** The type of the record that only protects a GPT. */
+export const protective = 0xee
 
 /** How long the protective record is: to the end of the disk, or as far as 32 bits count. */
 function recordLength(last: number): number {

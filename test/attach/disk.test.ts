@@ -60,7 +60,7 @@ test('a backup that another use of the disk has left is put back only by its own
   writeFileSync(path, lost)
   await assert.rejects(openDisk(path), { code: 'ERR_DDI_GPT_LEFTOVER' })
   const inspected = cli('inspect', path)
-  assert.match(inspected.stderr, /only a backup GPT is left.*--table=backup/s)
+  assert.match(inspected.stderr, /a GPT does not count.*--table=backup/s)
   const shown = cli('volume', 'check', path, '--table', 'backup')
   assert.equal(shown.status, 3)
   assert.ok(readFileSync(path).equals(lost))

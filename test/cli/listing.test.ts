@@ -1,13 +1,18 @@
 // What the command line shows of images that are not made for it.
 import assert from 'node:assert/strict'
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { MiB, makeGptImage, makeTree, typeUuids } from '../support/images.js'
+import { makeDisk, rawEntry } from '../support/gpt.js'
+import { MiB, makeGptImage, makeTree, typeUuids, writeAt } from '../support/images.js'
 import { attempt, cli, run, temporaryFolder } from '../support/run.js'
 
 interface Listed {
-  readonly volumes: readonly { readonly label: string; readonly uuid: string }[]
+  readonly volumes: readonly {
+    readonly label: string
+    readonly uuid: string
+    readonly fileSystem?: { readonly label: string } | null
+  }[]
   readonly nested?: readonly { readonly label: string; readonly within: string }[]
 }
 
@@ -72,6 +77,26 @@ test('an isohybrid ISO with a GPT is read by its GPT, as blkid does', () => {
     volumes.map(({ uuid }) => uuid),
     uuids,
   )
+})
+
+// That of `isohybrid --uefi`: its first partition begins with the MBR, which protects nothing.
+test('an ISO whose GPT no MBR protects is a file system, as blkid says, whatever that GPT says', () => {
+  using folder = temporaryFolder()
+  const path = join(folder.path, 'image.iso')
+  run('xorriso', '-as', 'mkisofs', '-quiet', '-V', 'HYBRID', '-o', path, makeTree(folder.path))
+  assert.match(attempt('blkid', '-p', path).stdout, / TYPE="iso9660"/)
+  const iso = readFileSync(path)
+  const whole = { ...rawEntry(typeUuids.linuxGeneric), first: 0n, last: 63n }
+  for (const entries of [[], [whole]]) {
+    const disk = makeDisk({ sectorSize: 512, sectors: iso.length / 512, entries })
+    writeAt(path, 512, disk.subarray(512, 8 * 512))
+    const { volumes, table } = JSON.parse(cli('inspect', path, '--json=short').stdout) as Listed & {
+      readonly table: { readonly type: string; readonly problems: readonly { readonly code: string }[] }
+    }
+    const labels = volumes.map(({ fileSystem }) => fileSystem?.label)
+    const problems = table.problems.map(({ code }) => code)
+    assert.deepEqual([table.type, problems, labels], ['none', ['ERR_DDI_GPT_LEFTOVER'], ['HYBRID']])
+  }
 })
 
 test('a directory is read where an image is, and nothing in it passes for verified', () => {

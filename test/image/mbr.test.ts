@@ -57,6 +57,22 @@ test('partitions are those that sfdisk and blkid see, logical ones too', async (
   assert.deepEqual(uuids.toSorted(), ['0badcafe-01', '0badcafe-03', '0badcafe-05', '0badcafe-06', '0badcafe-07'])
 })
 
+test('a table without partitions is one, as blkid says', async () => {
+  using folder = temporaryFolder()
+  const path = makeMbr(join(folder.path, 'disk.raw'), 'label: dos\\nlabel-id: 0x0badcafe\\n')
+  assert.match(run('blkid', '-p', path), /PTUUID="0badcafe" PTTYPE="dos"/)
+  await using image = await openImage(path)
+  assert.deepEqual([image.table.type, image.table.uuid, image.volumes], ['mbr', '0badcafe', []])
+})
+
+test('what protects a GPT that is gone is no table', async () => {
+  using folder = temporaryFolder()
+  const path = makeMbr(join(folder.path, 'disk.raw'), 'label: dos\\nstart=1,size=32767,type=ee')
+  assert.match(run('blkid', '-p', path), /PTTYPE="PMBR"/)
+  await using image = await openImage(path)
+  assert.equal(image.table.type, 'none')
+})
+
 test('the only Linux partition is the root, or the active one of several', {
   skip: process.getuid?.() === 0 ? false : 'systemd-dissect needs root',
 }, async () => {
