@@ -1,12 +1,13 @@
 // What public projects build their images and partition their disks from: each definition is read, or refused for a reason that
-// docs/building.md gives. They are cloned into build/corpus once; DDI_CORPUS names a folder that has their repositories, as OWNER/NAME.
+// docs/building.md gives.
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { parseDefinition, readDefinitions } from '../../lib/build/definitions.js'
 import type { Specifiers } from '../../lib/definition.js'
 import { DdiError } from '../../lib/errors.js'
 import { parseOsRelease } from '../../lib/image/os-release.js'
-import { packageRoot, run } from '../support/run.js'
+import { run } from '../support/run.js'
+import { corpus, repositoryOf } from './repository.js'
 
 const projects = [
   ...['systemd/mkosi', 'systemd/particleos', 'lxc/incus-os', 'ConferLabs/confer-image', 'NekkoDroid/NekkOS'],
@@ -36,10 +37,7 @@ const specifiers: Specifiers = {
 function unpackDefinitions(name: string, cache: string): string {
   const folder = join(cache, name)
   if (existsSync(folder)) return folder
-  const given = process.env['DDI_CORPUS']
-  const repository = join(given ?? join(cache, 'clones'), name)
-  if (given === undefined && !existsSync(repository))
-    run('git', 'clone', '--quiet', '--bare', '--depth=1', `https://github.com/${name}`, repository)
+  const repository = repositoryOf(name)
   const paths = run('git', '-C', repository, 'ls-tree', '-r', '-z', '--name-only', 'HEAD').split('\0')
   mkdirSync(folder, { recursive: true })
   const wanted = paths.filter((path) => isDefinition.test(path))
@@ -69,7 +67,7 @@ async function attemptTo(read: () => unknown, kind: 'files' | 'folders', path: s
   }
 }
 
-const cache = join(packageRoot, 'build/corpus/definitions')
+const cache = join(corpus, 'definitions')
 for (const project of projects) {
   const top = unpackDefinitions(project, cache)
   const entries = readdirSync(top, { recursive: true, withFileTypes: true })
