@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { basename } from 'node:path'
 import type { FileSystem } from '../../bindings/blkid.js'
 import { findOverlap, mergeRuns } from '../bytes/runs.js'
@@ -152,8 +153,11 @@ export function attachmentName(imagePath: string, given?: string): string {
       )
     return given
   }
-  const stem = basename(imagePath).replace(/\.(raw|img)$/, '')
-  return toPlainName(stem).slice(0, longestName) || 'image'
+  const name = toPlainName(basename(imagePath).replace(/\.(raw|img)$/, ''))
+  if (name.length <= longestName) return name || 'image'
+  // Versions of an image may differ behind what is cut off.
+  const ending = `-${createHash('sha256').update(name).digest('hex').slice(0, 8)}`
+  return name.slice(0, longestName - ending.length) + ending
 }
 
 /** The stable name of the device-mapper device of a node. */

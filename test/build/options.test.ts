@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { buildImage } from '../../lib/index.js'
 import { defineImage, MiB } from '../support/images.js'
-import { attempt, cli, run, temporaryFolder } from '../support/run.js'
+import { attempt, cli, packageRoot, run, temporaryFolder } from '../support/run.js'
 
 const seed = '6f1a7a9e-1111-4222-8333-123456789abc'
 
@@ -259,4 +259,37 @@ test('subvolumes of btrfs take a tool that can make them', async () => {
     return await assert.rejects(built, { code: 'ERR_DDI_TOOL', message: /Subvolumes= needs btrfs-progs 6\.11/ })
   const { partitions } = await built
   assert.match(run('btrfs', 'inspect-internal', 'dump-tree', partitions[0]!.splitPath!), /name: @home/)
+})
+
+test('TEST-58 btrfs and btrfs_compression: mkfs.btrfs gets subvolumes, their flags and the compression', () => {
+  using folder = temporaryFolder()
+  const at = (name: string) => join(folder.path, name)
+  const definitions = defineImage(folder.path, {
+    one: [
+      ...['Type=home', 'Format=btrfs', 'MakeDirectories=/@ /@home /@var', 'Subvolumes=/@ /@home:ro /@var:nodatacow'],
+      ...['DefaultSubvolume=/@', 'Compression=zstd', 'CompressionLevel=3', 'SplitName=home'],
+    ],
+  })
+  // It stands in for a newer one: the older makes the file system without what it does not know.
+  const real = run('sh', '-c', 'command -v mkfs.btrfs').trim()
+  run('cp', real, at('real'))
+  const standIn = `#!/bin/sh
+case "$*" in *--help*) echo --subvol --inode-flags --compress; exit;; esac
+printf '%s\\n' "$@" > '${at('given')}'
+left=$#
+while [ $left -gt 0 ]; do
+  word=$1; shift; left=$((left - 1))
+  case "$word" in --subvol|--inode-flags|--compress) shift; left=$((left - 1));; *) set -- "$@" "$word";; esac
+done
+exec '${at('real')}' "$@"
+`
+  writeFileSync(at('stand-in'), standIn, { mode: 0o755 })
+  const build = `node '${join(packageRoot, 'dist/cli/main.js')}' build --definitions '${definitions}' --root '${folder.path}' --output '${at('image.raw')}' --split`
+  run('unshare', '--mount', 'sh', '-ec', `mount --bind '${at('stand-in')}' '${real}'; ${build}`)
+  const given = readFileSync(at('given'), 'utf8').split('\n')
+  const values = (option: string) => given.flatMap((word, n) => (given[n - 1] === option ? [word] : []))
+  assert.deepEqual(values('--subvol'), ['default:@', 'ro:@home', 'rw:@var'])
+  assert.deepEqual(values('--inode-flags'), ['nodatacow:@var'])
+  assert.deepEqual(values('--compress'), ['zstd:3'])
+  run('btrfs', 'check', at('image.home.raw'))
 })

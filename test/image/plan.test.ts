@@ -8,6 +8,7 @@ import { type FileSource, openFile } from '../../lib/bytes/file.js'
 import { memorySource } from '../../lib/bytes/memory.js'
 import { sliceSource } from '../../lib/bytes/slice.js'
 import {
+  attachmentName,
   type BaseNode,
   type DissectOptions,
   dissect,
@@ -312,4 +313,16 @@ test('a volume named as the node of the image has a node of its own', async () =
   assert.equal(volumes[0]?.node, '_image')
   const dissection = await dissect(image)
   assert.throws(() => plan(dissection, { volumes: ['image', '_image'] }), { code: 'ERR_DDI_NAME' })
+})
+
+test('names of attachments are of at most 40 characters, and of two long images differ', () => {
+  const [one, two] = ['a', 'b'].map((version) => attachmentName(`/images/${'long-'.repeat(9)}${version}.raw`)) as [
+    string,
+    string,
+  ]
+  assert.match(one, /^(long-){6}l-[0-9a-f]{8}$/)
+  assert.equal(one.length, 40)
+  assert.notEqual(one, two)
+  assert.equal(attachmentName(`/images/${'x'.repeat(40)}.img`), 'x'.repeat(40))
+  assert.equal(attachmentName('/images/.raw'), 'image')
 })
