@@ -59,8 +59,8 @@ export default {
     },
     // Who imports ddi/gpt, ddi/verity or ddi/android loads these rooms and the addon's door, and no package but theirs.
     ...Object.entries({
-      gpt: '^(lib/(gpt|bytes)/|bindings/(addon|exhausted|package-root)[.]ts$)',
-      android: '^(lib/(android|bytes)/|bindings/(addon|exhausted|package-root)[.]ts$)',
+      gpt: '^(lib/(gpt|bytes)/|bindings/(addon|exhausted|package-root|steps)[.]ts$)',
+      android: '^(lib/(android|bytes)/|bindings/(addon|exhausted|package-root|steps)[.]ts$)',
       verity: '^(lib/(verity|bytes)/|bindings/|node_modules/(pkijs|asn1js)/)',
     }).map(([room, allowed]) => ({
       name: `${room}-stands-alone`,

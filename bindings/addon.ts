@@ -4,6 +4,7 @@ import { getSystemErrorName } from 'node:util'
 import { DdiError, type ErrorCode } from '../lib/errors.js'
 import { refuseExhausted } from './exhausted.js'
 import { packageRoot } from './package-root.js'
+import { stepOf, steps, tell } from './steps.js'
 
 /** LO_FLAGS_… of <linux/loop.h>. */
 export const loopFlags = { readOnly: 1, autoclear: 4, partitionScan: 8, directIo: 16 } as const
@@ -425,7 +426,9 @@ function withErrorCodes(native: Addon): Addon {
       (...all: unknown[]) => {
         try {
           const result = call(...all)
-          return result instanceof Promise ? result.catch(name) : result
+          if (!(result instanceof Promise)) return result
+          const step = steps.hasSubscribers ? stepOf(key, all) : undefined
+          return (step ? result.then((value: unknown) => tell(step, value)) : result).catch(name)
         } catch (error) {
           return name(error as NodeJS.ErrnoException)
         }

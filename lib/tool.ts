@@ -2,6 +2,7 @@ import { type ChildProcess, type ChildProcessWithoutNullStreams, execFile, spawn
 import { access, constants, realpath, stat } from 'node:fs/promises'
 import { basename, isAbsolute, join } from 'node:path'
 import { promisify } from 'node:util'
+import { type Step, steps } from '../bindings/steps.js'
 import { DdiError, type ErrorCode, systemCode, systemError } from './errors.js'
 import { throwIfAborted } from './work.js'
 
@@ -53,6 +54,10 @@ export async function findProgram(
   return undefined
 }
 
+function tell(command: readonly string[]): void {
+  if (steps.hasSubscribers) steps.publish(['run', ...command] satisfies Step)
+}
+
 /** The absolute path of a tool. @throws ERR_DDI_LIBRARY_MISSING if it is not installed */
 export async function toolPath({
   command: [program],
@@ -91,6 +96,7 @@ export async function startProgram(
   { env, signal }: { readonly env?: NodeJS.ProcessEnv; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<ChildProcessWithoutNullStreams> {
   const [program, words] = await tiedToUs(command)
+  tell(command)
   try {
     const child = spawn(program, words, { stdio: 'pipe', ...(env && { env }), ...(signal && { signal }) })
     await new Promise<void>((done, fail) => child.once('spawn', done).once('error', fail))
@@ -109,6 +115,7 @@ export async function startProgram(
 export async function runTool(tool: Tool, signal?: AbortSignal): Promise<string> {
   const { command, env, accepted = [], encoding = 'utf8' } = tool
   const [program, words] = await tiedToUs([await toolPath(tool), ...command.slice(1)])
+  tell(command)
   try {
     const execution = execute(program, words, {
       env: { ...process.env, ...inEnglish, ...env, PATH: systemPath },

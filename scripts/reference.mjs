@@ -15,6 +15,11 @@ function table(rows) {
   return rows.length > 0 ? ['', '| | |', '|---|---|', ...rows.map((row) => `| ${row.join(' | ')} |`)] : []
 }
 
+const common = ['--quiet', '--verbose', '--json']
+
+/** Not an option that every verb has. */
+const isOwn = ({ flags }) => !common.some((name) => flags.includes(name))
+
 function verb({ name, summary, arguments: given, options, examples }) {
   const synopsis = [
     'ddi-attach',
@@ -33,10 +38,12 @@ function verb({ name, summary, arguments: given, options, examples }) {
     '```',
     ...table([
       ...given.map(({ spec, description }) => [code(placeholder(spec)), cell(description)]),
-      ...options.map(({ flags, description, required }) => [
-        code(flags),
-        `${cell(description)}${required ? '; required' : ''}`,
-      ]),
+      ...options
+        .filter(isOwn)
+        .map(({ flags, description, required }) => [
+          code(flags),
+          `${cell(description)}${required ? '; required' : ''}`,
+        ]),
     ]),
     '',
     '```sh',
@@ -71,6 +78,11 @@ function reference({ verbs, groups }) {
     '| 10 | nothing new (`store update --check`) |',
     '| 126, 127 | of `with`: the command cannot be executed, is not found |',
     '| 129, 130, 143 | interrupted by SIGHUP, SIGINT, SIGTERM; what was begun is undone |',
+    '',
+    'Every verb has these:',
+    ...table(
+      verbs[0].options.filter((one) => !isOwn(one)).map(({ flags, description }) => [code(flags), cell(description)]),
+    ),
     '',
     'With `--json=pretty` or `--json=short`, each verb prints JSON, failures too: [json.md](json.md).',
     ...verbs.flatMap(verb),

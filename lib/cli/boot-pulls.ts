@@ -3,7 +3,7 @@ import type { PullOptions } from '../pull/options.js'
 import { printable } from '../text.js'
 import { statusOf } from './exit.js'
 import { given } from './given.js'
-import { note, print, printJson } from './output.js'
+import { note, noteError, print, printJson } from './output.js'
 import type { JsonValues } from './verb.js'
 
 /** Pulls what the machine is configured to pull at boot. Each failure is reported; the exit status is that of the first. */
@@ -21,7 +21,7 @@ export async function runBootPulls(
       if (path !== null) print(`${printable(path)}${devices.length > 0 ? `: ${devices.join(' ')}` : ''}`)
     }
   const failed = pulls.filter((one) => one.state === 'failed')
-  for (const { error } of failed) note(`${error.message} (${error.code})`)
+  for (const { error } of failed) noteError(`${error.message} (${error.code})`)
   if (failed[0]) process.exitCode = statusOf(failed[0].error)
 }
 

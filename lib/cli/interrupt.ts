@@ -1,5 +1,5 @@
 import { constants } from 'node:os'
-import { note } from './output.js'
+import { noteError } from './output.js'
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
@@ -25,6 +25,6 @@ export function endWhenInterrupted(): void {
 /** Says that a signal ended the work. @returns the exit status, as shells give it; undefined if none came */
 export function reportInterrupt(): number | undefined {
   if (interruptedBy === undefined) return undefined
-  note('interrupted')
+  noteError('interrupted')
   return 128 + constants.signals[interruptedBy]
 }

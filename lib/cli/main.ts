@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { CommanderError } from 'commander'
 import { exitStatus, statusOf } from './exit.js'
 import { endWhenInterrupted, reportInterrupt } from './interrupt.js'
-import { note } from './output.js'
+import { noteError } from './output.js'
 import { program } from './program.js'
 import { type Asked, report, reportJson } from './report.js'
 import { route } from './route.js'
@@ -47,7 +47,7 @@ let output: { readonly error: Error; readonly status: number } | undefined
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   // A reader may stop reading (`| head`), and an interrupt may end what is written: that is not a failure of ours.
   const isEnd = ['EPIPE', 'ABORT_ERR'].includes(error.code ?? '')
-  if (!isEnd && !output) note(`cannot write to standard output: ${error.message}`)
+  if (!isEnd && !output) noteError(`cannot write to standard output: ${error.message}`)
   output ??= { error, status: isEnd ? exitStatus.done : exitStatus.system }
   process.exitCode ||= output.status
 })

@@ -4,6 +4,16 @@ import { printable, printableJson } from '../text.js'
 import { throwIfAborted, type Work } from '../work.js'
 
 let printed = false
+/** Nothing but data and errors is written. */
+let quiet = false
+
+export function beQuiet(): void {
+  quiet = true
+}
+
+export function isQuiet(): boolean {
+  return quiet
+}
 
 /** Tells whether anything was written to stdout. */
 export function hasPrinted(): boolean {
@@ -16,8 +26,13 @@ export function print(text: string): void {
   process.stdout.write(text.endsWith('\n') ? text : `${text}\n`)
 }
 
-/** Writes what is not data to stderr. */
+/** Writes what is neither data nor an error to stderr. */
 export function note(text: string): void {
+  if (!quiet) noteError(text)
+}
+
+/** Writes to stderr what went wrong. */
+export function noteError(text: string): void {
   process.stderr.write(`ddi-attach: ${printable(text)}\n`)
 }
 

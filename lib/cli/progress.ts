@@ -1,5 +1,5 @@
 import type { Progress } from '../work.js'
-import { formatSize } from './output.js'
+import { formatSize, isQuiet } from './output.js'
 
 /** Shows how far long work has come; does nothing if stderr is not a terminal. */
 export interface ProgressDisplay {
@@ -9,7 +9,7 @@ export interface ProgressDisplay {
 
 /** A bar. Work whose end is not known is not shown. */
 export async function progressBar(title: string): Promise<ProgressDisplay> {
-  if (!process.stderr.isTTY) return { update() {}, stop() {} }
+  if (!process.stderr.isTTY || isQuiet()) return { update() {}, stop() {} }
   const { default: progress } = await import('cli-progress')
   const bar = new progress.SingleBar({
     format: `${title} [{bar}] {percentage}%  {rate}{eta_formatted} left`,
@@ -53,7 +53,7 @@ export async function downloadProgress(json: boolean): Promise<ProgressDisplay> 
         return
       }
       const now = performance.now()
-      if (now - reported < (json ? secondsBetweenEvents : secondsBetweenLines) * 1000) return
+      if ((isQuiet() && !json) || now - reported < (json ? secondsBetweenEvents : secondsBetweenLines) * 1000) return
       reported = now
       const rate = Math.round((done - first) / ((now - began) / 1000 || 1))
       const line = json

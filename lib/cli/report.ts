@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { DdiError, type ErrorCode } from '../errors.js'
 import { hintFor } from './hints.js'
-import { hasPrinted, note, printJson } from './output.js'
+import { hasPrinted, note, noteError, printJson } from './output.js'
 
 /** What the command line asked for that failed, as far as it could be read. */
 export interface Asked {
@@ -13,11 +13,11 @@ export interface Asked {
 
 /** Says what went wrong, in one place, whatever it is that was thrown. */
 export function report(error: unknown, { options, json }: Asked): void {
-  if (process.env['DDI_DEBUG']) note(inspect(error))
+  if (process.env['DDI_DEBUG']) noteError(inspect(error))
   const message = error instanceof Error ? error.message : String(error)
   const known = error instanceof DdiError ? error : undefined
   const hint = known && hintFor(known, options)
-  note(known ? `${message} (${known.code})` : message)
+  noteError(known ? `${message} (${known.code})` : message)
   if (hint !== undefined) note(`hint: ${hint}`)
   reportJson({ ...known, message, ...(hint !== undefined && { hint }) }, json)
 }

@@ -24,8 +24,9 @@ export function isTableAlone({ output, noheadings = false }: TableValues): boole
 export async function printTable(
   columns: readonly string[],
   rows: readonly (readonly Cell[])[],
-  { output = columns, noheadings = false, bytes = false }: TableValues = {},
+  options: TableValues = {},
 ): Promise<void> {
+  const { output = columns, noheadings = false, bytes = false } = options
   const chosen = output.map((name) => indexOf(name, columns))
   const headings = noheadings ? [] : [columns]
   const size = columns.map((_, column) => (bytes ? String : sizeFormat(rows.map((row) => row[column] ?? null))))
@@ -34,8 +35,32 @@ export async function printTable(
   )
   const widthOf = await widths(lines)
   const widest = chosen.map((_, place) => lines.reduce((most, line) => Math.max(most, widthOf(line[place]!)), 0))
-  const padded = lines.map((line) => line.map((text, place) => text + ' '.repeat(widest[place]! - widthOf(text))))
+  const fitting = isTableAlone({ output: options.output, noheadings }) ? widest : fit(widest, terminalWidth())
+  const padded = lines.map((line) =>
+    line.map((text, place) => {
+      const shown = widthOf(text) > fitting[place]! ? `${text.slice(0, fitting[place]! - 1)}…` : text
+      return shown + ' '.repeat(Math.max(0, fitting[place]! - widthOf(shown)))
+    }),
+  )
   if (padded.length > 0) print(padded.map((line) => line.join('  ').trimEnd()).join('\n'))
+}
+
+/** Of a terminal; what is read by a program is of any width. */
+function terminalWidth(): number {
+  return process.stdout.isTTY ? process.stdout.columns || Number.POSITIVE_INFINITY : Number.POSITIVE_INFINITY
+}
+
+const narrowest = 8
+
+/** Widths with which a table fits: the widest columns give way, none below {@link narrowest}. */
+function fit(widths: readonly number[], limit: number): readonly number[] {
+  const fitting = [...widths]
+  const gaps = 2 * (widths.length - 1)
+  for (;;) {
+    const most = Math.max(...fitting)
+    if (most <= narrowest || fitting.reduce((sum, one) => sum + one, gaps) <= limit) return fitting
+    fitting[fitting.indexOf(most)] = most - 1
+  }
 }
 
 function textOf(cell: Cell, size: (bytes: number) => string): string {

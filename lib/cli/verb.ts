@@ -1,5 +1,6 @@
 import { DdiError } from '../errors.js'
 import { choice } from './choice.js'
+import { beQuiet } from './output.js'
 import type { Parser } from './parser.js'
 import type { Schema } from './schema.js'
 
@@ -74,6 +75,11 @@ export interface Declaration<Arguments extends readonly Argument<unknown>[], Dec
   readonly examples: readonly string[]
   /** Default: false. */
   readonly passThroughOptions?: boolean
+  /**
+   * What is asked on a terminal before anything is lost, without `--yes`; undefined if nothing can be lost. Verbs that have it
+   * take `--yes`.
+   */
+  readonly asks?: (given: ValuesOf<Arguments>, options: ValuesOf<Declared>) => string | undefined
   readonly run: (given: ValuesOf<Arguments>, options: ValuesOf<Declared> & JsonValues) => Promise<void>
 }
 
@@ -85,7 +91,7 @@ export function verb<const Arguments extends readonly Argument<unknown>[], Decla
   declaration: Declaration<Arguments, Declared>,
 ): Verb {
   const { summary, examples, passThroughOptions = false, json } = declaration
-  const options = Object.entries({ ...declaration.options, ...common })
+  const options = Object.entries({ ...declaration.options, ...(declaration.asks && confirmation), ...common })
   return {
     facts: {
       summary,
@@ -98,15 +104,40 @@ export function verb<const Arguments extends readonly Argument<unknown>[], Decla
     run: async (given) => {
       const values = declaration.arguments.map((one, index) => one.parse(given.arguments[index] ?? []))
       const named = options.map(([name, one], index) => [name, one.parse(given.options[index] ?? [])] as const)
-      await declaration.run(values as ValuesOf<Arguments>, Object.fromEntries(named) as ValuesOf<Declared> & JsonValues)
+      const chosen = Object.fromEntries(named) as ValuesOf<Declared> &
+        ValuesOf<typeof common> & { readonly yes?: boolean }
+      await setLoudness(chosen)
+      const question = chosen.yes ? undefined : declaration.asks?.(values as ValuesOf<Arguments>, chosen)
+      if (question !== undefined && isAttended()) await (await import('./confirm.js')).confirm(question)
+      await declaration.run(values as ValuesOf<Arguments>, chosen)
     },
   }
 }
 
 /** Of every verb. */
-const common = { json: option('--json <mode>', 'print JSON: docs/json.md', choice('pretty', 'short', 'off'), 'off') }
+const common = {
+  quiet: flag('-q, --quiet', 'no notes and no progress on standard error, only errors'),
+  verbose: flag(
+    '-v, --verbose',
+    'say on standard error which devices and mounts are made and removed, and which programs run',
+  ),
+  json: option('--json <mode>', 'print JSON: docs/json.md', choice('pretty', 'short', 'off'), 'off'),
+}
 
-export type JsonValues = ValuesOf<typeof common>
+const confirmation = { yes: flag('-y, --yes', 'do not ask, not even on a terminal') }
+
+export type JsonValues = Pick<ValuesOf<typeof common>, 'json'>
+
+/** Tells whether somebody sits there who can be asked. */
+function isAttended(): boolean {
+  return process.stdin.isTTY && process.stderr.isTTY
+}
+
+async function setLoudness({ quiet, verbose }: ValuesOf<typeof common>): Promise<void> {
+  if (quiet && verbose) throw new DdiError('ERR_DDI_USAGE', 'give only one of --quiet and --verbose')
+  if (quiet) beQuiet()
+  if (verbose) (await import('./loudness.js')).tellSteps()
+}
 
 type ArgumentValue<Spec extends string, Value> = Spec extends `<${string}...>`
   ? readonly [Value, ...Value[]]

@@ -22,7 +22,7 @@ test('volumes of tables in volumes are listed on request, with the volume that t
   makeGptImage(inner, 4 * MiB, [{ type: typeUuids.root, size: MiB, label: 'inside' }])
   makeGptImage(path, 16 * MiB, [{ type: typeUuids.linuxGeneric, size: 4 * MiB, label: 'holder', from: inner }])
   const list = (...args: string[]) => JSON.parse(cli('volume', 'list', path, '--json=short', ...args).stdout) as Listed
-  assert.equal(list().nested, undefined)
+  assert.equal(list().nested, null)
   const { volumes, nested } = list('--nested')
   assert.deepEqual(
     nested?.map(({ label, within }) => [label, within]),

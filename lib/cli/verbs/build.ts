@@ -99,6 +99,8 @@ export default verb({
     'ddi-attach build --definitions repart.d --root tree -o image.raw --key key.pem --certificate cert.pem --split',
     'ddi-attach build --definitions repart.d --image disk.raw --size 16G --dry-run',
   ],
+  asks: (_, { image, empty, dryRun }) =>
+    empty === 'force' && !dryRun ? `Overwrite the table of ${image}?` : undefined,
   async run(_, options) {
     const { json, output, image, empty, sectorSize, factoryReset, force, dryRun } = options
     const { root, keepVolatile, split, copySource, include, exclude, defer, fstab, crypttab } = options

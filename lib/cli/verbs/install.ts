@@ -76,6 +76,7 @@ export default verb({
     'ddi-attach install disk.raw --uki acme.efi --image acme_1.4.raw --volume home=2G --entries 512',
     'ddi-attach install /dev/sda --uki acme.efi --dry-run',
   ],
+  asks: ([path], { force, dryRun }) => (force && !dryRun ? `Overwrite what ${path} holds?` : undefined),
   async run([path], options) {
     const { uki, volume, entries, espSize, tries, force, dryRun, verify, json } = options
     const images = options.image.map((image) => (image.includes('://') ? image : pathToFileURL(resolve(image))))

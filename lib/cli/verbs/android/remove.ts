@@ -10,6 +10,7 @@ export default verb({
   options: superChangeOptions,
   json: object({ removed: logicalPartition }),
   examples: ['ddi-attach android remove super.img product_b'],
+  asks: ([path, name]) => `Remove the logical partition ${name} of ${path}, with all that it holds?`,
   async run([path, name], options) {
     await using opened = await openSuperWith(path, options)
     const partition = opened.find(name)

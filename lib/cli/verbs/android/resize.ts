@@ -14,6 +14,7 @@ export default verb({
   },
   json: logicalPartition,
   examples: ['ddi-attach android resize super.img system_a --size +256M'],
+  asks: ([path, name], { force }) => (force ? `Give ${name} of ${path} that size, whatever is cut off?` : undefined),
   async run([path, name], options) {
     const { size, force } = options
     await changeSuper(path, options, (one) => {

@@ -13,6 +13,7 @@ export default verb({
   options: { force: forceLastGood },
   json: object({ removed: image }),
   examples: ['ddi-attach store remove /dev/sda acme_1.2'],
+  asks: ([path, name]) => `Remove the image ${name} from ${path}?`,
   async run([path, name], { force, json }) {
     await using store = await openStore(path)
     const image = store.find(name)

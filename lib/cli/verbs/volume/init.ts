@@ -26,6 +26,7 @@ export default verb({
     'ddi-attach volume init disk.raw',
     'ddi-attach volume init /dev/sdb --entries 512',
   ],
+  asks: ([path], { force }) => (force ? `Overwrite what ${path} holds?` : undefined),
   async run([path], { uuid, entries, force, json }) {
     const disk = await initDisk(path, { force, entries, ...given({ uuid }) })
     const { size } = disk

@@ -13,6 +13,7 @@ export default verb({
   options: {},
   json: object({ removed: volume }),
   examples: ['ddi-attach volume remove disk.raw acme_1.3'],
+  asks: ([path, name]) => `Remove the volume ${name} of ${path}, with all that it holds?`,
   async run([path, name], { json }) {
     await using disk = await openDisk(path)
     const volume = findByName(disk.volumes, name, path)

@@ -12,6 +12,8 @@ export default verb({
   },
   json: volume,
   examples: ['ddi-attach volume shrink disk.raw home --size 1G'],
+  asks: ([path, name], { force }) =>
+    force ? `Cut off the end of ${name} of ${path}, whatever lies there?` : undefined,
   async run([path, name], options) {
     const { size, force } = options
     await changeDisk(path, options, (disk) => disk.shrink(disk.find(name), size, { force }))
