@@ -3,17 +3,22 @@ import { DdiError } from '../errors.js'
 import { trustedCertificates } from '../image/certificates.js'
 import type { DissectOptions } from '../image/dissect.js'
 import type { CorruptionAction } from '../image/plan.js'
-import { parseImagePolicy } from '../image/policy.js'
+import { type ImagePolicy, namedPolicies, parseImagePolicy } from '../image/policy.js'
 import type { MountOptions } from '../mount/options.js'
 import { parseCertificates } from '../verity/signature.js'
 import { choice } from './choice.js'
 import { given } from './given.js'
 import { readGiven } from './given-file.js'
 import { untilInterrupted } from './interrupt.js'
-import { mountOptionsOf, ownerRange, rootHash, text } from './values.js'
+import type { Parser } from './parser.js'
+import { architectureName, mountOptionsOf, ownerRange, rootHash, text } from './values.js'
 import { argument, flag, option, repeatable, type ValuesOf } from './verb.js'
 
 // Options that several verbs have: they spread them into theirs.
+
+const imagePolicy: Parser<ImagePolicy> = Object.assign((given: string) => parseImagePolicy(given), {
+  suggests: Object.keys(namedPolicies),
+})
 
 /** Of every verb that judges an image. */
 export const imageOptions = {
@@ -40,13 +45,13 @@ export const imageOptions = {
   architecture: option(
     '--architecture <name>',
     'use the volumes for this processor: x86-64, arm64, … (default: that of this machine)',
-    text,
+    architectureName,
   ),
   nested: flag('--nested', 'look for a GPT in every volume, not only where the type says so'),
   imagePolicy: option(
     '--image-policy <policy>',
     'what the image must be, and which volumes are used: systemd.image-policy(7), or the name of a policy',
-    parseImagePolicy,
+    imagePolicy,
   ),
   strict: flag(
     '--strict',

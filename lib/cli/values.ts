@@ -6,7 +6,7 @@ import { type SideFile, sideFileEndings } from '../pull/names.js'
 import { parseNewSize, parseSize } from '../size.js'
 import { parseUuid } from '../uuid.js'
 import { parseRootHash } from '../verity/root-hash.js'
-import type { Parser } from './parser.js'
+import { type Parser, suggesting } from './parser.js'
 
 // All that turns text of the command line into values: nothing reaches the library unparsed.
 
@@ -16,6 +16,16 @@ function invalid(what: string): DdiError {
 
 /** Text as it is. */
 export const text: Parser<string> = (given) => given
+
+/** A partition type, by its name or UUID. */
+export const typeName: Parser<string> = suggesting([
+  ...new Set<string>([...dpsTypes.values()].map(({ designator }) => designator)),
+])
+
+/** A processor, as partition types name them. */
+export const architectureName: Parser<string> = suggesting([
+  ...new Set([...dpsTypes.values()].flatMap(({ architecture }) => architecture ?? [])),
+])
 
 /** `4096`, `512K`, `1.5G`, with or without a `+`: in bytes, above 0. */
 export const size: Parser<number> = (given) => parseSize(given)

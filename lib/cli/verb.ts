@@ -1,7 +1,7 @@
 import { DdiError } from '../errors.js'
 import { choice } from './choice.js'
 import { beQuiet } from './output.js'
-import type { Parser } from './parser.js'
+import type { Listed, Parser } from './parser.js'
 import type { Schema } from './schema.js'
 
 /** What help, completion and the manual say of an option. */
@@ -11,7 +11,7 @@ export interface OptionFacts {
   /** With its choices and its default. */
   readonly description: string
   readonly required: boolean
-  /** All that it takes, if that is a short list; else empty. */
+  /** What shells complete: all that it takes, or a few of many words; else empty. */
   readonly choices: readonly string[]
 }
 
@@ -24,6 +24,8 @@ export interface ArgumentFacts {
   /** `<image>`, `[name]`, `<command...>` or `[names...]`. */
   readonly spec: string
   readonly description: string
+  /** What shells complete; null: files. */
+  readonly suggests: readonly string[] | Listed | null
 }
 
 export interface Argument<Value> extends ArgumentFacts {
@@ -95,7 +97,7 @@ export function verb<const Arguments extends readonly Argument<unknown>[], Decla
   return {
     facts: {
       summary,
-      arguments: declaration.arguments.map(({ spec, description }) => ({ spec, description })),
+      arguments: declaration.arguments.map(({ parse: _, ...facts }) => facts),
       options: options.map(([, { parse: _, ...facts }]) => facts),
       examples,
       passThroughOptions,
@@ -164,6 +166,7 @@ export function argument<Spec extends string>(
   return {
     spec,
     description,
+    suggests: parse.choices ?? parse.suggests ?? null,
     parse: (texts) => {
       const values = texts.map(read)
       return (isList ? values : values[0]) as ArgumentValue<Spec, unknown>
@@ -229,7 +232,8 @@ function valueFacts(flags: string, text: string, parse: Parser<unknown>, fallbac
     ...(fallback === undefined ? [] : [`default: ${fallback}`]),
   ]
   const description = range.length > 0 ? `${text} (${range.join('; ')})` : text
-  return { flags, description, required: false, choices }
+  const { suggests } = parse
+  return { flags, description, required: false, choices: typeof suggests === 'object' ? suggests : choices }
 }
 
 /** Puts the name of what was given in front of what is wrong with it. */

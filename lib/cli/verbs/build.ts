@@ -15,7 +15,7 @@ import { array, boolean, integer, nullable, object, string, word } from '../sche
 import { bytes, extent, hexadecimal, path, uuid } from '../shapes.js'
 import { madeSigner, signerOf } from '../signer.js'
 import { printTable } from '../table.js'
-import { hashAndFile, names, powerOfTwo, seed, size, text } from '../values.js'
+import { architectureName, hashAndFile, names, powerOfTwo, seed, size, text } from '../values.js'
 import { flag, option, repeatable, verb } from '../verb.js'
 
 export default verb({
@@ -54,7 +54,7 @@ export default verb({
     arch: option(
       '--arch <name>',
       'processor of types that do not name one, such as root (default: that of this machine)',
-      text,
+      architectureName,
     ),
     key: option('--key <file>', 'private key for signatures, PEM: RSA or EC', text),
     certificate: option('--certificate <file>', 'certificate of the signer, PEM or DER', text),

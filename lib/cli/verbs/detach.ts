@@ -1,12 +1,13 @@
 import { detach, detachAll } from '../../attach/detach.js'
 import { DdiError } from '../../errors.js'
 import { print, printJson } from '../output.js'
+import { suggesting } from '../parser.js'
 import { array, object, string } from '../schema.js'
 import { argument, flag, verb } from '../verb.js'
 
 export default verb({
   summary: 'remove the devices of an attachment',
-  arguments: [argument('[what]', 'image, name or device')],
+  arguments: [argument('[what]', 'image, name or device', suggesting('attachments'))],
   options: {
     all: flag('--all', 'detach everything that ddi-attach attached'),
     lazy: flag('--lazy', 'remove devices in use once they are no longer used'),

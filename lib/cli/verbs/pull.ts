@@ -25,7 +25,7 @@ import { type From, pullFrom, sourceOf } from '../pull-from.js'
 import { pullOptions, pullWork } from '../pull-options.js'
 import { array, described, either, nullable, object, string, word } from '../schema.js'
 import { path, problem, receivedFields, volume } from '../shapes.js'
-import { label, rootHash, sideFileList, text, verifyMode } from '../values.js'
+import { label, rootHash, sideFileList, text, typeName, verifyMode } from '../values.js'
 import { argument, flag, type JsonValues, option, type ValuesOf, verb } from '../verb.js'
 import { describeVolume } from '../volume.js'
 
@@ -41,7 +41,7 @@ const targetOptions = {
   volumeType: option(
     '--volume-type <type>',
     'nested (an image with its own table), root, usr, home, … or a type UUID',
-    text,
+    typeName,
     'nested',
   ),
   class: option(

@@ -1,11 +1,12 @@
 import { unmountImage } from '../../mount/unmount.js'
 import { print, printJson } from '../output.js'
+import { suggesting } from '../parser.js'
 import { array, object, string } from '../schema.js'
 import { argument, verb } from '../verb.js'
 
 export default verb({
   summary: 'unmount and detach an image, even if the process that mounted it was killed',
-  arguments: [argument('<what>', 'directory, image or name')],
+  arguments: [argument('<what>', 'directory, image or name', suggesting('attachments'))],
   options: {},
   json: object({ unmounted: array(string) }),
   examples: ['ddi-attach umount /mnt'],

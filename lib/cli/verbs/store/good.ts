@@ -2,6 +2,7 @@ import { list } from '../../../attach/list.js'
 import { DdiError } from '../../../errors.js'
 import { findStores } from '../../../store/disks.js'
 import { runningImage } from '../../../store/running.js'
+import { suggesting } from '../../parser.js'
 import { image } from '../../shapes.js'
 import { markImage } from '../../store-mark.js'
 import { argument, verb } from '../../verb.js'
@@ -10,7 +11,11 @@ export default verb({
   summary: 'say that an image works: it needs no more tries, and the newest good one is never removed',
   arguments: [
     argument('[disk]', 'disk image or block device (default: where the running image lies)'),
-    argument('[image]', 'label, UUID or partition number of the image (default: the one that runs)'),
+    argument(
+      '[image]',
+      'label, UUID or partition number of the image (default: the one that runs)',
+      suggesting('images'),
+    ),
   ],
   options: {},
   json: image,

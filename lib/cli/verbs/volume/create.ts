@@ -5,15 +5,15 @@ import { changeDisk, diskArgument } from '../../disk-change.js'
 import { given } from '../../given.js'
 import { untilInterrupted } from '../../interrupt.js'
 import { volume } from '../../shapes.js'
-import { label, size, text, uuid } from '../../values.js'
+import { architectureName, label, size, text, typeName, uuid } from '../../values.js'
 import { flag, option, requiredOption, verb } from '../../verb.js'
 
 export default verb({
   summary: 'make a volume: in one run of free space if one is large enough, else as a chain of segments',
   arguments: [diskArgument],
   options: {
-    type: requiredOption('--type <type>', 'root, usr, home, srv, var, linux-generic, …, or a type UUID', text),
-    arch: option('--arch <name>', 'processor of the type (default: that of this machine)', text),
+    type: requiredOption('--type <type>', 'root, usr, home, srv, var, linux-generic, …, or a type UUID', typeName),
+    arch: option('--arch <name>', 'processor of the type (default: that of this machine)', architectureName),
     size: option('--size <size>', 'such as 512M or 2G (default: the size of --from)', size),
     label: option('--label <label>', 'at most 36 characters (default: none)', label),
     uuid: option('--uuid <uuid>', 'partition UUID (default: a random one)', uuid),
