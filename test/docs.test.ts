@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { checkPage, readPage, rewritePage, runPages } from './support/doc-blocks.js'
 import { packageRoot, temporaryFolder } from './support/run.js'
 
-/** Its examples are held against the options of the verbs, in test/cli/. */
+/** Its examples are held against the options and arguments of the verbs, in test/cli/docs.test.ts. */
 const generated = 'docs/cli.md'
 /** How many blocks may be left out, each with its reason above it. */
 const mostNotRun = 12

@@ -42,3 +42,43 @@ test('every verb is in the manual with all its options', () => {
     for (const { flags } of options) assert.ok(page.slice(start).includes(`.B ${flags}`), `${name} ${flags}`)
   }
 })
+
+/** The words behind each `ddi-attach` of a line of shell, without redirections. */
+function callsIn(line: string): string[][] {
+  const words = [...line.matchAll(/"[^"]*"|'[^']*'|\|\|?|&&|<\(|[^\s()|]+|\)/g)].map(([word]) => word)
+  return words.flatMap((word, at) => {
+    if (word !== 'ddi-attach') return []
+    const rest = words.slice(at + 1)
+    const end = rest.findIndex((one) => ['|', '||', '&&', ')'].includes(one) || /^[<>]/.test(one))
+    return [end < 0 ? rest : rest.slice(0, end)]
+  })
+}
+
+test('examples have the options and the number of arguments of their verbs', () => {
+  const examples = verbs.flatMap(({ examples }) => examples)
+  for (const call of examples.flatMap(callsIn)) {
+    const text = call.join(' ')
+    const verb =
+      verbs.find(({ name }) => `${text} `.startsWith(`${name} `)) ?? verbs.find(({ name }) => name === 'attach')!
+    const words = `${text} `.startsWith(`${verb.name} `) ? call.slice(verb.name.split(' ').length) : call
+    let positional = 0
+    for (let at = 0; at < words.length && !(verb.passThroughOptions && positional > 0); at++) {
+      const [flag, value] = words[at]!.split('=') as [string, string?]
+      if (!/^-./.test(flag)) {
+        positional++
+        continue
+      }
+      const option = verb.options.find(({ flags }) => flags.split(/[ ,]+/).includes(flag))
+      assert.ok(option, `${text}: ${verb.name} has no ${flag}`)
+      if (option.flags.includes('<') && value === undefined) at++
+    }
+    const required = verb.arguments.filter(({ spec }) => spec.startsWith('<')).length
+    const most = verb.arguments.some(({ spec }) => spec.includes('...'))
+      ? Number.POSITIVE_INFINITY
+      : verb.arguments.length
+    assert.ok(
+      verb.passThroughOptions || (positional >= required && positional <= most),
+      `${text}: ${positional} arguments`,
+    )
+  }
+})

@@ -113,7 +113,7 @@ export default verb({
     'ddi-attach pull https://example.com/tools.tar.zst --class sysext --read-only',
     'ddi-attach pull https://example.com/os_1.4.raw.xz --disk /dev/sda --volume os_1.4 --root-hash 4f2a…',
     'ddi-attach pull https://example.com/os_1.4.raw.xz --with roothash,signature,verity',
-    'ddi-attach build definitions --output - | ddi-attach pull - os_1.4',
+    'ssh server cat os_1.4.raw | ddi-attach pull - os_1.4',
     'ddi-attach pull --from-cmdline --initrd --sysroot /sysroot',
   ],
   async run([address, name], options) {
