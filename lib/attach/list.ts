@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import type { DmDevice } from '../../bindings/addon.js'
+import { DdiError } from '../errors.js'
 import { type DeviceMapper, formatDevice, mapperPath, openDeviceMapper } from '../kernel/device-mapper.js'
-import { type ListedLoop, listLoops } from '../kernel/loop.js'
+import { type ListedLoop, listLoops, loopBackings } from '../kernel/loop.js'
+import { mappedBySysfs } from '../kernel/mapped-by-sysfs.js'
 import type { LinearTarget } from '../kernel/targets.js'
 import { type DeviceMark, type LoopMark, parseDeviceUuid, parseLoopReference, uuidPrefix } from './names.js'
 
@@ -37,6 +39,13 @@ export interface FoundLoop extends ListedLoop {
   readonly mark: LoopMark
 }
 
+/** What a listing needs of a device, and of an attachment. */
+type ShownDevice = Pick<FoundDevice, 'name' | 'major' | 'minor' | 'active' | 'kind' | 'role' | 'node' | 'under'>
+interface Shown extends Pick<FoundAttachment, 'name' | 'image'> {
+  readonly mapped: readonly ShownDevice[]
+  readonly loops: readonly Pick<FoundLoop, 'mark' | 'device'>[]
+}
+
 /** The kernel objects of one attachment. */
 export interface FoundAttachment {
   readonly name: string
@@ -47,11 +56,35 @@ export interface FoundAttachment {
 }
 
 /**
- * Lists what is attached, by any process. All of it is read from the kernel: there is no state file to go stale.
- * @throws ERR_DDI_PERMISSION
+ * Lists what is attached, by any process. All of it is read from the kernel: there is no state file to go stale. Without
+ * privileges, it is what sysfs tells: of volumes that are loop devices by themselves, nothing.
+ * @throws ERR_DDI_KERNEL
  */
 export async function list(): Promise<readonly ListedAttachment[]> {
-  return (await findAttachments()).map(describe)
+  try {
+    return (await findAttachments()).map(describe)
+  } catch (error) {
+    if (!(error instanceof DdiError && error.code === 'ERR_DDI_PERMISSION')) throw error
+    return await listBySysfs()
+  }
+}
+
+async function listBySysfs(): Promise<readonly ListedAttachment[]> {
+  const all = await mappedBySysfs()
+  const mapped = await marked({
+    list: async (prefix) => all.filter(({ uuid }) => uuid.startsWith(prefix)),
+    under: async ({ under }) => under,
+  })
+  const loops = await loopBackings()
+  return await Promise.all(
+    [...new Set(mapped.map(({ attachment }) => attachment))].sort().map(async (name) => {
+      const devices = mapped.filter(({ attachment }) => attachment === name)
+      const base = await findImage(devices, [])
+      const loop = loops.find(({ device }) => device === base)
+      const own = loop ? [{ device: loop.device, mark: { role: 'image', attachment: name } as const }] : []
+      return describe({ name, mapped: devices, loops: own, image: loop?.backing ?? base })
+    }),
+  )
 }
 
 /** Finds our device-mapper and loop devices by their marks, and groups them by attachment. */
@@ -81,22 +114,38 @@ async function findDevices(): Promise<readonly FoundDevice[]> {
   const mapper = await openDeviceMapper()
   if (!mapper) return []
   try {
-    const ours: FoundDevice[] = []
-    for (const device of await mapper.list(uuidPrefix)) {
-      const mark = parseDeviceUuid(device.uuid)
-      if (mark) ours.push({ ...device, ...mark, under: await devicesUnder(mapper, device) })
-    }
-    for (const [kind, prefix] of openedKinds)
-      for (const device of await mapper.list(prefix)) {
-        const under = await devicesUnder(mapper, device)
-        const opened = ours.find((one) => under.includes(formatDevice(one)))
-        if (opened)
-          ours.push({ ...device, kind, role: 'volume', node: opened.node, attachment: opened.attachment, under })
-      }
-    return ours.sort((a, b) => kindOrder[a.kind] - kindOrder[b.kind])
+    return await marked<DmDevice>({
+      list: (prefix) => mapper.list(prefix),
+      under: (device) => devicesUnder(mapper, device),
+    })
   } finally {
     await mapper[Symbol.asyncDispose]()
   }
+}
+
+/** Whoever knows device-mapper's devices. */
+interface Mapped<Device> {
+  /** Those whose UUID begins so. */
+  list(prefix: string): Promise<readonly Device[]>
+  /** `major:minor` of those under one. */
+  under(device: Device): Promise<readonly string[]>
+}
+
+/** The devices with our marks, those on top first. */
+async function marked<Device extends Pick<DmDevice, 'name' | 'uuid' | 'major' | 'minor'>>(mapped: Mapped<Device>) {
+  const ours: (Device & DeviceMark & { readonly under: readonly string[] })[] = []
+  for (const device of await mapped.list(uuidPrefix)) {
+    const mark = parseDeviceUuid(device.uuid)
+    if (mark) ours.push({ ...device, ...mark, under: await mapped.under(device) })
+  }
+  for (const [kind, prefix] of openedKinds)
+    for (const device of await mapped.list(prefix)) {
+      const under = await mapped.under(device)
+      const opened = ours.find((one) => under.includes(formatDevice(one)))
+      if (opened)
+        ours.push({ ...device, kind, role: 'volume', node: opened.node, attachment: opened.attachment, under })
+    }
+  return ours.sort((a, b) => kindOrder[a.kind] - kindOrder[b.kind])
 }
 
 /** Devices with the extents of other devices that they are made of; those that are gone by now are left out. */
@@ -131,7 +180,7 @@ export async function findLoops(): Promise<readonly FoundLoop[]> {
 }
 
 /** The backing file of a loop device of ours, or the block device that ours stand on. */
-async function findImage(mapped: readonly FoundDevice[], loops: readonly FoundLoop[]): Promise<string | null> {
+async function findImage(mapped: readonly ShownDevice[], loops: readonly FoundLoop[]): Promise<string | null> {
   const loop = loops.find(({ mark }) => mark.role !== 'beside')
   if (loop) return loop.backing
   const ours = [...mapped.map(formatDevice), ...loops.map(({ deviceNumber }) => deviceNumber)]
@@ -145,9 +194,9 @@ async function devicePath(number: string): Promise<string | null> {
   return name ? `/dev/${name}` : null
 }
 
-function describe({ name, mapped, loops, image }: FoundAttachment): ListedAttachment {
+function describe({ name, mapped, loops, image }: Shown): ListedAttachment {
   const under = new Set(mapped.flatMap((device) => device.under))
-  const isInUse = (device: FoundDevice) => under.has(formatDevice(device))
+  const isInUse = (device: ShownDevice) => under.has(formatDevice(device))
   // A LUKS volume that is open is offered by the device on top of it.
   const volumes = [
     ...mapped

@@ -39,7 +39,7 @@ import {
   makeVerityImage,
   typeUuids,
 } from '../support/images.js'
-import { attempt, cli, cliPath, run, temporaryFolder } from '../support/run.js'
+import { attempt, cli, cliAsNobody, cliPath, run, temporaryFolder } from '../support/run.js'
 import { assertNothingLeft, dmTable } from './state.js'
 
 afterEach(assertNothingLeft)
@@ -165,6 +165,10 @@ test('inspect, plan, attach, list, detach: the command line on a real device-map
   assert.equal(listed.state, 'active')
   assert.equal(listed.image, path)
   assert.deepEqual(listed.volumes, [{ designator: 'root', device: '/dev/mapper/ddi-image-root', verified: true }])
+  // Anybody may ask.
+  const nobody = cliAsNobody('list', '--json=short')
+  assert.equal(nobody.status, 0, nobody.stderr)
+  assert.deepEqual(JSON.parse(nobody.stdout).attachments, [listed])
   const again = cli('attach', path)
   assert.equal(again.status, 1)
   assert.match(again.stderr, /ERR_DDI_NAME_IN_USE/)
