@@ -1,3 +1,4 @@
+import { printable } from '../text.js'
 import type { Progress } from '../work.js'
 import { formatSize, isQuiet } from './output.js'
 
@@ -12,7 +13,7 @@ export async function progressBar(title: string): Promise<ProgressDisplay> {
   if (!process.stderr.isTTY || isQuiet()) return { update() {}, stop() {} }
   const { default: progress } = await import('cli-progress')
   const bar = new progress.SingleBar({
-    format: `${title} [{bar}] {percentage}%  {rate}{eta_formatted} left`,
+    format: `${title}{part} [{bar}] {percentage}%  {bytes}  {rate}{eta_formatted} left`,
     barCompleteChar: '█',
     barIncompleteChar: '░',
     hideCursor: true,
@@ -20,14 +21,22 @@ export async function progressBar(title: string): Promise<ProgressDisplay> {
     stopOnComplete: false,
     stream: process.stderr,
   })
-  let started: { readonly at: number; readonly done: number } | undefined
+  /** Of the part of the work that is shown. */
+  let started:
+    | { readonly at: number; readonly done: number; readonly total: number; readonly part: string | undefined }
+    | undefined
   return {
-    update({ done, total }) {
+    update({ done, total, part }) {
       if (total === null) return
-      if (!started) bar.start(total, done, { rate: '' })
-      started ??= { at: performance.now(), done }
+      const bytes = `${formatSize(done)} of ${formatSize(total)}`
+      if (started?.part !== part || started?.total !== total) {
+        if (started) bar.stop()
+        started = { at: performance.now(), done, part, total }
+        bar.start(total, done, { rate: '', bytes, part: part === undefined ? '' : ` ${printable(part)}` })
+      }
       const seconds = (performance.now() - started.at) / 1000
-      bar.update(done, { rate: seconds > 1 ? `${formatSize(Math.round((done - started.done) / seconds))}/s  ` : '' })
+      const rate = seconds > 1 ? `${formatSize(Math.round((done - started.done) / seconds))}/s  ` : ''
+      bar.update(done, { rate, bytes })
     },
     stop() {
       if (started) bar.stop()

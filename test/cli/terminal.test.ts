@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { emptyFile, MiB } from '../support/images.js'
@@ -27,6 +28,16 @@ test('on a terminal, what would be lost is asked for first, and nowhere else', (
   assert.equal(onTerminal('', 'volume', 'remove', disk, 'two', '--yes').status, 0)
   assert.equal(cli('volume', 'remove', disk, 'three').status, 0)
   assert.equal(partitions(), 0)
+})
+
+test('work that takes long says how far it has come, in bytes, and how long it takes yet', () => {
+  using folder = temporaryFolder()
+  const disk = emptyFile(join(folder.path, 'disk.raw'), 64 * MiB)
+  writeFileSync(join(folder.path, 'data'), Buffer.alloc(16 * MiB, 'x'))
+  assert.equal(cli('volume', 'init', disk).status, 0)
+  const create = ['volume', 'create', disk, '--type=home', `--from=${join(folder.path, 'data')}`] as const
+  assert.match(onTerminal('', ...create).stdout, /copying \[.*\] \d+% {2}\S+ of 16M {2}.* left/)
+  assert.doesNotMatch(onTerminal('', ...create, '--quiet').stdout, /copying/)
 })
 
 test('a table fits the terminal, and is whole where a program reads it', () => {

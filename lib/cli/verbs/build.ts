@@ -11,6 +11,7 @@ import { given } from '../given.js'
 import { untilInterrupted } from '../interrupt.js'
 import { formatSize, note, print, printJson } from '../output.js'
 import { printLayout } from '../pictures/layout.js'
+import { progressBar } from '../progress.js'
 import { array, boolean, integer, nullable, object, string, word } from '../schema.js'
 import { bytes, extent, hexadecimal, path, uuid } from '../shapes.js'
 import { madeSigner, signerOf } from '../signer.js'
@@ -111,8 +112,9 @@ export default verb({
     const made = joinSignature.length > 0 ? await madeSigner(certificate, joinSignature) : undefined
     const signs = made === undefined && certificate !== undefined
     const signer = signs ? await signerOf(certificate, key, options.signer) : made
+    const bar = await progressBar('building')
     const shared: SharedOptions = {
-      ...{ root, keepVolatile, split, dryRun, replace: force, signal: untilInterrupted() },
+      ...{ root, keepVolatile, split, dryRun, replace: force, signal: untilInterrupted(), onProgress: bar.update },
       ...given({ copySource, include, exclude, defer, fstab, crypttab, seed, size, keyFile, architecture: arch }),
       ...given({ signer }),
     }
@@ -125,13 +127,14 @@ export default verb({
       )
     if (image !== undefined && empty === 'create')
       throw new DdiError('ERR_DDI_USAGE', '--empty=create makes a new image: give --output instead of --image')
-    const built =
+    const building =
       output !== undefined
-        ? await buildImage(options.definitions, output, { ...shared, sectorSize })
-        : await partitionDisk(options.definitions, image!, {
+        ? buildImage(options.definitions, output, { ...shared, sectorSize })
+        : partitionDisk(options.definitions, image!, {
             ...{ ...shared, factoryReset },
             ...(empty !== undefined && empty !== 'create' && { empty }),
           })
+    const built = await building.finally(() => bar.stop())
     for (const warning of built.warnings) note(warning)
     if (json === 'off') await printBuilt(built, dryRun)
     else {

@@ -5,6 +5,7 @@ import { inOwnNamespace } from '../namespace.js'
 import { noteSource } from '../notes.js'
 import { imageArgument, treeOptions, treeWork } from '../options.js'
 import { printJson } from '../output.js'
+import { progressBar } from '../progress.js'
 import { object } from '../schema.js'
 import { path } from '../shapes.js'
 import { argument, verb } from '../verb.js'
@@ -27,7 +28,9 @@ export default verb({
       const work = await treeWork(options)
       await withTree(path, work, async (tree) => {
         noteSource(tree.source)
-        await copyFrom(tree, source, target === '-' ? process.stdout : target, { signal: work.signal })
+        const bar = await progressBar('copying')
+        const to = target === '-' ? process.stdout : target
+        await copyFrom(tree, source, to, { signal: work.signal, onProgress: bar.update }).finally(() => bar.stop())
       })
       if (json !== 'off') printJson({ image: path, source, target }, json)
     })

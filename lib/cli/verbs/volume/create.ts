@@ -4,6 +4,7 @@ import { makeVolumeHead } from '../../../image/volume-head.js'
 import { changeDisk, diskArgument } from '../../disk-change.js'
 import { given } from '../../given.js'
 import { untilInterrupted } from '../../interrupt.js'
+import { progressBar } from '../../progress.js'
 import { volume } from '../../shapes.js'
 import { architectureName, label, size, text, typeName, uuid } from '../../values.js'
 import { flag, option, requiredOption, verb } from '../../verb.js'
@@ -29,8 +30,9 @@ export default verb({
       if (size === undefined) throw new DdiError('ERR_DDI_USAGE', 'give --size, or --from to take the size of a file')
       const { type, arch, label, uuid } = options
       const head = makeVolumeHead({ type, ...given({ architecture: arch, label, uuid }) })
-      const work = { signal: untilInterrupted(), force: options.force, ...given({ from }) }
-      await changeDisk(path, options, (disk) => disk.create(head, size, work))
+      const bar = await progressBar('copying')
+      const work = { signal: untilInterrupted(), onProgress: bar.update, force: options.force, ...given({ from }) }
+      await changeDisk(path, options, (disk) => disk.create(head, size, work).finally(() => bar.stop()))
     } finally {
       await from?.close()
     }

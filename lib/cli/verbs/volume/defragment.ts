@@ -4,6 +4,7 @@ import { diskArgument } from '../../disk-change.js'
 import { segmentCount } from '../../extents.js'
 import { untilInterrupted } from '../../interrupt.js'
 import { print, printJson } from '../../output.js'
+import { progressBar } from '../../progress.js'
 import { array, object } from '../../schema.js'
 import { volume } from '../../shapes.js'
 import { verb } from '../../verb.js'
@@ -17,7 +18,9 @@ export default verb({
   examples: ['ddi-attach volume defragment disk.raw'],
   async run([path], { json }) {
     await using disk = await openDisk(path)
-    const moved = await disk.defragment({ signal: untilInterrupted() })
+    const bar = await progressBar('moving')
+    const work = { signal: untilInterrupted(), onProgress: bar.update }
+    const moved = await disk.defragment(work).finally(() => bar.stop())
     if (json !== 'off') printJson({ moved: moved.map(describeVolume) }, json)
     else
       for (const { label, uuid, extents } of moved)
