@@ -36,20 +36,21 @@ exec switch_root -c /dev/console /sysroot /sbin/init
 
 /** The package's command line, in an initrd that has all but it. */
 function addShell(initrd: string): void {
-  const cli = join(packageRoot, 'dist/cli')
-  const files = readdirSync(cli, { recursive: true, encoding: 'utf8' }).filter((name) => /[.]js(on)?$/.test(name))
+  const code = ['cli', 'chunks'].flatMap((folder) =>
+    readdirSync(join(packageRoot, 'dist', folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => /[.]js(on)?$/.test(name))
+      .map((name) => `dist/${folder}/${name}`),
+  )
   addToInitrd(initrd, {
     shell,
     'peer/package.json': readFileSync(join(packageRoot, 'package.json')),
-    ...Object.fromEntries(files.map((name) => [`peer/dist/cli/${name}`, readFileSync(join(cli, name))])),
+    ...Object.fromEntries(code.map((path) => [`peer/${path}`, readFileSync(join(packageRoot, path))])),
   })
-  // Native modules are where the boot program has them, and what reads signatures comes along.
+  // Native modules are where the boot program has them.
   using folder = temporaryFolder()
-  const packages = ['pkijs', 'asn1js', 'bytestreamjs', 'pvtsutils', 'pvutils', 'tslib', '@noble/hashes']
   const commands = [
-    `cd '${folder.path}' && mkdir -p peer node_modules/@noble`,
+    `cd '${folder.path}' && mkdir peer`,
     'ln -s /usr/lib/ddi/node_modules /usr/lib/ddi/prebuilds peer/',
-    ...packages.map((name) => `cp -rL '${join(packageRoot, 'node_modules', name)}' node_modules/${name}`),
     `find . | cpio --quiet --create --format=newc >>'${initrd}'`,
   ]
   run('sh', '-c', commands.join(' && '))

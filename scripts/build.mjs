@@ -1,13 +1,14 @@
 // Builds the package: TypeScript into dist/, the addon into build/Release/ (with --addon that alone), and with --prebuild
 // a copy of the addon in the place that an installed package loads it from (node-gyp-build's naming).
 // With --sanitize, the addon once more, with AddressSanitizer and UBSan, into build/Debug/: for the fuzzer.
-import { spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { buildBootProgram } from './boot-program.mjs'
-import { buildCommandLine } from './command-line.mjs'
+import { bundlePackage } from './bundle.mjs'
+import { keepPublicTypes } from './public-types.mjs'
+import { describeCommandLine } from './verb-index.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const require = createRequire(import.meta.url)
@@ -35,11 +36,14 @@ if (process.argv.includes('--addon')) process.exit()
 rmSync(join(root, 'dist'), { recursive: true, force: true })
 run(join(dirname(require.resolve('@typescript/native/package.json')), 'bin/tsc'))
 
-await buildCommandLine(root)
-await buildBootProgram(root)
+await bundlePackage(root)
+await describeCommandLine(root)
+keepPublicTypes(root)
 
 if (process.argv.includes('--prebuild')) {
   const directory = join(root, 'prebuilds', `${process.platform}-${process.arch}`)
   mkdirSync(directory, { recursive: true })
-  copyFileSync(join(root, 'build/Release/ddi.node'), join(directory, 'ddi.glibc.node'))
+  const prebuild = join(directory, 'ddi.glibc.node')
+  copyFileSync(join(root, 'build/Release/ddi.node'), prebuild)
+  execFileSync('strip', ['--strip-unneeded', prebuild])
 }

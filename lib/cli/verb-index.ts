@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { packageRoot } from '../../bindings/package-root.js'
 import type { Verb, VerbFacts } from './verb.js'
 
 /** A verb as the command line names it. */
@@ -9,7 +11,7 @@ export interface IndexedVerb extends VerbFacts {
 }
 
 /**
- * All verbs, as the build found them in `verbs/` (scripts/command-line.mjs). From it come help, completion, the manual and
+ * All verbs, as the build found them in `verbs/` (scripts/verb-index.mjs). From it come help, completion, the manual and
  * the reference page, without the code of any verb.
  */
 export interface VerbIndex {
@@ -19,16 +21,16 @@ export interface VerbIndex {
   readonly groups: Readonly<Record<string, string>>
 }
 
-// In the bundle, this file is part of a chunk beside main.js, because more than one entry point imports it.
-const here = new URL('./', import.meta.url)
+/** The command line as it was bundled. */
+const home = join(packageRoot, 'dist/cli')
 
 export function readIndex(): VerbIndex {
-  return JSON.parse(readFileSync(fileURLToPath(new URL('verbs.json', here)), 'utf8')) as VerbIndex
+  return JSON.parse(readFileSync(join(home, 'verbs.json'), 'utf8')) as VerbIndex
 }
 
 /** Loads the code of one verb. */
 export async function loadVerb(name: string): Promise<Verb> {
-  const { default: verb } = (await import(new URL(`verbs/${name.replaceAll(' ', '/')}.js`, here).href)) as {
+  const { default: verb } = (await import(pathToFileURL(join(home, `verbs/${name.replaceAll(' ', '/')}.js`)).href)) as {
     readonly default: Verb
   }
   return verb

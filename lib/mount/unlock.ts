@@ -57,7 +57,7 @@ export async function unlockVolume(
   return { device, type: probeFileSystem(opened.fd, device, 0, opened.size)?.type ?? '' }
 }
 
-const program = join(packageRoot, 'dist/bindings/luks-process.js')
+const program = join(packageRoot, 'dist/library/luks-process.js')
 
 /** Opens a LUKS volume in a process of its own, which ends with the signal. @param words a device, a name, and `ro` or `rw` */
 async function activateApart(

@@ -1,4 +1,4 @@
-import { readdir, realpath } from 'node:fs/promises'
+import { readFile, realpath } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { packageRoot } from '../../bindings/package-root.js'
@@ -33,8 +33,9 @@ export interface BootProgram {
  * @throws ERR_DDI_NOT_FOUND, ERR_DDI_ADDON_MISSING, ERR_DDI_LIBRARY_MISSING, ERR_DDI_ELF
  */
 export async function bootProgram(node: string, others: readonly CopiedFile[]): Promise<BootProgram> {
-  const bundle = join(packageRoot, 'dist/boot')
-  const names = await readdir(bundle).catch((error: unknown) => {
+  const bundle = join(packageRoot, 'dist')
+  // scripts/bundle.mjs writes it.
+  const list = await readFile(join(bundle, 'boot/files.json'), 'utf8').catch((error: unknown) => {
     throw systemError(error, 'the package has no boot program', { ENOENT: 'ERR_DDI_NOT_FOUND' })
   })
   const addons = nativeModules()
@@ -44,13 +45,8 @@ export async function bootProgram(node: string, others: readonly CopiedFile[]): 
       ...programs.map((one): TreeFile => ({ ...one, kind: 'program' })),
       ...addons.scripts.map((one): TreeFile => ({ ...one, kind: 'copy' })),
       { path: `${home}/package.json`, kind: 'content', content: '{"type":"module"}\n' },
-      ...names.map(
-        (name): TreeFile => ({
-          path: `${home}/dist/boot/${name}`,
-          kind: 'copy',
-          from: join(bundle, name),
-          // udhcpc executes it.
-        }),
+      ...(JSON.parse(list) as readonly string[]).map(
+        (name): TreeFile => ({ path: `${home}/dist/${name}`, kind: 'copy', from: join(bundle, name) }),
       ),
       // What is beside the program is found from there, as in the package.
       { path: `${home}/boot`, kind: 'link', target: 'dist/boot' },

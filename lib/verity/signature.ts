@@ -142,14 +142,14 @@ export async function signRootHash(
   })
   await signed.sign(await importKey(privateKey), 0, 'SHA-256', content)
   // The kernel’s PKCS#7 parser knows RSA signatures only by the algorithm of the key.
-  if (privateKey.asymmetricKeyType === 'rsa') signed.signerInfos[0]!.signatureAlgorithm = await rsaEncryption(pkijs)
+  if (privateKey.asymmetricKeyType === 'rsa') signed.signerInfos[0]!.signatureAlgorithm = rsaEncryption(pkijs)
   const info = new pkijs.ContentInfo({ contentType: pkijs.ContentInfo.SIGNED_DATA, content: signed.toSchema(true) })
   return new Uint8Array(info.toSchema().toBER(false))
 }
 
-async function rsaEncryption(pkijs: Pkijs) {
-  const { Null } = await import('asn1js')
-  return new pkijs.AlgorithmIdentifier({ algorithmId: '1.2.840.113549.1.1.1', algorithmParams: new Null() })
+function rsaEncryption(pkijs: Pkijs) {
+  // With parameters that are NULL (RFC 3370, section 3.2).
+  return pkijs.AlgorithmIdentifier.fromBER(Buffer.from('300d06092a864886f70d0101010500', 'hex'))
 }
 
 const curves: Readonly<Record<string, string>> = { prime256v1: 'P-256', secp384r1: 'P-384', secp521r1: 'P-521' }

@@ -43,8 +43,13 @@ test('a new verb is one new file: it runs, and is in help, completion, manual an
   writeFileSync(at('lib/cli/verbs/group-of-one/group.ts'), "export default { summary: 'hold one verb' }\n")
   writeFileSync(at('lib/cli/verbs/group-of-one/hello.ts'), verb.replaceAll("'../", "'../../"))
   run(process.execPath, join(packageRoot, 'node_modules/@typescript/native/bin/tsc'), '--project', folder.path)
-  const script = pathToFileURL(at('scripts/command-line.mjs')).href
-  run(process.execPath, '-e', `import('${script}').then((made) => made.buildCommandLine('${folder.path}'))`)
+  const [bundle, index] = ['bundle', 'verb-index'].map((name) => pathToFileURL(at(`scripts/${name}.mjs`)).href)
+  run(
+    process.execPath,
+    ...(['--input-type=module', '-e'] as const),
+    `import { bundlePackage } from '${bundle}'; import { describeCommandLine } from '${index}'
+    await bundlePackage('${folder.path}'); await describeCommandLine('${folder.path}')`,
+  )
 
   const cli = (...args: string[]) => attempt(process.execPath, at('dist/cli/main.js'), ...args)
   assert.equal(cli('hello', 'world').stdout, 'hello world 1024\n')

@@ -36,13 +36,13 @@ function installPackage(folder: string): string {
   const archive = readdirSync(folder).find((name) => name.endsWith('.tgz'))!
   run('tar', '--extract', '--file', join(folder, archive), '--directory', folder)
   const installed = join(folder, 'package')
-  const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as {
+  const { dependencies } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as {
     readonly dependencies: Readonly<Record<string, string>>
-    readonly optionalDependencies: Readonly<Record<string, string>>
   }
-  mkdirSync(join(installed, 'node_modules'))
-  for (const name of Object.keys({ ...dependencies, ...optionalDependencies }))
+  for (const name of Object.keys(dependencies)) {
+    mkdirSync(dirname(join(installed, 'node_modules', name)), { recursive: true })
     symlinkSync(join(packageRoot, 'node_modules', name), join(installed, 'node_modules', name))
+  }
   // As scripts/build.mjs --prebuild puts it there.
   const prebuild = join(installed, 'prebuilds/linux-x64/ddi.glibc.node')
   mkdirSync(dirname(prebuild), { recursive: true })

@@ -1,0 +1,61 @@
+import { existsSync } from 'node:fs'
+import { CommanderError } from 'commander'
+import { exitStatus, statusOf } from './exit.js'
+import { endWhenInterrupted, reportInterrupt } from './interrupt.js'
+import { noteError } from './output.js'
+import { program } from './program.js'
+import { type Asked, report, reportJson } from './report.js'
+import { route } from './route.js'
+import { longName } from './verb.js'
+import { loadVerb, readIndex } from './verb-index.js'
+
+/** Runs a command line. @returns the exit status */
+async function main(argv: readonly string[]): Promise<number> {
+  let asked: Asked = { options: [], json: undefined }
+  const index = readIndex()
+  const ddi = program(index, async (verb, given) => {
+    const options = verb.options.map(({ flags }) => longName(flags))
+    asked = { options, json: given.options[options.indexOf('--json')]?.at(-1) }
+    await (await loadVerb(verb.name)).run(given)
+  })
+  try {
+    await ddi.parseAsync(route(argv, index, existsSync), { from: 'user' })
+    // `with` has the exit status of its command.
+    return typeof process.exitCode === 'number' ? process.exitCode : exitStatus.done
+  } catch (error) {
+    if (error instanceof CommanderError) return endOfParsing(error, argv)
+    const interrupted = reportInterrupt()
+    if (interrupted !== undefined) return interrupted
+    if (output && (error === output.error || (error as Error).cause === output.error)) return output.status
+    report(error, asked)
+    return statusOf(error)
+  }
+}
+
+/** Commander has printed what is wrong by then, and requested help is not an error. */
+function endOfParsing({ exitCode, message }: CommanderError, argv: readonly string[]): number {
+  if (exitCode === 0) return exitStatus.done
+  const json = /(?:^|\0)--json[=\0](pretty|short)(?=\0|$)/.exec(argv.join('\0'))?.[1]
+  reportJson({ code: 'ERR_DDI_USAGE', message: message.replace(/^error: /, '') }, json)
+  return exitStatus.usage
+}
+
+/** How standard output broke: that has been told, and is not told again by what it broke. */
+let output: { readonly error: Error; readonly status: number } | undefined
+
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // A reader may stop reading (`| head`), and an interrupt may end what is written: that is not a failure of ours.
+  const isEnd = ['EPIPE', 'ABORT_ERR'].includes(error.code ?? '')
+  if (!isEnd && !output) noteError(`cannot write to standard output: ${error.message}`)
+  output ??= { error, status: isEnd ? exitStatus.done : exitStatus.system }
+  process.exitCode ||= output.status
+})
+// Then nobody can be told anything.
+process.stderr.on('error', () => {})
+process.on('uncaughtException', (error) => {
+  report(error, { options: [], json: undefined })
+  process.exit(statusOf(error))
+})
+endWhenInterrupted()
+const status = await main(process.argv.slice(2))
+process.exitCode = status || (output?.status ?? status)

