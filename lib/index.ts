@@ -26,7 +26,13 @@ export { type EmptyMode, type PartitionDiskOptions, partitionDisk } from './buil
 export { buildImage } from './build/image.js'
 export { formatParity, type ParityFile, type StoredTree } from './build/parity.js'
 export { type MadeSignature, type Signer, sign } from './build/sign.js'
-export { fittingSuperSize, makeSuper, type SuperDefinition, type SuperPartition } from './build/super.js'
+export {
+  fittingSuperSize,
+  type MakeSuperOptions,
+  makeSuper,
+  type SuperDefinition,
+  type SuperPartition,
+} from './build/super.js'
 export { type FormatFileOptions, type FormattedTree, formatFile } from './build/tree.js'
 export { blobSource } from './bytes/blob.js'
 export { concatSources } from './bytes/concat.js'

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { addPartition, findPartition, type NewPartition, type NewSuperDevice, newMetadata } from '../android/change.js'
 import { checkedGeometry, type Geometry, metadataEnd } from '../android/geometry.js'
 import type { LogicalPartition, Metadata, PartitionGroup } from '../android/metadata.js'
+import { encodeMetadataImage } from '../android/metadata-image.js'
 import { encodeSparse } from '../android/sparse.js'
 import { encodeSuper } from '../android/super.js'
 import { concatSources } from '../bytes/concat.js'
@@ -14,7 +15,7 @@ import { alignUp, mergeRuns } from '../bytes/runs.js'
 import { sliceSource } from '../bytes/slice.js'
 import type { Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
-import { checkOptions } from '../options.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import { type AndroidFileOptions, androidFileOptionNames } from './android-file.js'
 import { workOn } from './context.js'
 
@@ -34,6 +35,13 @@ export interface SuperDefinition {
   readonly flags?: number
   readonly partitions?: readonly SuperPartition[]
 }
+
+export interface MakeSuperOptions extends AndroidFileOptions {
+  /** Writes the metadata alone, as a super_empty.img: one file, whatever devices there are. Default: false. */
+  readonly metadataOnly?: boolean
+}
+
+const makeSuperOptionNames: OptionNames<MakeSuperOptions> = { ...androidFileOptionNames, metadataOnly: true }
 
 /** Bytes that have a place on a device. */
 interface Part {
@@ -63,16 +71,23 @@ interface DeviceContents {
 export async function makeSuper(
   output: string,
   definition: SuperDefinition,
-  options: AndroidFileOptions = {},
+  options: MakeSuperOptions = {},
 ): Promise<Metadata> {
-  checkOptions(options, androidFileOptionNames, 'makeSuper')
+  checkOptions(options, makeSuperOptionNames, 'makeSuper')
   const { devices, groups, flags, partitions = [] } = definition
+  if (options.metadataOnly && (options.sparse || partitions.some(({ image }) => image)))
+    throw new DdiError('ERR_DDI_USAGE', 'an image of metadata alone is not sparse, and has no place for images')
   const geometry = checkedGeometry(definition.geometry)
   const metadata = partitions.reduce(
     (metadata, { image, ...partition }) =>
       addPartition(metadata, geometry, { ...partition, size: partitionSize(partition, image) }),
     newMetadata(geometry, devices, groups, flags),
   )
+  if (options.metadataOnly) {
+    const { replace = false } = options
+    await writeNewFile(output, 0, (target) => target.write(0, encodeMetadataImage(geometry, metadata)), { replace })
+    return metadata
+  }
   const tables = encodeSuper(geometry, metadata).map(
     ({ offset, bytes }): Part => ({ name: null, start: offset, source: memorySource(bytes) }),
   )

@@ -23,8 +23,7 @@ function android(...args: string[]): string {
   return stdout
 }
 
-const metadataOf = (path: string) =>
-  JSON.parse(android('dump', path, '--all', '--json=short')).map((slot: object) => ({ ...slot, image: '' }))
+const metadataOf = (path: string) => JSON.parse(android('dump', path, '--all', '--json=short')).slots
 
 test('a sparse super image is changed in place: what simg2img and 7-Zip make of it is what the raw one becomes', async () => {
   using made = setUp()
@@ -103,7 +102,10 @@ test('a super_empty.img is changed, and becomes the super partition that it desc
   const disk = readFileSync(at('super.img'))
   const used = disk.readUInt32LE(12_288 + 8) + disk.readUInt32LE(12_288 + 44)
   const empty = Buffer.concat([disk.subarray(4096, 8192), disk.subarray(12_288, 12_288 + used)])
-  writeFileSync(at('super_empty.img'), empty)
+  android('make', at('super_empty.img'), ...layout, '--metadata-only')
+  assert.ok(readFileSync(at('super_empty.img')).equals(empty))
+  for (const more of ['--sparse', `--image=one=${at('data')}`])
+    assert.equal(cli('android', 'make', at('none'), ...layout, '--metadata-only', more).status, 2)
   for (const image of ['super_empty.img', 'super.img']) {
     await using opened = await openSuper(at(image), { slot: 'all' })
     await opened.create({ label: 'two', group: 'main' }, 0)

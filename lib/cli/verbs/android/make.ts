@@ -68,16 +68,18 @@ export default verb({
     ...contentOptions,
     virtualAb: flag('--virtual-ab', 'mark it as belonging to a Virtual A/B device'),
     sparse: flag('--sparse', 'write Android sparse images'),
+    metadataOnly: flag('--metadata-only', 'write a super_empty.img: the metadata alone, in one file'),
     force: flag('--force', 'replace what exists'),
   },
   json: object(superFields),
   examples: [
     'ddi-attach android make super.img --device-size 4G --group main:3G --partition system_a:readonly:0:main --image system_a=system.img',
     'ddi-attach android make super.img --device-size auto --partition data:none:1G --sparse',
+    'ddi-attach android make super_empty.img --device-size 4G --group main:3G --partition system_a:readonly:0:main --metadata-only',
   ],
   async run([output], options) {
     const { json, metadataSize, metadataSlots, blockSize, autoSlotSuffixing: slotSuffixed } = options
-    const { virtualAb, sparse, force: replace } = options
+    const { virtualAb, sparse, metadataOnly, force: replace } = options
     const groups = options.group.map((group) => ({ ...group, slotSuffixed }))
     const images = await openImages(options)
     try {
@@ -91,14 +93,15 @@ export default verb({
           partitions.map(({ size, image }) => size || (image?.size ?? 0)),
         ),
       )
-      const outputs = devices.length > 1 ? devices.map(({ name }) => join(output, `${name}.img`)) : [output]
+      const isFolder = devices.length > 1 && !metadataOnly
+      const outputs = isFolder ? devices.map(({ name }) => join(output, `${name}.img`)) : [output]
       const inputs = options.image.map(([, path]) => path)
       for (const one of outputs) await refuseReplacing(one, inputs)
-      if (devices.length > 1) await makeDirectories(output)
+      if (isFolder) await makeDirectories(output)
       const metadata = await makeSuper(
         output,
         { geometry, devices, groups, partitions, flags: virtualAb ? 1 : 0 },
-        { sparse, replace, signal: untilInterrupted() },
+        { sparse, metadataOnly, replace, signal: untilInterrupted() },
       )
       if (json !== 'off') printJson(describeMetadata({ metadata, slot: 0 }), json)
     } finally {
