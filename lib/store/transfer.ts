@@ -128,7 +128,7 @@ export function parseTransfer(
 ): ReadTransfer | undefined {
   const files = [{ path, text }, ...dropIns]
   // What others may write into their definitions is theirs to know.
-  if (!files.some((file) => /^\s*Type\s*=\s*ddi-store\s*$/m.test(file.text))) return undefined
+  if (!files.some((file) => /^[ \t]*Type[ \t]*=[ \t]*ddi-store[ \t\r]*$/m.test(file.text))) return undefined
   const all = files.flatMap((file) => {
     const refuseLine = (line: number) => (what: string) =>
       new DdiError('ERR_DDI_DEFINITION', `${file.path}:${line}: ${what}`)
