@@ -54,6 +54,7 @@ const sidebar = [
     items: [
       page('Security model', '/docs/security-model'),
       page('Architecture', '/docs/architecture'),
+      page('Dependencies', '/docs/dependencies'),
       page('Glossary', '/docs/glossary'),
       page('Comparison', '/docs/comparison'),
       page('Compatibility', '/docs/compatibility'),
