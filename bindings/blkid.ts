@@ -17,8 +17,9 @@ const superblockFlags = { label: 1 << 1, uuid: 1 << 3, type: 1 << 5 } as const
 type Pointer = import('ffi-rs').JsExternal
 
 function ffi(): Ffi {
+  const ffi = openLibrary(library, 'libblkid.so.1', 'libblkid1 (Debian) or libblkid')
   openLibrary(libc, 'libc.so.6', 'libc6 (Debian) or glibc')
-  return openLibrary(library, 'libblkid.so.1', 'libblkid1 (Debian) or libblkid')
+  return ffi
 }
 
 interface Found {

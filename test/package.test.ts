@@ -52,6 +52,15 @@ test('the package is small, installs without a warning, and runs on each Node.js
     script,
     `${rooms}import { openImage } from 'ddi'\nconst image = await openImage(process.argv[2])\nconsole.log(image.size)\nawait image.close()\n`,
   )
+  // What npm leaves out with --omit=optional is named, and not the system's library.
+  const platform = join(app, 'node_modules/@yuuang')
+  run('mv', platform, join(app, 'kept'))
+  const refused = attempt(process.execPath, command, 'inspect', image)
+  assert.match(
+    refused.stderr,
+    /libblkid.*ffi-rs has no binary here.*npm install --include=optional.*\(ERR_DDI_LIBRARY_MISSING\)/,
+  )
+  run('mv', join(app, 'kept'), platform)
   for (const node of nodes()) {
     assert.equal(run(node, command, '--version').trim(), manifest.version)
     assert.equal(run(node, command, 'inspect', image, '-n', '-o', 'LABEL'), 'one\n')
