@@ -28,12 +28,28 @@ export function print(text: string): void {
 
 /** Writes what is neither data nor an error to stderr. */
 export function note(text: string): void {
-  if (!quiet) noteError(text)
+  if (!quiet) say(text, 'yellow')
 }
 
 /** Writes to stderr what went wrong. */
 export function noteError(text: string): void {
-  process.stderr.write(`ddi-attach: ${printable(text)}\n`)
+  say(text, 'red')
+}
+
+const colors = { red: 31, yellow: 33 } as const
+
+function say(text: string, color: keyof typeof colors): void {
+  const name = 'ddi-attach:'
+  process.stderr.write(
+    `${hasColors(process.stderr) ? `\u001b[${colors[color]}m${name}\u001b[39m` : name} ${printable(text)}\n`,
+  )
+}
+
+/** By no-color.org and Node's FORCE_COLOR before what the terminal can. */
+function hasColors(stream: NodeJS.WriteStream): boolean {
+  const { NO_COLOR, FORCE_COLOR } = process.env
+  if (FORCE_COLOR !== undefined) return FORCE_COLOR !== '0'
+  return !NO_COLOR && stream.isTTY && stream.hasColors()
 }
 
 export function printJson(value: unknown, mode: 'pretty' | 'short'): void {

@@ -67,3 +67,20 @@ test('--quiet leaves errors alone, and --verbose says what is run', () => {
   assert.match(failed.stderr, /^ddi-attach: no root hash is known.*\(ERR_DDI_NO_ROOT_HASH\)\n$/)
   assert.equal(cli('verify', path, '--quiet', '--verbose').status, 2)
 })
+
+test('errors are red and notes yellow, where the terminal shows colours and nobody minds', () => {
+  const stderrOf = (...environment: string[]) =>
+    attempt('env', ...environment, process.execPath, cliPath, 'inspect', '/none/such').stderr
+  const plain = /^ddi-attach: cannot open/
+  const red = '\u001b[31mddi-attach:\u001b[39m cannot open'
+  assert.ok(stderrOf('FORCE_COLOR=1').startsWith(red))
+  for (const one of ['FORCE_COLOR=0', 'NO_COLOR=1', 'TERM=xterm']) assert.match(stderrOf(one), plain)
+  const onTty = (setting: string) =>
+    attempt(
+      ...(['env', 'TERM=xterm-256color', setting, 'script', '--quiet', '--command'] as const),
+      `${process.execPath} ${cliPath} inspect /none/such`,
+      '/dev/null',
+    ).stdout
+  assert.ok(onTty('DDI_TEST=1').includes(red))
+  assert.match(onTty('NO_COLOR=1'), plain)
+})

@@ -5,6 +5,9 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { checkJson } from './json-schema.js'
 
+// Of a run on a terminal, the test runner has children print colours.
+delete process.env['FORCE_COLOR']
+
 /** Runs a program to its end. @returns stdout; throws with stderr where it fails */
 export function run(command: string, ...args: string[]): string {
   const { status, error, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 28 })
