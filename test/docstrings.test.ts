@@ -1,33 +1,9 @@
 // The reference of the library is its docstrings: every export of its four entry points has one.
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import ts from 'typescript'
 import { errorCodes } from '../lib/index.js'
-import { packageRoot } from './support/run.js'
-
-const faces = ['index', 'gpt/index', 'verity/index', 'android/index'].map((face) =>
-  join(packageRoot, `dist/lib/${face}.d.ts`),
-)
-const program = ts.createProgram(faces, {
-  module: ts.ModuleKind.NodeNext,
-  moduleResolution: ts.ModuleResolutionKind.NodeNext,
-  target: ts.ScriptTarget.ES2023,
-  types: ['node'],
-  skipLibCheck: true,
-})
-const checker = program.getTypeChecker()
-
-/** What programs can import, as it is declared. */
-function* declared(): Generator<{ readonly name: string; readonly symbol: ts.Symbol }> {
-  for (const face of faces) {
-    const module = checker.getSymbolAtLocation(program.getSourceFile(face)!)!
-    for (const one of checker.getExportsOfModule(module)) {
-      const isAlias = (one.flags & ts.SymbolFlags.Alias) !== 0
-      yield { name: one.name, symbol: isAlias ? checker.getAliasedSymbol(one) : one }
-    }
-  }
-}
+import { checker, declared } from './support/declarations.js'
 
 test('every export has a docstring', () => {
   const exported = [...declared()]

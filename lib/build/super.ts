@@ -36,6 +36,7 @@ export interface SuperDefinition {
   readonly partitions?: readonly SuperPartition[]
 }
 
+/** Options of {@link makeSuper}. */
 export interface MakeSuperOptions extends AndroidFileOptions {
   /** Writes the metadata alone, as a super_empty.img: one file, whatever devices there are. Default: false. */
   readonly metadataOnly?: boolean

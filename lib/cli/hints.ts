@@ -57,7 +57,7 @@ const hints: Readonly<Partial<Record<ErrorCode, readonly Hint[]>>> = {
     { text: '`ddi-attach inspect IMAGE` shows the volumes with their labels and UUIDs' },
   ],
   ERR_DDI_NOT_ATTACHED: [
-    { option: '--resize-fs', text: 'attach it first: `ddi-attach attach DISK --volume NAME --read-write`' },
+    { option: '--resize-fs', text: 'attach it first: `ddi-attach attach DISK --volume NAME --writable`' },
     { text: '`ddi-attach list` shows what is attached' },
   ],
   ERR_DDI_NAME_IN_USE: [
@@ -111,7 +111,7 @@ const hints: Readonly<Partial<Record<ErrorCode, readonly Hint[]>>> = {
     },
   ],
   ERR_DDI_WRITABLE_EXECUTABLE: [
-    { option: '--policy', text: 'drop exec from --mount-options, or drop --read-write, or drop --policy=wx' },
+    { option: '--policy', text: 'drop exec from --mount-options, or drop --writable, or drop --policy=wx' },
   ],
   ERR_DDI_MOUNT_POINT: [
     {

@@ -125,7 +125,7 @@ function corruptionAction({
 export const planOptions = {
   name: option('--name <name>', 'name of the attachment, part of its device names (default: from the file name)', text),
   volume: repeatable('--volume <name>', 'attach only this volume, given by label or UUID', text),
-  readWrite: flag('--read-write', 'make unprotected volumes writable'),
+  writable: flag('--writable', 'make unprotected volumes writable'),
   ...checkingOptions,
 }
 
@@ -138,7 +138,7 @@ export const treeOptions = {
 
 /** Of verbs that mount an image. */
 export const mountOptions = {
-  readWrite: flag('--read-write', 'mount unprotected volumes writable, without permission to execute'),
+  writable: flag('--writable', 'mount unprotected volumes writable, without permission to execute'),
   mountOptions: repeatable(
     '--mount-options <designator:options>',
     'mount(8) options for a volume, such as home:noatime',
@@ -179,12 +179,12 @@ export async function treeWork(options: ValuesOf<typeof treeOptions>): Promise<M
 }
 
 export async function mountWork(options: ValuesOf<typeof mountOptions>): Promise<MountOptions> {
-  const { readWrite, discard, noCheck, noGrow, inMemoryOverlay, owners, policy } = options
+  const { writable, discard, noCheck, noGrow, inMemoryOverlay, owners, policy } = options
   return {
     ...(await treeWork(options)),
     ...given({ owners }),
     ...checkingOf(options),
-    writable: readWrite,
+    writable,
     mountOptions: Object.fromEntries(options.mountOptions),
     discard,
     check: !noCheck,

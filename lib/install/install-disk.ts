@@ -43,7 +43,7 @@ export interface InstallDiskOptions extends Omit<InstallOptions, 'product' | 've
   /** How many partitions the table can name, 128 to 4096. Default: 128. */
   readonly entries?: number
   /** Of the EFI partition, in bytes. Default: three times the UKI, 64 MiB at least. */
-  readonly efiSize?: number
+  readonly espSize?: number
   /** Made with a file system each, which grows to its volume when a system mounts it first. Default: none. */
   readonly volumes?: readonly DataVolume[]
   /** Overwrites what the disk holds. Default: false. */
@@ -54,7 +54,7 @@ export interface InstallDiskOptions extends Omit<InstallOptions, 'product' | 've
 const { product: _, version: __, protectVersions: ___, ...imageOptionNames } = installOptionNames
 const installDiskOptionNames: OptionNames<InstallDiskOptions> = {
   ...imageOptionNames,
-  ...{ uki: true, images: true, entries: true, efiSize: true, volumes: true, force: true, dryRun: true },
+  ...{ uki: true, images: true, entries: true, espSize: true, volumes: true, force: true, dryRun: true },
 }
 
 /** The disk of a machine as it was made, or as it would be. */
@@ -130,7 +130,7 @@ interface MadeVolumes extends AsyncDisposable {
 async function makeVolumes(
   directory: string,
   uki: UkiToInstall,
-  { efiSize = usualSize(uki.size), volumes = [], signal }: InstallDiskOptions,
+  { espSize = usualSize(uki.size), volumes = [], signal }: InstallDiskOptions,
 ): Promise<MadeVolumes> {
   refuseTwice(volumes)
   const made: { readonly head: VolumeHead; readonly size: number; readonly from: FileSource }[] = []
@@ -147,7 +147,7 @@ async function makeVolumes(
     made.push({ head, size, from: await openFile(await make(head.uuid)) })
   }
   try {
-    await add('esp', efiSize, 0n, (uuid) => makeEfiFileSystem(directory, uki, { size: efiSize, uuid, signal }))
+    await add('esp', espSize, 0n, (uuid) => makeEfiFileSystem(directory, uki, { size: espSize, uuid, signal }))
     for (const { designator, size } of volumes)
       await add(designator, size, partitionAttributes.growFileSystem, async (uuid) => {
         const path = join(directory, designator)

@@ -195,7 +195,7 @@ test('no byte of a disk changes but the table and what new partitions get, and a
       `--definitions=${definitions}`,
       `--image=${disk}`,
       '--dry-run',
-      '--arch=x86-64',
+      '--architecture=x86-64',
       `--root=${folder.path}`,
     ],
   )

@@ -84,7 +84,7 @@ test('each partition is split off under the name that systemd-repart gives it', 
   assert.equal(status, 0, stderr)
   assert.deepEqual(readdirSync(dirname(ours)), readdirSync(dirname(theirs)))
   writeFileSync(join(definitions, '4.conf'), definition('Type=usr', 'SplitName=root-x86-64', 'SizeMinBytes=1M'))
-  const clash = cli('build', `--definitions=${definitions}`, '--split', '--arch=x86-64', '--force', '-o', ours)
+  const clash = cli('build', `--definitions=${definitions}`, '--split', '--architecture=x86-64', '--force', '-o', ours)
   assert.match(clash.stderr, /4\.conf: SplitName=: "root-x86-64" is the name of another partition too/)
 })
 

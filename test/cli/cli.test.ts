@@ -13,7 +13,7 @@ test('wrong usage has status 2 and says what is wrong, on stderr', () => {
     ['help', 'none-such'],
     ['help', 'volume', 'none-such'],
     ['volume', 'none-such'],
-    ['with', 'a', '--read-write', 'ls'],
+    ['with', 'a', '--writable', 'ls'],
     ['inspect'],
     ['inspect', 'a', 'b'],
     ['inspect', '--nonsense', 'a'],
@@ -225,7 +225,7 @@ test('volume verbs change a disk that sgdisk accepts, and say what they did', ()
   }
   const from = join(folder.path, 'content')
   writeFileSync(from, 'content')
-  volume('create', '--type=root', '--arch=x86-64', '--size=20M', '--label=acme_1', `--from=${from}`)
+  volume('create', '--type=root', '--architecture=x86-64', '--size=20M', '--label=acme_1', `--from=${from}`)
   volume('create', '--type', typeUuids.home, '--size=10MiB', '--label=home')
   assert.equal(volume('grow', 'acme_1', '--size', '+20M'), 'acme_1: 40M in 2 segments\n')
   assert.match(volume('list'), /home\n.*acme_1 \(1\)\n.*free\n/)

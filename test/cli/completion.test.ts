@@ -59,7 +59,7 @@ exec '${process.execPath}' '${cliPath}' "$@"
       ['ddi-attach volume gr', 'grow'],
       ['ddi-attach verify --root-h', '--root-hash', '--root-hash-signature'],
       ['ddi-attach volume create disk.raw --type ', 'root', 'usr', 'linux-generic'],
-      ['ddi-attach volume create disk.raw --arch=x86', 'x86-64'],
+      ['ddi-attach volume create disk.raw --architecture=x86', 'x86-64'],
       ['ddi-attach inspect --image-policy ', 'sysext', 'container'],
       ['ddi-attach detach ', 'one-attached'],
       ['ddi-attach umount ', 'one-attached'],

@@ -96,7 +96,7 @@ test('what cannot be installed is refused, and the disk is as it was', async () 
   await refused('ERR_DDI_PE_FORMAT', disk, { uki: image })
   await refused('ERR_DDI_PE_FORMAT', disk, { uki: await makeSmallUki(at('empty.efi'), { '.cmdline': 'quiet' }) })
   await refused('ERR_DDI_NOT_FOUND', disk, { uki: at('missing.efi') })
-  await refused('ERR_DDI_NO_SPACE', disk, { efiSize: 256 * MiB })
+  await refused('ERR_DDI_NO_SPACE', disk, { espSize: 256 * MiB })
   await refused('ERR_DDI_NO_SPACE', disk, { volumes: [{ designator: 'var', size: 100 * MiB }] })
   const twice = { designator: 'home', size: 8 * MiB } as const
   await refused('ERR_DDI_USAGE', disk, { volumes: [twice, twice] })

@@ -39,7 +39,7 @@ test('logical partitions of slot b: linear and zero extents, the right bytes, re
   const path = join(folder.path, 'super.img')
   writeFileSync(path, disk)
   const at = (sector: number, sectors: number) => disk.subarray(sector * 512, (sector + sectors) * 512)
-  const { status, stdout, stderr } = cli('android', 'attach', path, '--slot=b', '--read-write', '--json=short')
+  const { status, stdout, stderr } = cli('android', 'attach', path, '--slot=b', '--writable', '--json=short')
   assert.equal(status, 0, stderr)
   try {
     const { volumes } = JSON.parse(stdout)

@@ -76,7 +76,7 @@ test('a built, signed image: mounted, used, run with, unmounted', async () => {
   const at = join(folder.path, 'mounted')
   mkdirSync(at)
   const trust = [`--certificate=${certificate}`, '--image-policy=root=signed:home=unprotected']
-  const { status, stdout, stderr } = cli('mount', path, at, '--read-write', ...trust, '--json=short')
+  const { status, stdout, stderr } = cli('mount', path, at, '--writable', ...trust, '--json=short')
   assert.equal(status, 0, stderr)
   const { volumes } = JSON.parse(stdout)
   assert.deepEqual(
@@ -379,14 +379,14 @@ test('a LUKS volume opens by passphrase and key file, and closes with its image'
   writeFileSync(wrong, 'none')
   assert.match(cli('mount', path, at, `--passphrase-file=${wrong}`).stderr, /ERR_DDI_PASSPHRASE/)
   for (const option of ['--passphrase-file', '--key-file']) {
-    const { status, stderr, stdout } = cli('mount', path, at, `${option}=${passphrase}`, '--read-write')
+    const { status, stderr, stdout } = cli('mount', path, at, `${option}=${passphrase}`, '--writable')
     assert.equal(status, 0, stderr)
     assert.match(stdout, /^home +\S+ +\/dev\/mapper\/ddi-image@\w+-home-luks +ext4 +no/m)
     writeFileSync(join(at, 'home/file'), 'x')
     assert.match(cli('list').stdout, /home-luks/)
     assert.equal(cli('umount', at).status, 0)
   }
-  const unlocked = [`--key-file=${passphrase}`, '--read-write', '--mount-options=home:exec']
+  const unlocked = [`--key-file=${passphrase}`, '--writable', '--mount-options=home:exec']
   assert.match(cli('mount', path, at, ...unlocked, '--policy=wx').stderr, /ERR_DDI_WRITABLE_EXECUTABLE/)
   assertNothingLeft()
 })
@@ -442,7 +442,7 @@ test('killed at any time, a mount leaves nothing that umount does not undo', asy
   const at = join(folder.path, 'mounted')
   mkdirSync(at)
   for (let round = 0; round < 10; round++) {
-    const child = spawn(process.execPath, [cliPath, 'mount', path, at, '--read-write'], { stdio: 'ignore' })
+    const child = spawn(process.execPath, [cliPath, 'mount', path, at, '--writable'], { stdio: 'ignore' })
     const ended = once(child, 'exit')
     await sleep(300 + 150 * round)
     child.kill('SIGKILL')

@@ -50,7 +50,7 @@ test('every verb that mounts does so', { skip }, async () => {
   const path = await makeImage(folder.path)
   const at = join(folder.path, 'mounted')
   mkdirSync(at)
-  const { status, stdout, stderr } = cli('mount', path, at, '--read-write', '--json=short')
+  const { status, stdout, stderr } = cli('mount', path, at, '--writable', '--json=short')
   assert.equal(status, 0, stderr)
   for (const { device } of JSON.parse(stdout).volumes) assert.match(device, /^\/dev\/loop\d+$/)
   assert.equal(readFileSync(join(at, 'home/from-etc/hostname'), 'utf8'), 'box\n')

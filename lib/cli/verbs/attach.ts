@@ -12,15 +12,15 @@ export default verb({
   arguments: [imageArgument],
   options: { ...planOptions, ...imageOptions },
   json: attachment,
-  examples: ['ddi-attach os_1.2.raw --root-hash 4f2a…', 'ddi-attach attach data.raw --read-write --name data'],
+  examples: ['ddi-attach os_1.2.raw --root-hash 4f2a…', 'ddi-attach attach data.raw --writable --name data'],
   async run([path], options) {
-    const { name, nested, volume, readWrite } = options
+    const { name, nested, volume, writable } = options
     const attachment = await attach(path, {
       ...(await dissectOptions(options)),
       ...given({ name, volumes: volume.length > 0 ? volume : undefined }),
       ...checkingOf(options),
       nested,
-      writable: readWrite,
+      writable,
       signal: untilInterrupted(),
     })
     for (const { designator, verified, noExec } of attachment.volumes)

@@ -52,8 +52,8 @@ export default verb({
       (given) => (given === 'auto' ? undefined : size(given)),
     ),
     sectorSize: option('--sector-size <size>', 'of --output: 512, 1024, 2048 or 4096', powerOfTwo(512, 4096), '512'),
-    arch: option(
-      '--arch <name>',
+    architecture: option(
+      '--architecture <name>',
       'processor of types that do not name one, such as root (default: that of this machine)',
       architectureName,
     ),
@@ -105,7 +105,7 @@ export default verb({
   async run(_, options) {
     const { json, output, image, empty, sectorSize, factoryReset, force, dryRun } = options
     const { root, keepVolatile, split, copySource, include, exclude, defer, fstab, crypttab } = options
-    const { seed, size, arch, key, certificate, keyFile, joinSignature } = options
+    const { seed, size, architecture, key, certificate, keyFile, joinSignature } = options
     if (options.definitions.length === 0) throw new DdiError('ERR_DDI_USAGE', 'give --definitions')
     const secrets = [key, certificate, keyFile].filter((path) => path !== undefined)
     if (output !== undefined) await refuseReplacing(output, secrets)
@@ -115,7 +115,7 @@ export default verb({
     const bar = await progressBar('building')
     const shared: SharedOptions = {
       ...{ root, keepVolatile, split, dryRun, replace: force, signal: untilInterrupted(), onProgress: bar.update },
-      ...given({ copySource, include, exclude, defer, fstab, crypttab, seed, size, keyFile, architecture: arch }),
+      ...given({ copySource, include, exclude, defer, fstab, crypttab, seed, size, keyFile, architecture }),
       ...given({ signer }),
     }
     if ((output === undefined) === (image === undefined))

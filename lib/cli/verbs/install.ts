@@ -91,7 +91,7 @@ export default verb({
     const progress = await downloadProgress(options.progress === 'json')
     const installed = await installDisk(path, {
       ...work,
-      ...given({ verify, efiSize: espSize, certificates: await certificatesOf(options.certificate) }),
+      ...given({ verify, espSize, certificates: await certificatesOf(options.certificate) }),
       ...{ uki, images, entries, volumes: volume, tries, force, dryRun },
       onProgress: progress.update,
     }).finally(() => progress.stop())

@@ -27,7 +27,7 @@ export default verb({
   }),
   examples: [
     'ddi-attach mount os_1.2.raw /mnt',
-    'ddi-attach mount data.raw /mnt --read-write --mount-options home:noatime',
+    'ddi-attach mount data.raw /mnt --writable --mount-options home:noatime',
   ],
   async run([image, directory], options) {
     const mounted = await mountImage(image, directory, await mountWork(options))

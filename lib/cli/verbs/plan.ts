@@ -31,14 +31,14 @@ export default verb({
     'ddi-attach plan image.raw --json=pretty',
   ],
   async run([path], options) {
-    const { format, json, name, nested, volume, readWrite } = options
+    const { format, json, name, nested, volume, writable } = options
     await using image = await openImage(path, { nested })
     const volumes = volume.length > 0 ? volume : undefined
     const dissection = await dissect(image, { ...(await dissectOptions(options)), probe: volumes ? 'all' : 'used' })
     const made = plan(dissection, {
       ...given({ name, volumes }),
       ...checkingOf(options),
-      writable: readWrite,
+      writable,
     })
     if (json !== 'off') printJson(withDevices(made), json)
     else if (format === 'dot' || format === 'svg') await printGraph(made, format)

@@ -86,7 +86,7 @@ export function makeVendor(folder: string, www: string): Vendor {
   const rootHash = buildImage(tree, at('acme_1.raw'), identity)
   buildImage(tree, at('unsigned.raw'))
   buildImage(tree, at('stranger.raw'), makeIdentity(folder, 'stranger'))
-  buildImage(tree, at('foreign.raw'), identity, ['--arch=arm64'])
+  buildImage(tree, at('foreign.raw'), identity, ['--architecture=arm64'])
   copyFileSync(at('acme_1.raw'), at('flipped.raw'))
   flipBit(at('flipped.raw'), 2 * MiB)
   run('xz', '-0', '--keep', at('acme_1.raw'))

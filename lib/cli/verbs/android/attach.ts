@@ -23,17 +23,17 @@ export default verb({
       'name of the attachment, part of its device names (default: from the file name)',
       text,
     ),
-    readWrite: flag('--read-write', 'make partitions writable that are not read-only'),
+    writable: flag('--writable', 'make partitions writable that are not read-only'),
     ...logicalOptions,
   },
   json: attachment,
   examples: ['ddi-attach android attach super.img --slot a', 'ddi-attach android attach super.img system_a'],
   async run([path, names], options) {
-    const { name, readWrite } = options
+    const { name, writable } = options
     await using image = await openLogical(path, options)
     const planned = plan(await dissect(image), {
       volumes: logicalPartitions(image.volumes, names, path).map(({ label }) => label!),
-      writable: readWrite,
+      writable,
       ...given({ name }),
     })
     await printAttachment(await activate(planned, { signal: untilInterrupted() }), options)

@@ -14,7 +14,11 @@ export default verb({
   arguments: [diskArgument],
   options: {
     type: requiredOption('--type <type>', 'root, usr, home, srv, var, linux-generic, …, or a type UUID', typeName),
-    arch: option('--arch <name>', 'processor of the type (default: that of this machine)', architectureName),
+    architecture: option(
+      '--architecture <name>',
+      'processor of the type (default: that of this machine)',
+      architectureName,
+    ),
     size: option('--size <size>', 'such as 512M or 2G (default: the size of --from)', size),
     label: option('--label <label>', 'at most 36 characters (default: none)', label),
     uuid: option('--uuid <uuid>', 'partition UUID (default: a random one)', uuid),
@@ -28,8 +32,8 @@ export default verb({
     try {
       const size = options.size ?? from?.size
       if (size === undefined) throw new DdiError('ERR_DDI_USAGE', 'give --size, or --from to take the size of a file')
-      const { type, arch, label, uuid } = options
-      const head = makeVolumeHead({ type, ...given({ architecture: arch, label, uuid }) })
+      const { type, architecture, label, uuid } = options
+      const head = makeVolumeHead({ type, ...given({ architecture, label, uuid }) })
       const bar = await progressBar('copying')
       const work = { signal: untilInterrupted(), onProgress: bar.update, force: options.force, ...given({ from }) }
       await changeDisk(path, options, (disk) => disk.create(head, size, work).finally(() => bar.stop()))
