@@ -26,3 +26,14 @@ test('docs/compatibility.md says of pulls and Android which tests hold it', () =
     }
   }
 })
+
+test('docs/compatibility.md names the tests of what systemd’s TEST-50-DISSECT asserts by their titles', () => {
+  const [, table] = /^TEST-50-DISSECT .*\n\n([\s\S]*?)\n\n/m.exec(page)!
+  const rows = table!.split('\n').slice(2)
+  assert.ok(rows.length > 15)
+  for (const row of rows) {
+    const [, file, title] = /\| `([^`]+)`: (.*) \|$/.exec(row) ?? []
+    if (file === undefined) assert.match(row, /\| not: .* \| \|$/)
+    else assert.ok(readFileSync(join(packageRoot, `${file}.test.ts`), 'utf8').includes(`'${title!}'`), row)
+  }
+})
