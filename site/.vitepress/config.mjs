@@ -32,6 +32,7 @@ const sidebar = [
     text: 'Reference',
     items: [
       page('Command line', '/docs/cli'),
+      page('Library', '/site/api'),
       page('JSON', '/docs/json'),
       page('Error codes', '/docs/errors'),
       page('Building images', '/docs/building'),
