@@ -90,5 +90,7 @@ export function nextCommandLine(own: string, ours: string, label: string): strin
   const kept = wordsOf(ours)
     .filter((word) => /^(ddi\.|roothash=|usrhash=|systemd\.image_policy=)/.test(word))
     .map((word) => (/\s/.test(word) ? `"${word}"` : word))
-  return [own.trim(), ...kept, `ddi.image=${label}`, 'ddi.kexec=never'].join(' ').trim()
+  // A quote that is left open would take what follows for its own value.
+  const closed = (own.match(/"/g)?.length ?? 0) % 2 === 0 ? own.trim() : `${own.trim()}"`
+  return [closed, ...kept, `ddi.image=${label}`, 'ddi.kexec=never'].join(' ').trim()
 }

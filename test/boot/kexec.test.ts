@@ -24,6 +24,7 @@ test('a kernel that is started boots the image that was chosen, and starts no ot
   const own = nextCommandLine('own=1', ours, 'acme_2')
   assert.equal(own, `own=1 roothash=${'0'.repeat(64)} "ddi.url=http://a/b c" ddi.image=acme_2 ddi.kexec=never`)
   assert.equal(parameterValue(own, 'ddi.url'), 'http://a/b c')
+  assert.equal(parameterValue(nextCommandLine('title="half', '', 'acme_2'), 'ddi.image'), 'acme_2')
   assert.throws(() => parseBootParameters('ddi.kexec=perhaps'), { code: 'ERR_DDI_USAGE' })
 })
 
