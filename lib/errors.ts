@@ -183,7 +183,8 @@ export interface ErrorFields extends SystemErrorFields {
   readonly block?: number
 }
 
-const fieldNames = [
+/** The names of {@link ErrorFields}. */
+export const errorFieldNames = [
   'errno',
   'syscall',
   'path',
@@ -214,7 +215,7 @@ export class DdiError extends Error implements ErrorFields {
     super(message, 'cause' in options ? { cause: options.cause } : undefined)
     this.code = code
     this.name = code === 'ERR_DDI_ABORTED' ? 'AbortError' : 'DdiError'
-    for (const name of fieldNames) if (options[name] !== undefined) Object.assign(this, { [name]: options[name] })
+    for (const name of errorFieldNames) if (options[name] !== undefined) Object.assign(this, { [name]: options[name] })
   }
 
   get kind(): ErrorKind {

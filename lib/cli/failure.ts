@@ -9,6 +9,10 @@ export const failure = object({
     errno: nullable(integer),
     syscall: nullable(string),
     path: nullable(string),
+    needed: described(nullable(integer), 'bytes, where space is missing'),
+    free: described(nullable(integer), 'bytes that there are instead'),
+    partition: described(nullable(integer), 'number of the partition that is wrong'),
+    block: described(nullable(integer), 'number of the block that does not match'),
   }),
 })
 

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { DdiError, type ErrorCode } from '../errors.js'
+import { DdiError, type ErrorCode, type ErrorFields, errorFieldNames } from '../errors.js'
 import { hintFor } from './hints.js'
 import { hasPrinted, note, noteError, printJson } from './output.js'
 
@@ -23,18 +23,16 @@ export function report(error: unknown, { options, json }: Asked): void {
 }
 
 /** What JSON says of a failure; null: unknown. */
-interface Failure {
+interface Failure extends ErrorFields {
   readonly code?: ErrorCode
   readonly message: string
   readonly hint?: string
-  readonly errno?: number
-  readonly syscall?: string
-  readonly path?: string
 }
 
 /** Says in JSON what went wrong, where JSON is asked for, and nothing has been printed that it would spoil. */
 export function reportJson(failure: Failure, json?: string): void {
   if ((json !== 'pretty' && json !== 'short') || hasPrinted()) return
-  const { code = null, message, hint = null, errno = null, syscall = null, path = null } = failure
-  printJson({ error: { code, message, hint, errno, syscall, path } }, json)
+  const { code = null, message, hint = null } = failure
+  const fields = Object.fromEntries(errorFieldNames.map((name) => [name, failure[name] ?? null]))
+  printJson({ error: { code, message, hint, ...fields } }, json)
 }
