@@ -77,7 +77,7 @@ test('errors are red and notes yellow, where the terminal shows colours and nobo
   for (const one of ['FORCE_COLOR=0', 'NO_COLOR=1', 'TERM=xterm']) assert.match(stderrOf(one), plain)
   const onTty = (setting: string) =>
     attempt(
-      ...(['env', 'TERM=xterm-256color', setting, 'script', '--quiet', '--command'] as const),
+      ...(['env', '--unset=CI', 'TERM=xterm-256color', setting, 'script', '--quiet', '--command'] as const),
       `${process.execPath} ${cliPath} inspect /none/such`,
       '/dev/null',
     ).stdout
