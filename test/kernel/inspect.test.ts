@@ -23,7 +23,8 @@ function compareWithPeers(path: string, device: string, sectorSize: number): voi
     assert.equal(volume.typeUuid, partition.type.toLowerCase())
     assert.equal(volume.uuid, partition.uuid.toLowerCase())
     assert.equal(volume.label, partition.name ?? '')
-    assert.deepEqual(volume.extents, [{ start: partition.start * sectorSize, length: partition.size * sectorSize }])
+    const [start, length] = [partition.start * sectorSize, partition.size * sectorSize]
+    assert.deepEqual(volume.extents, [{ device: null, start, length }])
     const bits = String(partition.attrs ?? '')
     assert.deepEqual(volume.flags, {
       readOnly: /\b60\b/.test(bits),
