@@ -44,6 +44,7 @@ function groupsOf(lib) {
   const isCommand = (id) => id.startsWith(join(lib, 'cli/')) && !id.startsWith(join(lib, 'cli/verbs/'))
   const isLibrary = (id) => !id.includes('/node_modules/') && !id.startsWith(join(lib, 'cli/'))
   const verbs = at(everyday.map((name) => `cli/verbs/${name}`))
+  const listings = at(['cli/verbs/volume/list', 'cli/verbs/store/list'])
   const start = at(['cli/run'])
   const downloads = (verb, graph) => reachable([verb], graph).has('node:https')
   const local = (graph) => at(verbsOf(lib)).filter((verb) => !downloads(verb, graph))
@@ -60,6 +61,7 @@ function groupsOf(lib) {
     ground: of(start, isLibrary),
     ...Object.fromEntries(formats.map((room) => [room, of(at([`${room}/index`]), isLibrary)])),
     core: of(verbs, isLibrary),
+    tables: of(listings, isLibrary),
     // What downloads loads much of Node.js, and other verbs do without.
     local: of(local, isLibrary),
     library: of(at(['index']), isLibrary),
