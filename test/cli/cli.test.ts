@@ -72,7 +72,11 @@ test('where JSON is asked for, a failure is JSON on stdout too', () => {
   assert.match(stderr, /^ddi-attach: cannot open /)
   const { message, ...rest } = JSON.parse(stdout).error
   assert.match(message, /^cannot open \/none\/such: ENOENT/)
-  assert.deepEqual(rest, { code: 'ERR_DDI_NOT_FOUND', hint: null, errno: -2, syscall: 'open', path: '/none/such' })
+  const unknownFields = { needed: null, free: null, partition: null, block: null }
+  assert.deepEqual(rest, {
+    ...{ code: 'ERR_DDI_NOT_FOUND', hint: null, errno: -2, syscall: 'open', path: '/none/such' },
+    ...unknownFields,
+  })
   const unknown = cli('inspect', '--json', 'pretty', '--nonsense', 'a')
   assert.deepEqual(JSON.parse(unknown.stdout), {
     error: {
@@ -82,6 +86,7 @@ test('where JSON is asked for, a failure is JSON on stdout too', () => {
       errno: null,
       syscall: null,
       path: null,
+      ...unknownFields,
     },
   })
   assert.equal(cli('inspect', '--json=off', '/none/such').stdout, '')
