@@ -15,6 +15,8 @@ npm run --silent check >&2
 
 counts=$(mktemp -d)
 trap 'rm -rf "$counts"' EXIT
+status=0
+
 # run_tests NAME COMMAND FILE…: what hangs is a failure like others, and not the end of the whole run.
 run_tests() {
   local name=$1 command=$2
