@@ -15,7 +15,7 @@ import { choice } from '../../choice.js'
 import { nothingNew } from '../../exit.js'
 import { given } from '../../given.js'
 import { certificatesOf, imageOptions } from '../../options.js'
-import { note, print, printJson } from '../../output.js'
+import { note, noteError, print, printJson } from '../../output.js'
 import { downloadProgress } from '../../progress.js'
 import { pullOptions, pullWork } from '../../pull-options.js'
 import { array, nullable, object, string } from '../../schema.js'
@@ -95,7 +95,7 @@ export default verb({
       }
     if (options.json === 'off') for (const result of results) print(printable(summary(result)))
     else if (results.length > 0) printJson({ updates: results.map(describe) }, options.json)
-    for (const { message, code } of failed.slice(0, -1)) note(`${message} (${code})`)
+    for (const { message, code } of failed.slice(0, -1)) noteError(`${message} (${code})`)
     if (failed.length > 0) throw failed.at(-1)
     if (options.check && results.every(({ available }) => available === undefined)) process.exitCode = nothingNew
   },
