@@ -1,6 +1,6 @@
 import type { PartitionAttributes } from '../android/metadata.js'
 import { DdiError } from '../errors.js'
-import { type Designator, dpsTypes } from '../gpt/dps-types.js'
+import { architectures, type Designator, designators } from '../gpt/dps-types.js'
 import type { VerifyMode } from '../pull/checksums.js'
 import { type SideFile, sideFileEndings } from '../pull/names.js'
 import { parseNewSize, parseSize } from '../size.js'
@@ -18,14 +18,10 @@ function invalid(what: string): DdiError {
 export const text: Parser<string> = (given) => given
 
 /** A partition type, by its name or UUID. */
-export const typeName: Parser<string> = suggesting([
-  ...new Set<string>([...dpsTypes.values()].map(({ designator }) => designator)),
-])
+export const typeName: Parser<string> = suggesting(designators)
 
 /** A processor, as partition types name them. */
-export const architectureName: Parser<string> = suggesting([
-  ...new Set([...dpsTypes.values()].flatMap(({ architecture }) => architecture ?? [])),
-])
+export const architectureName: Parser<string> = suggesting(architectures)
 
 /** `4096`, `512K`, `1.5G`, with or without a `+`: in bytes, above 0. */
 export const size: Parser<number> = (given) => parseSize(given)
@@ -132,7 +128,7 @@ export const header: Parser<readonly [string, string]> = (given) => {
 /** Mount options of a volume, `DESIGNATOR:OPTIONS`; those of the root volume need no designator. */
 export const mountOptionsOf: Parser<readonly [Designator, string]> = (given) => {
   const [, name = 'root', words = ''] = /^(?:([a-z-]+):)?(.*)$/s.exec(given) ?? []
-  const designator = [...dpsTypes.values()].find((type) => type.designator === name)?.designator
+  const designator = designators.find((one) => one === name)
   if (!designator) throw invalid(`${JSON.stringify(given)}: write it as DESIGNATOR:OPTIONS`)
   return [designator, words]
 }

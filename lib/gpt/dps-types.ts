@@ -175,6 +175,14 @@ export const dpsTypes: ReadonlyMap<string, DpsType> = new Map(
     }),
 )
 
+/** What there are types for, in the order of the specification. */
+export const designators: readonly Designator[] = [...new Set([...dpsTypes.values()].map((type) => type.designator))]
+
+/** The processors that there are types for. */
+export const architectures: readonly string[] = [
+  ...new Set([...dpsTypes.values()].flatMap(({ architecture }) => architecture ?? [])),
+]
+
 /**
  * The type UUID of a name: a designator (`root`, `usr-verity`, `home`, …), with a processor after `root` or `usr`
  * (`root-arm64`, `usr-x86-64-verity`), or a UUID itself.

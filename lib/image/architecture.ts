@@ -1,6 +1,6 @@
 import { arch, endianness } from 'node:os'
 import { DdiError } from '../errors.js'
-import { dpsTypes } from '../gpt/dps-types.js'
+import { architectures } from '../gpt/dps-types.js'
 
 // Node’s names of processors, and the specification’s; what a processor can also run comes second.
 const byNodeName: Readonly<Record<string, readonly string[]>> = {
@@ -25,11 +25,10 @@ export function machineArchitectures(): readonly string[] {
 
 /** @throws ERR_DDI_USAGE for a processor that no partition type is for */
 export function refuseUnknownArchitectures(names: readonly string[]): void {
-  const known = new Set([...dpsTypes.values()].flatMap(({ architecture }) => architecture ?? []))
-  const unknown = names.find((name) => !known.has(name))
+  const unknown = names.find((name) => !architectures.includes(name))
   if (unknown !== undefined)
     throw new DdiError(
       'ERR_DDI_USAGE',
-      `no partition type is for the architecture ${JSON.stringify(unknown)}: there are ${[...known].sort().join(', ')}`,
+      `no partition type is for the architecture ${JSON.stringify(unknown)}: there are ${[...architectures].sort().join(', ')}`,
     )
 }

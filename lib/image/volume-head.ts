@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { VolumeHead } from '../disk/chain.js'
 import type { VolumeFlags } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
-import { type Designator, dpsTypes, partitionTypeUuid } from '../gpt/dps-types.js'
+import { designators, partitionTypeUuid } from '../gpt/dps-types.js'
 import { partitionAttributes } from '../gpt/table.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { machineArchitectures, refuseUnknownArchitectures } from './architecture.js'
@@ -52,9 +52,8 @@ export function requireTypeUuid(type: string, architecture: string = machineArch
   refuseUnknownArchitectures([architecture])
   const uuid = partitionTypeUuid(type, architecture)
   if (uuid) return uuid
-  const designators = new Set<Designator>([...dpsTypes.values()].map(({ designator }) => designator))
   throw new DdiError(
     'ERR_DDI_USAGE',
-    `no partition type ${JSON.stringify(type)} for ${architecture}: one of ${[...designators].join(', ')}, or a UUID`,
+    `no partition type ${JSON.stringify(type)} for ${architecture}: one of ${designators.join(', ')}, or a UUID`,
   )
 }
