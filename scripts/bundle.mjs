@@ -5,7 +5,8 @@ import { dirname, join, resolve } from 'node:path'
 import { rolldown } from 'rolldown'
 import { thirdPartyNotices } from './notices.mjs'
 
-const formats = ['gpt', 'android', 'verity']
+/** Rooms of dist/lib/ that programs can import by themselves. */
+export const formats = ['gpt', 'android', 'verity']
 
 /** What these verbs load is one file, without the rest of the library. */
 const everyday = ['attach', 'detach', 'inspect', 'list', 'verify']

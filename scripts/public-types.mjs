@@ -1,6 +1,7 @@
 // dist/types/: the declarations that users of the package can reach, and no others.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
+import { formats } from './bundle.mjs'
 
 function reachable(file, found = new Set()) {
   if (found.has(file)) return found
@@ -15,7 +16,7 @@ export function keepPublicTypes(root) {
   const [dist, types] = [join(root, 'dist'), join(root, 'dist/types')]
   rmSync(types, { recursive: true, force: true })
   const found = new Set()
-  const entries = ['index', ...['gpt', 'verity', 'android'].flatMap((room) => [`${room}/index`, `${room}/portable`])]
+  const entries = ['index', ...formats.flatMap((room) => [`${room}/index`, `${room}/portable`])]
   for (const entry of entries) reachable(join(dist, `lib/${entry}.d.ts`), found)
   for (const file of found) {
     const text = readFileSync(file, 'utf8')

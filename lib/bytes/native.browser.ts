@@ -1,4 +1,5 @@
 // What native.ts has of Node.js, in plain JavaScript: slower, and enough for tables and metadata.
+import { joinOctets } from './octets.js'
 
 /** How many tasks the machine can run at once. */
 export function availableParallelism(): number {
@@ -75,13 +76,8 @@ function compress(state: Uint32Array, words: Uint32Array): void {
 /** The SHA-256 of byte arrays, one after the other. */
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
   const length = parts.reduce((sum, part) => sum + part.length, 0)
-  const padded = new Uint8Array(Math.ceil((length + 9) / 64) * 64)
-  let end = 0
-  for (const part of parts) {
-    padded.set(part, end)
-    end += part.length
-  }
-  padded[end] = 0x80
+  const padded = joinOctets(parts, Math.ceil((length + 9) / 64) * 64)
+  padded[length] = 0x80
   const view = new DataView(padded.buffer)
   view.setBigUint64(padded.length - 8, BigInt(length) * 8n)
   const state = Uint32Array.from(initialState)
