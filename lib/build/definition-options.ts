@@ -4,7 +4,7 @@ import { booleanOf, expandSpecifiers, type Refuse, type Specifiers, wordsIn } fr
 import { partitionTypeUuid } from '../gpt/dps-types.js'
 import { parseSize } from '../size.js'
 import { parseUuid } from '../uuid.js'
-import { buildFormats, type PartitionDefinition } from './partition-definition.js'
+import { buildFormats, type PartitionDefinition, unset } from './partition-definition.js'
 
 /** Where an option stands, for its errors. */
 export interface Place {
@@ -71,7 +71,6 @@ function expand(text: string, { specifiers, refuse }: Place): string {
 
 /** Why an option of systemd is none here. */
 export const refused: Readonly<Record<string, string>> = {
-  EncryptKDF: 'the key derivation is always Argon2id',
   Integrity: 'partitions with integrity are not made: it takes a kernel with dm-integrity',
   IntegrityAlgorithm: 'partitions with integrity are not made: it takes a kernel with dm-integrity',
   TPM2PCRs: 'nothing is bound to a TPM2: that takes the machine itself, at its first boot',
@@ -166,6 +165,13 @@ export const options: Readonly<Record<string, Option>> = {
       throw refuse(`${value} is not supported: a key in a TPM2 is made by the machine itself, at its first boot`)
     return { encrypt: value === 'key-file' || (value !== '' && booleanOf(value, refuse)) }
   },
+  EncryptKDF(value, { refuse }) {
+    const encryptKdf = value || unset.encryptKdf
+    if (encryptKdf !== 'argon2id' && encryptKdf !== 'pbkdf2' && encryptKdf !== 'minimal')
+      throw refuse(`${JSON.stringify(value)} is not one of argon2id, pbkdf2 and minimal`)
+    return { encryptKdf }
+  },
+  Discard: (value, { refuse }) => ({ discard: booleanOf(value, refuse) }),
   KeyFile: (value, place) => ({ keyFile: value === '' ? null : absolute(expand(value, place), place) }),
   VolumeLabel(value, place) {
     const label = expand(value, place)
@@ -174,10 +180,15 @@ export const options: Readonly<Record<string, Option>> = {
     return { volumeLabel: label || null }
   },
   EncryptedVolume(value, { refuse }) {
-    const [name = '', keyFile = '', options = '', ...rest] = value.split(':')
-    if (rest.length > 0 || [name, keyFile, options].some((one) => /\s/.test(one)) || name.includes('/'))
-      throw refuse(`${JSON.stringify(value)} is not NAME:KEYFILE:OPTIONS`)
-    return { encryptedVolume: value === '' ? null : { name, keyFile, options } }
+    const [name = '', keyFile = '', options = '', extra = '', ...rest] = value.split(':')
+    if (
+      rest.length > 0 ||
+      !['', 'fixate-volume-key'].includes(extra) ||
+      [name, keyFile, options].some((one) => /\s/.test(one)) ||
+      name.includes('/')
+    )
+      throw refuse(`${JSON.stringify(value)} is not NAME:KEYFILE:OPTIONS:fixate-volume-key`)
+    return { encryptedVolume: value === '' ? null : { name, keyFile, options, fixesKey: extra !== '' } }
   },
   MountPoint(value, place) {
     if (value === '') return { mountPoints: [] }

@@ -1,5 +1,5 @@
 // What each partition is: its name, its UUID and what it holds, before anything has a place.
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openFile } from '../bytes/file.js'
@@ -24,6 +24,8 @@ export interface Draft<Holds extends Contents = Contents> {
   readonly label: string
   /** From the definition or the seed; a root hash may replace the latter. */
   readonly uuid: string
+  /** Of LUKS2; null for what is not encrypted, or was before. */
+  readonly volumeKey: Uint8Array | null
   /** Where a file that is made for its contents goes. */
   readonly contentsPath: string
   readonly contents: Holds
@@ -114,7 +116,8 @@ function namePartition(
   const own = there && there.uuid !== nil ? there.uuid : definition.uuid
   const uuid = own ?? (taken.has(derived) ? randomUUID() : derived)
   const label = there?.label || (definition.label ?? freeLabel(partitionTypeName(typeUuid) ?? 'linux', earlier))
-  return { definition, there, label, uuid, contentsPath: `${prefix}.${earlier.length}.contents` }
+  const volumeKey = definition.encrypt && !there ? randomBytes(64) : null
+  return { definition, there, label, uuid, volumeKey, contentsPath: `${prefix}.${earlier.length}.contents` }
 }
 
 async function draftPartition(named: Named, context: BuildContext): Promise<Draft> {

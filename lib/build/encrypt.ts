@@ -1,6 +1,7 @@
 // LUKS2 without device-mapper: cryptsetup writes the header, and the data are encrypted here.
-import { createCipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv } from 'node:crypto'
 import { rm, writeFile } from 'node:fs/promises'
+import { persistDiscards } from '../../bindings/cryptsetup.js'
 import { createFile, openFile } from '../bytes/file.js'
 import { guardSource } from '../bytes/guard.js'
 import { runTool } from '../tool.js'
@@ -9,9 +10,14 @@ import { type BuildContext, workOn } from './context.js'
 import type { Bytes, FileContents } from './draft.js'
 import { luksUuid } from './identifiers.js'
 import { luksHeaderSize, type PlacedDraft } from './layout.js'
+import type { PartitionDefinition } from './partition-definition.js'
 
 // One slot costs as much on every machine: what cryptsetup would measure here is nothing to those that unlock the image.
-const derivation = ['--pbkdf=argon2id', '--pbkdf-force-iterations=4', '--pbkdf-memory=262144', '--pbkdf-parallel=4']
+const derivations: Readonly<Record<PartitionDefinition['encryptKdf'], readonly string[]>> = {
+  argon2id: ['--pbkdf=argon2id', '--pbkdf-force-iterations=4', '--pbkdf-memory=262144', '--pbkdf-parallel=4'],
+  pbkdf2: ['--pbkdf=pbkdf2', '--hash=sha512', '--pbkdf-force-iterations=1000000'],
+  minimal: ['--pbkdf=pbkdf2', '--hash=sha512', '--pbkdf-force-iterations=1000'],
+}
 
 /**
  * Encrypts what a partition holds.
@@ -19,10 +25,10 @@ const derivation = ['--pbkdf=argon2id', '--pbkdf-force-iterations=4', '--pbkdf-m
  */
 export async function encrypt(plain: Bytes, draft: PlacedDraft, context: BuildContext): Promise<FileContents> {
   const { sectorSize, signal } = context
-  const { volumeLabel } = draft.definition
+  const { volumeLabel, encryptKdf, discard } = draft.definition
   const keyFile = draft.definition.keyFile ?? context.keyFile
   const path = `${draft.contentsPath}.luks`
-  const volumeKey = randomBytes(64)
+  const volumeKey = draft.volumeKey!
   const keyPath = `${path}.key`
   const sector = Math.max(512, sectorSize)
   await using file = await createFile(path, draft.size)
@@ -35,12 +41,13 @@ export async function encrypt(plain: Bytes, draft: PlacedDraft, context: BuildCo
       'luksFormat',
       ...format,
       ...key,
-      ...derivation,
+      ...derivations[encryptKdf],
       ...(volumeLabel === null ? [] : [`--label=${volumeLabel}`]),
       `--offset=${luksHeaderSize / 512}`,
       path,
     ]
     await runTool({ command: command as [string, ...string[]], package: 'cryptsetup-bin' }, signal)
+    if (discard) await persistDiscards(path)
   } finally {
     await rm(keyPath, { force: true })
   }

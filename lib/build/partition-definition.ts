@@ -29,6 +29,8 @@ export interface EncryptedVolume {
   /** As crypttab(5) has it; empty: none. */
   readonly keyFile: string
   readonly options: string
+  /** Whether the line names the volume key, by a keyed hash, so that a header with another one does not open. */
+  readonly fixesKey: boolean
 }
 
 export interface Subvolume {
@@ -74,6 +76,10 @@ export interface PartitionDefinition {
   readonly copyBlocks: string | null
   readonly minimize: boolean
   readonly encrypt: boolean
+  /** How LUKS2 derives keys from passphrases; `minimal` is for keys that nobody can guess. */
+  readonly encryptKdf: 'argon2id' | 'pbkdf2' | 'minimal'
+  /** Whether the disk may learn what is empty. */
+  readonly discard: boolean
   /** Path of the key, instead of the one that is given with the build. */
   readonly keyFile: string | null
   /** Of the LUKS header. */
@@ -127,6 +133,8 @@ export const unset: Omit<PartitionDefinition, 'path' | 'dropIns'> = {
   copyBlocks: null,
   minimize: false,
   encrypt: false,
+  encryptKdf: 'argon2id',
+  discard: true,
   keyFile: null,
   volumeLabel: null,
   encryptedVolume: null,

@@ -42,10 +42,12 @@ export async function wantedDefinitions(
   const wanted = all.filter(({ typeUuid }) => (only ? only.has(typeUuid) : !not?.has(typeUuid)))
   checkVerity(wanted)
   const deferred = types(defer)
-  for (const { path, verity, encrypt, typeUuid, keyFile: own } of wanted) {
+  for (const { path, verity, encrypt, encryptedVolume, typeUuid, keyFile: own } of wanted) {
     const refuse = (what: string) => new DdiError('ERR_DDI_DEFINITION', `${path}: ${what}`)
     if (deferred.has(typeUuid) && (verity === 'data' || verity === 'hash'))
       throw refuse('data under verity and their trees cannot be deferred: their UUIDs follow from the root hash')
+    if (deferred.has(typeUuid) && settings.crypttab !== undefined && encryptedVolume?.fixesKey)
+      throw refuse('a partition with fixate-volume-key cannot be deferred: its key is not made yet')
     if (deferred.has(typeUuid)) continue
     if (verity === 'signature' && !signer) throw refuse('Verity=signature needs a key and a certificate')
     if (encrypt && (own ?? keyFile) === undefined) throw refuse('Encrypt= needs a key file')

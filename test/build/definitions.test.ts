@@ -76,7 +76,7 @@ test('definitions of a directory come in the order of their names, and pair up b
 
 test('what systemd has and ddi has not is refused with the reason', () => {
   const cases: readonly [string, RegExp][] = [
-    ['EncryptKDF=minimal', /EncryptKDF= is not supported: the key derivation is always Argon2id$/],
+    ['EncryptKDF=scrypt', /EncryptKDF=: "scrypt" is not one of argon2id, pbkdf2 and minimal$/],
     ['FileSystemSectorSize=4096', /FileSystemSectorSize= is supported for vfat/],
     ['Integrity=inline', /Integrity= is not supported: .* dm-integrity$/],
     ['IntegrityAlgorithm=hmac-sha256', /IntegrityAlgorithm= is not supported: .* dm-integrity$/],

@@ -39,7 +39,7 @@ function draft(lines: readonly string[], contents: Contents = { kind: 'none' }):
   const text = ['[Partition]', 'Type=linux-generic', ...lines].join('\n')
   const definition = parseDefinition(text, 'one.conf', { osRelease: new Map(), architecture: 'x86-64' })
   return {
-    ...{ definition, there: null, label: 'one', uuid: '11111111-2222-4333-8444-555555555555' },
+    ...{ definition, there: null, volumeKey: null, label: 'one', uuid: '11111111-2222-4333-8444-555555555555' },
     ...{ contentsPath: 'none', contents, skipped: [] },
   }
 }

@@ -119,3 +119,57 @@ test('FAT has the sectors of its disk, or those of FileSystemSectorSize=', async
     assert.equal(run('mtype', '-i', path, '::/file'), 'text\n')
   }
 })
+
+test('TEST-58 luks2_keyhash, and Discard=no of basic: crypttab names the key, and the header passes discards on', async () => {
+  using folder = temporaryFolder()
+  const key = join(folder.path, 'key')
+  writeFileSync(key, 'secret')
+  const encrypted = ['Format=ext4', 'Encrypt=key-file', 'SizeMinBytes=24M', 'SizeMaxBytes=24M', 'MountPoint=/x']
+  const from = defineImage(folder.path, {
+    '1': ['Type=linux-generic', ...encrypted, 'EncryptKDF=minimal', 'EncryptedVolume=vo\\lume:::fixate-volume-key'],
+    '2': ['Type=var', ...encrypted, 'EncryptKDF=pbkdf2', 'Discard=no', 'EncryptedVolume=::noauto:fixate-volume-key'],
+  })
+  const output = join(folder.path, 'image.raw')
+  const options = { root: folder.path, keyFile: key, seed, fstab: '/fstab', crypttab: '/crypttab' }
+  const { partitions } = await buildImage(from, output, { ...options, split: true })
+  const crypttab = readFileSync(join(folder.path, 'crypttab'), 'utf8').split('\n').slice(1, -1)
+  const expected = [
+    { kdf: 'pbkdf2', iterations: 1000, flags: 'allow-discards', name: 'vo\\lume', escaped: 'vo\\x5clume', options: '' },
+    { kdf: 'pbkdf2', iterations: 1_000_000, flags: '(no flags)', name: '', escaped: '', options: 'noauto,' },
+  ]
+  for (const [index, { kdf, iterations, flags, name, escaped, options }] of expected.entries()) {
+    const path = partitions[index]!.splitPath!
+    const dump = run('cryptsetup', 'luksDump', path)
+    const [uuid] = /(?<=^UUID:\s+)\S+/m.exec(dump)!
+    assert.match(dump, new RegExp(`^Flags:\\s+${flags.replace(/[()]/g, '\\$&')}\\s*$`, 'm'))
+    assert.match(dump, new RegExp(`PBKDF: +${kdf}\\n.*Hash: +sha512\\n.*Iterations: ${iterations}\\n`))
+    const volumeKey = `${path}.volume`
+    run(
+      'cryptsetup',
+      'luksDump',
+      '-q',
+      '--dump-volume-key',
+      `--volume-key-file=${volumeKey}`,
+      `--key-file=${key}`,
+      path,
+    )
+    writeFileSync(`${path}.said`, `cryptsetup:${escaped || `luks-${uuid}`}:${uuid}`)
+    const hexadecimal = readFileSync(volumeKey).toString('hex')
+    const mac = run(
+      'openssl',
+      'mac',
+      '-digest',
+      'SHA256',
+      '-macopt',
+      `hexkey:${hexadecimal}`,
+      '-in',
+      `${path}.said`,
+      'HMAC',
+    )
+    const shown = `${options}fixate-volume-key=${mac.trim().toLowerCase()}`
+    assert.equal(crypttab[index], `${name || `luks-${uuid}`} UUID=${uuid} - ${shown}`)
+  }
+  assert.match(readFileSync(join(folder.path, 'fstab'), 'utf8'), / discard,rw.*\n.* \/x ext4 rw,nodev/)
+  await assert.rejects(buildImage(from, `${output}.2`, { ...options, defer: ['var'] }), { message: /not made yet/ })
+  await assert.rejects(partitionDisk(from, output, options), { message: /is there already/ })
+})
