@@ -1,4 +1,5 @@
 import { DdiError } from './errors.js'
+import { throwIfAborted, type Work } from './work.js'
 
 /**
  * The names of the options of a call, tied to their type: a name that is missing or that the type does not have is a
@@ -7,9 +8,10 @@ import { DdiError } from './errors.js'
 export type OptionNames<Options> = Readonly<Record<keyof Options, true>>
 
 /**
- * Refuses options that a call does not have, so that a misspelt `rootHash` is not taken for none.
+ * Refuses options that a call does not have, so that a misspelt `rootHash` is not taken for none; and a signal that is aborted, before the
+ * call has done anything.
  * @param call what the message names: `attach`
- * @throws ERR_DDI_USAGE
+ * @throws ERR_DDI_USAGE, ERR_DDI_ABORTED
  */
 export function checkOptions<Options extends object>(
   options: Options,
@@ -29,6 +31,7 @@ export function checkOptions<Options extends object>(
       `unknown option ${JSON.stringify(name)} of ${call}()${meant ? `; did you mean ${meant}?` : ''}`,
     )
   }
+  throwIfAborted((options as Work).signal)
 }
 
 /** Those of the options of a call that another call, which it makes, has too. */

@@ -1,5 +1,4 @@
 import { DdiError } from './errors.js'
-import type { OptionNames } from './options.js'
 
 /** How far a long call has come. */
 export interface Progress {
@@ -18,7 +17,12 @@ export interface Work {
   /** Called as the work proceeds, often: it must be quick. */
   readonly onProgress?: ((progress: Progress) => void) | undefined
 }
-export const workNames: OptionNames<Work> = { signal: true, onProgress: true }
+export const workNames = { signal: true, onProgress: true } as const satisfies Readonly<Record<keyof Work, true>>
+
+/** Work on a part of something: its progress is reported under the name of the part. */
+export function workOn(part: string, { signal, onProgress }: Work): Work {
+  return { signal, onProgress: onProgress && ((progress) => onProgress({ ...progress, part })) }
+}
 
 /** @throws ERR_DDI_ABORTED if the signal is aborted */
 export function throwIfAborted(signal: AbortSignal | undefined): void {

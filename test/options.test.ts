@@ -16,7 +16,7 @@ const check = (options: object) => checkOptions<CallOptions>(options, callNames,
 
 test('options that a call has pass, present or not', () => {
   check({})
-  check({ rootHash: 'ab', signal: AbortSignal.abort() })
+  check({ rootHash: 'ab', signal: new AbortController().signal })
   check({ usrHash: undefined })
 })
 
@@ -29,6 +29,10 @@ test('an option that a call does not have is an error, which tells what was mean
   refused({ rootHash: 'ab', colour: 'red' }, 'unknown option "colour" of attach()')
   refused({ toString: 'x' }, 'unknown option "toString" of attach()')
   refused({ '': 1 }, 'unknown option "" of attach()')
+})
+
+test('a signal that is aborted ends a call before it begins', () => {
+  assert.throws(() => check({ signal: AbortSignal.abort() }), { name: 'AbortError', code: 'ERR_DDI_ABORTED' })
 })
 
 test('a call passes on the options that the next one has', () => {

@@ -13,7 +13,7 @@ import { DdiError } from '../errors.js'
 import { backupLength, encodeNewDisk, newGpt } from '../gpt/create.js'
 import type { Gpt } from '../gpt/table.js'
 import { checkOptions, type OptionNames } from '../options.js'
-import { type Work, workNames } from '../work.js'
+import { type Work, workNames, workOn } from '../work.js'
 import { openForChange } from './disk.js'
 
 /** A volume that a disk begins with. */
@@ -26,7 +26,7 @@ export interface FirstVolume {
 }
 
 /** Options of {@link initDisk}. */
-export interface InitDiskOptions extends Pick<Work, 'signal'> {
+export interface InitDiskOptions extends Work {
   /** Overwrites what the disk holds. Default: false. */
   readonly force?: boolean
   /** Default: a random one. */
@@ -36,13 +36,12 @@ export interface InitDiskOptions extends Pick<Work, 'signal'> {
   /** What is on the disk before the table is, and with it: without a table, the disk is as blank as before. Default: none. */
   readonly volumes?: readonly FirstVolume[]
 }
-const { onProgress: _, ...signalName } = workNames
 const initDiskOptionNames: OptionNames<InitDiskOptions> = {
   force: true,
   uuid: true,
   entries: true,
   volumes: true,
-  ...signalName,
+  ...workNames,
 }
 export const fewestEntries = 128
 export const mostEntries = 4096
@@ -58,13 +57,15 @@ const beforePartitions = 1024 * 1024
  */
 export async function initDisk(path: string, options: InitDiskOptions = {}): Promise<Disk> {
   checkOptions(options, initDiskOptionNames, 'initDisk')
-  const { volumes = [], signal } = options
+  const { volumes = [], signal, onProgress } = options
   return await openForChange(path, async (file, opened) => {
     const { table, places } = await layOut(file, opened.users, options)
     // Where another table was, nothing is named while volumes are written over what it names.
     await blank(file, table)
-    for (const [index, { from }] of volumes.entries())
-      if (from) await copyFromFile(from, extentTarget(file, linear(places[index]!)), from.size, { signal })
+    for (const [index, { head, from }] of volumes.entries()) {
+      const work = workOn(head.label, { signal, onProgress })
+      if (from) await copyFromFile(from, extentTarget(file, linear(places[index]!)), from.size, work)
+    }
     await file.flush()
     for (const { offset, bytes } of encodeNewDisk(table, file.size)) await file.write(offset, bytes)
     await file.flush()

@@ -14,8 +14,7 @@ import { DdiError } from '../errors.js'
 import { logicalPartitions } from '../image/logical.js'
 import { type OpenOptions, openImage } from '../image/open.js'
 import { checkOptions, type OptionNames } from '../options.js'
-import { type Work, workNames } from '../work.js'
-import { workOn } from './context.js'
+import { type Work, workNames, workOn } from '../work.js'
 
 /** How a file for Android is written. */
 export interface AndroidFileOptions extends Work {

@@ -158,8 +158,3 @@ export function buildSettings(output: string, options: BuildOptions): BuildSetti
 function usage(what: string): DdiError {
   return new DdiError('ERR_DDI_USAGE', what)
 }
-
-/** Work on a part of something: its progress is reported under the name of the part. */
-export function workOn(part: string, { signal, onProgress }: Work): Work {
-  return { signal, onProgress: onProgress && ((progress) => onProgress({ ...progress, part })) }
-}

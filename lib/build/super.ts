@@ -16,8 +16,8 @@ import { sliceSource } from '../bytes/slice.js'
 import type { Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { checkOptions, type OptionNames } from '../options.js'
+import { workOn } from '../work.js'
 import { type AndroidFileOptions, androidFileOptionNames } from './android-file.js'
-import { workOn } from './context.js'
 
 /** A logical partition of a new super partition, with its image. */
 export interface SuperPartition extends NewPartition {

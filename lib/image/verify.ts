@@ -2,7 +2,7 @@ import { extentSource } from '../bytes/extents.js'
 import { DdiError } from '../errors.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { type BadBlocks, verifyTree } from '../verity/verify.js'
-import { type Work, workNames } from '../work.js'
+import { type Work, workNames, workOn } from '../work.js'
 import { dissect } from './dissect.js'
 import type { Dissection } from './dissection.js'
 import { refuseKernelTrust, refuseUncovered } from './offers.js'
@@ -51,8 +51,7 @@ export async function verify(dissection: Dissection, options: VerifyOptions = {}
     const { dataBlockSize, hashBlockSize, dataBlocks } = superblock
     const counts = await verifyTree(superblock, extentSource(image.source, data.extents), hash.source, {
       onBadBlocks: (bad) => options.onBadBlocks?.(designator, bad),
-      onProgress: (progress) => options.onProgress?.({ ...progress, part: designator }),
-      signal: options.signal,
+      ...workOn(designator, options),
     })
     const rootHash = Buffer.from(verity.rootHash).toString('hex')
     results.push({ designator, rootHash, dataBlockSize, hashBlockSize, dataBlocks, volumeSize: data.size, ...counts })

@@ -78,13 +78,13 @@ export interface InstalledDisk {
  */
 export async function installDisk(path: string, options: InstallDiskOptions): Promise<InstalledDisk> {
   checkOptions(options, installDiskOptionNames, 'installDisk')
-  const { images = [], entries, force, dryRun = false, signal } = options
+  const { images = [], entries, force, dryRun = false, signal, onProgress } = options
   const uki = await readUki(options.uki)
   await refuseImages(images, path, options)
   await using scratch = await openScratchDirectory(join(tmpdir(), 'ddi-install'))
   await using made = await makeVolumes(scratch.path, uki, options)
   const disk = {
-    ...{ uuid: randomUUID(), volumes: made.volumes, signal },
+    ...{ uuid: randomUUID(), volumes: made.volumes, signal, onProgress },
     ...(entries !== undefined && { entries }),
     ...(force !== undefined && { force }),
   }

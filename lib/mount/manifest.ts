@@ -1,4 +1,5 @@
-import type { Work } from '../work.js'
+import { checkOptions } from '../options.js'
+import { type Work, workNames } from '../work.js'
 import type { Tree, TreeEntry } from './entries.js'
 import { digestFile } from './files.js'
 
@@ -12,10 +13,10 @@ export interface DigestedEntry extends TreeEntry {
  * All files of a tree with their hashes, as {@link Tree.entries} lists them.
  * @throws as `Tree.entries` and `digestFile`
  */
-export async function* digestTree(tree: Tree, work: Pick<Work, 'signal'> = {}): AsyncGenerator<DigestedEntry> {
-  const { signal } = work
+export async function* digestTree(tree: Tree, work: Work = {}): AsyncGenerator<DigestedEntry> {
+  checkOptions(work, workNames, 'digestTree')
   for await (const entry of tree.entries())
-    yield { ...entry, sha256: entry.kind === 'file' ? await digestFile(tree, entry, { signal }) : null }
+    yield { ...entry, sha256: entry.kind === 'file' ? await digestFile(tree, entry, work) : null }
 }
 
 const manifestTypes = {

@@ -7,7 +7,7 @@ import { type Image, imageOn } from '../image/open.js'
 import type { ProtectedDesignator } from '../image/root-hash-sources.js'
 import { verify } from '../image/verify.js'
 import { checkOptions } from '../options.js'
-import { type Progress, type Work, workNames } from '../work.js'
+import { type Work, workNames, workOn } from '../work.js'
 import type { StoreImage } from './image.js'
 
 /**
@@ -29,12 +29,11 @@ export interface Scrubbed {
 export async function scrub(disk: Source, image: StoreImage, work: Work = {}): Promise<Scrubbed> {
   checkOptions(work, workNames, 'scrub')
   const { label, volume } = image
-  const onProgress = work.onProgress && ((progress: Progress) => work.onProgress?.({ ...progress, part: label }))
   try {
     await using opened = await imageOn(extentSource(disk, volume.extents), { name: label })
     const [problem] = opened.table.problems
     if (problem) return { image, result: 'damaged', damage: problem.message }
-    return { image, ...(await compare(opened, { signal: work.signal, onProgress })) }
+    return { image, ...(await compare(opened, workOn(label, work))) }
   } catch (error) {
     if (!(error instanceof DdiError) || (error.kind !== 'image' && error.code !== 'ERR_DDI_IO')) throw error
     return { image, result: 'damaged', damage: error.message }

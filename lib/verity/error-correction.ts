@@ -135,8 +135,10 @@ export async function correctBlocks(
   covered: Source,
   parity: Source,
   correction: ErrorCorrection,
-  signal?: AbortSignal,
+  work: Work = {},
 ): Promise<Corrected> {
+  checkOptions(work, workNames, 'correctBlocks')
+  const { signal, onProgress } = work
   const { blockSize, roots } = correction
   const changed = new Map<number, Uint8Array>()
   let [bytes, failedCodes] = [0, 0]
@@ -146,6 +148,7 @@ export async function correctBlocks(
     const { corrected, failed } = correct(after, codes, roots)
     bytes += corrected
     failedCodes += failed
+    onProgress?.({ done: batch.parityStart + batch.parityLength, total: parity.size })
     if (corrected === 0) continue
     for (const [part, block] of after.entries())
       for (let at = 0; at < block.length; at += blockSize) {

@@ -131,7 +131,7 @@ async function restore(
   { covered, parity, ...correction }: NonNullable<Awaited<ReturnType<typeof openParity>>>,
 ): Promise<Corrected | undefined> {
   const { superblock, data, tree } = verified
-  const corrected = await correctBlocks(covered, parity, correction, untilInterrupted())
+  const corrected = await correctBlocks(covered, parity, correction, { signal: untilInterrupted() })
   const { dataSize, treeStart } = layoutOf(superblock)
   const writes = [...corrected.blocks].map(([offset, bytes]) => ({ offset, bytes }))
   const inTree = writes.map(({ offset, bytes }) => ({ offset: offset - dataSize + treeStart, bytes }))
