@@ -27,13 +27,50 @@ test('docs/compatibility.md says of pulls and Android which tests hold it', () =
   }
 })
 
-test('docs/compatibility.md names the tests of what systemd’s TEST-50-DISSECT asserts by their titles', () => {
-  const [, table] = /^TEST-50-DISSECT .*\n\n([\s\S]*?)\n\n/m.exec(page)!
-  const rows = table!.split('\n').slice(2)
-  assert.ok(rows.length > 15)
-  for (const row of rows) {
-    const [, file, title] = /\| `([^`]+)`: (.*) \|$/.exec(row) ?? []
-    if (file === undefined) assert.match(row, /\| not: .* \| \|$/)
-    else assert.ok(readFileSync(join(packageRoot, `${file}.test.ts`), 'utf8').includes(`'${title!}'`), row)
+/** The rows of the table whose heading begins with some words. */
+function rowsOf(text: string, heading: string): readonly string[] {
+  const table = text.split('\n\n').find((block) => block.startsWith(`| ${heading} `))
+  assert.ok(table, `there is no table ${heading}`)
+  return table.trimEnd().split('\n').slice(2)
+}
+
+/** The titles of a file's tests. */
+function titlesOf(file: string): readonly string[] {
+  const path = join(packageRoot, `${file}.test.ts`)
+  assert.ok(existsSync(path), `${file} is no test`)
+  return [...readFileSync(path, 'utf8').matchAll(/\btest\(\s*(?:'([^'\n]+)'|`([^`]+)`)/g)].map(
+    ([, plain, template]) => plain ?? template!,
+  )
+}
+
+/**
+ * The tests that hold a row are in its last cell, as `FILE`: WORDS; `FILE`: WORDS. The words are of the title of one test, and
+ * of no other of that file.
+ * @returns how many there are
+ */
+function testsOf(row: string, folder: string): number {
+  const cell = row.split(' | ').at(-1)!.replace(/ ?\|$/, '')
+  if (cell === '') return 0
+  const named = cell.split(/; (?=`)/)
+  for (const one of named) {
+    const [, name, words] = /^`([^`]+)`: (.+)$/.exec(one) ?? []
+    assert.ok(name && words, `not of the form \`FILE\`: WORDS OF A TITLE: ${one}, in ${row}`)
+    const titles = titlesOf(name.includes('/') ? name : `${folder}/${name}`).filter((title) => title.includes(words))
+    assert.equal(titles.length, 1, `${name} has ${titles.length} tests whose title has the words "${words}"`)
+  }
+  return named.length
+}
+
+test('docs/compatibility.md names the tests of what the peers’ own suites assert by their titles', () => {
+  for (const [heading, folder, count] of [
+    ['TEST-58-REPART of systemd', 'test/build', 25],
+    ['TEST-50-DISSECT of systemd', 'test', 15],
+    ['verity-compat-test of cryptsetup', 'test/verity', 7],
+    ['tests of liblp', 'test/android', 20],
+  ] as const) {
+    const rows = rowsOf(page, heading)
+    assert.ok(rows.length >= count, heading)
+    // What has no test says why it is not there.
+    for (const row of rows) if (testsOf(row, folder) === 0) assert.match(row, /\| not: .* \| \|$/)
   }
 })

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { buildImage, partitionDisk } from '../../lib/index.js'
 import { defineImage, emptyFile, MiB, typeUuids } from '../support/images.js'
-import { run, temporaryFolder } from '../support/run.js'
+import { cli, run, temporaryFolder } from '../support/run.js'
 
 const seed = '750b6cd5-c4ae-4012-a15e-7be3c29e6a47'
 const root = '4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709'
@@ -172,4 +172,25 @@ test('TEST-58 luks2_keyhash, and Discard=no of basic: crypttab names the key, an
   assert.match(readFileSync(join(folder.path, 'fstab'), 'utf8'), / discard,rw.*\n.* \/x ext4 rw,nodev/)
   await assert.rejects(buildImage(from, `${output}.2`, { ...options, defer: ['var'] }), { message: /not made yet/ })
   await assert.rejects(partitionDisk(from, output, options), { message: /is there already/ })
+})
+
+test('TEST-58 random_seed: no seed, or a random one, makes other UUIDs each time', async () => {
+  using folder = temporaryFolder()
+  const from = defineImage(folder.path, { a: ['Type=root', 'SizeMinBytes=1M'] })
+  const uuids = (...seeds: readonly string[]) => {
+    const { status, stdout, stderr } = cli(
+      'build',
+      `--definitions=${from}`,
+      '--dry-run',
+      '--json=short',
+      '-o',
+      'none',
+      ...seeds,
+    )
+    assert.equal(status, 0, stderr)
+    return JSON.parse(stdout).partitions[0].uuid
+  }
+  const made = [uuids(), uuids(), uuids('--seed=random'), uuids('--seed=random'), uuids(`--seed=${seed}`)]
+  assert.equal(new Set(made).size, made.length)
+  assert.equal(uuids(`--seed=${seed}`), made.at(-1))
 })
