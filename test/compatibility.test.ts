@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { packageRoot } from './support/run.js'
+import { peers } from './support/peer-options.js'
+import { attempt, packageRoot } from './support/run.js'
 
 const page = readFileSync(join(packageRoot, 'docs/compatibility.md'), 'utf8')
 
@@ -74,3 +75,33 @@ test('docs/compatibility.md names the tests of what the peers’ own suites asse
     for (const row of rows) if (testsOf(row, folder) === 0) assert.match(row, /\| not: .* \| \|$/)
   }
 })
+
+/** The first cells of the rows of the table with this header. */
+function firstCells(header: string): readonly string[] {
+  const [, rows] = page.split(`\n| ${header} |`)
+  assert.ok(rows, `no table ${header}`)
+  return rows
+    .split('\n\n')[0]!
+    .split('\n')
+    .slice(2)
+    .map((row) => row.split('|')[1]!)
+}
+
+for (const { program, version, table, options, help } of peers)
+  test(`docs/compatibility.md says of each option of ${program} ${version} what became of it`, () => {
+    const told = new Set(firstCells(table).flatMap((cell) => cell.match(/(?<=[`\s])--?[A-Za-z][a-z0-9-]*/g) ?? []))
+    const names = options.split(/\s+/)
+    assert.deepEqual(
+      names.filter((name) => !told.has(name)),
+      [],
+    )
+    if (!help) return
+    const { stdout } = attempt(...help)
+    const standard = ['--help', '--usage', '--version']
+    const here = new Set([...(stdout.match(/(?<=[ ,[])--[a-z][a-z0-9-]+/g) ?? []), ...standard])
+    assert.ok(here.size > 5)
+    assert.deepEqual(
+      [...here].filter((name) => !standard.includes(name) && !names.includes(name)),
+      [],
+    )
+  })
