@@ -1,6 +1,6 @@
 // The package as npm packs and installs it.
 import assert from 'node:assert/strict'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -69,23 +69,31 @@ test('the package is small, installs without a warning, and runs on each Node.js
   }
 })
 
-test('publint and arethetypeswrong find nothing, and a strict consumer without types of Node.js compiles', () => {
+test('publint and arethetypeswrong find nothing, and strict consumers compile: without types of Node.js, for browsers, and the examples', () => {
   using folder = temporaryFolder()
   const { tarball, app } = install(folder.path)
   const bin = (name: string) => join(packageRoot, 'node_modules/.bin', name)
   run(bin('publint'), 'run', '--strict', tarball)
   run(bin('attw'), tarball, '--profile', 'esm-only', '--exclude-entrypoints', './schemas/*')
-  writeFileSync(
-    join(app, 'consumer.mts'),
-    "import * as ddi from 'ddi'\nimport * as gpt from 'ddi/gpt'\nimport * as verity from 'ddi/verity'\nimport * as android from 'ddi/android'\nexport const rooms = [ddi, gpt, verity, android]\n",
-  )
-  writeFileSync(
-    join(app, 'tsconfig.json'),
-    '{"compilerOptions":{"strict":true,"noEmit":true,"skipLibCheck":false,"module":"nodenext","target":"es2023","types":[]},"files":["consumer.mts"]}',
-  )
-  const tsc = join(require.resolve('@typescript/native/package.json'), '../bin/tsc')
-  run(process.execPath, tsc, '--project', app)
+  const rooms = ['', '/gpt', '/verity', '/android'].map((room) => `export * from 'ddi${room}'\n`)
+  for (const [number, room] of rooms.entries()) writeFileSync(join(app, `consumer${number}.mts`), room)
+  compile(app, { types: [] }, ['consumer*.mts'])
+  for (const [number, room] of rooms.slice(1).entries()) writeFileSync(join(app, `page${number}.ts`), room)
+  cpSync(join(packageRoot, 'examples'), join(app, 'examples'), { recursive: true })
+  compile(app, { types: ['node'], lib: ['es2023'] }, ['examples/*.ts'])
+  const forBrowsers = { module: 'esnext', moduleResolution: 'bundler', customConditions: ['browser'] }
+  compile(app, { ...forBrowsers, types: [], lib: ['es2023', 'dom'] }, ['page*.ts', 'examples/gpt-in-the-browser/*.ts'])
 })
+
+/** Compiles files of a project as strictly as may be, declarations of packages too. */
+function compile(project: string, options: Readonly<Record<string, unknown>>, include: readonly string[]): void {
+  const strict = { strict: true, exactOptionalPropertyTypes: true, skipLibCheck: false, noEmit: true }
+  const compilerOptions = { ...strict, module: 'nodenext', target: 'es2023', ...options }
+  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, include }))
+  const tsc = join(require.resolve('@typescript/native/package.json'), '../bin/tsc')
+  const { status, stdout } = attempt(process.execPath, tsc, '--project', project)
+  assert.equal(status, 0, stdout)
+}
 
 test('the published library has the names of the compiled one', async () => {
   const [published, compiled] = await Promise.all(
