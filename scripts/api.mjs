@@ -25,10 +25,15 @@ function prose(parts) {
     .join('')
 }
 
+function describeTag({ name, text }) {
+  const said = prose(text).replaceAll('\n', ' ')
+  return name === 'param' ? said.replace(/^(\S+)\s+/, '- `$1`: ') : `- ${name}: ${said}`
+}
+
 function describe(name, symbol) {
   const code = symbol.declarations.map((one) => (ts.isVariableDeclaration(one) ? one.parent.parent : one).getText())
   const signature = code.join('\n').replaceAll(/^export (declare )?/gm, '')
-  const tags = symbol.getJsDocTags(checker).map((tag) => `- ${tag.name}: ${prose(tag.text).replaceAll('\n', ' ')}`)
+  const tags = symbol.getJsDocTags(checker).map(describeTag)
   const text = prose(symbol.getDocumentationComment(checker))
   return `### ${name}\n\n${text}\n\n${tags.length > 0 ? `${tags.join('\n')}\n\n` : ''}\`\`\`ts\n${signature}\n\`\`\`\n`
 }
