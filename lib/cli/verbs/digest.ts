@@ -19,7 +19,7 @@ export default verb({
       const work = await treeWork(options)
       await withTree(path, work, async (tree) => {
         noteSource(tree.source)
-        await printFiles(path, digestTree(tree, work), { json: options.json, line: formatManifestLine }, work)
+        await printFiles(path, digestTree(tree, { signal: work.signal }), { json: options.json, line: formatManifestLine }, work)
       })
     })
   },
