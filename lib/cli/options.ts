@@ -136,6 +136,20 @@ export const treeOptions = {
   ...imageOptions,
 }
 
+/** Of verbs that copy files. */
+export const ownershipOptions = {
+  copyOwnership: option(
+    '--copy-ownership <whether>',
+    'keep user, group and set-ID bits of what is copied; auto: of directories alone',
+    choice('auto', 'yes', 'no'),
+    'auto',
+  ),
+}
+
+export function ownershipOf({ copyOwnership }: ValuesOf<typeof ownershipOptions>) {
+  return copyOwnership === 'auto' ? {} : { ownership: copyOwnership === 'yes' }
+}
+
 /** Of verbs that mount an image. */
 export const mountOptions = {
   writable: flag('--writable', 'mount unprotected volumes writable, without permission to execute'),

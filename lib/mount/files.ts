@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { giveName, refuseExisting } from '../bytes/new-file.js'
 import { openScratchDirectory } from '../bytes/scratch.js'
 import { DdiError, systemError } from '../errors.js'
-import { checkOptions } from '../options.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import { runTool } from '../tool.js'
 import { throwIfAborted, type Work, workNames } from '../work.js'
 import { isWithin, type Tree, type TreeEntry } from './entries.js'
@@ -86,6 +86,16 @@ async function openFile(root: Root, path: string): Promise<OpenedFile> {
   }
 }
 
+/** Options of {@link copyFrom} and {@link copyTo}. */
+export interface CopyOptions extends Work {
+  /**
+   * Keeps user and group, and with them set-ID bits, which without are not kept either: a program must not get other rights than its
+   * owner gave it. Default: for directories, and not for files.
+   */
+  readonly ownership?: boolean
+}
+const copyOptionNames: OptionNames<CopyOptions> = { ...workNames, ownership: true }
+
 /**
  * Copies a file or directory out of a tree.
  * @param path within the tree; links in it lead nowhere else
@@ -93,18 +103,23 @@ async function openFile(root: Root, path: string): Promise<OpenedFile> {
  * @throws ERR_DDI_NOT_FOUND, ERR_DDI_EXISTS, ERR_DDI_USAGE for a directory and a stream, ERR_DDI_PERMISSION for what only a
  *   mount can read, ERR_DDI_ABORTED; what was copied to a new path is removed then
  */
-export async function copyFrom(tree: Tree, path: string, target: string | Writable, work: Work = {}): Promise<void> {
-  checkOptions(work, workNames, 'copyFrom')
+export async function copyFrom(
+  tree: Tree,
+  path: string,
+  target: string | Writable,
+  options: CopyOptions = {},
+): Promise<void> {
+  checkOptions(options, copyOptionNames, 'copyFrom')
   const { root, unread } = tree
   const inside = relative('/', join('/', path))
   if (unread.some((place) => isWithin(inside, place)))
     throw new DdiError('ERR_DDI_PERMISSION', `${path} can only be read if the image is mounted (run as root?)`)
   await using opened = await openFile(root, path)
   const { handle, place } = opened
+  const stats = await handle.stat()
   if (typeof target !== 'string') {
-    const stats = await handle.stat()
     if (!stats.isFile()) throw new DdiError('ERR_DDI_USAGE', `${path} is not a file: name a directory to copy it to`)
-    await passOn(handle, target, { path, size: stats.size, work })
+    await passOn(handle, target, { path, size: stats.size, work: options })
     return
   }
   const from = await place.realPath()
@@ -112,33 +127,40 @@ export async function copyFrom(tree: Tree, path: string, target: string | Writab
   if (missing !== undefined)
     throw new DdiError('ERR_DDI_PERMISSION', `${missing} can only be read if the image is mounted (run as root?)`)
   await refuseExisting(target)
-  await copyAll(from, target, { replace: false, ...work })
+  await copyAll(from, target, { replace: false, ownership: stats.isDirectory(), ...options })
 }
 
-/** Copies a file or directory, all or nothing. @param options `replace` what has the name of the copy already */
-async function copyAll(
-  from: string,
-  target: string,
-  { replace, signal }: Work & { readonly replace: boolean },
-): Promise<void> {
+interface Copying extends Required<Pick<CopyOptions, 'ownership'>>, Work {
+  /** What has the name of the copy already. */
+  readonly replace: boolean
+}
+
+/** Copies a file or directory, all or nothing. */
+async function copyAll(from: string, target: string, { replace, ownership, signal }: Copying): Promise<void> {
   // Nobody else may enter it: cp, which would follow a link that waits for it, finds none.
   await using directory = await openScratchDirectory(target)
   const copied = `${directory.held}/copy`
-  const copying = ['cp', '--archive', '--no-target-directory', '--', from, copied] as const
+  const kept = ownership ? [] : ['--no-preserve=ownership']
+  const copying = ['cp', '--archive', ...kept, '--no-target-directory', '--', from, copied] as const
   await runTool({ command: copying, package: 'coreutils' }, signal)
+  if (!ownership) {
+    const privileged = ['!', '-type', 'l', '-perm', '/6000'] as const
+    const plain = ['find', copied, ...privileged, '-exec', 'chmod', 'ug-s', '{}', '+'] as const
+    await runTool({ command: plain, package: 'findutils' }, signal)
+  }
   await giveName(copied, target, replace).catch((error: unknown) => {
     throw systemError(error, `cannot create ${target}`)
   })
 }
 
 /**
- * Copies a file or directory into a tree that is mounted for writing. Links in the tree lead nowhere else.
+ * Copies a file or directory into a tree: a directory, or an image that is mounted for writing. Links in the tree lead nowhere else.
  * @param source a path outside
  * @param path within the tree; what is there is replaced if it is a file, once all of the new one is there
  * @throws ERR_DDI_NOT_FOUND for the source, and for the directory it would go to; ERR_DDI_EXISTS, ERR_DDI_ABORTED
  */
-export async function copyTo(tree: Tree, source: string, path: string, work: Work = {}): Promise<void> {
-  checkOptions(work, workNames, 'copyTo')
+export async function copyTo(tree: Tree, source: string, path: string, options: CopyOptions = {}): Promise<void> {
+  checkOptions(options, copyOptionNames, 'copyTo')
   const stats = await lstat(source).catch((error: unknown) => {
     throw systemError(error, `cannot copy ${source}`, { ENOENT: 'ERR_DDI_NOT_FOUND' })
   })
@@ -149,12 +171,12 @@ export async function copyTo(tree: Tree, source: string, path: string, work: Wor
       throw error
     })
   await using _ = parent
-  // The directory is resolved; what has this name in it must not be a link.
-  const target = join(await parent.realPath(), basename(path))
+  // The directory is held, whoever renames it; what has this name in it must not be a link.
+  const target = `/proc/${process.pid}/fd/${parent.fd}/${basename(path)}`
   const there = await lstat(target).catch(() => undefined)
   if (there?.isSymbolicLink())
     throw new DdiError('ERR_DDI_EXISTS', `${path} is a symbolic link in the image: name its target`)
   if (there && (!there.isFile() || stats.isDirectory()))
     throw new DdiError('ERR_DDI_EXISTS', `${path} exists in the image`)
-  await copyAll(source, target, { replace: there !== undefined, ...work })
+  await copyAll(source, target, { replace: there !== undefined, ownership: stats.isDirectory(), ...options })
 }

@@ -20,7 +20,7 @@ import { walk } from './walk.js'
  * a whole first. The mount is in the namespace of this process, below a directory that only its user may enter; nothing in it
  * can be run, and no link in it is followed but by the tree.
  * @param given path of an image file, block device or directory, or an open image, which stays open
- * @param options `writable` needs a mount
+ * @param options `writable` needs a mount of an image
  * @throws what `mountImage` throws; ERR_DDI_PERMISSION if only a mount can read the file system, or something is to be
  *   written; ERR_DDI_VERITY_CORRUPT, ERR_DDI_TOOL, ERR_DDI_LIBRARY_MISSING
  */
@@ -50,11 +50,11 @@ async function withDirectory<Result>(
   options: MountOptions,
   use: (tree: Tree) => Promise<Result>,
 ): Promise<Result> {
-  const vain = ofVolumes.find((name) => options[name] !== undefined) ?? (options.writable ? 'writable' : undefined)
+  const vain = ofVolumes.find((name) => options[name] !== undefined)
   if (vain !== undefined || (options.signature ?? 'auto') !== 'auto')
     throw new DdiError(
       'ERR_DDI_USAGE',
-      `${path} is a directory, which is only read, and nothing in it is verified: ${vain ?? 'signature'} has no effect`,
+      `${path} is a directory, and nothing in it is verified: ${vain ?? 'signature'} has no effect`,
     )
   await using root = await openRoot(path)
   return await use(mountedTree(root, options.signal))

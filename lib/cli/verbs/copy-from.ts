@@ -3,7 +3,7 @@ import { copyFrom } from '../../mount/files.js'
 import { withTree } from '../../mount/tree.js'
 import { inOwnNamespace } from '../namespace.js'
 import { noteSource } from '../notes.js'
-import { imageArgument, treeOptions, treeWork } from '../options.js'
+import { imageArgument, ownershipOf, ownershipOptions, treeOptions, treeWork } from '../options.js'
 import { printJson } from '../output.js'
 import { progressBar } from '../progress.js'
 import { object } from '../schema.js'
@@ -17,7 +17,7 @@ export default verb({
     argument('<source>', 'path in the image'),
     argument('[target]', 'new path; - is standard output (default: -)'),
   ],
-  options: treeOptions,
+  options: { ...treeOptions, ...ownershipOptions },
   json: object({ image: path, source: path, target: path }),
   examples: ['ddi-attach copy-from image.raw etc/os-release', 'ddi-attach copy-from image.raw usr/share ./share'],
   async run([path, source, target = '-'], options) {
@@ -30,7 +30,8 @@ export default verb({
         noteSource(tree.source)
         const bar = await progressBar('copying')
         const to = target === '-' ? process.stdout : target
-        await copyFrom(tree, source, to, { signal: work.signal, onProgress: bar.update }).finally(() => bar.stop())
+        const copying = { signal: work.signal, onProgress: bar.update, ...ownershipOf(options) }
+        await copyFrom(tree, source, to, copying).finally(() => bar.stop())
       })
       if (json !== 'off') printJson({ image: path, source, target }, json)
     })

@@ -19,7 +19,12 @@ export default verb({
       const work = await treeWork(options)
       await withTree(path, work, async (tree) => {
         noteSource(tree.source)
-        await printFiles(path, digestTree(tree, { signal: work.signal }), { json: options.json, line: formatManifestLine }, work)
+        await printFiles(
+          path,
+          digestTree(tree, { signal: work.signal }),
+          { json: options.json, line: formatManifestLine },
+          work,
+        )
       })
     })
   },
