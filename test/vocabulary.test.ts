@@ -35,6 +35,8 @@ const namedByOthers: Readonly<Record<string, string>> = {
   'connect-timeout': 'timeouts',
   'data-blocks': 'dataSize',
   'defer-partitions': 'defer',
+  'defer-partitions-empty': 'deferEmpty',
+  'defer-partitions-factory-reset': 'deferFactoryReset',
   'exclude-partitions': 'exclude',
   'fec-device': 'path',
   'fec-offset': 'hashOffset',

@@ -1,7 +1,8 @@
 // Which partition goes into which free area of a disk, and how they share it: pure.
+import { alignUp } from '../bytes/runs.js'
 import type { Run } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
-import { alignDown, type Claim, distribute, type Share, type Wish, wholeGrains } from './shares.js'
+import { alignDown, type Claim, distribute, type Share, type Wish } from './shares.js'
 
 /** A partition that has a place, or is to get one. Bytes. */
 export interface Slot {
@@ -33,6 +34,8 @@ export interface Allotment extends Share {
 export interface Usable {
   readonly start: number
   readonly end: number
+  /** What sizes and starts are multiples of, in bytes. */
+  readonly grain: number
 }
 
 interface Area {
@@ -69,8 +72,8 @@ export function allot(slots: readonly Slot[], usable: Usable): readonly (Allotme
 }
 
 function noSpace(slots: readonly Slot[], usable: Usable): DdiError {
-  const needed = slots.reduce((sum, slot) => sum + (slot.there ? 0 : needs(slot)), 0)
-  const free = freeAreas(slots, usable).map((area) => available(area))
+  const needed = slots.reduce((sum, slot) => sum + (slot.there ? 0 : needs(slot, usable.grain)), 0)
+  const free = freeAreas(slots, usable).map((area) => available(area, usable.grain))
   const room = free.reduce((sum, one) => sum + one, 0)
   return new DdiError(
     'ERR_DDI_NO_SPACE',
@@ -88,20 +91,21 @@ export function foreignSlot(there: There): Slot {
 
 /** The areas with their new partitions; undefined if there is no room. */
 function fit(slots: readonly Slot[], usable: Usable): readonly Area[] | undefined {
-  const areas = freeAreas(slots, usable).sort((a, b) => available(a) - available(b))
-  if (areas.some((area) => endOf(area) < leastEnd(area))) return undefined
+  const { grain } = usable
+  const areas = freeAreas(slots, usable).sort((a, b) => available(a, grain) - available(b, grain))
+  if (areas.some((area) => endOf(area, grain) < leastEnd(area, grain))) return undefined
   for (const slot of slots) {
     if (slot.there) continue
-    const area = areas.find((one) => available(one) >= needs(slot))
+    const area = areas.find((one) => available(one, grain) >= needs(slot, grain))
     if (!area) return undefined
     area.taken.push(slot)
   }
   return areas
 }
 
-function freeAreas(slots: readonly Slot[], usable: Usable): Area[] {
-  const first = Math.min(usable.end, ...slots.flatMap(({ there }) => there?.start ?? []))
-  const initial = alignDown(first) - wholeGrains(usable.start)
+function freeAreas(slots: readonly Slot[], { start, end, grain }: Usable): Area[] {
+  const first = Math.min(end, ...slots.flatMap(({ there }) => there?.start ?? []))
+  const initial = alignDown(first, grain) - alignUp(start, grain)
   const behind = slots.filter(({ there }) => there && there.free > 0)
   return [
     ...behind.map((after): Area => ({ after, size: after.there!.free, taken: [] })),
@@ -110,33 +114,34 @@ function freeAreas(slots: readonly Slot[], usable: Usable): Area[] {
 }
 
 /** What a partition takes at least, with its padding, and what aligns the next one. */
-function needs({ size, padding, there }: Slot): number {
+function needs({ size, padding, there }: Slot, grain: number): number {
   const least = size.min + padding.min
-  return there ? wholeGrains(there.start + least) - there.start : wholeGrains(least)
+  return there ? alignUp(there.start + least, grain) - there.start : alignUp(least, grain)
 }
 
-function endOf({ after, size, taken }: Area): number {
-  const begin = after?.there ? wholeGrains(after.there.start + after.there.length) : 0
-  return begin + size - taken.reduce((sum, slot) => sum + needs(slot), 0)
+function endOf({ after, size, taken }: Area, grain: number): number {
+  const begin = after?.there ? alignUp(after.there.start + after.there.length, grain) : 0
+  return begin + size - taken.reduce((sum, slot) => sum + needs(slot, grain), 0)
 }
 
-function leastEnd({ after }: Area): number {
-  return after?.there ? wholeGrains(after.there.start + needs(after)) : 0
+function leastEnd({ after }: Area, grain: number): number {
+  return after?.there ? alignUp(after.there.start + needs(after, grain), grain) : 0
 }
 
-function available(area: Area): number {
-  return Math.max(0, endOf(area) - leastEnd(area))
+function available(area: Area, grain: number): number {
+  return Math.max(0, endOf(area, grain) - leastEnd(area, grain))
 }
 
 /** Where the partitions of each area go: in the order of the slots. */
 function place(slots: readonly Slot[], areas: readonly Area[], usable: Usable): ReadonlyMap<Slot, Allotment> {
+  const { grain } = usable
   const places = new Map<Slot, Allotment>()
   let order = 0
   for (const { after, size, taken } of areas) {
     const sharing = slots.filter((slot) => slot === after || taken.includes(slot))
-    const begin = after?.there ? after.there.start : wholeGrains(usable.start)
-    const span = after?.there ? wholeGrains(begin + after.there.length) - begin + size : size
-    const { shares, left } = distribute(span, sharing.map(claim))
+    const begin = after?.there ? after.there.start : alignUp(usable.start, grain)
+    const span = after?.there ? alignUp(begin + after.there.length, grain) - begin + size : size
+    const { shares, left } = distribute(span, sharing.map(claim), grain)
     const own = after && shares[sharing.indexOf(after)]!
     if (after && own)
       places.set(after, {
@@ -146,7 +151,7 @@ function place(slots: readonly Slot[], areas: readonly Area[], usable: Usable): 
         order: null,
         isForeign: after.isForeign,
       })
-    let at = own ? wholeGrains(begin + own.size + own.padding + left) : begin
+    let at = own ? alignUp(begin + own.size + own.padding + left, grain) : begin
     for (const [index, slot] of sharing.entries()) {
       if (slot === after) continue
       const share = shares[index]!

@@ -10,10 +10,9 @@ import { partitionTypeName } from '../gpt/dps-types.js'
 import type { Gpt } from '../gpt/table.js'
 import { plainCharacters } from '../text.js'
 import { workOn } from '../work.js'
+import { type FileContents, sourceOf } from './contents.js'
 import type { BuildContext } from './context.js'
-import type { FileContents } from './draft.js'
 import type { ProtectedDraft } from './protect.js'
-import { grain } from './shares.js'
 
 interface Part {
   readonly label: string
@@ -44,8 +43,8 @@ export async function assemble(
       for (const { label, start, contents } of parts) {
         if (isMoved && contents === moved?.contents) continue
         await using file = await openFile(contents.path)
-        const place = extentTarget(target, linear([{ start, length: file.size }]))
-        await copy(file, place, { sparse: true, ...workOn(label, context) })
+        const place = extentTarget(target, linear([{ start, length: contents.size }]))
+        await copy(sourceOf(contents, file), place, { sparse: true, ...workOn(label, context) })
       }
       for (const { offset, bytes } of encodeNewDisk(table, size)) await target.write(offset, bytes)
     },
@@ -62,9 +61,12 @@ function keptPaths(parts: readonly Part[]): readonly string[] {
   return parts.filter(({ contents }) => !contents.isTemporary).map(({ contents }) => contents.path)
 }
 
+/** What file systems move space of a file in, in bytes: at most that of most of them. */
+const block = 4096
+
 function largestMovable(parts: readonly Part[]): Part | undefined {
   return parts
-    .filter(({ contents }) => contents.isTemporary && contents.size % grain === 0)
+    .filter(({ start, contents }) => contents.isTemporary && contents.size % block === 0 && start % block === 0)
     .reduce<Part | undefined>((best, one) => (best && best.contents.size >= one.contents.size ? best : one), undefined)
 }
 
@@ -83,7 +85,7 @@ export async function fillFree(
     await writeZeroes(target, 0, size)
     if (contents.kind === 'none') continue
     await using file = await openFile(contents.path)
-    await copy(file, target, { sparse: true, ...workOn(label, context) })
+    await copy(sourceOf(contents, file), target, { sparse: true, ...workOn(label, context) })
   }
 }
 

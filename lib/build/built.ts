@@ -6,11 +6,12 @@ import type { Run } from '../bytes/source.js'
 import { systemError } from '../errors.js'
 import { aborted } from '../work.js'
 import { splitPaths } from './assemble.js'
+import { deferred } from './choice.js'
 import type { BuildContext, BuildSettings } from './context.js'
 import { fill } from './fill.js'
 import type { PlacedDraft } from './layout.js'
 import type { PartitionDefinition } from './partition-definition.js'
-import { coveredPlaces, type Plan, typeUuidOf } from './plan.js'
+import { coveredPlaces, type Plan } from './plan.js'
 import { type ProtectedDraft, protect } from './protect.js'
 
 /** A partition of a built image, and the definition that it is made by. */
@@ -91,9 +92,9 @@ export async function makeContents({ placed }: Plan, context: BuildContext): Pro
 }
 
 /** Whether a partition gets an entry in the table: those that are deferred just have their place. */
-function isWanted({ defer, architecture }: BuildSettings): (draft: PlacedDraft) => boolean {
-  const deferred = new Set(defer?.map((name) => typeUuidOf(name, architecture)))
-  return ({ there, definition }) => there !== null || !deferred.has(definition.typeUuid)
+function isWanted(settings: BuildSettings): (draft: PlacedDraft) => boolean {
+  const isDeferred = deferred(settings)
+  return ({ there, definition }) => there !== null || !isDeferred(definition)
 }
 
 /** What is said of the partitions of a build. @param made undefined: nothing, as it was a dry run */

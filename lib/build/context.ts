@@ -15,6 +15,10 @@ export interface PartitionChoice {
   readonly exclude?: readonly string[]
   /** These get space, but no partition yet. */
   readonly defer?: readonly string[]
+  /** Nor do those with `Format=empty`. Default: false. */
+  readonly deferEmpty?: boolean
+  /** Nor do those with `FactoryReset=yes`. Default: false. */
+  readonly deferFactoryReset?: boolean
 }
 
 export interface SharedOptions extends Work, PartitionChoice {
@@ -22,6 +26,8 @@ export interface SharedOptions extends Work, PartitionChoice {
   readonly root?: string
   /** The tree that `CopyFiles=` copies from. Default: `root`. */
   readonly copySource?: string
+  /** Paths of disk images or block devices whose partitions are copied as they are; they come before those of definitions. Default: none. */
+  readonly copyFrom?: readonly string[]
   /** A UUID that all others are derived from. Default: a random one. */
   readonly seed?: string
   /**
@@ -29,6 +35,8 @@ export interface SharedOptions extends Work, PartitionChoice {
    * definitions allow, or as it is.
    */
   readonly size?: number
+  /** What sizes and places of new partitions are multiples of, in bytes: a power of two from 512 to 1 GiB. Default: 4096. */
+  readonly grainSize?: number
   /** The processor for partition types that name none. Default: this machine’s. */
   readonly architecture?: string
   /** Signs root hashes, for definitions with `Verity=signature`. */
@@ -60,6 +68,8 @@ export interface BuildOptions extends SharedOptions {
 export const sharedOptionNames: OptionNames<SharedOptions> = {
   root: true,
   copySource: true,
+  copyFrom: true,
+  grainSize: true,
   seed: true,
   size: true,
   architecture: true,
@@ -75,6 +85,8 @@ export const sharedOptionNames: OptionNames<SharedOptions> = {
   include: true,
   exclude: true,
   defer: true,
+  deferEmpty: true,
+  deferFactoryReset: true,
   ...workNames,
 }
 
@@ -86,10 +98,12 @@ export interface BuildSettings extends Work, PartitionChoice {
   readonly output: string
   readonly root: string
   readonly copySource: string
+  readonly copyFrom: readonly string[]
   readonly seed: string
   /** Undefined: as small as the definitions allow. */
   readonly size: number | undefined
   readonly sectorSize: number
+  readonly grainSize: number
   readonly architecture: string
   readonly signer: Signer | undefined
   readonly keyFile: string | undefined
@@ -115,6 +129,7 @@ export interface BuildContext extends BuildSettings {
 }
 
 const sectorSizes: readonly number[] = [512, 1024, 2048, 4096]
+const largestGrain = 1024 ** 3
 
 /**
  * Checks the options of a build at its border, and fills in defaults.
@@ -122,21 +137,25 @@ const sectorSizes: readonly number[] = [512, 1024, 2048, 4096]
  * @throws ERR_DDI_USAGE
  */
 export function buildSettings(output: string, options: BuildOptions): BuildSettings {
-  const { root = '/', seed = randomUUID(), size, sectorSize = 512, signal, onProgress } = options
-  const { include, exclude, defer } = options
+  const { root = '/', seed = randomUUID(), size, sectorSize = 512, grainSize = 4096, signal, onProgress } = options
+  const { include, exclude, defer, deferEmpty, deferFactoryReset } = options
   if (!sectorSizes.includes(sectorSize))
     throw usage(`invalid sector size ${sectorSize}: must be one of ${sectorSizes.join(', ')}`)
   if (size !== undefined && !(Number.isSafeInteger(size) && size > 0 && size % sectorSize === 0))
     throw usage(`invalid image size ${size}: must be a multiple of the sector size, ${sectorSize} bytes`)
+  if (!(Number.isInteger(Math.log2(grainSize)) && grainSize >= 512 && grainSize <= largestGrain))
+    throw usage(`invalid grain size ${grainSize}: must be a power of two from 512 to ${largestGrain}`)
   if (!parseUuid(seed)) throw usage(`invalid seed ${JSON.stringify(seed)}: must be a UUID`)
   if (include && exclude) throw usage('partitions are included or excluded, not both')
   return {
     output,
     root,
     copySource: options.copySource ?? root,
+    copyFrom: options.copyFrom ?? [],
     seed,
     size,
     sectorSize,
+    grainSize,
     architecture: options.architecture ?? machineArchitectures()[0] ?? '',
     signer: options.signer,
     keyFile: options.keyFile,
@@ -152,6 +171,7 @@ export function buildSettings(output: string, options: BuildOptions): BuildSetti
     ...(include && { include }),
     ...(exclude && { exclude }),
     ...(defer && { defer }),
+    ...{ deferEmpty: deferEmpty ?? false, deferFactoryReset: deferFactoryReset ?? false },
   }
 }
 

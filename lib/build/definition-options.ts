@@ -109,12 +109,12 @@ export const options: Readonly<Record<string, Option>> = {
   PaddingMinBytes: (value, place) => ({ paddingMin: sizeOf(value, place) }),
   PaddingMaxBytes: (value, place) => ({ paddingMax: sizeOf(value, place) }),
   Format(value, { refuse }, { label, noAuto }) {
-    if (value === '') return { format: null }
+    if (value === '') return { format: null, reserved: false }
     // Space for a later version, as sysupdate.d(5) finds it.
-    if (value === 'empty') return { format: null, label: label ?? '_empty', noAuto: noAuto ?? true }
+    if (value === 'empty') return { format: null, reserved: true, label: label ?? '_empty', noAuto: noAuto ?? true }
     const found = buildFormats.find((one) => one === value)
     if (!found) throw refuse(`unknown file system ${JSON.stringify(value)}: one of ${buildFormats.join(', ')}, empty`)
-    return { format: found }
+    return { format: found, reserved: false }
   },
   FileSystemSectorSize: (value, place) => ({ fileSystemSectorSize: value === '' ? null : blockSizeOf(value, place) }),
   Compression(value, { refuse }) {

@@ -3,17 +3,18 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openFile } from '../bytes/file.js'
+import { alignUp } from '../bytes/runs.js'
 import { systemError } from '../errors.js'
 import { partitionTypeName } from '../gpt/dps-types.js'
 import type { Partition } from '../gpt/table.js'
 import { resolveInRoot } from '../mount/root.js'
+import type { Contents } from './contents.js'
 import type { BuildContext } from './context.js'
 import { refuseUnfitNames } from './fat.js'
 import { makeFileSystem, type NewFileSystem, shrinkFileSystem, smallestSize } from './file-system.js'
 import { fileSystemUuid, partitionUuid } from './identifiers.js'
 import type { BuildFormat, PartitionDefinition } from './partition-definition.js'
 import { runningPartition } from './running.js'
-import { wholeGrains } from './shares.js'
 import { stageTree, treeSize } from './staging.js'
 
 /** A partition as it comes to be: each step of a build gives it more. */
@@ -31,29 +32,6 @@ export interface Draft<Holds extends Contents = Contents> {
   readonly contents: Holds
   /** Files that its file system cannot have, and that were left out: for people. */
   readonly skipped: readonly string[]
-}
-
-export type Contents = Bytes | PendingFileSystem
-
-/** Contents as they will be in the image. */
-export type Bytes = { readonly kind: 'none' } | FileContents
-
-/** The partition begins with all bytes of a file; the rest is zeroes. */
-export interface FileContents {
-  readonly kind: 'file'
-  readonly path: string
-  /** In bytes. */
-  readonly size: number
-  /** Made by this build, which may do with it what it likes. */
-  readonly isTemporary: boolean
-}
-
-/** A file system as large as its partition, made when that has its size. */
-export interface PendingFileSystem {
-  readonly kind: 'file-system'
-  readonly fileSystem: NewFileSystem
-  /** How much its contents are expected to take, in bytes. */
-  readonly needed: number
 }
 
 /** A definition, and the partition of the disk that it is for, if that is there. */
@@ -113,8 +91,10 @@ function namePartition(
   const { typeUuid } = definition
   const sameType = earlier.filter((one) => one.definition.typeUuid === typeUuid).length
   const derived = partitionUuid(seed, typeUuid, sameType)
-  const own = there && there.uuid !== nil ? there.uuid : definition.uuid
-  const uuid = own ?? (taken.has(derived) ? randomUUID() : derived)
+  const isTaken = (one: string) => one !== nil && (taken.has(one) || earlier.some((other) => other.uuid === one))
+  const given = definition.copied && isTaken(definition.uuid!) ? null : definition.uuid
+  const own = there && there.uuid !== nil ? there.uuid : given
+  const uuid = own ?? (isTaken(derived) ? randomUUID() : derived)
   const label = there?.label || (definition.label ?? freeLabel(partitionTypeName(typeUuid) ?? 'linux', earlier))
   const volumeKey = definition.encrypt && !there ? randomBytes(64) : null
   return { definition, there, label, uuid, volumeKey, contentsPath: `${prefix}.${earlier.length}.contents` }
@@ -143,7 +123,11 @@ async function draftPartition(named: Named, context: BuildContext): Promise<Draf
   return { ...named, contents, skipped: stage?.skipped ?? [] }
 }
 
-async function copiedContents({ copyBlocks, typeUuid }: PartitionDefinition, { root }: BuildContext): Promise<Bytes> {
+async function copiedContents(
+  { copied, copyBlocks, typeUuid }: PartitionDefinition,
+  { root }: BuildContext,
+): Promise<Contents> {
+  if (copied) return { kind: 'file', path: copied.path, start: copied.start, size: copied.length, isTemporary: false }
   if (copyBlocks === null) return { kind: 'none' }
   const path =
     copyBlocks === 'auto'
@@ -151,9 +135,13 @@ async function copiedContents({ copyBlocks, typeUuid }: PartitionDefinition, { r
       : await resolveInRoot(root, copyBlocks).catch((error: unknown) => {
           throw systemError(error, `cannot open ${join(root, copyBlocks)}`)
         })
+  if ((await stat(path)).isCharacterDevice()) return { kind: 'stream', path }
   await using file = await openFile(path)
   return { kind: 'file', path: file.path, size: file.size, isTemporary: false }
 }
+
+/** Of file systems, in bytes. */
+const block = 4096
 
 /** Makes a file system now if its size follows from its contents. */
 async function draftFileSystem(
@@ -167,7 +155,7 @@ async function draftFileSystem(
     return { kind: 'file-system', fileSystem, needed: Math.max(room.smallest, room.filled * 1.2) }
   // FAT does not shrink: its clusters are no larger than the blocks that are counted, its tables take less than a twentieth.
   const ample = fileSystem.format === 'vfat' ? room && room.filled * 1.05 + 1024 * 1024 : room && room.filled * 2
-  const size = room === null ? 0 : wholeGrains(Math.max(room.smallest, ample ?? 0))
+  const size = room === null ? 0 : alignUp(Math.max(room.smallest, ample ?? 0), block)
   await makeFileSystem(fileSystem, size, signal)
   if (minimize) await shrinkFileSystem(fileSystem, signal)
   return { kind: 'file', path, size: (await stat(path)).size, isTemporary: true }

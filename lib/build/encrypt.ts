@@ -6,11 +6,12 @@ import { createFile, openFile } from '../bytes/file.js'
 import { guardSource } from '../bytes/guard.js'
 import { runTool } from '../tool.js'
 import { throwIfAborted, workOn } from '../work.js'
+import { type Bytes, type FileContents, sourceOf } from './contents.js'
 import type { BuildContext } from './context.js'
-import type { Bytes, FileContents } from './draft.js'
 import { luksUuid } from './identifiers.js'
-import { luksHeaderSize, type PlacedDraft } from './layout.js'
+import type { PlacedDraft } from './layout.js'
 import type { PartitionDefinition } from './partition-definition.js'
+import { luksHeaderSize } from './wishes.js'
 
 // One slot costs as much on every machine: what cryptsetup would measure here is nothing to those that unlock the image.
 const derivations: Readonly<Record<PartitionDefinition['encryptKdf'], readonly string[]>> = {
@@ -65,14 +66,14 @@ interface Cipher {
 }
 
 async function encryptFile(
-  { path }: FileContents,
+  plain: FileContents,
   target: Awaited<ReturnType<typeof createFile>>,
   { volumeKey, sector, label }: Cipher,
   context: BuildContext,
 ): Promise<void> {
   const { onProgress, signal } = workOn(label, context)
-  await using file = await openFile(path)
-  const source = guardSource(file)
+  await using file = await openFile(plain.path)
+  const source = guardSource(sourceOf(plain, file))
   for (let done = 0; done < source.size; ) {
     throwIfAborted(signal)
     const bytes = await source.read(done, Math.min(step, source.size - done))

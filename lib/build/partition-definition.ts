@@ -1,5 +1,7 @@
 // What one file of repart.d(5) says, with two options of our own: Dynamic= and MaxSegmentBytes=.
 
+import type { Run } from '../bytes/source.js'
+
 export const buildFormats = ['ext4', 'btrfs', 'xfs', 'vfat', 'erofs', 'squashfs', 'swap'] as const
 export type BuildFormat = (typeof buildFormats)[number]
 
@@ -60,6 +62,8 @@ export interface PartitionDefinition {
   readonly paddingMin: number
   readonly paddingMax: number | null
   readonly format: BuildFormat | null
+  /** It is room for a later version. */
+  readonly reserved: boolean
   /** Of the file system, in bytes; null: that of the disk. */
   readonly fileSystemSectorSize: number | null
   readonly compression: string | null
@@ -74,6 +78,8 @@ export interface PartitionDefinition {
   readonly defaultSubvolume: string | null
   /** `auto`: the partition that is mounted where the type belongs. */
   readonly copyBlocks: string | null
+  /** The partition of another image that it is a copy of. */
+  readonly copied: (Run & { readonly path: string }) | null
   readonly minimize: boolean
   readonly encrypt: boolean
   /** How LUKS2 derives keys from passphrases; `minimal` is for keys that nobody can guess. */
@@ -120,6 +126,7 @@ export const unset: Omit<PartitionDefinition, 'path' | 'dropIns'> = {
   paddingMin: 0,
   paddingMax: null,
   format: null,
+  reserved: false,
   fileSystemSectorSize: null,
   compression: null,
   compressionLevel: null,
@@ -131,6 +138,7 @@ export const unset: Omit<PartitionDefinition, 'path' | 'dropIns'> = {
   subvolumes: [],
   defaultSubvolume: null,
   copyBlocks: null,
+  copied: null,
   minimize: false,
   encrypt: false,
   encryptKdf: 'argon2id',

@@ -2,13 +2,15 @@
 import { readSmallFile } from '../bytes/small-file.js'
 import type { Specifiers } from '../definition.js'
 import { DdiError, systemCode, systemError } from '../errors.js'
-import { type Designator, dpsTypes, partitionTypeUuid } from '../gpt/dps-types.js'
+import { type Designator, dpsTypes } from '../gpt/dps-types.js'
 import type { Gpt } from '../gpt/table.js'
 import { parseOsRelease } from '../image/os-release.js'
 import { machineFacts } from '../kernel/machine-facts.js'
 import { placements } from '../mount/places.js'
 import { isMissing, resolveInRoot } from '../mount/root.js'
+import { chosen, deferred } from './choice.js'
 import type { BuildContext, BuildSettings } from './context.js'
+import { copiedDefinitions } from './copied.js'
 import { checkVerity } from './definition-checks.js'
 import { readDefinitions } from './definitions.js'
 import { draftPartitions, type MatchedDefinition, matchDefinitions, namePartitions } from './draft.js'
@@ -28,38 +30,33 @@ export interface Plan {
 
 /**
  * Reads the definitions that a build is of.
- * @throws ERR_DDI_DEFINITION, ERR_DDI_NOT_FOUND, ERR_DDI_USAGE for types that are unknown
+ * @throws ERR_DDI_DEFINITION, ERR_DDI_NOT_FOUND, ERR_DDI_USAGE for types that are unknown, and as {@link copiedDefinitions}
  */
 export async function wantedDefinitions(
   directories: readonly string[],
   settings: BuildSettings,
 ): Promise<readonly PartitionDefinition[]> {
-  const { architecture, include, exclude, defer = [], signer, keyFile } = settings
-  const all = await readDefinitions(directories, await specifiersOf(settings))
-  const types = (names: readonly string[]) => new Set(names.map((name) => typeUuidOf(name, architecture)))
-  const only = include && types(include)
-  const not = exclude && types(exclude)
-  const wanted = all.filter(({ typeUuid }) => (only ? only.has(typeUuid) : !not?.has(typeUuid)))
+  const { copyFrom, output, grainSize, signer, keyFile } = settings
+  const copies = await copiedDefinitions(copyFrom, output, grainSize)
+  const read =
+    directories.length === 0 && copies.length > 0
+      ? []
+      : await readDefinitions(directories, await specifiersOf(settings))
+  const wanted = [...copies, ...read].filter(chosen(settings))
   checkVerity(wanted)
-  const deferred = types(defer)
-  for (const { path, verity, encrypt, encryptedVolume, typeUuid, keyFile: own } of wanted) {
+  const isDeferred = deferred(settings)
+  for (const one of wanted) {
+    const { path, verity, encrypt, encryptedVolume, keyFile: own } = one
     const refuse = (what: string) => new DdiError('ERR_DDI_DEFINITION', `${path}: ${what}`)
-    if (deferred.has(typeUuid) && (verity === 'data' || verity === 'hash'))
+    if (isDeferred(one) && (verity === 'data' || verity === 'hash'))
       throw refuse('data under verity and their trees cannot be deferred: their UUIDs follow from the root hash')
-    if (deferred.has(typeUuid) && settings.crypttab !== undefined && encryptedVolume?.fixesKey)
+    if (isDeferred(one) && settings.crypttab !== undefined && encryptedVolume?.fixesKey)
       throw refuse('a partition with fixate-volume-key cannot be deferred: its key is not made yet')
-    if (deferred.has(typeUuid)) continue
+    if (isDeferred(one)) continue
     if (verity === 'signature' && !signer) throw refuse('Verity=signature needs a key and a certificate')
     if (encrypt && (own ?? keyFile) === undefined) throw refuse('Encrypt= needs a key file')
   }
   return wanted
-}
-
-/** @throws ERR_DDI_USAGE */
-export function typeUuidOf(name: string, architecture: string): string {
-  const found = partitionTypeUuid(name, architecture)
-  if (found === undefined) throw new DdiError('ERR_DDI_USAGE', `unknown partition type ${JSON.stringify(name)}`)
-  return found
 }
 
 /** Where the file systems of other partitions than the root belong. */
@@ -106,7 +103,8 @@ async function planMerged(
   const named = namePartitions(matched, taken, context)
   await writeMountTables(named, context)
   const drafts = await draftPartitions(named, context)
-  const { placed, size } = layOut(drafts, { table, sectorSize: context.sectorSize })
+  const { sectorSize, grainSize } = context
+  const { placed, size } = layOut(drafts, { table, sectorSize, grain: Math.max(grainSize, sectorSize) })
   return { placed, size, warnings: drafts.flatMap(({ skipped }) => skipped) }
 }
 

@@ -10,8 +10,9 @@ import { encodeSignatureRecord } from '../verity/signature.js'
 import type { Superblock } from '../verity/superblock.js'
 import { layoutTree } from '../verity/tree.js'
 import { workOn } from '../work.js'
+import { type Bytes, type FileContents, sourceOf } from './contents.js'
 import type { BuildContext } from './context.js'
-import { type Bytes, type FileContents, verityPartner } from './draft.js'
+import { verityPartner } from './draft.js'
 import { derivedUuid, veritySalt } from './identifiers.js'
 import type { PlacedDraft } from './layout.js'
 import { sign } from './sign.js'
@@ -88,8 +89,8 @@ async function hashContents(
   await using tree = await createFile(path, layoutTree(superblock).end)
   if (contents.kind === 'none') return await writeTree(superblock, zeroSource(size), tree, work)
   await using file = await openFile(contents.path)
-  const length = Math.min(file.size, size)
-  const data = concatSources([sliceSource(file, { start: 0, length }), zeroSource(size - length)])
+  const length = Math.min(contents.size, size)
+  const data = concatSources([sliceSource(sourceOf(contents, file), { start: 0, length }), zeroSource(size - length)])
   return await writeTree(superblock, data, tree, work)
 }
 

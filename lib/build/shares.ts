@@ -24,9 +24,6 @@ export interface Share {
   readonly padding: number
 }
 
-/** What sizes and starts are multiples of. */
-export const grain = 4096
-
 /** What a wish gets in a round of sharing, if that settles it. @param share by weight */
 type Settle = (wish: Wish, share: number) => number | undefined
 
@@ -34,16 +31,21 @@ type Settle = (wish: Wish, share: number) => number | undefined
 // others. The order of the rounds, and what is rounded where, are those of systemd-repart (src/partition/repart.c).
 const tooLittle: Settle = ({ min }, share) => (min > share ? min : undefined)
 const tooMuch: Settle = ({ max }, share) => (max < share ? max : undefined)
-const byWeight: Settle = ({ min, max }, share) => Math.min(Math.max(alignDown(share), min), max)
+const byWeight =
+  (grain: number): Settle =>
+  ({ min, max }, share) =>
+    Math.min(Math.max(alignDown(share, grain), min), max)
 
 /**
  * Shares out a free area: each gets at least its minimum and at most its maximum, and between them what the weights say.
  * @param span in bytes; at least the sum of all minima, rounded up to grains
+ * @param grain what sizes and starts are multiples of, in bytes
  * @returns a share for each claim, and what nobody wants
  */
 export function distribute(
   span: number,
   claims: readonly Claim[],
+  grain: number,
 ): { readonly shares: readonly Share[]; readonly left: number } {
   const items = claims.flatMap(({ size, padding, isFixed }) => [
     { wish: size, isFixed },
@@ -58,7 +60,7 @@ export function distribute(
       const size = settle(item.wish, scale(left, item.wish.weight, weights))
       if (size === undefined) continue
       granted.set(item, size)
-      left = charge(left, size)
+      left = charge(left, size, grain)
       weights -= item.wish.weight
     }
     return granted.size > before
@@ -69,12 +71,12 @@ export function distribute(
   )
   while (round(tooLittle));
   while (round(tooMuch));
-  round(byWeight)
+  round(byWeight(grain))
   const sizes = items.map((item) => granted.get(item)!)
   const shares = claims.map(({ size: { max }, takesRest }, index): Share => {
     const size = sizes[2 * index]!
-    const taken = takesRest ? Math.min(Math.max(alignDown(size + left), size), max) : size
-    left = charge(left, taken - size)
+    const taken = takesRest ? Math.min(Math.max(alignDown(size + left, grain), size), max) : size
+    left = charge(left, taken - size, grain)
     return { size: taken, padding: sizes[2 * index + 1]! }
   })
   return { shares, left }
@@ -84,16 +86,11 @@ function scale(span: number, weight: number, weights: number): number {
   return weight === 0 ? 0 : Number((BigInt(span) * BigInt(weight)) / BigInt(weights))
 }
 
-function charge(left: number, size: number): number {
-  return Math.max(0, left - wholeGrains(size))
+function charge(left: number, size: number, grain: number): number {
+  return Math.max(0, left - alignUp(size, grain))
 }
 
 /** Rounds down to whole grains. */
-export function alignDown(bytes: number): number {
+export function alignDown(bytes: number, grain: number): number {
   return Math.floor(bytes / grain) * grain
-}
-
-/** Rounds up to whole grains. */
-export function wholeGrains(bytes: number): number {
-  return alignUp(bytes, grain)
 }

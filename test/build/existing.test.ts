@@ -1,12 +1,24 @@
 // Disks that have partitions: systemd's own test of systemd-repart (TEST-58-REPART) says what becomes of them.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { buildImage, dissect, openImage, partitionDisk } from '../../lib/index.js'
 import { parseCertificates } from '../../lib/verity/index.js'
-import { emptyFile, MiB, typeUuids } from '../support/images.js'
+import { defineImage, emptyFile, MiB, typeUuids } from '../support/images.js'
 import { makeIdentity } from '../support/keys.js'
 import { cli, run, temporaryFolder } from '../support/run.js'
 
@@ -325,4 +337,119 @@ test('a signature that was made elsewhere is joined to data that are on the disk
   const certificates = parseCertificates(readFileSync(certificate), certificate)
   const { verity: pairs } = await dissect(image, { certificates })
   assert.ok(pairs.get('root')?.trusted)
+})
+
+test('TEST-58 copy_from_grain_padding, copy_from_respects_new_grain, copy_from_no_padding_at_beginning_and_end', async () => {
+  using folder = temporaryFolder()
+  const [root, xbootldr] = ['4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709', 'BC13C2FF-59E6-4262-A352-B275FD6F7172']
+  const uuids = ['837c3d67-21b3-478e-be82-7e7f83bf96d3', '4985c03e-eecb-4fe0-9f65-3f6345782214']
+  const two = (first: string, second: string) => [
+    `${first}, type=${root}, uuid=${uuids[0]}, name="first", attrs="GUID:60"`,
+    `${second}, type=${xbootldr}, uuid=${uuids[1]}`,
+  ]
+  define(join(folder.path, 'esp'), '03-esp', 'Type=esp')
+  const cases: readonly {
+    lines: readonly string[]
+    size: number
+    grainSize?: number
+    esp?: boolean
+    expected: string[]
+  }[] = [
+    {
+      lines: ['grain: 4194304', ...two('size=40961', 'size=10240')],
+      ...{ size: 100, grainSize: 512 },
+      expected: ['1 : start= 2048, size= 40961', '2 : start= 51200, size= 10240'],
+    },
+    {
+      lines: two('size=20480', 'size=10240'),
+      ...{ size: 100, grainSize: 4 * MiB },
+      expected: ['1 : start= 8192, size= 24576', '2 : start= 32768, size= 16384'],
+    },
+    {
+      lines: two('start=2280, size=20480', 'start=22760, size=10240'),
+      ...{ size: 60, esp: true },
+      expected: ['1 : start= 2048, size= 20480', '2 : start= 22528, size= 10240', '3 : start= 32768, size= 90072'],
+    },
+  ]
+  for (const [index, { lines, size, grainSize, esp, expected }] of cases.entries()) {
+    const [from, to] = [join(folder.path, `${index}.from`), join(folder.path, `${index}.to`)]
+    table(from, 80 * MiB, ...lines)
+    const first = Number(/1 : start= (\d+)/.exec(entries(from)[0]!)![1]) * 512
+    const bytes = randomBytes(10000)
+    const handle = openSync(from, 'r+')
+    writeSync(handle, bytes, 0, bytes.length, first)
+    closeSync(handle)
+    emptyFile(to, size * MiB)
+    await partitionDisk(esp ? join(folder.path, 'esp') : [], to, {
+      ...{ seed, root: folder.path, empty: 'allow', copyFrom: [from] },
+      ...(grainSize !== undefined && { grainSize }),
+    })
+    const made = entries(to)
+    assert.deepEqual(
+      made.map((line) => line.replace(/, type.*/, '')),
+      expected,
+    )
+    for (const [number, line] of entries(from).entries())
+      assert.equal(made[number]!.replace(/.*, type/, ''), line.replace(/.*, type/, ''))
+    const start = Number(/1 : start= (\d+)/.exec(made[0]!)![1]) * 512
+    assert.deepEqual(readFileSync(to).subarray(start, start + bytes.length), bytes)
+    await assert.rejects(partitionDisk([], to, { root: folder.path, copyFrom: [to] }), { code: 'ERR_DDI_USAGE' })
+  }
+})
+
+test('TEST-58 size_auto_with_grain_size, urandom, and a copy of an image twice into a new one', async () => {
+  using folder = temporaryFolder()
+  const sized = (type: string) => [`Type=${type}`, 'SizeMinBytes=10M']
+  const from = defineImage(folder.path, { '01': sized('esp'), '02': sized('usr-x86-64'), '03': sized('root-x86-64') })
+  const auto = join(folder.path, 'auto')
+  await buildImage(from, auto, { seed, root: folder.path, grainSize: 2 * MiB })
+  const places = (path: string) => entries(path).map((line) => line.replace(/, type.*/, ''))
+  assert.deepEqual(places(auto), [
+    '1 : start= 4096, size= 20480',
+    '2 : start= 24576, size= 20480',
+    '3 : start= 45056, size= 20480',
+  ])
+  const random = join(folder.path, 'random')
+  mkdirSync(random)
+  const noise = defineImage(random, {
+    '10': ['Type=swap', 'CopyBlocks=/dev/urandom', 'SizeMaxBytes=10M', 'SplitName=x'],
+  })
+  const { partitions } = await buildImage(noise, join(random, 'image'), { size: 32 * MiB, root: '/', split: true })
+  const bytes = readFileSync(partitions[0]!.splitPath!)
+  assert.equal(bytes.length, 10 * MiB)
+  assert.ok(gzipSync(bytes, { level: 1 }).length > bytes.length)
+  const copy = join(folder.path, 'copy')
+  await buildImage([], copy, { seed, root: folder.path, copyFrom: [auto, join(random, 'image'), auto] })
+  assert.equal(entries(copy).length, 7)
+  const details = (line: string) => line.replace(/.*, type/, '')
+  assert.deepEqual(entries(copy).slice(0, 3).map(details), entries(auto).map(details))
+  assert.equal(new Set(entries(copy).map((line) => /uuid=\S+/.exec(line)![0])).size, 7)
+  assert.match(run('sgdisk', '--verify', copy), /No problems found/)
+  const image = readFileSync(copy)
+  const swap = Number(/start= (\d+)/.exec(entries(copy)[3]!)![1]) * 512
+  assert.ok(image.subarray(swap, swap + bytes.length).equals(bytes))
+})
+
+test('what is empty, or part of a factory reset, is deferred by that', async () => {
+  using folder = temporaryFolder()
+  const from = defineImage(folder.path, {
+    '1': ['Type=root', 'SizeMaxBytes=10M'],
+    '2': ['Type=root', 'Format=empty', 'SizeMaxBytes=10M'],
+    '3': ['Type=var', 'FactoryReset=yes', 'SizeMaxBytes=10M'],
+  })
+  const activities = async (...words: string[]) => {
+    const built = cli(
+      'build',
+      '--definitions',
+      from,
+      '--output',
+      join(folder.path, 'x'),
+      '--dry-run',
+      '--json=short',
+      ...words,
+    )
+    return (JSON.parse(built.stdout) as { partitions: { activity: string }[] }).partitions.map((one) => one.activity)
+  }
+  assert.deepEqual(await activities('--defer-partitions-empty'), ['create', 'defer', 'create'])
+  assert.deepEqual(await activities('--defer-partitions-factory-reset'), ['create', 'create', 'defer'])
 })

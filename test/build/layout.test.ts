@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import type { Contents } from '../../lib/build/contents.js'
 import { parseDefinition } from '../../lib/build/definitions.js'
-import { type Contents, type Draft, freeLabel } from '../../lib/build/draft.js'
+import { type Draft, freeLabel } from '../../lib/build/draft.js'
 import { layOut } from '../../lib/build/layout.js'
 import { distribute } from '../../lib/build/shares.js'
 import { newGpt } from '../../lib/gpt/create.js'
@@ -22,7 +23,7 @@ test('space is shared out by weights, between minima and maxima, and never more 
     fc.property(fc.array(fc.tuple(wish, wish), { minLength: 1, maxLength: 8 }), fc.nat(5000), (wishes, grains) => {
       const claims = wishes.map(([size, padding]) => ({ size, padding, isFixed: false, takesRest: true }))
       const needed = wishes.flat().reduce((sum, { min }) => sum + min, 0)
-      const { shares, left } = distribute(needed + grains * 4096, claims)
+      const { shares, left } = distribute(needed + grains * 4096, claims, 4096)
       for (const [index, { size, padding }] of shares.entries()) {
         const claim = claims[index]!
         assert.ok(size >= claim.size.min && size <= claim.size.max && size % 4096 === 0)
@@ -52,8 +53,12 @@ const pending = (needed: number): Contents => ({
   },
   needed,
 })
-const smallest = { table: undefined, sectorSize: 512 }
-const disk = (size: number) => ({ table: newGpt(size, 512, '11111111-2222-4333-8444-555555555555'), sectorSize: 512 })
+const smallest = { table: undefined, sectorSize: 512, grain: 4096 }
+const disk = (size: number) => ({
+  table: newGpt(size, 512, '11111111-2222-4333-8444-555555555555'),
+  sectorSize: 512,
+  grain: 4096,
+})
 
 test('an image is as small as its partitions allow, each as large as what it holds', () => {
   const { placed, size } = layOut(

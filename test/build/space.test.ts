@@ -85,7 +85,8 @@ const repart = (directory: string, path: string, ...more: string[]) =>
   )
 
 test('a new image is shared out by systemd-repart’s rules, partition by partition', async () => {
-  const set = fc.tuple(fc.array(definition, { minLength: 1, maxLength: 7 }), fc.integer({ min: 2, max: 200 }))
+  // On disks of 4 MiB and less libfdisk leaves no first MiB free.
+  const set = fc.tuple(fc.array(definition, { minLength: 1, maxLength: 7 }), fc.integer({ min: 5, max: 200 }))
   await fc.assert(
     fc.asyncProperty(set, async ([definitions, size]) => {
       using folder = temporaryFolder()

@@ -38,10 +38,13 @@ export default verb({
     dryRun: flag('--dry-run', 'show what would be there, and write nothing'),
     root: option('--root <directory>', 'the system that the definitions are for', text, '/'),
     copySource: option('--copy-source <directory>', 'the tree of CopyFiles= (default: that of --root)', text),
+    copyFrom: repeatable('--copy-from <image>', 'copy the partitions of this disk image or device as they are', text),
     keepVolatile: flag('--keep-volatile', 'copy what is in /proc, /sys, /dev, /tmp, /run and /var/tmp too'),
     include: option('--include-partitions <types>', 'only these, with commas between them', names),
     exclude: option('--exclude-partitions <types>', 'all but these', names),
     defer: option('--defer-partitions <types>', 'leave room for these, and do not make them yet', names),
+    deferEmpty: flag('--defer-partitions-empty', 'nor those with Format=empty'),
+    deferFactoryReset: flag('--defer-partitions-factory-reset', 'nor those with FactoryReset=yes'),
     factoryReset: flag('--factory-reset', 'of --image: make partitions with FactoryReset=yes anew'),
     fstab: option('--generate-fstab <path>', 'write an fstab there in the tree, by MountPoint=', text),
     crypttab: option('--generate-crypttab <path>', 'write a crypttab there in the tree, by EncryptedVolume=', text),
@@ -52,6 +55,12 @@ export default verb({
       (given) => (given === 'auto' ? undefined : size(given)),
     ),
     sectorSize: option('--sector-size <size>', 'of --output: 512, 1024, 2048 or 4096', powerOfTwo(512, 4096), '512'),
+    grainSize: option(
+      '--grain-size <size>',
+      'what sizes and places of new partitions are multiples of: a power of two',
+      powerOfTwo(512, 1024 ** 3),
+      '4096',
+    ),
     architecture: option(
       '--architecture <name>',
       'processor of types that do not name one, such as root (default: that of this machine)',
@@ -99,14 +108,17 @@ export default verb({
     'ddi-attach build --definitions repart.d --root tree -o image.raw',
     'ddi-attach build --definitions repart.d --root tree -o image.raw --key key.pem --certificate cert.pem --split',
     'ddi-attach build --definitions repart.d --image disk.raw --size 16G --dry-run',
+    'ddi-attach build --copy-from image.raw --definitions repart.d --image /dev/sda --empty=require',
   ],
   asks: (_, { image, empty, dryRun }) =>
     empty === 'force' && !dryRun ? `Overwrite the table of ${image}?` : undefined,
   async run(_, options) {
     const { json, output, image, empty, sectorSize, factoryReset, force, dryRun } = options
+    const { copyFrom, deferEmpty, deferFactoryReset, grainSize } = options
     const { root, keepVolatile, split, copySource, include, exclude, defer, fstab, crypttab } = options
     const { seed, size, architecture, key, certificate, keyFile, joinSignature } = options
-    if (options.definitions.length === 0) throw new DdiError('ERR_DDI_USAGE', 'give --definitions')
+    if (options.definitions.length + copyFrom.length === 0)
+      throw new DdiError('ERR_DDI_USAGE', 'give --definitions, or --copy-from')
     const secrets = [key, certificate, keyFile].filter((path) => path !== undefined)
     if (output !== undefined) await refuseReplacing(output, secrets)
     const made = joinSignature.length > 0 ? await madeSigner(certificate, joinSignature) : undefined
@@ -115,6 +127,7 @@ export default verb({
     const bar = await progressBar('building')
     const shared: SharedOptions = {
       ...{ root, keepVolatile, split, dryRun, replace: force, signal: untilInterrupted(), onProgress: bar.update },
+      ...{ copyFrom, deferEmpty, deferFactoryReset, grainSize },
       ...given({ copySource, include, exclude, defer, fstab, crypttab, seed, size, keyFile, architecture }),
       ...given({ signer }),
     }
