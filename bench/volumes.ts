@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { openFile } from '../lib/bytes/file.js'
-import { readDisk } from '../lib/disk/disk.js'
+import { readDisk } from '../lib/disk/contents.js'
 import { dissect, openDisk, openImage, plan } from '../lib/index.js'
 import { MiB, makeGptImage, typeUuids } from '../test/support/images.js'
 import { temporaryFolder } from '../test/support/run.js'

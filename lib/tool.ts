@@ -1,4 +1,4 @@
-import { type ChildProcess, type ChildProcessWithoutNullStreams, execFile, spawn } from 'node:child_process'
+import type { ChildProcess, ChildProcessWithoutNullStreams } from 'node:child_process'
 import { access, constants, realpath, stat } from 'node:fs/promises'
 import { basename, isAbsolute, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -6,7 +6,8 @@ import { type Step, steps } from '../bindings/steps.js'
 import { DdiError, type ErrorCode, systemCode, systemError } from './errors.js'
 import { throwIfAborted } from './work.js'
 
-const execute = promisify(execFile)
+/** Most verbs run no program: what runs them is loaded where it is used first. */
+const programs = () => process.getBuiltinModule('node:child_process')
 
 /** A program of the system, and the package that contains it. */
 export interface Tool {
@@ -98,7 +99,7 @@ export async function startProgram(
   const [program, words] = await tiedToUs(command)
   tell(command)
   try {
-    const child = spawn(program, words, { stdio: 'pipe', ...(env && { env }), ...(signal && { signal }) })
+    const child = programs().spawn(program, words, { stdio: 'pipe', ...(env && { env }), ...(signal && { signal }) })
     await new Promise<void>((done, fail) => child.once('spawn', done).once('error', fail))
     return child
   } catch (error) {
@@ -117,7 +118,7 @@ export async function runTool(tool: Tool, signal?: AbortSignal): Promise<string>
   const [program, words] = await tiedToUs([await toolPath(tool), ...command.slice(1)])
   tell(command)
   try {
-    const execution = execute(program, words, {
+    const execution = promisify(programs().execFile)(program, words, {
       env: { ...process.env, ...inEnglish, ...env, PATH: systemPath },
       maxBuffer: mostOutput,
       encoding,

@@ -8,8 +8,12 @@ import { thirdPartyNotices } from './notices.mjs'
 /** Rooms of dist/lib/ that programs can import by themselves. */
 export const formats = ['gpt', 'android', 'verity']
 
-/** What these verbs load is one file, without the rest of the library. */
-const everyday = ['attach', 'detach', 'inspect', 'list', 'verify']
+/** Verbs that people and scripts wait for, the lightest first: each tier loads a file of its own and those of the tiers before. */
+const tiers = {
+  listing: ['store/list'],
+  inspection: ['volume/list', 'inspect', 'list'],
+  core: ['attach', 'detach', 'verify'],
+}
 
 const cryptography = /node_modules\/(pkijs|asn1js|bytestreamjs|pvtsutils|pvutils|tslib|@noble\/hashes)\//
 
@@ -44,8 +48,6 @@ function groupsOf(lib) {
   const at = (paths) => paths.map((path) => join(lib, `${path}.js`))
   const isCommand = (id) => id.startsWith(join(lib, 'cli/')) && !id.startsWith(join(lib, 'cli/verbs/'))
   const isLibrary = (id) => !id.includes('/node_modules/') && !id.startsWith(join(lib, 'cli/'))
-  const verbs = at(everyday.map((name) => `cli/verbs/${name}`))
-  const listings = at(['cli/verbs/volume/list', 'cli/verbs/store/list'])
   const start = at(['cli/run'])
   const downloads = (verb, graph) => reachable([verb], graph).has('node:https')
   const local = (graph) => at(verbsOf(lib)).filter((verb) => !downloads(verb, graph))
@@ -56,19 +58,25 @@ function groupsOf(lib) {
       return found.has(id) && isOne(id)
     }
   }
+  const tierGroups = Object.entries(tiers).flatMap(([name, verbs]) => {
+    const roots = at(verbs.map((verb) => `cli/verbs/${verb}`))
+    return [
+      [name, of(roots, isLibrary)],
+      [`${name}-verbs`, of(roots, isCommand)],
+    ]
+  })
+  const isRuntime = (id) => id === '\0rolldown/runtime.js'
+  const isGround = of(start, isLibrary)
   const groups = {
     openpgp: (id) => id.includes('/node_modules/openpgp/'),
     pkijs: (id) => cryptography.test(id),
-    ground: of(start, isLibrary),
+    ground: (id, graph) => isRuntime(id) || isGround(id, graph),
+    start: of(start, (id) => !isLibrary(id)),
+    ...Object.fromEntries(tierGroups),
     ...Object.fromEntries(formats.map((room) => [room, of(at([`${room}/index`]), isLibrary)])),
-    core: of(verbs, isLibrary),
-    tables: of(listings, isLibrary),
     // What downloads loads much of Node.js, and other verbs do without.
     local: of(local, isLibrary),
     library: of(at(['index']), isLibrary),
-    // All but what runs by being imported.
-    start: of(start, (id) => !isLibrary(id) && !start.includes(id)),
-    command: of(verbs, isCommand),
   }
   return Object.entries(groups).map(([debugName, isOne], place, { length }) => ({
     debugName,
@@ -109,6 +117,14 @@ async function bundleForBrowsers(dist, lib) {
   await bundle.close()
 }
 
+/** Commander starts no program for us: what it would start them with takes time to load. */
+const withoutPrograms = {
+  name: 'without-programs',
+  resolveId: (id, importer) =>
+    id === 'node:child_process' && importer?.includes('/node_modules/commander/') ? '\0none' : undefined,
+  load: (id) => (id === '\0none' ? 'module.exports = {}' : undefined),
+}
+
 /** @param root of the package */
 export async function bundlePackage(root) {
   const [dist, lib] = [join(root, 'dist'), join(root, 'dist/lib')]
@@ -117,6 +133,7 @@ export async function bundlePackage(root) {
   const bundle = await rolldown({
     input: Object.fromEntries(Object.entries(entriesOf(lib)).map(([name, path]) => [name, join(lib, path)])),
     platform: 'node',
+    plugins: [withoutPrograms],
     // They find their own files.
     external: ['ffi-rs', 'node-gyp-build'],
     preserveEntrySignatures: 'allow-extension',

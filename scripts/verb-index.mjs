@@ -50,6 +50,8 @@ async function writeSchemas(root, schemas) {
 export async function describeCommandLine(root) {
   const { index, schemas } = await makeIndex(root)
   await writeSchemas(root, schemas)
+  const names = { ...index, verbs: index.verbs.map(({ name, summary }) => ({ name, summary })) }
   writeFileSync(join(root, 'dist/cli/verbs.json'), JSON.stringify(index))
+  writeFileSync(join(root, 'dist/cli/names.json'), JSON.stringify(names))
   writeFileSync(join(root, 'dist/ddi-attach.8'), manPage(index, join(root, 'docs/ddi-attach.8.in')))
 }

@@ -1,4 +1,5 @@
 import { equalOctets } from '../bytes/native.js'
+import type { Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { bytes, checksum, record, u32, viewOf } from './record.js'
 
@@ -51,6 +52,13 @@ export function metadataEnd(geometry: Geometry): number {
 /** Whether bytes claim to be a geometry; whether they are one, `parseGeometry` tells. */
 export function hasGeometryMagic(bytes: Uint8Array): boolean {
   return bytes.length >= 4 && viewOf(bytes).getUint32(0, true) === magic
+}
+
+/** Whether bytes claim to be a super partition, in either copy of the geometry. */
+export async function isSuper(source: Source): Promise<boolean> {
+  for (const offset of Object.values(geometryOffset))
+    if (source.size >= offset + structLength && hasGeometryMagic(await source.read(offset, 4))) return true
+  return false
 }
 
 /**

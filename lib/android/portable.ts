@@ -13,7 +13,7 @@ export {
   renamePartition,
   resizePartition,
 } from './change.js'
-export type { Geometry, SuperCopy } from './geometry.js'
+export { type Geometry, isSuper, type SuperCopy } from './geometry.js'
 export { defaultGroup, resizeGroup } from './groups.js'
 export { joinSparse } from './join-sparse.js'
 export {
@@ -28,4 +28,4 @@ export {
 } from './metadata.js'
 export { isMetadataImage, readMetadataImage } from './metadata-image.js'
 export { type EncodeSparseOptions, encodeSparse, expand, isSparse, openSparse, type SparseSource } from './sparse.js'
-export { commitSuper, encodeSuper, isSuper, readSuper, type SuperSlot } from './super.js'
+export { commitSuper, encodeSuper, readSuper, type SuperSlot } from './super.js'

@@ -5,7 +5,6 @@ import {
   encodeGeometry,
   type Geometry,
   geometryOffset,
-  hasGeometryMagic,
   metadataEnd,
   metadataOffset,
   parseGeometry,
@@ -37,13 +36,6 @@ async function tryRead<Value>(read: () => Promise<Value>): Promise<Read<Value>> 
     if (error instanceof DdiError && error.code.startsWith('ERR_DDI_SUPER_')) return { error }
     throw error
   }
-}
-
-/** Whether bytes claim to be a super partition, in either copy of the geometry. */
-export async function isSuper(source: Source): Promise<boolean> {
-  for (const offset of Object.values(geometryOffset))
-    if (source.size >= offset + structLength && hasGeometryMagic(await source.read(offset, 4))) return true
-  return false
 }
 
 async function readGeometryCopy(source: Source, copy: SuperCopy): Promise<Read<Geometry>> {

@@ -1,6 +1,6 @@
 import { chmod, mkdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { exists } from '../bytes/new-file.js'
+import { exists } from '../bytes/exists.js'
 import { systemCode, systemError } from '../errors.js'
 
 /** What programs of /usr expect beside it: file-hierarchy(7). */

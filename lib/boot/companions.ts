@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { exists } from '../bytes/new-file.js'
+import { exists } from '../bytes/exists.js'
 import { DdiError } from '../errors.js'
 import { imagePath } from '../pull/names.js'
 import type { PullOptions } from '../pull/options.js'

@@ -1,6 +1,7 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { exists, makeDirectories } from '../bytes/new-file.js'
+import { exists } from '../bytes/exists.js'
+import { makeDirectories } from '../bytes/new-file.js'
 import { readIfThere } from '../bytes/small-file.js'
 import { systemCode, systemError } from '../errors.js'
 import { parameterValues } from '../kernel-command-line.js'

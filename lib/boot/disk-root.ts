@@ -1,5 +1,5 @@
 import { basename, join } from 'node:path'
-import { exists } from '../bytes/new-file.js'
+import { exists } from '../bytes/exists.js'
 import { DdiError } from '../errors.js'
 import { parameterValue } from '../kernel-command-line.js'
 import { runTool } from '../tool.js'

@@ -1,4 +1,4 @@
-import { exists } from '../bytes/new-file.js'
+import { exists } from '../bytes/exists.js'
 import { DdiError } from '../errors.js'
 import { parseAddress } from '../pull/address.js'
 import { openTransport } from '../pull/open-transport.js'

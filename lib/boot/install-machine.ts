@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { previewDisk } from '../attach/init-disk.js'
-import { exists } from '../bytes/new-file.js'
+import { exists } from '../bytes/exists.js'
 import { DdiError } from '../errors.js'
 import { installDisk } from '../install/install-disk.js'
 import { parseAddress } from '../pull/address.js'

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { addon, mountFlags } from '../../bindings/addon.js'
-import { exists } from '../bytes/new-file.js'
+import { exists } from '../bytes/exists.js'
 import { systemError } from '../errors.js'
 import { listMounts } from '../kernel/mounts.js'
 

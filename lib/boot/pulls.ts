@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path'
 import type { Attachment } from '../attach/activate.js'
 import { attach } from '../attach/attach.js'
-import { exists } from '../bytes/new-file.js'
+import { exists } from '../bytes/exists.js'
 import { readIfThere, readSmallFile } from '../bytes/small-file.js'
 import { DdiError, systemError } from '../errors.js'
 import { parameterValue } from '../kernel-command-line.js'

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { exists } from '../bytes/new-file.js'
+import { exists } from '../bytes/exists.js'
 import { DdiError, systemError } from '../errors.js'
 import { parameterValue, parameterValues } from '../kernel-command-line.js'
 import { imageName, imagePath } from '../pull/names.js'

@@ -1,4 +1,4 @@
-import { exists } from '../bytes/new-file.js'
+import { exists } from '../bytes/exists.js'
 import { DdiError } from '../errors.js'
 import { pickOptions } from '../options.js'
 import { imageStem } from '../pull/names.js'

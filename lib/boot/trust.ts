@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto'
 import { join } from 'node:path'
-import { exists } from '../bytes/new-file.js'
+import { exists } from '../bytes/exists.js'
 import { readIfThere } from '../bytes/small-file.js'
 import { DdiError } from '../errors.js'
 import { trustedCertificates } from '../image/certificates.js'

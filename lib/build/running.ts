@@ -1,8 +1,8 @@
 // Where the running system has a partition of a type: CopyBlocks=auto of repart.d(5).
 import { readdir, readFile, realpath } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { exists } from '../bytes/exists.js'
 import { openFile } from '../bytes/file.js'
-import { exists } from '../bytes/new-file.js'
 import type { Run, Source } from '../bytes/source.js'
 import { scanDisk } from '../disk/scan.js'
 import { DdiError } from '../errors.js'

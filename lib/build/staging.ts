@@ -1,7 +1,7 @@
 // Puts together what goes into a file system, unless it is one directory already.
 import { lstat, lutimes, mkdir, opendir, realpath, symlink } from 'node:fs/promises'
 import { dirname, join, posix, relative } from 'node:path'
-import { exists } from '../bytes/new-file.js'
+import { exists } from '../bytes/exists.js'
 import { DdiError, systemError } from '../errors.js'
 import { dpsTypes } from '../gpt/dps-types.js'
 import { isMissing, resolveInRoot } from '../mount/root.js'

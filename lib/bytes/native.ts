@@ -1,12 +1,12 @@
 // What Node.js has in native code. In bundles for browsers, native.browser.ts takes its place: the field `browser` of package.json says so.
-import { createHash } from 'node:crypto'
+import { nodeCrypto } from './crypto.js'
 
 export { availableParallelism } from 'node:os'
 export { crc32 } from 'node:zlib'
 
 /** The SHA-256 of byte arrays, one after the other. */
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
-  const hash = createHash('sha256')
+  const hash = nodeCrypto().createHash('sha256')
   for (const part of parts) hash.update(part)
   return Uint8Array.from(hash.digest())
 }

@@ -1,6 +1,7 @@
-import { link, lstat, mkdir, open, realpath, rename, stat } from 'node:fs/promises'
+import { link, mkdir, open, realpath, rename, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DdiError, systemCode, systemError } from '../errors.js'
+import { exists } from './exists.js'
 import { createFile, describeKind, type FileTarget, growAround } from './file.js'
 import { openScratch } from './scratch.js'
 
@@ -61,17 +62,6 @@ export async function refuseReplacing(path: string, from: readonly string[]): Pr
 
 function taken(path: string): DdiError {
   return new DdiError('ERR_DDI_EXISTS', `${path} exists`)
-}
-
-/** Whether a path exists, dangling links included. @throws ERR_DDI_PERMISSION if that cannot be determined */
-export async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path)
-    return true
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return false
-    throw systemError(error, `cannot stat ${path}`)
-  }
 }
 
 /**

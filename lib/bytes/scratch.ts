@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, lstat, mkdir, open, readdir, realpath, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { addon } from '../../bindings/addon.js'
 import { DdiError, systemCode, systemError } from '../errors.js'
 import { runTool } from '../tool.js'
+import { nodeCrypto } from './crypto.js'
 
 /** Names for what is temporary. All that has one is removed when the scratch is disposed of. */
 export interface Scratch extends AsyncDisposable {
@@ -30,7 +30,7 @@ async function claimNames(path: string): Promise<Scratch & { readonly lock: File
   try {
     await sweep(directory, name)
     for (;;) {
-      const prefix = join(directory, `.${name}.${randomBytes(6).toString('hex')}`)
+      const prefix = join(directory, `.${name}.${nodeCrypto().randomBytes(6).toString('hex')}`)
       const lock = await lockNew(`${prefix}${lockSuffix}`)
       if (lock) return { prefix, lock, [Symbol.asyncDispose]: () => giveUp(prefix, lock) }
     }

@@ -4,13 +4,8 @@ import { foundExtents, type Volume } from '../disk/volume.js'
 import { printable } from '../text.js'
 import { segmentCount } from './extents.js'
 import { formatSize, print, printJson } from './output.js'
-import { suggesting } from './parser.js'
 import type { JsonValues } from './verb.js'
-import { argument } from './verb.js'
 import { describeVolume } from './volume.js'
-
-export const diskArgument = argument('<disk>', 'disk image or block device')
-export const volumeArgument = argument('<name>', 'label, UUID or partition number of the volume', suggesting('volumes'))
 
 /** Opens a disk for one change of a volume, and prints the volume as the change left it. */
 export async function changeDisk(

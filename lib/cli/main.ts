@@ -7,5 +7,6 @@ if (process.argv.length === 3 && process.argv[2] === '--version') {
   const { version } = JSON.parse(readFileSync(`${packageRoot}/package.json`, 'utf8')) as { readonly version: string }
   console.log(version)
 } else {
-  await import('./run.js')
+  const { run } = await import('./run.js')
+  await run()
 }

@@ -8,11 +8,10 @@ import { longName } from './verb.js'
 /** Reports what is wrong with an image and does not keep it from being used. */
 export function noteProblems(problems: readonly TableProblem[]): void {
   const options = Object.values(imageOptions).map(({ flags }) => longName(flags))
-  for (const problem of problems) {
-    note(problem.message)
-    const hint = hintFor(problem, options)
+  for (const { message } of problems) note(message)
+  // A hundred problems may have one way out.
+  for (const hint of new Set(problems.map((problem) => hintFor(problem, options))))
     if (hint !== undefined) note(`hint: ${hint}`)
-  }
 }
 
 /** Reports that files were not read from a mount. */

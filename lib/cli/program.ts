@@ -1,12 +1,16 @@
 import { Command, Option } from 'commander'
 import type { ArgumentFacts, OptionFacts, Words } from './verb.js'
-import type { IndexedVerb, VerbIndex } from './verb-index.js'
+import type { IndexedVerb, NamedVerb, VerbIndex } from './verb-index.js'
 
 /**
  * The whole command line, as commander takes it. It only splits text into words: values are parsed by the verb itself.
+ * @param index verbs of which only name and summary are known are those that the command line does not begin with
  * @param run gets the verb, and what was given to it
  */
-export function program(index: VerbIndex, run: (verb: IndexedVerb, given: Words) => Promise<void>): Command {
+export function program(
+  index: VerbIndex<NamedVerb | IndexedVerb>,
+  run: (verb: IndexedVerb, given: Words) => Promise<void>,
+): Command {
   const ddi = new Command('ddi-attach')
     .enablePositionalOptions()
     .description('Attach, inspect and verify Discoverable Disk Images.')
@@ -47,13 +51,13 @@ export function program(index: VerbIndex, run: (verb: IndexedVerb, given: Words)
 function addVerb(
   parent: Command,
   name: string,
-  verb: IndexedVerb,
+  verb: NamedVerb | IndexedVerb,
   run: (verb: IndexedVerb, given: Words) => Promise<void>,
 ): void {
+  const command = parent.command(name).description(verb.summary)
+  if (!('options' in verb)) return
   const options = verb.options.map(optionOf)
-  const command = parent
-    .command(name)
-    .description(verb.summary)
+  command
     .showHelpAfterError(`(see ddi-attach help ${verb.name})`)
     .addHelpText('after', examplesText(verb.examples))
     .exitOverride()

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
-import { exists } from '../bytes/new-file.js'
+import { exists } from '../bytes/exists.js'
 import { DdiError } from '../errors.js'
 import { parseAddress } from '../pull/address.js'
 import type { SideFile } from '../pull/names.js'

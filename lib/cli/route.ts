@@ -1,4 +1,4 @@
-import type { VerbIndex } from './verb-index.js'
+import type { NamedVerb, VerbIndex } from './verb-index.js'
 
 /** The verb of a command line that begins with an image. */
 const defaultVerb = 'attach'
@@ -10,7 +10,7 @@ const defaultVerb = 'attach'
  */
 export function route(
   argv: readonly string[],
-  { verbs, groups }: VerbIndex,
+  { verbs, groups }: VerbIndex<NamedVerb>,
   exists: (path: string) => boolean,
 ): readonly string[] {
   const [first, second] = argv

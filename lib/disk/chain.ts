@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { nodeCrypto } from '../bytes/crypto.js'
 import type { Run } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { dpsTypes } from '../gpt/dps-types.js'
@@ -27,7 +27,7 @@ export function extensionUuid(head: string, n: number | bigint): string {
     throw new DdiError('ERR_DDI_USAGE', `invalid number of an extension: ${n}; extensions count from 1`)
   const counter = Buffer.alloc(8)
   counter.writeBigUInt64LE(BigInt(n))
-  const uuid = createHmac('sha256', key).update(typeBytes).update(counter).digest().subarray(0, 16)
+  const uuid = nodeCrypto().createHmac('sha256', key).update(typeBytes).update(counter).digest().subarray(0, 16)
   // A UUIDv8 of the RFC 9562 variant.
   uuid[6] = (uuid[6]! & 0x0f) | 0x80
   uuid[8] = (uuid[8]! & 0x3f) | 0x80

@@ -1,4 +1,5 @@
-import { isSuper, readSuper } from '../android/super.js'
+import { isSuper } from '../android/geometry.js'
+import { readSuper } from '../android/super.js'
 import { alignUp } from '../bytes/runs.js'
 import { sliceSource } from '../bytes/slice.js'
 import type { Source } from '../bytes/source.js'

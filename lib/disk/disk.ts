@@ -1,12 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
 import { copy } from '../bytes/copy.js'
 import { extentSource, extentTarget, linear, sliceExtents, totalLength } from '../bytes/extents.js'
-import { openFile } from '../bytes/file.js'
 import { guardTarget } from '../bytes/guard.js'
 import type { LinearExtent, Run, Source, Target } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
-import { commitGpt, fitToDisk, movesBackup, repairedMbr } from '../gpt/commit.js'
-import { describeProblem, refusedTable } from '../gpt/read.js'
+import { commitGpt, movesBackup, repairedMbr } from '../gpt/commit.js'
+import { describeProblem } from '../gpt/read.js'
 import type { Gpt, Partition, StoredGpt } from '../gpt/table.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { type Progress, type Work, workNames } from '../work.js'
@@ -26,9 +25,9 @@ import {
   separateHead,
   spaceForVolume,
 } from './change.js'
+import { type DiskContents, readTable } from './contents.js'
 import { chainVolume, type Orphan, tableVolumes } from './partition.js'
 import { probe } from './probe.js'
-import { scanDisk } from './scan.js'
 import {
   type Change,
   type CreateOptions,
@@ -36,7 +35,6 @@ import {
   type NameOptions,
   noUsers,
   OpenTable,
-  type TableContents,
   type TableFormat,
   type TableUsers,
   type VolumeTable,
@@ -106,27 +104,6 @@ export interface UnnamedVolume extends Target {
   name(head: VolumeHead, size: number): Promise<WholeVolume<LinearExtent>>
 }
 
-/** What a disk's table says. */
-export interface DiskContents extends TableContents<LinearExtent> {
-  /** Of the table. */
-  readonly uuid: string
-  readonly orphans: readonly Orphan[]
-}
-
-/**
- * Reads what a disk's own table says, without what is nested in its volumes. Nothing is written, and no lock is taken.
- * @param given path of a disk image or block device, or a source of its bytes
- * @throws ERR_DDI_NO_TABLE and the `ERR_DDI_GPT_…` codes; for a path, ERR_DDI_NOT_FOUND, ERR_DDI_PERMISSION, ERR_DDI_IMAGE_KIND
- */
-export async function readDisk(given: string | Source): Promise<DiskContents> {
-  if (typeof given === 'string') {
-    await using file = await openFile(given)
-    return await readDisk(file)
-  }
-  const { table } = await readTable(given)
-  return { uuid: table.uuid, ...tableVolumes(table), free: freeRuns(table) }
-}
-
 /** How to put back a table of which only the backup may be left. */
 export interface Rescue {
   /** What lies where the other copy goes, for people; undefined if nothing is known that does. */
@@ -152,13 +129,6 @@ export async function diskOn(
   { users = noUsers, close = async () => {}, rescue }: DiskOptions = {},
 ): Promise<Disk> {
   return new OpenDisk(gpt, { target, path, users, close }, await readDiskTable(target, rescue))
-}
-
-/** A table with all the space that a change of it can use. @throws ERR_DDI_NO_TABLE and the `ERR_DDI_GPT_…` codes, and as `scanDisk` */
-async function readTable(source: Source, only?: 'backup'): Promise<StoredGpt> {
-  const scan = await scanDisk(source, only)
-  if ('code' in scan) throw await refusedTable(source, scan)
-  return { ...scan, table: fitToDisk(scan, source.size) }
 }
 
 /** A table as it was read, or as it is to be. */

@@ -1,5 +1,5 @@
 import { probeDisk } from '../../bindings/blkid.js'
-import { isSuper } from '../android/super.js'
+import { isSuper } from '../android/geometry.js'
 import type { FileSource } from '../bytes/file.js'
 
 /** What a file or block device holds, for people: a table, a file system, a super partition …; undefined if nothing is known. */

@@ -1,4 +1,4 @@
-import { isSuper } from '../android/super.js'
+import { isSuper } from '../android/geometry.js'
 import type { Source } from '../bytes/source.js'
 import { isProtectiveMbr } from '../gpt/mbr.js'
 import { scanStoredGpt } from '../gpt/scan.js'

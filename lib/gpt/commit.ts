@@ -6,17 +6,7 @@ import { encodeCopies, type Write } from './encode.js'
 import { grownMbr, isProtectiveMbr, restoredMbr } from './mbr.js'
 import { describeProblem } from './read.js'
 import { scanGpt } from './scan.js'
-import type { Gpt, StoredGpt } from './table.js'
-
-/**
- * A table as a change of it begins: on a disk that has grown, all before the place of its new backup is usable. Where the
- * backup lies at the end, the usable range stays what it is: what lies behind it may be somebody's.
- * @param size of the disk, in bytes
- */
-export function fitToDisk({ table, backupLba, arrays }: StoredGpt, size: number): Gpt {
-  const isAtEnd = backupLba === lastLba(table, size)
-  return isAtEnd ? table : { ...table, usableEnd: Math.max(table.usableEnd, arrays.backup * table.sectorSize) }
-}
+import { fitToDisk, type Gpt, lastLba, type StoredGpt } from './table.js'
 
 /**
  * What repairs the first sector of a disk: its protective record.
@@ -35,10 +25,6 @@ export function repairedMbr({ mbr, table }: StoredGpt, size: number, force = fal
 /** Whether a change of the table moves its backup: the disk has grown. */
 export function movesBackup({ table, backupLba }: StoredGpt, size: number): boolean {
   return backupLba !== lastLba(table, size)
-}
-
-function lastLba({ sectorSize }: Gpt, size: number): number {
-  return Math.floor(size / sectorSize) - 1
 }
 
 /**

@@ -74,3 +74,18 @@ export const partitionAttributes = {
   readOnly: 1n << 60n,
   noAuto: 1n << 63n,
 } as const
+
+/**
+ * A table as a change of it begins: on a disk that has grown, all before the place of its new backup is usable. Where the
+ * backup lies at the end, the usable range stays what it is: what lies behind it may be somebody's.
+ * @param size of the disk, in bytes
+ */
+export function fitToDisk({ table, backupLba, arrays }: StoredGpt, size: number): Gpt {
+  const isAtEnd = backupLba === lastLba(table, size)
+  return isAtEnd ? table : { ...table, usableEnd: Math.max(table.usableEnd, arrays.backup * table.sectorSize) }
+}
+
+/** Where the backup belongs on a disk. @param size in bytes */
+export function lastLba({ sectorSize }: Gpt, size: number): number {
+  return Math.floor(size / sectorSize) - 1
+}

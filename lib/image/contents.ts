@@ -14,9 +14,8 @@ import { type Orphan, tableVolumes } from '../disk/partition.js'
 import { holdsSuper, scanDisk } from '../disk/scan.js'
 import { type Volume, wholeImageVolume } from '../disk/volume.js'
 import { DdiError, type ErrorCode } from '../errors.js'
-import { fitToDisk } from '../gpt/commit.js'
 import { describeProblem, problemError, refusedTable } from '../gpt/read.js'
-import type { Copy, StoredGpt } from '../gpt/table.js'
+import { type Copy, fitToDisk, type StoredGpt } from '../gpt/table.js'
 
 /** Which table an image has, and its defects that do not prevent reading it. */
 export type ImageTable =

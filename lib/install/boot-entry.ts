@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises'
-import { exists } from '../bytes/new-file.js'
+import { exists } from '../bytes/exists.js'
 import { DdiError } from '../errors.js'
 import { runTool } from '../tool.js'
 

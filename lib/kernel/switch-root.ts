@@ -2,7 +2,7 @@ import { closeSync, constants, lstatSync, mkdirSync, readdirSync, rmdirSync, unl
 import { type FileHandle, open, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { addon, unmountFlags } from '../../bindings/addon.js'
-import { exists } from '../bytes/new-file.js'
+import { exists } from '../bytes/exists.js'
 import { DdiError, systemCode, systemError } from '../errors.js'
 import { moveMount } from './file-systems.js'
 import { listMounts } from './mounts.js'

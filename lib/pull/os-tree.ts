@@ -1,6 +1,6 @@
 import { chmod, chown, lstat, readdir, rename, rmdir, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
-import { exists } from '../bytes/new-file.js'
+import { exists } from '../bytes/exists.js'
 
 /**
  * Moves up an operating system that an archive has in a directory of its own, as systemd-pull does: a machine has its /usr at the top.

@@ -1,6 +1,7 @@
 import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { exists, flushDirectory, refuseExisting } from '../bytes/new-file.js'
+import { exists } from '../bytes/exists.js'
+import { flushDirectory, refuseExisting } from '../bytes/new-file.js'
 import { DdiError, systemError } from '../errors.js'
 import { syncFileSystem } from '../kernel/file-systems.js'
 import type { OptionNames } from '../options.js'

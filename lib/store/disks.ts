@@ -1,11 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { extentSource } from '../bytes/extents.js'
+import { exists } from '../bytes/exists.js'
 import { openFile } from '../bytes/file.js'
-import { exists } from '../bytes/new-file.js'
-import { type DiskContents, readDisk } from '../disk/disk.js'
+import { type DiskContents, readDisk } from '../disk/contents.js'
 import { DdiError } from '../errors.js'
-import { type Image, imageOn } from '../image/open.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { imagesAmong, type StoreImage } from './image.js'
 
@@ -23,19 +21,6 @@ export async function readStore(path: string): Promise<FoundStore> {
   await using disk = await openFile(path)
   const contents = await readDisk(disk)
   return { ...contents, path, size: disk.size, images: imagesAmong(contents.volumes) }
-}
-
-/** Opens an image that lies on a disk as others open one in a file. @param path of the disk @throws as {@link imageOn} */
-export async function openStored(path: string, { label, volume }: StoreImage): Promise<Image> {
-  const disk = await openFile(path)
-  try {
-    const image = await imageOn(extentSource(disk, volume.extents), { name: label })
-    image.keepOpen(disk)
-    return image
-  } catch (error) {
-    await disk.close()
-    throw error
-  }
 }
 
 /** Options of {@link findStores}. */

@@ -1,6 +1,7 @@
 import { symlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { exists, makeDirectories, writeNewFile } from '../bytes/new-file.js'
+import { exists } from '../bytes/exists.js'
+import { makeDirectories, writeNewFile } from '../bytes/new-file.js'
 import { systemError } from '../errors.js'
 import { transferDirectories } from './transfer.js'
 

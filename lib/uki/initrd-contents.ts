@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path'
+import { exists } from '../bytes/exists.js'
 import { memorySource } from '../bytes/memory.js'
-import { exists } from '../bytes/new-file.js'
 import type { Source } from '../bytes/source.js'
 import type { ModuleFile } from '../kernel/module-dependencies.js'
 import { systemAuthorities } from '../system-authorities.js'

@@ -1,4 +1,4 @@
-import type { DiskContents } from '../../disk/disk.js'
+import type { DiskContents } from '../../disk/contents.js'
 import { foundExtents, type Volume } from '../../disk/volume.js'
 import { formatSize } from '../output.js'
 import { printTable } from '../table.js'

@@ -1,6 +1,6 @@
 import { boot } from '../../boot/boot.js'
 import { openBootLog } from '../../boot/boot-log.js'
-import { exists } from '../../bytes/new-file.js'
+import { exists } from '../../bytes/exists.js'
 import { DdiError } from '../../errors.js'
 import { printable } from '../../text.js'
 import { print, printJson } from '../output.js'

@@ -1,7 +1,7 @@
 import { readStore } from '../../../store/disks.js'
 import type { StoreImage } from '../../../store/image.js'
 import { candidates } from '../../../store/select.js'
-import { diskArgument } from '../../disk-change.js'
+import { diskArgument } from '../../disk-arguments.js'
 import { printJson } from '../../output.js'
 import { array, object, string } from '../../schema.js'
 import { image } from '../../shapes.js'

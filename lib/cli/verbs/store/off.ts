@@ -1,4 +1,4 @@
-import { diskArgument } from '../../disk-change.js'
+import { diskArgument } from '../../disk-arguments.js'
 import { image } from '../../shapes.js'
 import { imageArgument } from '../../store.js'
 import { forceLastGood, markImage } from '../../store-mark.js'

@@ -1,5 +1,5 @@
 import { openStore } from '../../../store/store.js'
-import { diskArgument } from '../../disk-change.js'
+import { diskArgument } from '../../disk-arguments.js'
 import { printJson } from '../../output.js'
 import { object } from '../../schema.js'
 import { image } from '../../shapes.js'

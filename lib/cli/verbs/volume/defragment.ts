@@ -1,6 +1,6 @@
 import { openDisk } from '../../../attach/disk.js'
 import { printable } from '../../../text.js'
-import { diskArgument } from '../../disk-change.js'
+import { diskArgument } from '../../disk-arguments.js'
 import { segmentCount } from '../../extents.js'
 import { untilInterrupted } from '../../interrupt.js'
 import { print, printJson } from '../../output.js'

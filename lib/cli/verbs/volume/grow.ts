@@ -1,5 +1,6 @@
 import { prepareResize } from '../../../attach/resize-file-system.js'
-import { changeDisk, diskArgument, volumeArgument } from '../../disk-change.js'
+import { diskArgument, volumeArgument } from '../../disk-arguments.js'
+import { changeDisk } from '../../disk-change.js'
 import { volume } from '../../shapes.js'
 import { size } from '../../values.js'
 import { flag, requiredOption, verb } from '../../verb.js'

@@ -1,5 +1,5 @@
 import { fewestEntries, initDisk, mostEntries } from '../../../attach/init-disk.js'
-import { diskArgument } from '../../disk-change.js'
+import { diskArgument } from '../../disk-arguments.js'
 import { given } from '../../given.js'
 import { printJson } from '../../output.js'
 import { integer, object } from '../../schema.js'

@@ -1,6 +1,6 @@
 import { openDisk } from '../../../attach/disk.js'
 import { findByName } from '../../../disk/volume.js'
-import { diskArgument, volumeArgument } from '../../disk-change.js'
+import { diskArgument, volumeArgument } from '../../disk-arguments.js'
 import { printJson } from '../../output.js'
 import { object } from '../../schema.js'
 import { volume } from '../../shapes.js'

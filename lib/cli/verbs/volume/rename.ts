@@ -1,6 +1,7 @@
 import { findByName, requireWhole } from '../../../disk/volume.js'
 import { DdiError } from '../../../errors.js'
-import { changeDisk, diskArgument, volumeArgument } from '../../disk-change.js'
+import { diskArgument, volumeArgument } from '../../disk-arguments.js'
+import { changeDisk } from '../../disk-change.js'
 import { given } from '../../given.js'
 import { volume } from '../../shapes.js'
 import { label, uuid } from '../../values.js'

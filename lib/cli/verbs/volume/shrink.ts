@@ -1,4 +1,5 @@
-import { changeDisk, diskArgument, volumeArgument } from '../../disk-change.js'
+import { diskArgument, volumeArgument } from '../../disk-arguments.js'
+import { changeDisk } from '../../disk-change.js'
 import { volume } from '../../shapes.js'
 import { size } from '../../values.js'
 import { flag, requiredOption, verb } from '../../verb.js'
