@@ -1,27 +1,15 @@
 // Every command block of the documents does what the page shows: npm run docs:outputs puts what is printed into the pages.
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { test } from 'node:test'
-import { checkPage, readPage, rewritePage, runPages } from './support/doc-blocks.js'
-import { packageRoot, temporaryFolder } from './support/run.js'
+import { checkPage, documents, readPage, rewritePage, runPages } from './support/doc-blocks.js'
+import { temporaryFolder } from './support/run.js'
 
-/** Its examples are held against the options and arguments of the verbs, in test/cli/docs.test.ts. */
-const generated = 'docs/cli.md'
 /** How many blocks may be left out, each with its reason above it. */
 const mostNotRun = 12
 
-const paths = [
-  'README.md',
-  'CONTRIBUTING.md',
-  ...readdirSync(join(packageRoot, 'docs'), { recursive: true })
-    .filter((path) => typeof path === 'string' && path.endsWith('.md'))
-    .map((path) => `docs/${String(path)}`),
-].filter((path) => path !== generated)
-
 test('the command blocks of all documents do what is shown', async (t) => {
   using folder = temporaryFolder()
-  const chosen = process.env['DDI_DOCS']?.split(',') ?? paths
+  const chosen = process.env['DDI_DOCS']?.split(',') ?? documents()
   const pages = chosen.map(readPage)
   const results = runPages(
     pages.filter(({ commands }) => commands.length > 0),

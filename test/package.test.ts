@@ -4,6 +4,7 @@ import { cpSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { documents, readPage } from './support/doc-blocks.js'
 import { MiB, makeGptImage, typeUuids } from './support/images.js'
 import { attempt, packageRoot, run, temporaryFolder } from './support/run.js'
 
@@ -69,7 +70,7 @@ test('the package is small, installs without a warning, and runs on each Node.js
   }
 })
 
-test('publint and arethetypeswrong find nothing, and strict consumers compile: without types of Node.js, for browsers, and the examples', () => {
+test('publint and arethetypeswrong find nothing, and strict consumers compile: without types of Node.js, for browsers, the examples and the programs of the documents', () => {
   using folder = temporaryFolder()
   const { tarball, app } = install(folder.path)
   const bin = (name: string) => join(packageRoot, 'node_modules/.bin', name)
@@ -80,10 +81,19 @@ test('publint and arethetypeswrong find nothing, and strict consumers compile: w
   compile(app, { types: [] }, ['consumer*.mts'])
   for (const [number, room] of rooms.slice(1).entries()) writeFileSync(join(app, `page${number}.ts`), room)
   cpSync(join(packageRoot, 'examples'), join(app, 'examples'), { recursive: true })
+  for (const [number, program] of documents()
+    .flatMap((path) => readPage(path).programs)
+    .entries())
+    writeFileSync(join(app, `examples/document${number}.ts`), withRootHash(program))
   compile(app, { types: ['node'], lib: ['es2023'] }, ['examples/*.ts'])
   const forBrowsers = { module: 'esnext', moduleResolution: 'bundler', customConditions: ['browser'] }
   compile(app, { ...forBrowsers, types: [], lib: ['es2023', 'dom'] }, ['page*.ts', 'examples/gpt-in-the-browser/*.ts'])
 })
+
+/** A program of a document, whose readers have a root hash. */
+function withRootHash(program: string): string {
+  return /\bconst rootHash\b/.test(program) ? program : `declare const rootHash: string\n${program}\n`
+}
 
 /** Compiles files of a project as strictly as may be, declarations of packages too. */
 function compile(project: string, options: Readonly<Record<string, unknown>>, include: readonly string[]): void {

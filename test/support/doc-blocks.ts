@@ -1,13 +1,14 @@
 // The command blocks of a Markdown page, run in their order in one shell.
 //
-// ```console: prompts, and what is printed, which is compared. ```sh: commands whose output is not shown.
+// ```console: prompts, and what is printed, which is compared. ```sh: commands whose output is not shown. ```ts: programs that import the
+// package, which test/package.test.ts compiles. ```conf: files of other programs. There are no others: none is left out by mistake.
 // <!-- run: … --> runs unseen; <!-- not run: REASON --> leaves out the block below it; <!-- kernel --> runs the one below in a kernel
 // with device-mapper, and a network that is nobody else's: one boot for all pages.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { cliPath, packageRoot } from './run.js'
+import { cliPath, packageRoot, run } from './run.js'
 
 export interface Command {
   readonly text: string
@@ -22,13 +23,23 @@ export interface Page {
   readonly path: string
   readonly lines: readonly string[]
   readonly commands: readonly Command[]
+  readonly programs: readonly string[]
   /** Why blocks are not run. */
   readonly reasons: readonly string[]
 }
 
+/** Its examples are held against the options and arguments of the verbs, in test/cli/docs.test.ts. */
+const generated = 'docs/cli.md'
+
+/** All pages of the repository. */
+export function documents(): readonly string[] {
+  const pages = run('git', '-C', packageRoot, 'ls-files', '*.md').trimEnd().split('\n')
+  return pages.filter((path) => path !== generated)
+}
+
 export function readPage(path: string): Page {
   const lines = readFileSync(join(packageRoot, path), 'utf8').split('\n')
-  const [commands, reasons]: [Command[], string[]] = [[], []]
+  const [commands, programs, reasons]: [Command[], string[], string[]] = [[], [], []]
   let inKernel = false
   for (let at = 0; at < lines.length; at++) {
     const line = lines[at]!
@@ -41,15 +52,23 @@ export function readPage(path: string): Page {
       const end = lines.indexOf('-->', at)
       commands.push({ text: lines.slice(at + 1, end).join('\n'), line: at + 1, inKernel })
       at = end
-    } else if (line.startsWith('```')) {
+    } else if (/^\s*(```|~~~)/.test(line)) {
+      assert.match(line, /^```(sh|console|ts|conf)$/, `${path}:${at + 1}: no test knows such a block`)
       const end = endOfFence(lines, at)
-      if (/^```(sh|console)$/.test(line))
+      if (line === '```ts') programs.push(programIn(path, lines, [at + 1, end]))
+      else if (line !== '```conf')
         commands.push(...commandsIn(lines, [at + 1, end], line === '```console').map((one) => ({ ...one, inKernel })))
       inKernel = false
       at = end
     }
   }
-  return { path, lines, commands, reasons }
+  return { path, lines, commands, programs, reasons }
+}
+
+function programIn(path: string, lines: readonly string[], [start, end]: readonly [number, number]): string {
+  const program = lines.slice(start, end).join('\n')
+  assert.match(program, /from 'ddi(\/\w+)?'$/m, `${path}:${start}: no test compiles a program that does not import ddi`)
+  return program
 }
 
 function endOfFence(lines: readonly string[], start: number): number {
@@ -162,7 +181,7 @@ export function checkPage({ path, lines, commands }: Page, results: readonly Res
     const { status, output: printed } = results[n]!
     const where = `${path}:${line}: ${text}\n${printed}`
     const shown = output ? lines.slice(...output).join('\n') : ''
-    if (!shown.includes('(ERR_DDI_')) assert.equal(status, 0, where)
+    if (!shown.includes('ERR_DDI_')) assert.equal(status, 0, where)
     if (output) assert.equal(normalised(printed), normalised(shown), where)
   }
 }
