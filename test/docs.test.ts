@@ -5,7 +5,7 @@ import { checkPage, documents, readPage, rewritePage, runPages } from './support
 import { temporaryFolder } from './support/run.js'
 
 /** How many blocks may be left out, each with its reason above it. */
-const mostNotRun = 12
+const mostNotRun = 14
 
 test('the command blocks of all documents do what is shown', async (t) => {
   using folder = temporaryFolder()

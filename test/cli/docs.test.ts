@@ -3,15 +3,16 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { readIndex } from '../../lib/cli/verb-index.js'
+import { documents, readPage } from '../support/doc-blocks.js'
 import { packageRoot, run } from '../support/run.js'
 
 const { verbs, groups } = JSON.parse(readFileSync(join(packageRoot, 'dist/cli/verbs.json'), 'utf8')) as ReturnType<
   typeof readIndex
 >
-const readPage = (path: string) => readFileSync(join(packageRoot, path), 'utf8')
+const textOf = (path: string) => readFileSync(join(packageRoot, path), 'utf8')
 
 test('docs/cli.md is what the verbs say: else run npm run docs', () => {
-  assert.equal(readPage('docs/cli.md'), run(process.execPath, join(packageRoot, 'scripts/reference.mjs'), '--stdout'))
+  assert.equal(textOf('docs/cli.md'), run(process.execPath, join(packageRoot, 'scripts/reference.mjs'), '--stdout'))
 })
 
 /** `ddi-attach a\|b`, and behind a comma `c`: the verbs that a cell of README's table names. */
@@ -27,13 +28,13 @@ function verbsIn(cell: string): string[] {
 }
 
 test('README’s table has every verb, and none that does not exist', () => {
-  const table = /## Command line\n\n\| \| \|\n\|---\|---\|\n((?:\|.*\n)+)/.exec(readPage('README.md'))![1]!
+  const table = /## Command line\n\n\| \| \|\n\|---\|---\|\n((?:\|.*\n)+)/.exec(textOf('README.md'))![1]!
   const named = table.split('\n').flatMap((row) => verbsIn(row.replace(/ \|[^|]*\|$/, '')))
   assert.deepEqual([...new Set(named)].sort(), verbs.map(({ name }) => name).sort())
 })
 
 test('every verb is in the manual with all its options', () => {
-  const page = readPage('dist/ddi-attach.8').replaceAll('\\-', '-')
+  const page = textOf('dist/ddi-attach.8').replaceAll('\\-', '-')
   for (const { name, summary, options } of verbs) {
     const start = page.indexOf(`\n.B ${name}`)
     assert.ok(start > 0, name)
@@ -54,9 +55,20 @@ function callsIn(line: string): string[][] {
   })
 }
 
-test('examples have the options and the number of arguments of their verbs', () => {
+/** Blocks of documents that are not run, without comments and with the lines that a backslash joins. */
+function blocksNotRun(): string[] {
+  const text = documents()
+    .flatMap((path) => readPage(path).notRun)
+    .join('\n')
+  return text
+    .replaceAll('\\\n', ' ')
+    .split('\n')
+    .map((line) => line.replace(/ +# .*/, ''))
+}
+
+test('examples, and blocks of documents that are not run, have the options and the number of arguments of their verbs', () => {
   const examples = verbs.flatMap(({ examples }) => examples)
-  for (const call of examples.flatMap(callsIn)) {
+  for (const call of [...examples, ...blocksNotRun()].flatMap(callsIn)) {
     const text = call.join(' ')
     const verb =
       verbs.find(({ name }) => `${text} `.startsWith(`${name} `)) ?? verbs.find(({ name }) => name === 'attach')!

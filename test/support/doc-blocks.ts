@@ -26,6 +26,8 @@ export interface Page {
   readonly programs: readonly string[]
   /** Why blocks are not run. */
   readonly reasons: readonly string[]
+  /** The lines of those blocks. */
+  readonly notRun: readonly string[]
 }
 
 /** Its examples are held against the options and arguments of the verbs, in test/cli/docs.test.ts. */
@@ -39,15 +41,18 @@ export function documents(): readonly string[] {
 
 export function readPage(path: string): Page {
   const lines = readFileSync(join(packageRoot, path), 'utf8').split('\n')
-  const [commands, programs, reasons]: [Command[], string[], string[]] = [[], [], []]
+  const commands: Command[] = []
+  const [programs, reasons, notRun]: [string[], string[], string[]] = [[], [], []]
   let inKernel = false
   for (let at = 0; at < lines.length; at++) {
     const line = lines[at]!
+    assert.doesNotMatch(line, /^ {4}[#$] /, `${path}:${at + 1}: no test runs a command that is only indented`)
     if (line === '<!-- kernel -->') inKernel = true
     else if (line.startsWith('<!-- not run: ')) {
       reasons.push(line)
       const fence = lines.findIndex((one, n) => n > at && one.startsWith('```'))
       at = endOfFence(lines, fence)
+      notRun.push(...lines.slice(fence + 1, at))
     } else if (line === '<!-- run:') {
       const end = lines.indexOf('-->', at)
       commands.push({ text: lines.slice(at + 1, end).join('\n'), line: at + 1, inKernel })
@@ -62,7 +67,7 @@ export function readPage(path: string): Page {
       at = end
     }
   }
-  return { path, lines, commands, programs, reasons }
+  return { path, lines, commands, programs, reasons, notRun }
 }
 
 function programIn(path: string, lines: readonly string[], [start, end]: readonly [number, number]): string {
