@@ -46,13 +46,14 @@ const hints: Readonly<Partial<Record<ErrorCode, readonly Hint[]>>> = {
     },
   ],
   ERR_DDI_SPARSE_ENCODED: [{ text: 'expand it with `ddi-attach android convert IMAGE OUTPUT` first' }],
+  ERR_DDI_STORE_NAME: [{ option: '--product', text: 'name them with --product and --version, or rename the file' }],
   ERR_DDI_SUPER_DEVICE: [
     { option: '--device', message: /missing/, text: 'give the path of the device with --device NAME=PATH' },
     { message: /missing/, text: 'put the device beside the image as NAME.img or NAME' },
   ],
   ERR_DDI_SUPER_SLOT: [{ option: '--slot', text: 'choose a slot with --slot' }],
   ERR_DDI_NO_VOLUME: [
-    { option: '--volume', message: /super partitions/, text: 'choose the super partition with --volume' },
+    { option: '--volume', message: /\d super partitions/, text: 'choose the super partition with --volume' },
     { option: '--slot', text: '`ddi-attach android dump IMAGE` shows partitions and groups' },
     { text: '`ddi-attach inspect IMAGE` shows the volumes with their labels and UUIDs' },
   ],
@@ -82,7 +83,10 @@ const hints: Readonly<Partial<Record<ErrorCode, readonly Hint[]>>> = {
     { message: /free in \d+ runs?/, text: 'remove or shrink a volume: `ddi-attach volume list DISK` shows them' },
     { option: '--esp-size', message: /EFI partition/, text: 'make it larger with --esp-size' },
   ],
-  ERR_DDI_NO_TABLE: [{ text: 'a blank disk gets a table by `ddi-attach volume init DISK`' }],
+  ERR_DDI_NO_TABLE: [
+    { message: /^primary table/, text: 'a blank disk gets a table by `ddi-attach volume init DISK`' },
+    { text: '`file IMAGE` says what it is; what is compressed has to be unpacked first' },
+  ],
   ERR_DDI_NOT_FOUND: [
     { message: /^cannot mount on/, text: 'make the directory first, by mkdir' },
     { message: /openat2/, text: '`ddi-attach list-files IMAGE` shows what there is' },

@@ -81,7 +81,8 @@ export async function findSuper(disk: Source, path: string, name?: string): Prom
   for (const one of volumes)
     if (one.state === 'whole' && (await holdsSuper(extentSource(disk, one.extents)))) found.push(one)
   const [only, second] = found
-  if (!only || second)
+  if (!only) throw new DdiError('ERR_DDI_NO_VOLUME', `${path} is no super partition, and has none among its volumes`)
+  if (second)
     throw new DdiError(
       'ERR_DDI_NO_VOLUME',
       `${path} has ${found.length} super partitions among its volumes: say which one by its label or UUID`,

@@ -1,6 +1,7 @@
 import { guardSource } from '../bytes/guard.js'
 import { joinOctets } from '../bytes/octets.js'
 import type { Source, Target } from '../bytes/source.js'
+import { DdiError } from '../errors.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { type Work, workNames } from '../work.js'
 import { digestBlocks } from './blocks.js'
@@ -41,6 +42,8 @@ export function newSuperblock(size: number, options: TreeOptions = {}): Superblo
     hashBlockSize = 4096,
   } = options
   const dataBlocks = Math.floor(size / dataBlockSize)
+  if (dataBlocks === 0)
+    throw new DdiError('ERR_DDI_USAGE', `a hash tree covers blocks of ${dataBlockSize} bytes: ${size} bytes have none`)
   const superblock = {
     algorithm,
     salt,
