@@ -5,6 +5,7 @@ export { type DetachOptions, detach, detachAll } from './attach/detach.js'
 export { attachedDevice, type OpenDiskOptions, openDisk } from './attach/disk.js'
 export { type FirstVolume, type InitDiskOptions, initDisk } from './attach/init-disk.js'
 export { type ListedAttachment, type ListedVolume, list } from './attach/list.js'
+export type { DryRunOptions } from './attach/open-for-change.js'
 export { prepareResize } from './attach/resize-file-system.js'
 export { type OpenSuperOptions, openSuper } from './attach/super.js'
 export { type BootOptions, boot } from './boot/boot.js'
@@ -24,7 +25,7 @@ export type { BuiltImage, BuiltPartition } from './build/built.js'
 export type { BuildOptions, PartitionChoice } from './build/context.js'
 export { type EmptyMode, type PartitionDiskOptions, partitionDisk } from './build/existing.js'
 export { buildImage } from './build/image.js'
-export { formatParity, type ParityFile, type StoredTree } from './build/parity.js'
+export { formatParity, type ParityFile, previewParity, type StoredTree } from './build/parity.js'
 export { type MadeSignature, type Signer, sign } from './build/sign.js'
 export {
   fittingSuperSize,
@@ -33,7 +34,13 @@ export {
   type SuperDefinition,
   type SuperPartition,
 } from './build/super.js'
-export { type FormatFileOptions, type FormattedTree, formatFile } from './build/tree.js'
+export {
+  type FormatFileOptions,
+  type FormatPlaceOptions,
+  type FormattedTree,
+  formatFile,
+  previewFormat,
+} from './build/tree.js'
 export { blobSource } from './bytes/blob.js'
 export { concatSources } from './bytes/concat.js'
 export { extentSource } from './bytes/extents.js'

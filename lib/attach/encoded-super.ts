@@ -6,11 +6,12 @@ import { encodeSparse, isSparse, openSparse } from '../android/sparse.js'
 import { readSuper } from '../android/super.js'
 import { createFile, type FileTarget, openFileForWriting } from '../bytes/file.js'
 import { writeNewFile } from '../bytes/new-file.js'
-import { type Overlay, overlayTarget } from '../bytes/overlay.js'
+import { memoryOverlay, type Overlay, overlayTarget } from '../bytes/overlay.js'
 import { alignUp, mergeRuns } from '../bytes/runs.js'
 import { openScratch } from '../bytes/scratch.js'
 import type { Run, Source, Target } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
+import type { ChangedFile } from './open-for-change.js'
 
 interface Form {
   readonly form: 'sparse' | 'metadata'
@@ -32,10 +33,11 @@ export interface EncodedSuper extends Pick<Form, 'form'> {
 /**
  * Opens an Android sparse image, or a super_empty.img, to change what it stands for.
  * @param file stays open, and the bytes that it has stay as they are
+ * @param dryRun keeps what is written in memory, and makes no file
  * @returns undefined for what is stored as it is
  * @throws ERR_DDI_SPARSE_ENCODED on a block device, ERR_DDI_SPARSE_FORMAT, ERR_DDI_SPARSE_CRC, and as `readMetadataImage` and `openScratch`
  */
-export async function openEncoded(file: FileTarget, path: string): Promise<EncodedSuper | undefined> {
+export async function openEncoded(file: ChangedFile, path: string, dryRun: boolean): Promise<EncodedSuper | undefined> {
   const form = await formOf(file)
   if (!form) return undefined
   if (file.kind !== 'file')
@@ -43,6 +45,7 @@ export async function openEncoded(file: FileTarget, path: string): Promise<Encod
       'ERR_DDI_SPARSE_ENCODED',
       `${path} holds an Android image that is not stored as it is: on a block device it cannot be changed`,
     )
+  if (dryRun) return triedOn(form)
   const real = await realpath(path)
   const scratch = await openScratch(real)
   const open: AsyncDisposable[] = [scratch]
@@ -52,7 +55,7 @@ export async function openEncoded(file: FileTarget, path: string): Promise<Encod
   try {
     const store = await createFile(`${scratch.prefix}.written`, form.source.size)
     open.push(store)
-    const target = overlayTarget(form.source, form.end === undefined ? store : endingAt(store, form.end))
+    const target = overlayTarget(form.source, endingAt(store, form.end))
     const changed = () =>
       writeNewFile(
         real,
@@ -70,6 +73,10 @@ export async function openEncoded(file: FileTarget, path: string): Promise<Encod
     await close()
     throw error
   }
+}
+
+function triedOn({ form, source, end }: Form): EncodedSuper {
+  return { form, target: endingAt(memoryOverlay(source), end), changed: async () => {}, close: async () => {} }
 }
 
 async function formOf(file: Source): Promise<Form | undefined> {
@@ -109,7 +116,7 @@ async function metadataForm(file: Source): Promise<Form> {
 }
 
 /** A super_empty.img stands for a device, and has the bytes of its metadata alone. */
-function endingAt(store: Target, end: number): Target {
+function endingAt(store: Target, end = store.size): Target {
   return {
     size: store.size,
     read: (offset, length) => store.read(offset, length),

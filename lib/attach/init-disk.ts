@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { addon } from '../../bindings/addon.js'
 import { copyFromFile } from '../bytes/copy-file.js'
 import { extentTarget, linear } from '../bytes/extents.js'
-import type { FileSource, FileTarget } from '../bytes/file.js'
+import type { FileSource } from '../bytes/file.js'
+import type { OpenedFile, Target } from '../bytes/source.js'
 import type { VolumeHead } from '../disk/chain.js'
 import { createChain } from '../disk/change.js'
 import { type Disk, diskOn } from '../disk/disk.js'
@@ -14,7 +15,7 @@ import { backupLength, encodeNewDisk, newGpt } from '../gpt/create.js'
 import type { Gpt } from '../gpt/table.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { type Work, workNames, workOn } from '../work.js'
-import { openForChange } from './disk.js'
+import { type ChangedFile, type DryRunOptions, dryRunNames, type Opened, openForChange } from './open-for-change.js'
 
 /** A volume that a disk begins with. */
 export interface FirstVolume {
@@ -26,7 +27,7 @@ export interface FirstVolume {
 }
 
 /** Options of {@link initDisk}. */
-export interface InitDiskOptions extends Work {
+export interface InitDiskOptions extends Work, DryRunOptions {
   /** Overwrites what the disk holds. Default: false. */
   readonly force?: boolean
   /** Default: a random one. */
@@ -42,6 +43,7 @@ const initDiskOptionNames: OptionNames<InitDiskOptions> = {
   entries: true,
   volumes: true,
   ...workNames,
+  ...dryRunNames,
 }
 export const fewestEntries = 128
 export const mostEntries = 4096
@@ -57,36 +59,27 @@ const beforePartitions = 1024 * 1024
  */
 export async function initDisk(path: string, options: InitDiskOptions = {}): Promise<Disk> {
   checkOptions(options, initDiskOptionNames, 'initDisk')
-  const { volumes = [], signal, onProgress } = options
-  return await openForChange(path, async (file, opened) => {
+  const { volumes = [], signal, onProgress, dryRun } = options
+  const make = async (file: ChangedFile, opened: Opened) => {
     const { table, places } = await layOut(file, opened.users, options)
     // Where another table was, nothing is named while volumes are written over what it names.
     await blank(file, table)
     for (const [index, { head, from }] of volumes.entries()) {
       const work = workOn(head.label, { signal, onProgress })
-      if (from) await copyFromFile(from, extentTarget(file, linear(places[index]!)), from.size, work)
+      if (from && !dryRun) await copyFromFile(from, extentTarget(file, linear(places[index]!)), from.size, work)
     }
     await file.flush()
     for (const { offset, bytes } of encodeNewDisk(table, file.size)) await file.write(offset, bytes)
     await file.flush()
     await opened.users.changed()
     return await diskOn(file, path, opened)
-  })
+  }
+  return await openForChange(path, make, dryRun)
 }
 
 /** What a new table on a file or block device counts in, in bytes. */
-export async function sectorSizeOf({ kind, fd, path }: FileSource): Promise<number> {
+export async function sectorSizeOf({ kind, fd, path }: Omit<OpenedFile, 'size' | 'identity'>): Promise<number> {
   return kind === 'file' ? 512 : (await addon().blockGeometry(fd, path)).sectorSize
-}
-
-/** Refuses what {@link initDisk} would refuse, and writes nothing. @returns the table that it would make */
-export async function previewDisk(path: string, options: InitDiskOptions = {}): Promise<Gpt> {
-  checkOptions(options, initDiskOptionNames, 'previewDisk')
-  return await openForChange(path, async (file, { users, close }) => {
-    const { table } = await layOut(file, users, options)
-    await close()
-    return table
-  })
 }
 
 /**
@@ -108,14 +101,14 @@ export async function blankDisk(path: string, uuid: string): Promise<void> {
 }
 
 /** Zeroes where both copies of a table are. */
-async function blank(file: FileTarget, { usableEnd }: Gpt): Promise<void> {
+async function blank(file: Target, { usableEnd }: Gpt): Promise<void> {
   await file.write(0, new Uint8Array(beforePartitions))
   await file.write(usableEnd, new Uint8Array(file.size - usableEnd))
 }
 
 /** A table for a disk, and where its volumes lie on it. @throws as {@link initDisk} */
 async function layOut(
-  file: FileTarget,
+  file: ChangedFile,
   users: TableUsers,
   { force = false, uuid = randomUUID(), entries = fewestEntries, volumes = [] }: InitDiskOptions,
 ) {
@@ -139,7 +132,7 @@ async function layOut(
 }
 
 /** What a new GPT on a disk would overwrite, for people; undefined if nothing but zeroes. */
-async function overwritten(file: FileTarget, sectorSize: number): Promise<string | undefined> {
+async function overwritten(file: ChangedFile, sectorSize: number): Promise<string | undefined> {
   const scan = await scanDisk(file)
   if (!('code' in scan)) return 'a GPT'
   const held = await heldBy(file)

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { previewDisk } from '../attach/init-disk.js'
+import { initDisk } from '../attach/init-disk.js'
 import { exists } from '../bytes/exists.js'
 import { DdiError } from '../errors.js'
 import { installDisk } from '../install/install-disk.js'
@@ -31,7 +31,8 @@ export async function installMachine(context: BootContext, device: string): Prom
       throw new DdiError('ERR_DDI_USAGE', `ddi.install=${device} has to be a path below /dev`)
     if (!(await lookFor(async () => (await exists(disk)) || undefined, longestWait, signal)))
       throw new DdiError('ERR_DDI_NOT_FOUND', `there is no ${device}, which ddi.install= names`)
-    await previewDisk(disk)
+    // What is refused is refused before anything is downloaded.
+    await (await initDisk(disk, { dryRun: true })).close()
     const origin = await findBootOrigin({ root })
     if (!origin) throw new DdiError('ERR_DDI_NO_BOOT_ORIGIN', 'this machine did not boot from a URL')
     await using scratch = await bootScratch(root, 'install')

@@ -6,7 +6,7 @@ import { concatSources } from '../bytes/concat.js'
 import { copy } from '../bytes/copy.js'
 import { extentSource } from '../bytes/extents.js'
 import { type FileSource, openFile } from '../bytes/file.js'
-import { makeDirectories, writeNewFile } from '../bytes/new-file.js'
+import { makeDirectories, refuseNewFile, writeNewFile } from '../bytes/new-file.js'
 import { zeroSource } from '../bytes/repeat.js'
 import { alignUp } from '../bytes/runs.js'
 import type { Run, Source } from '../bytes/source.js'
@@ -22,9 +22,16 @@ export interface AndroidFileOptions extends Work {
   readonly sparse?: boolean
   /** Replaces existing files. Default: false. */
   readonly replace?: boolean
+  /** Refuses what would be refused, and writes nothing. Default: false. */
+  readonly dryRun?: boolean
 }
 
-export const androidFileOptionNames: OptionNames<AndroidFileOptions> = { sparse: true, replace: true, ...workNames }
+export const androidFileOptionNames: OptionNames<AndroidFileOptions> = {
+  sparse: true,
+  replace: true,
+  dryRun: true,
+  ...workNames,
+}
 
 /** Options of {@link extractLogical}. */
 export interface ExtractOptions extends AndroidFileOptions, Pick<OpenOptions, 'slot' | 'devices'> {
@@ -65,7 +72,7 @@ export async function extractLogical(
   const { slot = 0, devices = {}, names = [], ...rest } = options
   await using image = await openImage(path, { slot, devices })
   const chosen = logicalPartitions(image.volumes, names, path)
-  await makeDirectories(directory)
+  if (!options.dryRun) await makeDirectories(directory)
   const extracted: ExtractedPartition[] = []
   for (const { label, size, extents } of chosen) {
     const name = label!
@@ -106,9 +113,10 @@ async function writeAndroidFile(
   source: Source,
   path: string,
   from: readonly string[],
-  { sparse = false, replace = false, signal, onProgress }: AndroidFileOptions,
+  { sparse = false, replace = false, dryRun = false, signal, onProgress }: AndroidFileOptions,
   written?: readonly Run[],
 ): Promise<void> {
+  if (dryRun) return await refuseNewFile(path, { replace, from })
   const work = { signal, onProgress }
   await writeNewFile<unknown>(
     path,

@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { type FileSource, type FileTarget, openFileForWriting } from '../bytes/file.js'
-import { writeNewFile } from '../bytes/new-file.js'
+import { type FileSource, type FileTarget, openFile, openFileForWriting } from '../bytes/file.js'
+import { refuseNewFile, writeNewFile } from '../bytes/new-file.js'
 import type { Run } from '../bytes/source.js'
 import { heldBy } from '../disk/held.js'
 import { DdiError, systemCode, systemError } from '../errors.js'
@@ -30,57 +30,57 @@ export async function writeBeside<Result>(
   run: Run,
   { write, replace }: Writing<Result>,
 ): Promise<Result> {
-  const there = await statIfAny(path)
-  if (there?.isBlockDevice()) return await writeDevice(kept, path, run, { write, replace })
-  if (there?.isFile() && run.start > 0) return await writeInside(kept, path, run, { write, replace })
-  if (there) await refuseOverlap(kept, path, { ground: `file ${there.dev}:${there.ino}`, start: 0 }, Infinity)
-  return await writeNewFile(path, run.start + run.length, (file) => write(file, run), { replace })
-}
-
-async function writeInside<Result>(
-  kept: readonly Kept[],
-  path: string,
-  run: Run,
-  { write, replace }: Writing<Result>,
-): Promise<Result> {
+  if ((await kindOf(path, run)) === 'new') {
+    await refuseBeside(kept, path, run, replace)
+    return await writeNewFile(path, run.start + run.length, (file) => write(file, run), { replace })
+  }
   await using file = await openFileForWriting(path)
-  const place = await placeOf(file)
-  await refuseOverlap(kept, path, { ...place, start: run.start }, run.length)
-  if (run.start < file.size && !replace)
-    throw new DdiError(
-      'ERR_DDI_EXISTS',
-      `${path} exists and has ${file.size} bytes: what is at ${run.start} would be lost`,
-    )
+  await refuseIn(kept, file, run, replace)
   const { size } = file
   try {
     if (size < run.start + run.length) await file.truncate(run.start + run.length)
     return await write(file, run)
   } catch (error) {
     // By now, its path may lead to another file.
-    await file.truncate(size)
+    if (file.kind === 'file') await file.truncate(size)
     throw error
   }
 }
 
-async function writeDevice<Result>(
-  kept: readonly Kept[],
-  path: string,
-  run: Run,
-  { write, replace }: Writing<Result>,
-): Promise<Result> {
-  await using device = await openFileForWriting(path)
-  if (device.size < run.start + run.length)
+/** Refuses what {@link writeBeside} would refuse before it writes. @throws as that */
+export async function refuseBeside(kept: readonly Kept[], path: string, run: Run, replace: boolean): Promise<void> {
+  if ((await kindOf(path, run)) === 'there') {
+    await using file = await openFile(path)
+    return await refuseIn(kept, file, run, replace)
+  }
+  const there = await statIfAny(path)
+  if (there) await refuseOverlap(kept, path, { ground: `file ${there.dev}:${there.ino}`, start: 0 }, Infinity)
+  await refuseNewFile(path, { replace })
+}
+
+/** Whether a run is of something that is there, or of a new file. */
+async function kindOf(path: string, { start }: Run): Promise<'there' | 'new'> {
+  const there = await statIfAny(path)
+  return there?.isBlockDevice() || (there?.isFile() && start > 0) ? 'there' : 'new'
+}
+
+async function refuseIn(kept: readonly Kept[], file: FileSource, run: Run, replace: boolean): Promise<void> {
+  const { path, kind, size } = file
+  const end = run.start + run.length
+  if (kind === 'block-device' && size < end)
     throw new DdiError(
       'ERR_DDI_NO_SPACE',
-      `${path} has ${device.size} bytes, and ${run.length} from byte ${run.start} are needed`,
-      { needed: run.start + run.length, free: device.size },
+      `${path} has ${size} bytes, and ${run.length} from byte ${run.start} are needed`,
+      { needed: end, free: size },
     )
-  const { ground, start } = await placeOf(device)
+  const { ground, start } = await placeOf(file)
   await refuseOverlap(kept, path, { ground, start: start + run.start }, run.length)
-  const held = replace ? undefined : await heldBy(device)
+  if (replace) return
+  if (kind === 'file' && run.start < size)
+    throw new DdiError('ERR_DDI_EXISTS', `${path} exists and has ${size} bytes: what is at ${run.start} would be lost`)
+  const held = kind === 'file' ? undefined : await heldBy(file)
   if (held !== undefined)
     throw new DdiError('ERR_DDI_EXISTS', `${path} holds data already, which would be lost: ${held} exists on it`)
-  return await write(device, run)
 }
 
 /** @param length of what would be lost, in bytes */

@@ -1,13 +1,15 @@
+import { resolve } from 'node:path'
 import { extentTarget, linear } from '../bytes/extents.js'
 import { openFile } from '../bytes/file.js'
+import { zeroSource } from '../bytes/repeat.js'
 import { sliceSource } from '../bytes/slice.js'
-import type { Run } from '../bytes/source.js'
+import type { Run, Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { checkOptions } from '../options.js'
 import { bareTreeSource } from '../verity/bare-tree.js'
 import { checkRoots, coveredBlocks, parityLength, writeParity } from '../verity/error-correction.js'
 import { type Work, workNames } from '../work.js'
-import { writeBeside } from './beside.js'
+import { refuseBeside, writeBeside } from './beside.js'
 import type { FormattedTree } from './tree.js'
 
 /** Where the parity of error correction goes. */
@@ -41,21 +43,17 @@ export async function formatParity(
 ): Promise<Run> {
   checkOptions(work, workNames, 'formatParity')
   const { path, offset, roots, replace } = parity
-  checkRoots(roots)
-  const { superblock, hash, isBare } = tree
+  const { superblock, hash } = tree
   const { dataBlocks, dataBlockSize: blockSize } = superblock
-  if (offset % blockSize !== 0)
-    throw new DdiError('ERR_DDI_USAGE', `parity at byte ${offset}: it begins at a multiple of ${blockSize}`)
   await using data = await openFile(dataPath)
   await using file = await openFile(tree.path)
   const isSame = await isOpen(file.identity, path)
   const stored = sliceSource(file, { start: hash.start, length: (isSame ? offset : file.size) - hash.start })
-  const covered = coveredBlocks(superblock, data, isBare ? bareTreeSource(superblock, stored) : stored)
+  const { covered, run } = layOut(data, stored, tree, parity)
   const kept = [
     { file: data, size: dataBlocks * blockSize },
     { file, size: hash.start + hash.length },
   ]
-  const run = { start: offset, length: parityLength(covered, { blockSize, roots }) }
   return await writeBeside(kept, path, run, {
     async write(target) {
       await writeParity(covered, extentTarget(target, linear([run])), { blockSize, roots }, work)
@@ -63,6 +61,39 @@ export async function formatParity(
     },
     replace,
   })
+}
+
+/**
+ * Says where {@link formatParity} would put the parity of a tree that need not be there yet, and refuses what it would refuse before it
+ * reads the data; nothing is written.
+ * @throws as {@link formatParity}
+ */
+export async function previewParity(dataPath: string, tree: StoredTree, parity: ParityFile): Promise<Run> {
+  const { path, offset, replace } = parity
+  const { superblock, hash } = tree
+  await using data = await openFile(dataPath)
+  const end = hash.start + hash.length
+  const there = await openFile(tree.path).catch(() => undefined)
+  const isSame = resolve(path) === resolve(tree.path) || (there !== undefined && (await isOpen(there.identity, path)))
+  const size = Math.max(there?.size ?? 0, end)
+  await there?.close()
+  const { run } = layOut(data, zeroSource(Math.max(0, (isSame ? offset : size) - hash.start)), tree, parity)
+  if (isSame && offset < end)
+    throw new DdiError('ERR_DDI_USAGE', `this would overwrite its data: ${path} has the tree until byte ${end}`)
+  const kept = [{ file: data, size: superblock.dataBlocks * superblock.dataBlockSize }]
+  // A file with the tree at its end is longer by then.
+  if (!isSame) await refuseBeside(kept, path, run, replace)
+  return run
+}
+
+/** @param stored the tree, from its first byte on @throws ERR_DDI_USAGE */
+function layOut(data: Source, stored: Source, { superblock, isBare }: StoredTree, { offset, roots }: ParityFile) {
+  checkRoots(roots)
+  const { dataBlockSize: blockSize } = superblock
+  if (offset % blockSize !== 0)
+    throw new DdiError('ERR_DDI_USAGE', `parity at byte ${offset}: it begins at a multiple of ${blockSize}`)
+  const covered = coveredBlocks(superblock, data, isBare ? bareTreeSource(superblock, stored) : stored)
+  return { covered, run: { start: offset, length: parityLength(covered, { blockSize, roots }) } }
 }
 
 /** Whether a path leads to an open file. */

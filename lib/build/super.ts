@@ -9,7 +9,7 @@ import { concatSources } from '../bytes/concat.js'
 import { copy } from '../bytes/copy.js'
 import { extentTarget, linear } from '../bytes/extents.js'
 import { memorySource } from '../bytes/memory.js'
-import { writeNewFile } from '../bytes/new-file.js'
+import { refuseNewFile, writeNewFile } from '../bytes/new-file.js'
 import { zeroSource } from '../bytes/repeat.js'
 import { alignUp, mergeRuns } from '../bytes/runs.js'
 import { sliceSource } from '../bytes/slice.js'
@@ -84,8 +84,13 @@ export async function makeSuper(
       addPartition(metadata, geometry, { ...partition, size: partitionSize(partition, image) }),
     newMetadata(geometry, devices, groups, flags),
   )
+  const path = (name: string) => (devices.length === 1 || options.metadataOnly ? output : join(output, `${name}.img`))
+  const { replace = false } = options
+  if (options.dryRun) {
+    for (const { name } of metadata.devices) await refuseNewFile(path(name), { replace })
+    return metadata
+  }
   if (options.metadataOnly) {
-    const { replace = false } = options
     await writeNewFile(output, 0, (target) => target.write(0, encodeMetadataImage(geometry, metadata)), { replace })
     return metadata
   }
@@ -97,9 +102,9 @@ export async function makeSuper(
       image ? imageParts(findPartition(metadata, name), image, index) : [],
     )
     const parts = [...images, ...(index === 0 ? tables : [])].sort((a, b) => a.start - b.start)
-    const path = devices.length === 1 ? output : join(output, `${name}.img`)
-    if (options.sparse) await writeSparseDevice({ path, size, parts }, geometry, options)
-    else await writeDevice({ path, size, parts }, options)
+    const device = { path: path(name), size, parts }
+    if (options.sparse) await writeSparseDevice(device, geometry, options)
+    else await writeDevice(device, options)
   }
   return metadata
 }

@@ -10,10 +10,10 @@ import { newSuperblock, type TreeOptions, treeOptionNames, writeTree } from '../
 import type { Superblock } from '../verity/superblock.js'
 import { layoutTree } from '../verity/tree.js'
 import { type Work, workNames } from '../work.js'
-import { writeBeside } from './beside.js'
+import { refuseBeside, writeBeside } from './beside.js'
 
-/** Options of {@link formatFile}. */
-export interface FormatFileOptions extends TreeOptions, Work {
+/** Options of {@link previewFormat}. */
+export interface FormatPlaceOptions extends TreeOptions {
   /** How many bytes of the data file count. Default: all. */
   readonly dataSize?: number
   /**
@@ -27,14 +27,18 @@ export interface FormatFileOptions extends TreeOptions, Work {
   readonly replace?: boolean
 }
 
-const formatFileOptionNames: OptionNames<FormatFileOptions> = {
+const formatPlaceNames: OptionNames<FormatPlaceOptions> = {
   ...treeOptionNames,
-  ...workNames,
   dataSize: true,
   hashOffset: true,
   superblock: true,
   replace: true,
 }
+
+/** Options of {@link formatFile}. */
+export interface FormatFileOptions extends FormatPlaceOptions, Work {}
+
+const formatFileOptionNames: OptionNames<FormatFileOptions> = { ...formatPlaceNames, ...workNames }
 
 /** A hash tree that was made, and its root hash. */
 export interface FormattedTree {
@@ -57,35 +61,60 @@ export async function formatFile(
   options: FormatFileOptions = {},
 ): Promise<FormattedTree> {
   checkOptions(options, formatFileOptionNames, 'formatFile')
-  const { hashBlockSize = 4096, hashOffset, replace = false } = options
+  await using place = await placeTree(dataPath, hashPath, options)
+  const { data, superblock, run, kept } = place
+  const source = sliceSource(data, { start: 0, length: options.dataSize ?? data.size })
+  const write = async (file: FileTarget, hash: Run): Promise<FormattedTree> => {
+    const stored = extentTarget(file, linear([hash]))
+    const tree = options.superblock === false ? bareTreeTarget(superblock, stored) : stored
+    const rootHash = await writeTree(superblock, source, tree, pickOptions(options, workNames))
+    return { rootHash, superblock, hash }
+  }
+  return await writeBeside(kept, hashPath ?? dataPath, run, { write, replace: options.replace ?? false })
+}
+
+/**
+ * Says where {@link formatFile} would put a tree, and refuses what it would refuse before it reads the data; nothing is written.
+ * @throws as {@link formatFile}
+ */
+export async function previewFormat(
+  dataPath: string,
+  hashPath: string | null,
+  options: FormatPlaceOptions = {},
+): Promise<Omit<FormattedTree, 'rootHash'>> {
+  checkOptions(options, formatPlaceNames, 'previewFormat')
+  await using place = await placeTree(dataPath, hashPath, options)
+  const { superblock, run, kept } = place
+  await refuseBeside(kept, hashPath ?? dataPath, run, options.replace ?? false)
+  return { superblock, hash: run }
+}
+
+/** The data of a new tree, open until it is disposed of, and where the tree goes. @throws ERR_DDI_USAGE, and as `newSuperblock` */
+async function placeTree(dataPath: string, hashPath: string | null, options: FormatPlaceOptions) {
+  const { hashBlockSize = 4096, hashOffset } = options
   if (!isOffset(hashOffset ?? 0, hashBlockSize))
     throw new DdiError('ERR_DDI_USAGE', `a tree at byte ${hashOffset}: it begins at a multiple of ${hashBlockSize}`)
-  await using data = await openFile(dataPath)
-  const size = options.dataSize ?? data.size
-  if (size > data.size)
-    throw new DdiError('ERR_DDI_USAGE', `${dataPath} has ${data.size} bytes: a tree cannot cover ${size} of it`)
-  const superblock = newSuperblock(size, { ...pickOptions(options, treeOptionNames), hashBlockSize })
-  const { end, hashStartBlock } = layoutTree(superblock)
-  const isBare = options.superblock === false
-  const length = isBare ? end - hashStartBlock * hashBlockSize : end
-  const source = sliceSource(data, { start: 0, length: size })
-  const write = async (file: FileTarget, run: Run): Promise<FormattedTree> => {
-    const stored = extentTarget(file, linear([run]))
-    const tree = isBare ? bareTreeTarget(superblock, stored) : stored
-    return {
-      rootHash: await writeTree(superblock, source, tree, pickOptions(options, workNames)),
-      superblock,
-      hash: run,
-    }
+  const data = await openFile(dataPath)
+  const dispose = () => data.close()
+  try {
+    const size = options.dataSize ?? data.size
+    if (size > data.size)
+      throw new DdiError('ERR_DDI_USAGE', `${dataPath} has ${data.size} bytes: a tree cannot cover ${size} of it`)
+    const superblock = newSuperblock(size, { ...pickOptions(options, treeOptionNames), hashBlockSize })
+    const { end, hashStartBlock } = layoutTree(superblock)
+    const length = options.superblock === false ? end - hashStartBlock * hashBlockSize : end
+    if (hashPath === null && data.kind !== 'file')
+      throw new DdiError(
+        'ERR_DDI_USAGE',
+        `${dataPath} is a block device, to which nothing can be appended: give a file or device for the tree`,
+      )
+    const start = hashOffset ?? (hashPath === null ? alignUp(data.size, hashBlockSize) : 0)
+    const kept = [{ file: data, size: superblock.dataBlocks * superblock.dataBlockSize }]
+    return { data, superblock, kept, run: { start, length }, [Symbol.asyncDispose]: dispose }
+  } catch (error) {
+    await dispose()
+    throw error
   }
-  if (hashPath === null && data.kind !== 'file')
-    throw new DdiError(
-      'ERR_DDI_USAGE',
-      `${dataPath} is a block device, to which nothing can be appended: give a file or device for the tree`,
-    )
-  const start = hashOffset ?? (hashPath === null ? alignUp(data.size, hashBlockSize) : 0)
-  const covered = { file: data, size: superblock.dataBlocks * superblock.dataBlockSize }
-  return await writeBeside([covered], hashPath ?? dataPath, { start, length }, { write, replace })
 }
 
 function isOffset(offset: number, unit: number): boolean {

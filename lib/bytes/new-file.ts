@@ -25,11 +25,10 @@ export async function writeNewFile<Result>(
   path: string,
   size: number,
   write: (target: FileTarget, hasBytes: boolean) => Promise<Result>,
-  { replace = false, from = [], around }: NewFileOptions = {},
+  { around, ...options }: NewFileOptions = {},
 ): Promise<Result> {
-  await refuseSpecial(path)
-  if (!replace) await refuseExisting(path)
-  await refuseReplacing(path, from)
+  await refuseNewFile(path, options)
+  const { replace = false } = options
   await using scratch = await openScratch(path)
   const temporary = `${scratch.prefix}.new`
   const grown = around && (await growAround(around.path, around.start, size))
@@ -48,6 +47,16 @@ export async function writeNewFile<Result>(
   } catch (error) {
     throw systemError(error, `cannot create ${path}`)
   }
+}
+
+/** Refuses what {@link writeNewFile} would refuse before it writes. @throws as that */
+export async function refuseNewFile(
+  path: string,
+  { replace = false, from = [] }: Omit<NewFileOptions, 'around'> = {},
+): Promise<void> {
+  await refuseSpecial(path)
+  if (!replace) await refuseExisting(path)
+  await refuseReplacing(path, from)
 }
 
 /** Refuses to replace what a file is made from, whatever names that has. @throws ERR_DDI_USAGE */

@@ -1,5 +1,5 @@
 import { clipRuns, mergeRuns } from './runs.js'
-import type { Run, Source, Target } from './source.js'
+import { checkRange, type Run, type Source, type Target } from './source.js'
 
 /** A source as it will be when some bytes of it have been written, one piece after the other. */
 export function overlaySource(
@@ -46,6 +46,19 @@ export function overlayTarget(base: Source, store: Target): Overlay {
       written = mergeRuns([...written, run].sort((a, b) => a.start - b.start))
     },
     // What is below stays, whatever becomes of the store.
+    flush: async () => {},
+  }
+}
+
+/** A base that stays as it is: what is written over it is kept in memory, piece by piece, and gone with it. */
+export function memoryOverlay(base: Source): Target {
+  const writes: { readonly offset: number; readonly bytes: Uint8Array }[] = []
+  return {
+    ...overlaySource(base, writes),
+    async write(offset, bytes) {
+      checkRange(base.size, offset, bytes.length)
+      writes.push({ offset, bytes: Uint8Array.from(bytes) })
+    },
     flush: async () => {},
   }
 }

@@ -37,6 +37,12 @@ export const volumeFields = {
 }
 export const volume = object(volumeFields)
 
+export const dryRun = described(boolean, 'with --dry-run: nothing was written')
+export const requested = described(nullable(integer), 'in bytes, the size that was asked for; null: none')
+
+/** As a change left it. */
+export const changedVolume = object({ ...volumeFields, requested, dryRun })
+
 export const orphan = object({ uuid, extents: array(extent) })
 
 export const plannedVolume = {
@@ -83,20 +89,23 @@ export const receivedFields = {
   compression: nullable(string),
 }
 
-export const logicalPartition = object({
+const logicalPartitionFields = {
   name: string,
   group: string,
   attributes: object({ readOnly: boolean, slotSuffixed: boolean, updated: boolean, disabled: boolean }),
   size: bytes,
   extents: array(extent),
-})
+}
+export const logicalPartition = object(logicalPartitionFields)
+/** As a change left it. */
+export const changedPartition = object({ ...logicalPartitionFields, requested, dryRun })
 
 /** Of logical partitions; without a limit, `maximumSize` is 0. */
-export const group = object({ name: string, maximumSize: bytes })
+export const groupFields = { name: string, maximumSize: bytes }
 
 export const superFields = {
   partitions: array(logicalPartition),
-  groups: array(group),
+  groups: array(object(groupFields)),
   devices: array(
     object({
       name: string,

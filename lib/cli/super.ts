@@ -4,10 +4,12 @@ import { openSuper } from '../attach/super.js'
 import { totalLength } from '../bytes/extents.js'
 import type { Super } from '../disk/super.js'
 import type { WholeVolume } from '../disk/volume.js'
+import { dryRunOption } from './dry-run.js'
 import { describeExtents } from './extents.js'
 import { given } from './given.js'
 import { formatSize, print, printJson } from './output.js'
 import { printLayout } from './pictures/layout.js'
+import { noteRounded } from './rounded.js'
 import { printTable } from './table.js'
 import { slot, text } from './values.js'
 import { argument, flag, type JsonValues, option, type ValuesOf } from './verb.js'
@@ -30,26 +32,31 @@ export const superOptions = {
 /** Of verbs that change a super partition. */
 export const superChangeOptions = {
   ...superOptions,
+  ...dryRunOption,
   allSlots: flag('--all-slots', 'change every slot; all have to be the same, as `android make` leaves them'),
 }
 
 type ChangeValues = ValuesOf<typeof superChangeOptions>
 
-export function openSuperWith(path: string, { slot, allSlots, volume }: ChangeValues): Promise<Super> {
-  return openSuper(path, { slot: allSlots ? 'all' : slot, ...given({ volume }) })
+export function openSuperWith(path: string, { slot, allSlots, volume, dryRun }: ChangeValues): Promise<Super> {
+  return openSuper(path, { slot: allSlots ? 'all' : slot, dryRun, ...given({ volume }) })
 }
 
 /** Opens a super partition for one change of a logical partition, and prints that as the change left it. */
 export async function changeSuper(
   path: string,
   options: ChangeValues & JsonValues,
-  change: (one: Super) => Promise<WholeVolume>,
+  change: (one: Super) => Promise<{ readonly partition: WholeVolume; readonly requested: number }>,
 ): Promise<void> {
+  const { json, dryRun } = options
   await using opened = await openSuperWith(path, options)
-  const { label: name, size, extents } = await change(opened)
+  const { partition, requested } = await change(opened)
+  const { size, extents } = partition
+  const name = partition.label!
+  noteRounded(name, requested, size, opened.geometry.blockSize)
   const count = `${extents.length} ${extents.length === 1 ? 'extent' : 'extents'}`
-  if (options.json !== 'off') printJson(describeLogical(opened, name!), options.json)
-  else print(`${name}: ${formatSize(size)} in ${count}`)
+  if (json !== 'off') printJson({ ...describeLogical(opened, name), requested, dryRun }, json)
+  else print(`${name}: ${dryRun ? 'would have ' : ''}${formatSize(size)} in ${count}`)
 }
 
 /** @param name as the metadata have it */

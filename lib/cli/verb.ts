@@ -78,8 +78,8 @@ export interface Declaration<Arguments extends readonly Argument<unknown>[], Dec
   /** Default: false. */
   readonly passThroughOptions?: boolean
   /**
-   * What is asked on a terminal before anything is lost, without `--yes`; undefined if nothing can be lost. Verbs that have it
-   * take `--yes`.
+   * What is asked on a terminal before anything is lost, without `--yes` and `--dry-run`; undefined if nothing can be lost. Verbs
+   * that have it take `--yes`.
    */
   readonly asks?: (given: ValuesOf<Arguments>, options: ValuesOf<Declared>) => string | undefined
   readonly run: (given: ValuesOf<Arguments>, options: ValuesOf<Declared> & JsonValues) => Promise<void>
@@ -107,9 +107,10 @@ export function verb<const Arguments extends readonly Argument<unknown>[], Decla
       const values = declaration.arguments.map((one, index) => one.parse(given.arguments[index] ?? []))
       const named = options.map(([name, one], index) => [name, one.parse(given.options[index] ?? [])] as const)
       const chosen = Object.fromEntries(named) as ValuesOf<Declared> &
-        ValuesOf<typeof common> & { readonly yes?: boolean }
+        ValuesOf<typeof common> & { readonly yes?: boolean; readonly dryRun?: boolean }
       await setLoudness(chosen)
-      const question = chosen.yes ? undefined : declaration.asks?.(values as ValuesOf<Arguments>, chosen)
+      const question =
+        chosen.yes || chosen.dryRun ? undefined : declaration.asks?.(values as ValuesOf<Arguments>, chosen)
       if (question !== undefined && isAttended()) await (await import('./confirm.js')).confirm(question)
       await declaration.run(values as ValuesOf<Arguments>, chosen)
     },

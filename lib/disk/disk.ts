@@ -116,6 +116,8 @@ export interface DiskOptions {
   /** Reads the backup table at the end of the disk, whatever lies before it. */
   readonly rescue?: Rescue
   readonly users?: TableUsers
+  /** Writes nothing but tables: for a target that keeps them to itself. Default: false. */
+  readonly dryRun?: boolean
   readonly close?: () => Promise<void>
 }
 
@@ -126,9 +128,9 @@ export interface DiskOptions {
 export async function diskOn(
   target: Target,
   path: string,
-  { users = noUsers, close = async () => {}, rescue }: DiskOptions = {},
+  { users = noUsers, dryRun = false, close = async () => {}, rescue }: DiskOptions = {},
 ): Promise<Disk> {
-  return new OpenDisk(gpt, { target, path, users, close }, await readDiskTable(target, rescue))
+  return new OpenDisk(gpt, { target, path, users, dryRun, close }, await readDiskTable(target, rescue))
 }
 
 /** A table as it was read, or as it is to be. */
@@ -406,15 +408,13 @@ class OpenDisk extends OpenTable<DiskTable, VolumeHead, LinearExtent> implements
       const change = changed(this.read, next)
       await this.place.users.refuseUsed(current.extents)
       // The new place is free until the commit: after a power cut the volume is where it was.
-      await moveExtents(
-        this.place.target,
-        this.freeSpace(change.volume.extents),
-        [current.extents, change.volume.extents],
-        {
-          ...work,
-          part: volume.label || volume.uuid!,
-        },
-      )
+      if (!this.dryRun)
+        await moveExtents(
+          this.place.target,
+          this.freeSpace(change.volume.extents),
+          [current.extents, change.volume.extents],
+          { ...work, part: volume.label || volume.uuid! },
+        )
       current = await this.commit(change)
     }
   }

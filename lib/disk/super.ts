@@ -7,6 +7,7 @@ import {
   renamePartition,
   resizePartition,
 } from '../android/change.js'
+import type { Geometry } from '../android/geometry.js'
 import { resizeGroup } from '../android/groups.js'
 import { type LogicalPartition, type Metadata, type PartitionAttributes, slotSuffix } from '../android/metadata.js'
 import { commitSuper, readSuper, type SuperSlot } from '../android/super.js'
@@ -47,6 +48,7 @@ export interface Super extends VolumeTable<LogicalHead> {
   readonly format: 'super'
   /** The first one that changes. */
   readonly slot: number
+  readonly geometry: Geometry
   /** As it is stored, without the suffix of the slot. */
   readonly metadata: Metadata
   /**
@@ -63,6 +65,8 @@ export interface SuperOptions {
   /** Where the super partition lies on the target. Default: all of it. */
   readonly extents?: readonly LinearExtent[]
   readonly users?: TableUsers
+  /** Writes nothing but metadata: for a target that keeps them to itself. Default: false. */
+  readonly dryRun?: boolean
   /** Called for each new metadata, when it is on the target. */
   readonly changed?: () => Promise<void>
   readonly close?: () => Promise<void>
@@ -98,7 +102,7 @@ export async function findSuper(disk: Source, path: string, name?: string): Prom
  */
 export async function superOn(disk: Target, path: string, options: SuperOptions = {}): Promise<Super> {
   const { slot = 0, extents = linear([{ start: 0, length: disk.size }]) } = options
-  const { changed = async () => {}, close = async () => {} } = options
+  const { changed = async () => {}, dryRun = false, close = async () => {} } = options
   const target = extentTarget(disk, extents)
   const current = await readSlots(target, slot)
   const since = await probe(target, path)
@@ -116,7 +120,7 @@ export async function superOn(disk: Target, path: string, options: SuperOptions 
     )
   // What offers logical partitions does not grow with them, and the disk's own table stays as it is.
   const users = { refuseUsed: refuseUsedWithin(extents, options.users ?? noUsers), changed }
-  return new OpenSuper(liblp(slot, { path, size: target.size }), { target, path, users, close }, current)
+  return new OpenSuper(liblp(slot, { path, size: target.size }), { target, path, users, dryRun, close }, current)
 }
 
 /** Refuses runs of a super partition that lie where users of its disk need them. */
@@ -200,6 +204,10 @@ class OpenSuper extends OpenTable<SuperTable, LogicalHead, Extent> implements Su
 
   get slot(): number {
     return this.read.slot
+  }
+
+  get geometry(): Geometry {
+    return this.read.geometry
   }
 
   get metadata(): Metadata {

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { copy } from '../bytes/copy.js'
 import { extentSource, extentTarget } from '../bytes/extents.js'
 import { guardTarget } from '../bytes/guard.js'
+import { sliceSource } from '../bytes/slice.js'
 import type { Extent, LinearExtent, Run, Source, Target } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
 import { checkOptions, type OptionNames } from '../options.js'
@@ -27,6 +28,8 @@ export interface VolumeTable<Head, E extends Extent = Extent> extends TableConte
   readonly path: string
   /** Of what the table describes, in bytes. */
   readonly size: number
+  /** Whether changes are only tried: all that would be refused is, and nothing is written. */
+  readonly dryRun: boolean
   /** The volume of a UUID, or of a label that only one has. @throws ERR_DDI_NO_VOLUME, and the defect of a broken one */
   find(name: string): WholeVolume<E>
   /**
@@ -108,6 +111,8 @@ export interface TablePlace {
   readonly target: Target
   readonly path: string
   readonly users: TableUsers
+  /** Only tables are written, which `target` keeps to itself: what volumes hold is not. Default: false. */
+  readonly dryRun?: boolean
   readonly close: () => Promise<void>
 }
 
@@ -141,6 +146,8 @@ export interface TableFormat<Read, Head extends object, E extends Extent> {
   repaired(read: Read): Read
 }
 
+const page = 4096
+
 /** How many bytes are written into free space until the table is asked again whether it is free. */
 const writtenUnasked = 64 * 1024 * 1024
 
@@ -166,6 +173,10 @@ export class OpenTable<Read, Head extends object, E extends Extent> implements V
     return this.place.target.size
   }
 
+  get dryRun(): boolean {
+    return this.place.dryRun ?? false
+  }
+
   get volumes(): readonly Volume<E>[] {
     return this.#volumes
   }
@@ -187,7 +198,9 @@ export class OpenTable<Read, Head extends object, E extends Extent> implements V
     return await this.inTurn(async () => {
       const change = this.rules.create(this.read, head, size, options)
       if (from) {
-        await copy(from, this.freeSpace(stored(change.volume.extents)), { signal, onProgress })
+        // A first page meets all that would refuse the rest.
+        const all = this.dryRun ? sliceSource(from, { start: 0, length: Math.min(from.size, page) }) : from
+        await copy(all, this.freeSpace(stored(change.volume.extents)), { signal, onProgress })
       }
       return await this.commit(change)
     })

@@ -1,17 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { blankDisk, type FirstVolume, initDisk, previewDisk } from '../attach/init-disk.js'
+import { blankDisk, type FirstVolume, initDisk } from '../attach/init-disk.js'
 import { makeFileSystem } from '../build/file-system.js'
 import { type FileSource, openFile } from '../bytes/file.js'
 import { openScratchDirectory } from '../bytes/scratch.js'
 import type { VolumeHead } from '../disk/chain.js'
 import type { Disk } from '../disk/disk.js'
-import { tableVolumes } from '../disk/partition.js'
 import { requireWhole, type WholeVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import { type Designator, partitionTypeUuid } from '../gpt/dps-types.js'
-import { type Gpt, partitionAttributes } from '../gpt/table.js'
+import { partitionAttributes } from '../gpt/table.js'
 import { machineArchitectures } from '../image/architecture.js'
 import { checkOptions, type OptionNames, pickOptions } from '../options.js'
 import {
@@ -89,9 +88,12 @@ export async function installDisk(path: string, options: InstallDiskOptions): Pr
     ...(force !== undefined && { force }),
   }
   const result = { path, uuid: disk.uuid, uki }
-  if (dryRun) return { ...result, volumes: wholeIn(await previewDisk(path, disk)), images: [], bootEntry: null }
-  const opened = await initDisk(path, disk)
+  const opened = await initDisk(path, { ...disk, dryRun })
   const volumes = opened.volumes.map(requireWhole)
+  if (dryRun) {
+    await opened.close()
+    return { ...result, volumes, images: [], bootEntry: null }
+  }
   const installed = await installAll(opened, disk.uuid, images, pickOptions(options, imageOptionNames))
   const name = installed[0]?.image.product ?? 'Linux'
   return {
@@ -173,8 +175,4 @@ function typeOf(designator: Designator): string {
 function refuseTwice(volumes: readonly DataVolume[]): void {
   const twice = volumes.find(({ designator }, n) => volumes.findIndex((one) => one.designator === designator) < n)
   if (twice) throw new DdiError('ERR_DDI_USAGE', `a disk has one volume ${twice.designator}, and two are asked for`)
-}
-
-function wholeIn(table: Gpt): readonly WholeVolume[] {
-  return tableVolumes(table).volumes.map(requireWhole)
 }

@@ -39,6 +39,14 @@ export interface NewImage {
   readonly makeRoom: (layout: StoredLayout) => Promise<void>
 }
 
+/** Ends a dry run as soon as the first bytes of an image have told how large it is. */
+export class Tried extends Error {
+  /** @param size of what would be stored of the image, in bytes */
+  constructor(readonly size: number) {
+    super('an image was tried')
+  }
+}
+
 /** Free space of a store's disk, which becomes an image when all of it is verified and flushed. */
 export class ImageDestination implements Destination {
   readonly kind = 'raw'
@@ -74,6 +82,10 @@ export class ImageDestination implements Destination {
     const layout = await layoutToStore(head, there, trust)
     await makeRoom(layout)
     const space = disk.unnamed(layout.size)
+    if (disk.dryRun) {
+      await space.name({ ...this.#image.head, typeUuid: nestedTypeUuid }, layout.size)
+      throw new Tried(layout.dataEnd)
+    }
     this.#layout = layout
     this.#space = space
     requireAll(await fill(space, layout.dataEnd), layout)

@@ -12,7 +12,7 @@ import { type PullOptions, pullOptionNames, type Settings, settingsOf } from '..
 import { isQcow2 } from '../pull/qcow2.js'
 import { type Received, receive, receiveStream, requireSize } from '../pull/receive.js'
 import { compareVersions } from '../version.js'
-import { ImageDestination, type ImageTrust, layoutToStore, trustNames } from './destination.js'
+import { ImageDestination, type ImageTrust, layoutToStore, Tried, trustNames } from './destination.js'
 import type { StoreImage } from './image.js'
 import { headLength } from './layout.js'
 import { formatLabel, type ImageName, parseLabel } from './names.js'
@@ -39,16 +39,19 @@ export const installOptionNames: OptionNames<InstallOptions> = {
 }
 
 /** An image that was installed in a store. */
-export interface Installed extends Omit<Received, 'sha256'> {
+export interface Installed extends Omit<Received, 'sha256' | 'compression'> {
   /** Of the file as it came, in hexadecimal; null if that was copied without being read here. */
   readonly sha256: string | null
+  /** Null in a dry run. */
+  readonly compression: Received['compression'] | null
   readonly image: StoreImage
   /** What was removed to make room. */
   readonly removed: readonly StoreImage[]
 }
 
 /**
- * Installs an image in a store: it has a name when all of it is verified and flushed, not before.
+ * Installs an image in a store: it has a name when all of it is verified and flushed, not before. In a dry run of the store, only the
+ * beginning of the image is read: what the rest of it would be refused for is not told.
  * @param from the address of a file (http, https, file), or its bytes; plain, or packed by xz, gzip, bzip2, zstd, lz4 or lzma
  * @param options `verify` is by default signature for what comes from a server, else no
  * @throws ERR_DDI_STORE_NAME, ERR_DDI_VOLUME_EXISTS for a version that is there, ERR_DDI_NO_TABLE, ERR_DDI_NOTHING_TO_ATTACH for other
@@ -82,9 +85,13 @@ export async function installImage(
       removed = await store.makeRoom(size, isOneOf(name.product, protectVersions))
     },
   })
-  const received = address
-    ? ((await copyLocal(address.url, destination, settings)) ?? (await receive(address, destination, settings)))
-    : await receiveStream(from as Readable, destination, settings)
+  const taken = address
+    ? copyLocal(address.url, destination, settings).then((copied) => copied ?? receive(address, destination, settings))
+    : receiveStream(from as Readable, destination, settings)
+  const received = await taken.catch((error: unknown) => {
+    if (!(error instanceof Tried)) throw error
+    return { size: error.size, downloaded: 0, resumed: 0, sha256: null, compression: null }
+  })
   return { image: store.find(uuid), removed, ...received }
 }
 

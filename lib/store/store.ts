@@ -1,10 +1,11 @@
 import { openDisk } from '../attach/disk.js'
+import { type DryRunOptions, dryRunNames } from '../attach/open-for-change.js'
 import type { LinearExtent } from '../bytes/source.js'
 import type { Disk } from '../disk/disk.js'
 import { isSameVolume } from '../disk/table.js'
 import { findByName, requireWhole, type Volume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
-import { checkOptions, type OptionNames } from '../options.js'
+import { checkOptions, type OptionNames, pickOptions } from '../options.js'
 import { type AttributeChanges, marked, refuseLastGood } from './change.js'
 import { imagesAmong, type StoreImage } from './image.js'
 import { type Hold, type Retention, retention } from './retention.js'
@@ -52,11 +53,11 @@ export interface ForceOptions {
 const forceNames: OptionNames<ForceOptions> = { force: true }
 
 /** Options of {@link openStore}. */
-export interface StoreOptions {
+export interface StoreOptions extends DryRunOptions {
   /** The UUID of the image that this machine runs. Default: what /run/ddi/booted says. */
   readonly running?: string | undefined
 }
-const storeOptionNames: OptionNames<StoreOptions> = { running: true }
+const storeOptionNames: OptionNames<StoreOptions> = { ...dryRunNames, running: true }
 
 /**
  * Opens a disk or disk image as a store.
@@ -65,7 +66,7 @@ const storeOptionNames: OptionNames<StoreOptions> = { running: true }
 export async function openStore(path: string, options: StoreOptions = {}): Promise<Store> {
   checkOptions(options, storeOptionNames, 'openStore')
   const running = options.running ?? (await runningImage())
-  return storeOn(await openDisk(path), running)
+  return storeOn(await openDisk(path, pickOptions(options, dryRunNames)), running)
 }
 
 /** The store that an open disk is. @param running UUID of the image that this machine runs */

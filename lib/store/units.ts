@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { exists } from '../bytes/exists.js'
 import { makeDirectories, writeNewFile } from '../bytes/new-file.js'
 import { systemError } from '../errors.js'
+import { checkOptions, type OptionNames } from '../options.js'
 import { transferDirectories } from './transfer.js'
 
 /** The units of a machine that boots from a store, by their names: systemd.unit(5). @param program path of the command */
@@ -42,18 +43,30 @@ export function storeUnits(program: string): Readonly<Record<string, string>> {
 /** What starts them: the service that updates is started by its timer. */
 const wantedBy = { 'ddi-store-update.timer': 'timers.target', 'ddi-store-good.service': 'multi-user.target' } as const
 
+/** Options of {@link installUnits}. */
+export interface InstallUnitsOptions {
+  /** The root directory of the machine. Default: / */
+  readonly root?: string
+  /** Writes nothing. Default: false. */
+  readonly dryRun?: boolean
+}
+const installUnitsNames: OptionNames<InstallUnitsOptions> = { root: true, dryRun: true }
+
 /**
  * Writes the units to a machine, and enables them.
  * @param program path of the command
- * @param root the root directory of the machine. Default: /
  * @returns the paths of the units
  * @throws ERR_DDI_PERMISSION, ERR_DDI_NO_SPACE
  */
-export async function installUnits(program: string, root = '/'): Promise<readonly string[]> {
+export async function installUnits(program: string, options: InstallUnitsOptions = {}): Promise<readonly string[]> {
+  checkOptions(options, installUnitsNames, 'installUnits')
+  const { root = '/', dryRun = false } = options
   const directory = join(root, 'etc/systemd/system')
+  const units = Object.entries(storeUnits(program))
+  if (dryRun) return units.map(([name]) => join(directory, name))
   await makeDirectories(directory)
   const paths: string[] = []
-  for (const [name, text] of Object.entries(storeUnits(program))) {
+  for (const [name, text] of units) {
     const path = join(directory, name)
     const bytes = Buffer.from(text)
     await writeNewFile(path, bytes.length, (file) => file.write(0, bytes), { replace: true })

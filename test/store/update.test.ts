@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash, X509Certificate } from 'node:crypto'
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
@@ -166,6 +166,9 @@ test('the newest of a signed folder is installed if it is newer than all there, 
     )
   publish('1', '2', '10')
   assert.equal(update('--check').status, 0)
+  const before = readFileSync(disk)
+  assert.match(update('--dry-run').stdout, /^acme_10: would be installed/)
+  assert.ok(readFileSync(disk).equals(before))
   assert.match(update().stdout, /^acme_10: installed/)
   assert.match(update('--check').stdout, /nothing newer/)
   assert.equal(update('--check').status, 10)
@@ -174,12 +177,14 @@ test('the newest of a signed folder is installed if it is newer than all there, 
   publish('11')
   assert.match(update('--keep=2').stdout, /^acme_11: installed/)
   publish('12')
-  const { installed, removed } = JSON.parse(update('--keep=2', '--json=short').stdout).updates[0]
-  assert.equal(installed.label, 'acme_12')
-  assert.deepEqual(
-    removed.map(({ label }: { label: string }) => label),
-    ['acme_11'],
-  )
+  for (const more of [['--dry-run'], []]) {
+    const { installed, removed } = JSON.parse(update('--keep=2', '--json=short', ...more).stdout).updates[0]
+    assert.equal(installed.label, 'acme_12')
+    assert.deepEqual(
+      removed.map(({ label }: { label: string }) => label),
+      ['acme_11'],
+    )
+  }
 
   publish('13')
   writeFileSync(at('images/acme_13.raw'), smallImage(99))
@@ -248,8 +253,11 @@ test('the units are what systemd takes for units, enabled', async () => {
   const program = join(folder.path, 'my tools 100%u', 'ddi-attach')
   mkdirSync(dirname(program))
   writeFileSync(program, '#!/bin/sh\n', { mode: 0o755 })
-  const paths = await installUnits(program, folder.path)
-  assert.deepEqual(await installUnits(program, folder.path), paths)
+  const planned = await installUnits(program, { root: folder.path, dryRun: true })
+  assert.ok(!existsSync(join(folder.path, 'etc')))
+  const paths = await installUnits(program, { root: folder.path })
+  assert.deepEqual(paths, planned)
+  assert.deepEqual(await installUnits(program, { root: folder.path }), paths)
   const update = readFileSync(paths.find((path) => path.endsWith('update.service'))!, 'utf8')
   for (const directory of ['etc', 'run', 'usr/local/lib', 'usr/lib'])
     assert.ok(update.includes(`ConditionDirectoryNotEmpty=|/${directory}/sysupdate.d\n`), directory)

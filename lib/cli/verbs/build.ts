@@ -6,14 +6,15 @@ import { refuseReplacing } from '../../bytes/new-file.js'
 import { DdiError } from '../../errors.js'
 import { partitionTypeName } from '../../gpt/dps-types.js'
 import { choice } from '../choice.js'
+import { dryRunOption } from '../dry-run.js'
 import { describeRun } from '../extents.js'
 import { given } from '../given.js'
 import { untilInterrupted } from '../interrupt.js'
 import { formatSize, note, print, printJson } from '../output.js'
 import { printLayout } from '../pictures/layout.js'
 import { progressBar } from '../progress.js'
-import { array, boolean, integer, nullable, object, string, word } from '../schema.js'
-import { bytes, extent, hexadecimal, path, uuid } from '../shapes.js'
+import { array, integer, nullable, object, string, word } from '../schema.js'
+import { bytes, dryRun, extent, hexadecimal, path, uuid } from '../shapes.js'
 import { madeSigner, signerOf } from '../signer.js'
 import { printTable } from '../table.js'
 import { architectureName, hashAndFile, names, powerOfTwo, seed, size, text } from '../values.js'
@@ -35,7 +36,7 @@ export default verb({
       'of --image: refuse a disk without a table, allow both, require none, force a new table; create is --output (default: refuse)',
       choice('refuse', 'allow', 'require', 'force', 'create'),
     ),
-    dryRun: flag('--dry-run', 'show what would be there, and write nothing'),
+    ...dryRunOption,
     root: option('--root <directory>', 'the system that the definitions are for', text, '/'),
     copySource: option('--copy-source <directory>', 'the tree of CopyFiles= (default: that of --root)', text),
     copyFrom: repeatable('--copy-from <image>', 'copy the partitions of this disk image or device as they are', text),
@@ -83,7 +84,7 @@ export default verb({
     size: bytes,
     uuid,
     seed: string,
-    dryRun: boolean,
+    dryRun,
     partitions: array(
       object({
         definition: path,
@@ -110,8 +111,7 @@ export default verb({
     'ddi-attach build --definitions repart.d --image disk.raw --size 16G --dry-run',
     'ddi-attach build --copy-from image.raw --definitions repart.d --image /dev/sda --empty=require',
   ],
-  asks: (_, { image, empty, dryRun }) =>
-    empty === 'force' && !dryRun ? `Overwrite the table of ${image}?` : undefined,
+  asks: (_, { image, empty }) => (empty === 'force' ? `Overwrite the table of ${image}?` : undefined),
   async run(_, options) {
     const { json, output, image, empty, sectorSize, factoryReset, force, dryRun } = options
     const { copyFrom, deferEmpty, deferFactoryReset, grainSize } = options
@@ -159,7 +159,7 @@ export default verb({
 })
 
 async function printBuilt({ path, size, uuid, partitions, others }: BuiltImage, dryRun: boolean): Promise<void> {
-  print(`${path}: ${formatSize(size)}, GPT ${uuid}\n`)
+  print(`${path}: ${dryRun ? 'would have ' : ''}${formatSize(size)}, GPT ${uuid}\n`)
   await printTable(
     ['NUMBER', 'TYPE', 'LABEL', 'SIZE', 'CHANGE', 'SEGMENTS', 'UUID', 'FILE'],
     partitions.map(({ number, typeUuid, label, size, activity, oldSize, extents, uuid, splitPath }) => [

@@ -9,13 +9,14 @@ import { defaultTries, mostTries } from '../../store/state.js'
 import { printable } from '../../text.js'
 import { choice } from '../choice.js'
 import { diskArgument } from '../disk-arguments.js'
+import { dryRunOption } from '../dry-run.js'
 import { given } from '../given.js'
 import { certificatesOf } from '../options.js'
 import { formatSize, note, print, printJson } from '../output.js'
 import { downloadProgress } from '../progress.js'
 import { pullWork } from '../pull-options.js'
-import { array, boolean, nullable, object, string, word } from '../schema.js'
-import { bytes, image, path, receivedFields, uuid, volume } from '../shapes.js'
+import { array, nullable, object, string, word } from '../schema.js'
+import { bytes, dryRun, image, path, receivedFields, uuid, volume } from '../shapes.js'
 import { describeImage } from '../store.js'
 import { storePullOptions } from '../store-pull.js'
 import { pair, size, text, wholeNumber } from '../values.js'
@@ -58,14 +59,14 @@ export default verb({
       `${defaultTries}`,
     ),
     force: flag('--force', 'overwrite what the disk holds'),
-    dryRun: flag('--dry-run', 'say what would be made, or why not, and write nothing'),
+    ...dryRunOption,
     progress: option('--progress <how>', 'json: print events on standard error, one a line', choice('json')),
     ...storePullOptions,
   },
   json: object({
     path,
     uuid,
-    dryRun: boolean,
+    dryRun,
     uki: object({ path, size: bytes, removablePath: string, kernelVersion: nullable(string) }),
     volumes: array(volume),
     images: array(object({ ...receivedFields, image })),
@@ -76,7 +77,7 @@ export default verb({
     'ddi-attach install disk.raw --uki acme.efi --image acme_1.4.raw --volume home=2G --entries 512',
     'ddi-attach install /dev/sda --uki acme.efi --dry-run',
   ],
-  asks: ([path], { force, dryRun }) => (force && !dryRun ? `Overwrite what ${path} holds?` : undefined),
+  asks: ([path], { force }) => (force ? `Overwrite what ${path} holds?` : undefined),
   async run([path], options) {
     const { uki, volume, entries, espSize, tries, force, dryRun, verify, json } = options
     const images = options.image.map((image) => (image.includes('://') ? image : pathToFileURL(resolve(image))))

@@ -5,7 +5,8 @@ import type { Super } from '../../../disk/super.js'
 import { DdiError } from '../../../errors.js'
 import { given } from '../../given.js'
 import { untilInterrupted } from '../../interrupt.js'
-import { logicalPartition } from '../../shapes.js'
+import { progressBar } from '../../progress.js'
+import { changedPartition } from '../../shapes.js'
 import { changeSuper, logicalArgument, superArgument, superChangeOptions } from '../../super.js'
 import { attributes, sizeOrZero, text } from '../../values.js'
 import { flag, option, verb } from '../../verb.js'
@@ -21,7 +22,7 @@ export default verb({
     attributes: option('--attributes <list>', 'none, readonly, updated, disabled', attributes, 'none'),
     ...superChangeOptions,
   },
-  json: logicalPartition,
+  json: changedPartition,
   examples: ['ddi-attach android add super.img product_a --from product.img --attributes readonly'],
   async run([path, name], options) {
     const { group } = options
@@ -31,10 +32,12 @@ export default verb({
       const size = options.size ?? from?.size
       if (size === undefined) throw new DdiError('ERR_DDI_USAGE', 'give --size, or --from to take the size of a file')
       const head = { label: name, attributes: { ...noAttributes, ...options.attributes }, ...given({ group }) }
-      const work = { signal: untilInterrupted(), ...given({ from }) }
+      const bar = await progressBar('copying')
+      const work = { signal: untilInterrupted(), onProgress: bar.update, ...given({ from }) }
       await changeSuper(path, options, async (one) => {
         if (options.replace) await makeWay(one, name, size)
-        return await one.create(head, size, work)
+        const partition = await one.create(head, size, work).finally(() => bar.stop())
+        return { partition, requested: size }
       })
     } finally {
       await file?.close()

@@ -1,11 +1,13 @@
 import { join } from 'node:path'
 import { convertSparse } from '../../../build/android-file.js'
 import { DdiError } from '../../../errors.js'
+import { printable } from '../../../text.js'
+import { dryRunOption } from '../../dry-run.js'
 import { untilInterrupted } from '../../interrupt.js'
-import { printJson } from '../../output.js'
+import { print, printJson } from '../../output.js'
 import { progressBar } from '../../progress.js'
 import { object } from '../../schema.js'
-import { path } from '../../shapes.js'
+import { dryRun, path } from '../../shapes.js'
 import { inputFile, printFile, streamDirectory } from '../../streams.js'
 import { argument, flag, verb } from '../../verb.js'
 
@@ -18,8 +20,9 @@ export default verb({
   options: {
     sparse: flag('--sparse', 'write a sparse image'),
     force: flag('--force', 'replace what exists'),
+    ...dryRunOption,
   },
-  json: object({ image: path, path }),
+  json: object({ image: path, path, dryRun }),
   examples: [
     'ddi-attach android convert system.simg system.img',
     'ddi-attach android convert super.img.0 super.img.1 super.img',
@@ -27,7 +30,7 @@ export default verb({
     'ddi-attach android convert super_empty.img super.img --sparse',
     'zcat system.simg.gz | ddi-attach android convert - system.img',
   ],
-  async run([path, more], { sparse, force, json }) {
+  async run([path, more], { sparse, force, dryRun, json }) {
     const [output, ...others] = more.toReversed() as [string, ...string[]]
     const given = [path, ...others.toReversed()] as const
     if (given.filter((one) => one === '-').length > 1)
@@ -41,10 +44,11 @@ export default verb({
     const to = directory ? join(directory.path, 'output') : output
     const bar = await progressBar('converting')
     await convertSparse([first!, ...rest], to, {
-      ...{ sparse, replace: force, signal },
+      ...{ sparse, replace: force, dryRun, signal },
       onProgress: bar.update,
     }).finally(() => bar.stop())
-    if (directory) await printFile(to, signal)
-    if (json !== 'off') printJson({ image: path, path: output }, json)
+    if (directory && !dryRun) await printFile(to, signal)
+    if (json !== 'off') printJson({ image: path, path: output, dryRun }, json)
+    else if (dryRun) print(`${printable(output)}: would be written`)
   },
 })

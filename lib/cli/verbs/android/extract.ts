@@ -1,11 +1,12 @@
 import { extractLogical } from '../../../build/android-file.js'
 import { DdiError } from '../../../errors.js'
+import { dryRunOption } from '../../dry-run.js'
 import { untilInterrupted } from '../../interrupt.js'
 import { logicalOptions } from '../../logical.js'
 import { formatSize, print, printJson } from '../../output.js'
 import { progressBar } from '../../progress.js'
 import { array, object, string } from '../../schema.js'
-import { bytes, path } from '../../shapes.js'
+import { bytes, dryRun, path } from '../../shapes.js'
 import { inputFile, printFile, streamDirectory } from '../../streams.js'
 import { superArgument } from '../../super.js'
 import { text } from '../../values.js'
@@ -18,15 +19,16 @@ export default verb({
     output: option('--output <directory>', 'where to write them; - is standard output, for one', text, '.'),
     sparse: flag('--sparse', 'write Android sparse images'),
     force: flag('--force', 'replace what exists'),
+    ...dryRunOption,
     ...logicalOptions,
   },
-  json: object({ image: path, extracted: array(object({ name: string, path, size: bytes })) }),
+  json: object({ image: path, extracted: array(object({ name: string, path, size: bytes })), dryRun }),
   examples: [
     'ddi-attach android extract super.img --output parts',
     'ddi-attach android extract super.img system_a --output - | file -',
   ],
   async run([path, names], options) {
-    const { json, output, sparse, force, slot, device } = options
+    const { json, output, sparse, force, slot, device, dryRun } = options
     const isPiped = output === '-'
     if (isPiped && (names.length !== 1 || json !== 'off'))
       throw new DdiError('ERR_DDI_USAGE', 'standard output takes one partition, and no JSON besides: name one')
@@ -35,11 +37,11 @@ export default verb({
     await using directory = isPiped ? await streamDirectory() : undefined
     const bar = await progressBar('extracting')
     const extracted = await extractLogical(input.path, directory?.path ?? output, {
-      ...{ names, slot, sparse, replace: force, devices: Object.fromEntries(device), signal },
+      ...{ names, slot, sparse, dryRun, replace: force, devices: Object.fromEntries(device), signal },
       onProgress: bar.update,
     }).finally(() => bar.stop())
-    if (isPiped) for (const one of extracted) await printFile(one.path, signal)
-    else if (json !== 'off') printJson({ image: path, extracted }, json)
-    else for (const one of extracted) print(`${one.path}: ${formatSize(one.size)}`)
+    if (isPiped && !dryRun) for (const one of extracted) await printFile(one.path, signal)
+    else if (json !== 'off') printJson({ image: path, extracted, dryRun }, json)
+    else for (const one of extracted) print(`${one.path}: ${dryRun ? 'would have ' : ''}${formatSize(one.size)}`)
   },
 })

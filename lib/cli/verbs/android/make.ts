@@ -6,11 +6,13 @@ import { type FileSource, openFile } from '../../../bytes/file.js'
 import { makeDirectories, refuseReplacing } from '../../../bytes/new-file.js'
 import { alignUp } from '../../../bytes/runs.js'
 import { DdiError } from '../../../errors.js'
+import { dryRunOption } from '../../dry-run.js'
 import { given } from '../../given.js'
 import { untilInterrupted } from '../../interrupt.js'
-import { printJson } from '../../output.js'
+import { formatSize, print, printJson } from '../../output.js'
+import { progressBar } from '../../progress.js'
 import { object } from '../../schema.js'
-import { superFields } from '../../shapes.js'
+import { dryRun, superFields } from '../../shapes.js'
 import { describeMetadata } from '../../super.js'
 import {
   pair,
@@ -70,8 +72,9 @@ export default verb({
     sparse: flag('--sparse', 'write Android sparse images'),
     metadataOnly: flag('--metadata-only', 'write a super_empty.img: the metadata alone, in one file'),
     force: flag('--force', 'replace what exists'),
+    ...dryRunOption,
   },
-  json: object(superFields),
+  json: object({ ...superFields, dryRun }),
   examples: [
     'ddi-attach android make super.img --device-size 4G --group main:3G --partition system_a:readonly:0:main --image system_a=system.img',
     'ddi-attach android make super.img --device-size auto --partition data:none:1G --sparse',
@@ -79,7 +82,7 @@ export default verb({
   ],
   async run([output], options) {
     const { json, metadataSize, metadataSlots, blockSize, autoSlotSuffixing: slotSuffixed } = options
-    const { virtualAb, sparse, metadataOnly, force: replace } = options
+    const { virtualAb, sparse, metadataOnly, force: replace, dryRun } = options
     const groups = options.group.map((group) => ({ ...group, slotSuffixed }))
     const images = await openImages(options)
     try {
@@ -97,13 +100,19 @@ export default verb({
       const outputs = isFolder ? devices.map(({ name }) => join(output, `${name}.img`)) : [output]
       const inputs = options.image.map(([, path]) => path)
       for (const one of outputs) await refuseReplacing(one, inputs)
-      if (isFolder) await makeDirectories(output)
+      if (isFolder && !dryRun) await makeDirectories(output)
+      const bar = await progressBar('writing')
       const metadata = await makeSuper(
         output,
         { geometry, devices, groups, partitions, flags: virtualAb ? 1 : 0 },
-        { sparse, metadataOnly, replace, signal: untilInterrupted() },
-      )
-      if (json !== 'off') printJson(describeMetadata({ metadata, slot: 0 }), json)
+        { sparse, metadataOnly, replace, dryRun, signal: untilInterrupted(), onProgress: bar.update },
+      ).finally(() => bar.stop())
+      const made = describeMetadata({ metadata, slot: 0 })
+      if (json !== 'off') printJson({ ...made, dryRun }, json)
+      else if (dryRun) {
+        for (const [n, one] of outputs.entries()) print(`${one}: would have ${formatSize(devices[n]!.size)}`)
+        for (const { name, size } of made.partitions) print(`  ${name}: ${formatSize(size)}`)
+      }
     } finally {
       for (const image of images.values()) await image.close()
     }

@@ -1,6 +1,6 @@
-import { printJson } from '../../output.js'
+import { formatSize, print, printJson } from '../../output.js'
 import { object } from '../../schema.js'
-import { logicalPartition } from '../../shapes.js'
+import { dryRun, logicalPartition } from '../../shapes.js'
 import { describeLogical, logicalArgument, openSuperWith, superArgument, superChangeOptions } from '../../super.js'
 import { verb } from '../../verb.js'
 
@@ -8,7 +8,7 @@ export default verb({
   summary: 'remove a logical partition',
   arguments: [superArgument, logicalArgument],
   options: superChangeOptions,
-  json: object({ removed: logicalPartition }),
+  json: object({ removed: logicalPartition, dryRun }),
   examples: ['ddi-attach android remove super.img product_b'],
   asks: ([path, name]) => `Remove the logical partition ${name} of ${path}, with all that it holds?`,
   async run([path, name], options) {
@@ -16,6 +16,8 @@ export default verb({
     const partition = opened.find(name)
     const removed = describeLogical(opened, partition.label!)
     await opened.remove(partition)
-    if (options.json !== 'off') printJson({ removed }, options.json)
+    const { json, dryRun } = options
+    if (json !== 'off') printJson({ removed, dryRun }, json)
+    else if (dryRun) print(`${name}: would be removed, ${formatSize(partition.size)}`)
   },
 })

@@ -1,5 +1,6 @@
 import { formatSize, print, printJson } from '../../output.js'
-import { group } from '../../shapes.js'
+import { object } from '../../schema.js'
+import { dryRun, groupFields } from '../../shapes.js'
 import { openSuperWith, superArgument, superChangeOptions } from '../../super.js'
 import { sizeOrZero } from '../../values.js'
 import { argument, requiredOption, verb } from '../../verb.js'
@@ -15,12 +16,13 @@ export default verb({
     ),
     ...superChangeOptions,
   },
-  json: group,
+  json: object({ ...groupFields, dryRun }),
   examples: ['ddi-attach android resize-group super.img main --size 6G --all-slots'],
   async run([path, name], options) {
     await using opened = await openSuperWith(path, options)
     await opened.resizeGroup(name, options.size)
-    if (options.json !== 'off') printJson({ name, maximumSize: options.size }, options.json)
-    else print(`${name}: ${options.size === 0 ? 'no limit' : `at most ${formatSize(options.size)}`}`)
+    const { json, dryRun, size } = options
+    if (json !== 'off') printJson({ name, maximumSize: size, dryRun }, json)
+    else print(`${name}: ${dryRun ? 'would have ' : ''}${size === 0 ? 'no limit' : `at most ${formatSize(size)}`}`)
   },
 })

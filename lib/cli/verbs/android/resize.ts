@@ -1,5 +1,5 @@
 import { parseNewSize } from '../../../size.js'
-import { logicalPartition } from '../../shapes.js'
+import { changedPartition } from '../../shapes.js'
 import { changeSuper, logicalArgument, superArgument, superChangeOptions } from '../../super.js'
 import { newSize } from '../../values.js'
 import { flag, requiredOption, verb } from '../../verb.js'
@@ -12,14 +12,15 @@ export default verb({
     force: flag('--force', 'cut off even what the partition holds'),
     ...superChangeOptions,
   },
-  json: logicalPartition,
+  json: changedPartition,
   examples: ['ddi-attach android resize super.img system_a --size +256M'],
   asks: ([path, name], { force }) => (force ? `Give ${name} of ${path} that size, whatever is cut off?` : undefined),
   async run([path, name], options) {
     const { size, force } = options
-    await changeSuper(path, options, (one) => {
+    await changeSuper(path, options, async (one) => {
       const partition = one.find(name)
-      return one.resize(partition, parseNewSize(size, partition.size), { force })
+      const requested = parseNewSize(size, partition.size)
+      return { partition: await one.resize(partition, requested, { force }), requested }
     })
   },
 })

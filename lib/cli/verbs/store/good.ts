@@ -2,9 +2,9 @@ import { list } from '../../../attach/list.js'
 import { DdiError } from '../../../errors.js'
 import { findStores } from '../../../store/disks.js'
 import { runningImage } from '../../../store/running.js'
+import { dryRunOption } from '../../dry-run.js'
 import { suggesting } from '../../parser.js'
-import { image } from '../../shapes.js'
-import { markImage } from '../../store-mark.js'
+import { markedImage, markImage } from '../../store-mark.js'
 import { argument, verb } from '../../verb.js'
 
 export default verb({
@@ -17,8 +17,8 @@ export default verb({
       suggesting('images'),
     ),
   ],
-  options: {},
-  json: image,
+  options: dryRunOption,
+  json: markedImage,
   examples: ['ddi-attach store good', 'ddi-attach store good /dev/sda acme_1.4'],
   async run([disk, image], options) {
     const running = image ?? (await requireRunning())

@@ -6,6 +6,7 @@ import { openStore } from '../../../store/store.js'
 import { printable } from '../../../text.js'
 import { choice } from '../../choice.js'
 import { diskArgument } from '../../disk-arguments.js'
+import { dryRunOption } from '../../dry-run.js'
 import { segmentCount } from '../../extents.js'
 import { given } from '../../given.js'
 import { certificatesOf } from '../../options.js'
@@ -13,7 +14,7 @@ import { formatSize, print, printJson } from '../../output.js'
 import { downloadProgress } from '../../progress.js'
 import { pullWork } from '../../pull-options.js'
 import { array, object } from '../../schema.js'
-import { image, receivedFields } from '../../shapes.js'
+import { dryRun, image, receivedFields } from '../../shapes.js'
 import { describeImage } from '../../store.js'
 import { localOrSigned, storePullOptions } from '../../store-pull.js'
 import { rootHash, text, wholeNumber } from '../../values.js'
@@ -39,20 +40,22 @@ export default verb({
     ),
     rootHash: option('--root-hash <hex>', 'root hash that the image must have', rootHash),
     progress: option('--progress <how>', 'json: print events on standard error, one a line', choice('json')),
+    ...dryRunOption,
     ...storePullOptions,
   },
-  json: object({ ...receivedFields, image, removed: array(image) }),
+  json: object({ ...receivedFields, image, removed: array(image), dryRun }),
   examples: [
     'ddi-attach store install /dev/sda https://example.com/acme_1.4.raw.xz',
     'ddi-attach store install disk.raw acme_1.4.raw --tries 5',
+    'ddi-attach store install disk.raw acme_1.4.raw --dry-run',
     'curl https://example.com/latest | ddi-attach store install /dev/sda - --product acme --version 1.4',
   ],
   async run([path, image], options) {
     const from = image === '-' ? process.stdin : image.includes('://') ? image : pathToFileURL(resolve(image))
-    const { product, version, tries, rootHash, json } = options
+    const { product, version, tries, rootHash, dryRun, json } = options
     const address = typeof from === 'string' ? from : undefined
     const work = await pullWork(address, { ...options, verify: localOrSigned(options.verify, from) })
-    await using store = await openStore(path)
+    await using store = await openStore(path, { dryRun })
     const progress = await downloadProgress(options.progress === 'json')
     const trust = given({ rootHash, certificates: await certificatesOf(options.certificate) })
     const installed = await installImage(store, from, {
@@ -62,8 +65,8 @@ export default verb({
       tries,
       onProgress: progress.update,
     }).finally(() => progress.stop())
-    if (json !== 'off') printJson(describe(installed), json)
-    else print(summary(installed))
+    if (json !== 'off') printJson({ ...describe(installed), dryRun }, json)
+    else print(summary(installed, dryRun))
   },
 })
 
@@ -71,9 +74,12 @@ function describe({ image, removed, ...rest }: Installed) {
   return { ...rest, image: describeImage(image), removed: removed.map(describeImage) }
 }
 
-function summary({ image, removed, sha256 }: Installed): string {
+function summary({ image, removed, sha256 }: Installed, dryRun: boolean): string {
   const { label, volume } = image
-  const gone = removed.length > 0 ? `; removed ${removed.map((one) => one.label).join(', ')}` : ''
+  const gone =
+    removed.length > 0 ? `; ${dryRun ? 'would remove' : 'removed'} ${removed.map((one) => one.label).join(', ')}` : ''
   const hash = sha256 === null ? '' : `, SHA-256 ${sha256}`
-  return printable(`${label}: ${formatSize(volume.size)} in ${segmentCount(volume.extents.length)}${hash}${gone}`)
+  return printable(
+    `${label}: ${dryRun ? 'would have ' : ''}${formatSize(volume.size)} in ${segmentCount(volume.extents.length)}${hash}${gone}`,
+  )
 }

@@ -1,14 +1,14 @@
 import { diskArgument } from '../../disk-arguments.js'
-import { image } from '../../shapes.js'
+import { dryRunOption } from '../../dry-run.js'
 import { imageArgument } from '../../store.js'
-import { markImage } from '../../store-mark.js'
+import { markedImage, markImage } from '../../store-mark.js'
 import { verb } from '../../verb.js'
 
 export default verb({
   summary: 'boot an image before all others of its product, whatever their versions',
   arguments: [diskArgument, imageArgument],
-  options: {},
-  json: image,
+  options: dryRunOption,
+  json: markedImage,
   examples: ['ddi-attach store prefer /dev/sda acme_1.4'],
   run: (given, options) => markImage(given, 'prefer', options),
 })

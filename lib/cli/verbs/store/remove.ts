@@ -1,8 +1,11 @@
 import { openStore } from '../../../store/store.js'
+import { printable } from '../../../text.js'
 import { diskArgument } from '../../disk-arguments.js'
-import { printJson } from '../../output.js'
+import { printChangedDisk } from '../../disk-change.js'
+import { dryRunOption } from '../../dry-run.js'
+import { formatSize, print, printJson } from '../../output.js'
 import { object } from '../../schema.js'
-import { image } from '../../shapes.js'
+import { dryRun, image } from '../../shapes.js'
 import { describeImage, imageArgument } from '../../store.js'
 import { forceLastGood } from '../../store-mark.js'
 import { verb } from '../../verb.js'
@@ -10,14 +13,17 @@ import { verb } from '../../verb.js'
 export default verb({
   summary: 'remove an image that neither runs nor is attached',
   arguments: [diskArgument, imageArgument],
-  options: { force: forceLastGood },
-  json: object({ removed: image }),
+  options: { force: forceLastGood, ...dryRunOption },
+  json: object({ removed: image, dryRun }),
   examples: ['ddi-attach store remove /dev/sda acme_1.2'],
   asks: ([path, name]) => `Remove the image ${name} from ${path}?`,
-  async run([path, name], { force, json }) {
-    await using store = await openStore(path)
+  async run([path, name], { force, json, dryRun }) {
+    await using store = await openStore(path, { dryRun })
     const image = store.find(name)
     await store.remove(image, { force })
-    if (json !== 'off') printJson({ removed: describeImage(image) }, json)
+    if (json !== 'off') return printJson({ removed: describeImage(image), dryRun }, json)
+    if (!dryRun) return
+    print(`${printable(image.label)}: would be removed, ${formatSize(image.volume.size)}`)
+    await printChangedDisk(store.disk)
   },
 })

@@ -12,6 +12,7 @@ import {
 } from '../../../store/update.js'
 import { printable } from '../../../text.js'
 import { choice } from '../../choice.js'
+import { dryRunOption } from '../../dry-run.js'
 import { nothingNew } from '../../exit.js'
 import { given } from '../../given.js'
 import { certificatesOf, imageOptions } from '../../options.js'
@@ -19,7 +20,7 @@ import { note, noteError, print, printJson } from '../../output.js'
 import { downloadProgress } from '../../progress.js'
 import { pullOptions, pullWork } from '../../pull-options.js'
 import { array, nullable, object, string } from '../../schema.js'
-import { image, path } from '../../shapes.js'
+import { dryRun, image, path } from '../../shapes.js'
 import { describeImage } from '../../store.js'
 import { text, wholeNumber } from '../../values.js'
 import { argument, flag, option, type ValuesOf, verb } from '../../verb.js'
@@ -46,6 +47,7 @@ const updateOptions = {
     wholeNumber(2, 9999),
   ),
   check: flag('--check', `only say whether there is something to install: exit status 0, or ${nothingNew} if not`),
+  ...dryRunOption,
   ...transferPullOptions,
   certificate: imageOptions.certificate,
 }
@@ -75,6 +77,7 @@ export default verb({
         removed: array(image),
       }),
     ),
+    dryRun,
   }),
   examples: [
     "ddi-attach store update /dev/sda --source https://example.com/images --match 'acme_@v.raw.xz' --keep 3",
@@ -93,8 +96,9 @@ export default verb({
         if (!(error instanceof DdiError) || error.code === 'ERR_DDI_ABORTED') throw error
         failed.push(error)
       }
-    if (options.json === 'off') for (const result of results) print(printable(summary(result)))
-    else if (results.length > 0) printJson({ updates: results.map(describe) }, options.json)
+    const { dryRun, json } = options
+    if (json === 'off') for (const result of results) print(printable(summary(result, dryRun)))
+    else if (results.length > 0) printJson({ updates: results.map(describe), dryRun }, json)
     for (const { message, code } of failed.slice(0, -1)) noteError(`${message} (${code})`)
     if (failed.length > 0) throw failed.at(-1)
     if (options.check && results.every(({ available }) => available === undefined)) process.exitCode = nothingNew
@@ -149,7 +153,10 @@ async function update(transfer: Transfer, options: UpdateValues): Promise<Result
   const certificates = await certificatesOf(options.certificate)
   const settings: UpdateOptions = { ...work, ...given({ certificates }) }
   const available = await availableUpdate((await readStore(disk)).images, transfer, settings)
-  const updated = available && !options.check ? await install(disk, transfer, available, settings) : undefined
+  const updated =
+    available && !options.check
+      ? await install(disk, transfer, available, { ...settings, dryRun: options.dryRun })
+      : undefined
   return { transfer, disk, available, updated }
 }
 
@@ -157,9 +164,9 @@ async function install(
   disk: string,
   transfer: Transfer,
   available: Available,
-  settings: UpdateOptions,
+  { dryRun, ...settings }: UpdateOptions & { readonly dryRun: boolean },
 ): Promise<Updated> {
-  await using store = await openStore(disk)
+  await using store = await openStore(disk, { dryRun })
   const progress = await downloadProgress(false)
   const work = { ...settings, onProgress: progress.update }
   return await installUpdate(store, transfer, available, work).finally(() => progress.stop())
@@ -175,9 +182,10 @@ function describe({ transfer, disk, available, updated }: Result) {
   }
 }
 
-function summary({ transfer, disk, available, updated }: Result): string {
+function summary({ transfer, disk, available, updated }: Result, dryRun: boolean): string {
   if (!available) return `${transfer.product}: nothing newer than what is on ${disk}`
   if (!updated) return `${transfer.product}: ${available.version} is newer than what is on ${disk}`
   const gone = [...updated.removed, ...updated.trimmed].map(({ label }) => label)
-  return `${updated.image.label}: installed on ${disk}${gone.length > 0 ? `; removed ${gone.join(', ')}` : ''}`
+  const [installed, removed] = dryRun ? ['would be installed', 'would remove'] : ['installed', 'removed']
+  return `${updated.image.label}: ${installed} on ${disk}${gone.length > 0 ? `; ${removed} ${gone.join(', ')}` : ''}`
 }

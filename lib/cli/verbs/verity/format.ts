@@ -1,17 +1,20 @@
-import { formatParity } from '../../../build/parity.js'
-import { formatFile } from '../../../build/tree.js'
-import { refuseReplacing, writeNewFile } from '../../../bytes/new-file.js'
+import { formatParity, previewParity } from '../../../build/parity.js'
+import { type FormattedTree, formatFile, previewFormat } from '../../../build/tree.js'
+import { refuseNewFile, refuseReplacing, writeNewFile } from '../../../bytes/new-file.js'
+import type { Run } from '../../../bytes/source.js'
 import { DdiError } from '../../../errors.js'
 import { sideFiles } from '../../../image/root-hash-sources.js'
+import { printable } from '../../../text.js'
+import { dryRunOption } from '../../dry-run.js'
 import { describeRun } from '../../extents.js'
 import { given } from '../../given.js'
 import { describeTree, treeParameters } from '../../hash-tree.js'
 import { untilInterrupted } from '../../interrupt.js'
-import { print, printJson } from '../../output.js'
+import { formatSize, print, printJson } from '../../output.js'
 import { parityOptions } from '../../parity.js'
 import { progressBar } from '../../progress.js'
-import { nullable, object } from '../../schema.js'
-import { extent, hexadecimal as hexadecimalText, path, tree } from '../../shapes.js'
+import { described, nullable, object } from '../../schema.js'
+import { dryRun, extent, hexadecimal as hexadecimalText, path, tree } from '../../shapes.js'
 import { hexadecimal, sizeOrZero, text, uuid } from '../../values.js'
 import { argument, flag, option, type ValuesOf, verb } from '../../verb.js'
 
@@ -24,6 +27,7 @@ const format = {
   rootHashFile: option('--root-hash-file <file>', 'write the root hash there', text),
   ...parityOptions,
   force: flag('--force', 'replace files that exist, and what they hold at offsets'),
+  ...dryRunOption,
 }
 
 export default verb({
@@ -33,58 +37,85 @@ export default verb({
     argument('[hash]', 'new file, or block device (default: DATA.verity)'),
   ],
   options: format,
-  json: object({ ...tree, rootHash: hexadecimalText, file: path, parity: nullable(object({ file: path, extent })) }),
+  json: object({
+    ...tree,
+    rootHash: described(nullable(hexadecimalText), 'null: nothing was hashed, in a dry run'),
+    file: path,
+    parity: nullable(object({ file: path, extent })),
+    dryRun,
+  }),
   examples: [
     'ddi-attach verity format root.erofs --root-hash-file root.roothash',
     'ddi-attach verity format root.erofs --append',
+    'ddi-attach verity format root.erofs --append --dry-run',
     'ddi-attach verity format root.erofs root.verity --fec-device root.fec',
   ],
   async run([data, hash], options) {
-    const { json, append, rootHashFile, force } = options
+    const { json, append, rootHashFile, force: replace, dryRun } = options
     if (hash !== undefined && append) throw new DdiError('ERR_DDI_USAGE', 'give either a hash file or --append')
     const to = append ? data : (hash ?? sideFiles(data, 'verity')[0]!)
     const make = async () => await formatAll(data, append ? null : to, options)
+    const from = [data, to]
+    if (dryRun && rootHashFile !== undefined) await refuseNewFile(rootHashFile, { replace, from })
     // What cannot be written is found out before anything else is.
     const formatted =
-      rootHashFile === undefined
+      rootHashFile === undefined || dryRun
         ? await make()
         : await writeNewFile(
             rootHashFile,
             0,
             async (file) => {
               const formatted = await make()
-              await refuseReplacing(rootHashFile, [data, to])
+              await refuseReplacing(rootHashFile, from)
               await file.write(0, Buffer.from(`${formatted.rootHash}\n`))
               return formatted
             },
-            { replace: force, from: [data, to] },
+            { replace, from },
           )
     const { rootHash, tree, parity } = formatted
-    if (json !== 'off') printJson({ ...describeTree(tree), rootHash, file: to, parity: parity ?? null }, json)
-    else print(rootHash)
+    if (json !== 'off') printJson({ ...describeTree(tree), rootHash, file: to, parity, dryRun }, json)
+    else if (rootHash !== null) print(rootHash)
+    else
+      for (const [path, { start, length }] of placesOf(to, formatted))
+        print(`${printable(path)}: would have ${formatSize(length)} from byte ${start} on`)
   },
 })
 
-async function formatAll(data: string, to: string | null, options: ValuesOf<typeof format>) {
-  const { salt, uuid, hash, dataBlocks, dataBlockSize, hashBlockSize, hashOffset, noSuperblock, force } = options
+type FormatValues = ValuesOf<typeof format>
+
+interface Formatted {
+  /** In hexadecimal; null if nothing was hashed. */
+  readonly rootHash: string | null
+  readonly tree: Pick<FormattedTree, 'superblock' | 'hash'>
+  readonly parity: { readonly file: string; readonly extent: ReturnType<typeof describeRun> } | null
+}
+
+function placesOf(to: string, { tree, parity }: Formatted): (readonly [string, Run])[] {
+  return [[to, tree.hash], ...(parity ? [[parity.file, parity.extent] as const] : [])]
+}
+
+async function formatAll(data: string, to: string | null, options: FormatValues): Promise<Formatted> {
+  const { salt, uuid, hash, dataBlocks, dataBlockSize, hashBlockSize, hashOffset, noSuperblock } = options
+  const { force: replace, dryRun } = options
   const signal = untilInterrupted()
   const bar = await progressBar('hashing')
-  const tree = await formatFile(data, to, {
-    superblock: !noSuperblock,
-    replace: force,
-    onProgress: bar.update,
-    signal,
+  const work = { signal, onProgress: bar.update }
+  const settings = {
+    ...{ superblock: !noSuperblock, replace },
     ...given({ salt, uuid, hashOffset, algorithm: hash, dataBlockSize, hashBlockSize }),
     ...given({ dataSize: dataBlocks === undefined ? undefined : dataBlocks * (dataBlockSize ?? 4096) }),
-  }).finally(() => bar.stop())
-  const { fecDevice: path, fecOffset: offset, fecRoots: roots } = options
-  const stored = { ...tree, path: to ?? data, isBare: noSuperblock }
-  const parity =
-    path === undefined
-      ? undefined
-      : {
-          file: path,
-          extent: describeRun(await formatParity(data, stored, { path, offset, roots, replace: force }, { signal })),
-        }
-  return { tree, rootHash: Buffer.from(tree.rootHash).toString('hex'), parity }
+  }
+  try {
+    const formatted = dryRun ? undefined : await formatFile(data, to, { ...settings, ...work })
+    const tree = formatted ?? (await previewFormat(data, to, settings))
+    const rootHash = formatted ? Buffer.from(formatted.rootHash).toString('hex') : null
+    const { fecDevice: file, fecOffset: offset, fecRoots: roots } = options
+    if (file === undefined) return { tree, rootHash, parity: null }
+    const stored = { ...tree, path: to ?? data, isBare: noSuperblock }
+    const place = { path: file, offset, roots, replace }
+    const run = dryRun ? await previewParity(data, stored, place) : await formatParity(data, stored, place, work)
+    return { tree, rootHash, parity: { file, extent: describeRun(run) } }
+  } finally {
+    bar.stop()
+  }
 }

@@ -3,10 +3,11 @@ import { DdiError } from '../../../errors.js'
 import { makeVolumeHead } from '../../../image/volume-head.js'
 import { diskArgument } from '../../disk-arguments.js'
 import { changeDisk } from '../../disk-change.js'
+import { dryRunOption } from '../../dry-run.js'
 import { given } from '../../given.js'
 import { untilInterrupted } from '../../interrupt.js'
 import { progressBar } from '../../progress.js'
-import { volume } from '../../shapes.js'
+import { changedVolume } from '../../shapes.js'
 import { architectureName, label, size, text, typeName, uuid } from '../../values.js'
 import { flag, option, requiredOption, verb } from '../../verb.js'
 
@@ -25,9 +26,13 @@ export default verb({
     uuid: option('--uuid <uuid>', 'partition UUID (default: a random one)', uuid),
     force: flag('--force', 'even if another volume has the label'),
     from: option('--from <file>', 'initial contents of the volume', text),
+    ...dryRunOption,
   },
-  json: volume,
-  examples: ['ddi-attach volume create disk.raw --type root --size 2G --label acme_1.4 --from root.erofs'],
+  json: changedVolume,
+  examples: [
+    'ddi-attach volume create disk.raw --type root --size 2G --label acme_1.4 --from root.erofs',
+    'ddi-attach volume create disk.raw --type home --size 8G --dry-run',
+  ],
   async run([path], options) {
     const from: FileSource | undefined = options.from === undefined ? undefined : await openFile(options.from)
     try {
@@ -37,7 +42,10 @@ export default verb({
       const head = makeVolumeHead({ type, ...given({ architecture, label, uuid }) })
       const bar = await progressBar('copying')
       const work = { signal: untilInterrupted(), onProgress: bar.update, force: options.force, ...given({ from }) }
-      await changeDisk(path, options, (disk) => disk.create(head, size, work).finally(() => bar.stop()))
+      await changeDisk(path, options, async (disk) => {
+        const volume = await disk.create(head, size, work).finally(() => bar.stop())
+        return { volume, requested: size }
+      })
     } finally {
       await from?.close()
     }

@@ -1,9 +1,12 @@
 import { fewestEntries, initDisk, mostEntries } from '../../../attach/init-disk.js'
+import { printable } from '../../../text.js'
 import { diskArgument } from '../../disk-arguments.js'
+import { printChangedDisk } from '../../disk-change.js'
+import { dryRunOption } from '../../dry-run.js'
 import { given } from '../../given.js'
-import { printJson } from '../../output.js'
+import { formatSize, print, printJson } from '../../output.js'
 import { integer, object } from '../../schema.js'
-import { bytes, path, uuid as uuidText } from '../../shapes.js'
+import { bytes, dryRun, path, uuid as uuidText } from '../../shapes.js'
 import { uuid, wholeNumber } from '../../values.js'
 import { flag, option, verb } from '../../verb.js'
 
@@ -19,18 +22,21 @@ export default verb({
       `${fewestEntries}`,
     ),
     force: flag('--force', 'overwrite what the disk holds'),
+    ...dryRunOption,
   },
-  json: object({ path, size: bytes, uuid: uuidText, entries: integer }),
+  json: object({ path, size: bytes, uuid: uuidText, entries: integer, dryRun }),
   examples: [
     'truncate --size 64M disk.raw',
     'ddi-attach volume init disk.raw',
     'ddi-attach volume init /dev/sdb --entries 512',
   ],
   asks: ([path], { force }) => (force ? `Overwrite what ${path} holds?` : undefined),
-  async run([path], { uuid, entries, force, json }) {
-    const disk = await initDisk(path, { force, entries, ...given({ uuid }) })
+  async run([path], { uuid, entries, force, json, dryRun }) {
+    await using disk = await initDisk(path, { force, entries, dryRun, ...given({ uuid }) })
     const { size } = disk
-    await disk.close()
-    if (json !== 'off') printJson({ path, size, uuid: disk.uuid, entries }, json)
+    if (json !== 'off') return printJson({ path, size, uuid: disk.uuid, entries, dryRun }, json)
+    if (!dryRun) return
+    print(`${printable(path)}: ${formatSize(size)}, would have an empty table for ${entries} partitions`)
+    await printChangedDisk(disk)
   },
 })

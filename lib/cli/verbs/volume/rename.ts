@@ -2,8 +2,9 @@ import { findByName, requireWhole } from '../../../disk/volume.js'
 import { DdiError } from '../../../errors.js'
 import { diskArgument, volumeArgument } from '../../disk-arguments.js'
 import { changeDisk } from '../../disk-change.js'
+import { dryRunOption } from '../../dry-run.js'
 import { given } from '../../given.js'
-import { volume } from '../../shapes.js'
+import { changedVolume } from '../../shapes.js'
 import { label, uuid } from '../../values.js'
 import { flag, option, verb } from '../../verb.js'
 
@@ -14,8 +15,9 @@ export default verb({
     label: option('--label <label>', 'the new label', label),
     uuid: option('--uuid <uuid>', 'the new UUID; the UUIDs of its segments follow', uuid),
     force: flag('--force', 'even if another volume has the label'),
+    ...dryRunOption,
   },
-  json: volume,
+  json: changedVolume,
   examples: [
     'ddi-attach volume rename disk.raw acme_1.4 --label acme_1.5',
     'ddi-attach volume rename disk.raw 3 --uuid "$(uuidgen)"',
@@ -27,8 +29,9 @@ export default verb({
     await changeDisk(path, options, async (disk) => {
       const volume = findByName(disk.volumes, name, path)
       if (volume.state === 'broken' && uuid !== undefined && label === undefined)
-        return await disk.separate(volume, uuid)
-      return await disk.rename(requireWhole(volume), given({ label, uuid }), { force })
+        return { volume: await disk.separate(volume, uuid), requested: null }
+      const renamed = await disk.rename(requireWhole(volume), given({ label, uuid }), { force })
+      return { volume: renamed, requested: null }
     })
   },
 })

@@ -1,0 +1,16 @@
+import { note } from './output.js'
+
+/**
+ * Says that a size is not the one that was asked for.
+ * @param name of what has it
+ * @param unit what sizes are multiples of, in bytes
+ */
+export function noteRounded(name: string, requested: number | null, size: number, unit: number): void {
+  if (requested === null || requested === size) return
+  const way = size > requested ? 'up' : 'down'
+  note(`${name}: ${digits(requested)} bytes are rounded ${way} to ${digits(size)}, a multiple of ${digits(unit)}`)
+}
+
+function digits(bytes: number): string {
+  return bytes.toLocaleString('en-US')
+}
