@@ -61,7 +61,7 @@ interface Probing {
 /**
  * Says what each volume of an image is for (Discoverable Partitions Specification): this machine’s architecture first,
  * the newest version of the label if several compete, and by its UUIDs what a root hash names. Every root hash that
- * is known is checked against the top of its tree here.
+ * is known is checked against the top of its tree here. Without libblkid, no volume has a file system, and a problem says so.
  * @throws ERR_DDI_USAGE for a hash tree or signature that belongs to no known root hash; ERR_DDI_NO_TABLE for an image with neither table nor file system; ERR_DDI_ROOT_HASH_FORMAT,
  *   ERR_DDI_ROOT_HASH_FILE, ERR_DDI_ROOT_HASH_MISMATCH, ERR_DDI_ROOT_HASH_WRONG, ERR_DDI_VERITY_MISSING,
  *   ERR_DDI_VERITY_SUPERBLOCK, ERR_DDI_VERITY_ALGORITHM, ERR_DDI_LIBRARY_MISSING, ERR_DDI_POLICY, ERR_DDI_CERTIFICATE
@@ -83,8 +83,9 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
   const candidates = { image, volumes, architectures, policy: options.policy, report }
   const { verity, rootHashes } = await assignProtectedRoles(candidates, roles, options, trust)
   assignPlainRoles(volumes, roles)
-  for (const volume of options.probe === 'used' ? roles.values() : volumes)
-    volume.fileSystem = await probe(extentSource(image.source, foundExtents(volume)), image.name)
+  const unprobed = await probeAll(image, options.probe === 'used' ? roles.values() : volumes)
+  if (unprobed && options.policy) throw unprobed
+  if (unprobed) report(unprobed)
   const unused = options.policy
     ? await applyPolicy(options.policy, { image, volumes, roles, verity, architectures })
     : []
@@ -92,6 +93,7 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
   // Bytes that a root hash covers need not be a file system that libblkid knows.
   const known = isCovered(verity.get('root')) || volumes.some(({ fileSystem }) => fileSystem)
   if (image.table.type === 'none' && !known) {
+    if (unprobed) throw unprobed
     const [leftover] = image.table.problems
     const why = leftover ? `; ${leftover.message}` : ''
     throw new DdiError(
@@ -101,6 +103,24 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
   }
   const given = { rootHashes, signatures: trust.mode !== 'auto' || (options.certificates ?? []).length > 0 }
   return { image, volumes, roles, verity, exceptions, architectures, unused, signature: trust.mode, given, problems }
+}
+
+/** @returns why nothing can be probed here, of a machine without libblkid */
+async function probeAll(image: Image, volumes: Iterable<Volume & Probing>): Promise<DdiError | undefined> {
+  try {
+    for (const volume of volumes)
+      volume.fileSystem = await probe(extentSource(image.source, foundExtents(volume)), image.name)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof DdiError && error.code === 'ERR_DDI_LIBRARY_MISSING')) throw error
+    return new DdiError(error.code, `file systems are not recognised: ${error.message}`, { cause: error })
+  }
+}
+
+/** Refuses a dissection that does not know the file systems of its volumes. @throws ERR_DDI_LIBRARY_MISSING */
+export function requireProbed({ problems }: Dissection): void {
+  const unprobed = problems.find(({ code }) => code === 'ERR_DDI_LIBRARY_MISSING')
+  if (unprobed) throw new DdiError(unprobed.code, unprobed.message)
 }
 
 const trustNames = [

@@ -4,7 +4,7 @@ import { copy } from '../bytes/copy.js'
 import { extentSource } from '../bytes/extents.js'
 import { writeNewFile } from '../bytes/new-file.js'
 import { DdiError } from '../errors.js'
-import { dissect, dissectOptionNames } from '../image/dissect.js'
+import { dissect, dissectOptionNames, requireProbed } from '../image/dissect.js'
 import type { Dissection, UsableVolume } from '../image/dissection.js'
 import { luks } from '../image/luks.js'
 import { refuseKernelTrust, refuseUncovered } from '../image/offers.js'
@@ -69,6 +69,7 @@ export function extractedTree(root: Root, { name: image, tools, volumes, unread 
  */
 export async function extractImage(image: Image, directory: string, options: MountOptions): Promise<ExtractedImage> {
   const dissection = await dissect(image, { probe: 'used', ...pickOptions(options, dissectOptionNames) })
+  requireProbed(dissection)
   refuseKernelTrust(dissection)
   refuseUncovered(dissection, [...dissection.roles.values()])
   const found = placements((designator) => dissection.roles.get(designator), options.designators)

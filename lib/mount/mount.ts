@@ -1,7 +1,7 @@
 import { realpath, stat } from 'node:fs/promises'
 import { type AttachedVolume, activate, activateOptionNames } from '../attach/activate.js'
 import { DdiError, systemError } from '../errors.js'
-import { dissect, dissectOptionNames } from '../image/dissect.js'
+import { dissect, dissectOptionNames, requireProbed } from '../image/dissect.js'
 import { luks } from '../image/luks.js'
 import { type Image, openImage, openOptionNames } from '../image/open.js'
 import { type PlannedVolume, plan } from '../image/plan.js'
@@ -49,6 +49,7 @@ async function mountOpen(image: Image, directory: string, options: MountOptions)
   const target = await mountPoint(directory)
   const name = options.name ?? mountName(image.name, target)
   const dissection = await dissect(image, { probe: 'used', ...pickOptions(options, dissectOptionNames) })
+  requireProbed(dissection)
   const planned = plan(dissection, { ...pickOptions(options, mountPlanOptionNames), name })
   // The image's bases come before those of hash trees beside it.
   const onLoop = planned.nodes.find((node) => node.kind === 'base')?.backing === 'file'

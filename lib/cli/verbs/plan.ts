@@ -6,6 +6,7 @@ import { type Branch, drawTree } from '../branch.js'
 import { choice } from '../choice.js'
 import { describeExtents } from '../extents.js'
 import { given } from '../given.js'
+import { noteProblems } from '../notes.js'
 import { checkingOf, dissectOptions, imageArgument, imageOptions, planOptions } from '../options.js'
 import { formatSize, print, printJson } from '../output.js'
 import { planned } from '../plan-shape.js'
@@ -35,6 +36,7 @@ export default verb({
     await using image = await openImage(path, { nested })
     const volumes = volume.length > 0 ? volume : undefined
     const dissection = await dissect(image, { ...(await dissectOptions(options)), probe: volumes ? 'all' : 'used' })
+    noteProblems(dissection.problems)
     const made = plan(dissection, {
       ...given({ name, volumes }),
       ...checkingOf(options),
