@@ -1,5 +1,4 @@
 import { openDisk } from '../attach/disk.js'
-import { segmentUnit } from '../disk/allocation.js'
 import type { Disk } from '../disk/disk.js'
 import { foundExtents, type Volume } from '../disk/volume.js'
 import { printable } from '../text.js'
@@ -27,7 +26,7 @@ export async function changeDisk(
   const { volume, requested } = await change(disk)
   const { uuid, label, size } = volume
   const name = label || uuid!
-  noteRounded(name, requested, size, segmentUnit)
+  noteRounded(name, requested, size, disk.unit)
   if (json !== 'off') {
     printJson({ ...describeVolume(volume), requested, dryRun }, json)
     return

@@ -9,7 +9,7 @@ import { describeProblem } from '../gpt/read.js'
 import type { Gpt, Partition, StoredGpt } from '../gpt/table.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { type Progress, type Work, workNames } from '../work.js'
-import { freeRuns } from './allocation.js'
+import { freeRuns, segmentUnit } from './allocation.js'
 import { type Chain, extensionTypeUuid, findChains, type VolumeHead } from './chain.js'
 import {
   type ChainChange,
@@ -163,6 +163,7 @@ const gpt: TableFormat<DiskTable, VolumeHead, LinearExtent> = {
   },
   volumes: ({ table }) => tableVolumes(table).volumes,
   free: ({ table }) => freeRuns(table),
+  unit: () => segmentUnit,
   create: (read, head, size, { alignment, ...options }: DiskCreateOptions) =>
     changed(read, createChain(read.table, nameable(read.table, head, options), size, alignment)),
   resize: (read, volume, size) => changed(read, resizeChain(read.table, chainOf(read, volume), size)),

@@ -7,7 +7,6 @@ import {
   renamePartition,
   resizePartition,
 } from '../android/change.js'
-import type { Geometry } from '../android/geometry.js'
 import { resizeGroup } from '../android/groups.js'
 import { type LogicalPartition, type Metadata, type PartitionAttributes, slotSuffix } from '../android/metadata.js'
 import { commitSuper, readSuper, type SuperSlot } from '../android/super.js'
@@ -48,7 +47,6 @@ export interface Super extends VolumeTable<LogicalHead> {
   readonly format: 'super'
   /** The first one that changes. */
   readonly slot: number
-  readonly geometry: Geometry
   /** As it is stored, without the suffix of the slot. */
   readonly metadata: Metadata
   /**
@@ -181,6 +179,7 @@ function liblp(slot: number | 'all', device: FoundDevice): TableFormat<SuperTabl
     commit: (target, current, { metadata }) => commitSlots(target, current, metadata),
     volumes,
     free: (read) => freeSuperRuns(guarded(read), read.geometry).map(({ start, length }) => ({ start, length })),
+    unit: ({ geometry }) => geometry.blockSize,
     create: (read, { label: name, ...head }, size) =>
       changed(read, addPartition(guarded(read), read.geometry, { ...head, name, size }), name),
     resize: (read, volume, size) => {
@@ -204,10 +203,6 @@ class OpenSuper extends OpenTable<SuperTable, LogicalHead, Extent> implements Su
 
   get slot(): number {
     return this.read.slot
-  }
-
-  get geometry(): Geometry {
-    return this.read.geometry
   }
 
   get metadata(): Metadata {

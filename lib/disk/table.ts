@@ -28,6 +28,8 @@ export interface VolumeTable<Head, E extends Extent = Extent> extends TableConte
   readonly path: string
   /** Of what the table describes, in bytes. */
   readonly size: number
+  /** What the sizes of volumes are multiples of, in bytes. */
+  readonly unit: number
   /** Whether changes are only tried: all that would be refused is, and nothing is written. */
   readonly dryRun: boolean
   /** The volume of a UUID, or of a label that only one has. @throws ERR_DDI_NO_VOLUME, and the defect of a broken one */
@@ -137,6 +139,8 @@ export interface TableFormat<Read, Head extends object, E extends Extent> {
   commit(target: Target, current: Read, next: Read): Promise<void>
   volumes(read: Read): readonly Volume<E>[]
   free(read: Read): readonly Run[]
+  /** What the sizes of volumes are multiples of, in bytes. */
+  unit(read: Read): number
   create(read: Read, head: Head, size: number, options: CreateOptions): Change<Read, E>
   resize(read: Read, volume: WholeVolume<E>, size: number): Change<Read, E>
   rename(read: Read, volume: WholeVolume<E>, head: Partial<Head>, options: NameOptions): Change<Read, E>
@@ -171,6 +175,10 @@ export class OpenTable<Read, Head extends object, E extends Extent> implements V
 
   get size(): number {
     return this.place.target.size
+  }
+
+  get unit(): number {
+    return this.rules.unit(this.read)
   }
 
   get dryRun(): boolean {
