@@ -1,9 +1,12 @@
 import type { Attachment } from '../attach/activate.js'
-import { formatSize, printJson } from './output.js'
-import { printTable } from './table.js'
+import { printJson } from './output.js'
+import { printTable, type TableValues } from './table.js'
 import type { JsonValues } from './verb.js'
 
-export async function printAttachment({ name, image, volumes }: Attachment, { json }: JsonValues): Promise<void> {
+export async function printAttachment(
+  { name, image, volumes }: Attachment,
+  { json, output, noheadings, bytes }: JsonValues & Required<TableValues>,
+): Promise<void> {
   if (json !== 'off') {
     printJson({ name, image, volumes }, json)
     return
@@ -13,10 +16,11 @@ export async function printAttachment({ name, image, volumes }: Attachment, { js
     volumes.map((volume) => [
       volume.node,
       volume.device,
-      formatSize(volume.size),
+      { bytes: volume.size },
       volume.fileSystem?.type ?? null,
       volume.readOnly ? 'yes' : 'no',
       volume.verified ? 'yes' : 'no',
     ]),
+    { output, noheadings, bytes },
   )
 }

@@ -10,7 +10,7 @@ import { given } from './given.js'
 import { formatSize, print, printJson } from './output.js'
 import { printLayout } from './pictures/layout.js'
 import { noteRounded } from './rounded.js'
-import { printTable } from './table.js'
+import { isTableAlone, printTable, type TableValues } from './table.js'
 import { slot, text } from './values.js'
 import { argument, flag, type JsonValues, option, type ValuesOf } from './verb.js'
 
@@ -53,7 +53,7 @@ export async function changeSuper(
   const { partition, requested } = await change(opened)
   const { size, extents } = partition
   const name = partition.label!
-  noteRounded(name, requested, size, opened.geometry.blockSize)
+  noteRounded(name, requested, size, opened.unit)
   const count = `${extents.length} ${extents.length === 1 ? 'extent' : 'extents'}`
   if (json !== 'off') printJson({ ...describeLogical(opened, name), requested, dryRun }, json)
   else print(`${name}: ${dryRun ? 'would have ' : ''}${formatSize(size)} in ${count}`)
@@ -83,37 +83,43 @@ export function describeMetadata({ metadata, slot }: Pick<SuperSlot, 'metadata' 
   }
 }
 
-export async function printSuper(path: string, found: SuperSlot): Promise<void> {
+/** The partitions, and around them, unless a script asks for their table alone, all else. */
+export async function printSuper(path: string, found: SuperSlot, table: TableValues): Promise<void> {
   const { geometry, slot, copy } = found
   const metadata = withSlotSuffixes(found.metadata, slot)
   const { partitions, groups } = metadata
-  print(
-    `${path}: Android super partition, metadata 10.${metadata.minorVersion}, slot ${slotSuffix(slot).slice(1)} of ${geometry.slotCount} ` +
-      `(${copy} copy), ${formatSize(geometry.metadataSize)} a copy, ${geometry.blockSize}-byte blocks\n`,
-  )
+  const isAlone = isTableAlone(table)
+  if (!isAlone)
+    print(
+      `${path}: Android super partition, metadata 10.${metadata.minorVersion}, slot ${slotSuffix(slot).slice(1)} of ${geometry.slotCount} ` +
+        `(${copy} copy), ${formatSize(geometry.metadataSize)} a copy, ${geometry.blockSize}-byte blocks\n`,
+    )
   await printTable(
     ['PARTITION', 'GROUP', 'SIZE', 'EXTENTS', 'FLAGS'],
     partitions.map(({ name, group, extents, attributes }) => [
       name,
       group,
-      formatSize(totalLength(extents)),
+      { bytes: totalLength(extents) },
       extents.length,
       attributeNames(attributes),
     ]),
+    table,
   )
+  if (isAlone) return
   print('')
   await printTable(
     ['GROUP', 'SIZE', 'MAXIMUM'],
     groups.map(({ name, maximumSize }) => [
       name,
-      formatSize(totalLength(partitions.filter(({ group }) => group === name).flatMap(({ extents }) => extents))),
-      maximumSize ? formatSize(maximumSize) : null,
+      { bytes: totalLength(partitions.filter(({ group }) => group === name).flatMap(({ extents }) => extents)) },
+      maximumSize ? { bytes: maximumSize } : null,
     ]),
+    table,
   )
-  await printDevices(metadata)
+  await printDevices(metadata, table.bytes)
 }
 
-async function printDevices({ partitions, devices }: SuperSlot['metadata']): Promise<void> {
+async function printDevices({ partitions, devices }: SuperSlot['metadata'], bytes: boolean | undefined): Promise<void> {
   for (const [base, { name, size, usableStart }] of devices.entries()) {
     const pieces = partitions.flatMap(({ name, extents }) =>
       extents.flatMap((extent, n) =>
@@ -123,7 +129,11 @@ async function printDevices({ partitions, devices }: SuperSlot['metadata']): Pro
       ),
     )
     print(`\n${name}: ${formatSize(size)}`)
-    await printLayout([{ start: 0, length: usableStart, owner: base === 0 ? 'metadata' : 'unused' }, ...pieces], size)
+    await printLayout(
+      [{ start: 0, length: usableStart, owner: base === 0 ? 'metadata' : 'unused' }, ...pieces],
+      size,
+      bytes,
+    )
   }
 }
 

@@ -13,6 +13,11 @@ export const tableOptions = {
   bytes: flag('-b, --bytes', 'print sizes in bytes'),
 }
 
+const { output: _, ...withoutColumns } = tableOptions
+
+/** Of verbs whose `--output` is a file. */
+export const plainTableOptions = withoutColumns
+
 export type TableValues = Partial<ValuesOf<typeof tableOptions>>
 
 /** Tells whether a script asks for the table alone, without what people like to see around it. */
@@ -24,7 +29,7 @@ export function isTableAlone({ output, noheadings = false }: TableValues): boole
 export async function printTable(
   columns: readonly string[],
   rows: readonly (readonly Cell[])[],
-  options: TableValues = {},
+  options: TableValues,
 ): Promise<void> {
   const { output = columns, noheadings = false, bytes = false } = options
   const chosen = output.map((name) => indexOf(name, columns))

@@ -18,15 +18,16 @@ const others = 40
 const widest = 120
 const tickGap = 8
 
-/** A disk in the order of its bytes, each piece where it lies, to scale. @param size of the disk, in bytes */
-export async function printLayout(pieces: readonly Piece[], size: number): Promise<void> {
+/** A disk in the order of its bytes, each piece where it lies, to scale. @param size of the disk @param bytes prints sizes in bytes */
+export async function printLayout(pieces: readonly Piece[], size: number, bytes = false): Promise<void> {
   const width = Math.min(widest, Math.max(narrowest, (process.stdout.columns ?? 0) - others))
   const scale = { size, width }
   await printTable(
     ['START', 'SIZE', 'BELONGS TO', ruler(scale)],
     [...pieces]
       .sort((a, b) => a.start - b.start)
-      .map((piece) => [formatSize(piece.start), formatSize(piece.length), piece.owner, bar(scale, piece)]),
+      .map((piece) => [{ bytes: piece.start }, { bytes: piece.length }, piece.owner, bar(scale, piece)]),
+    { bytes },
   )
 }
 
@@ -59,8 +60,8 @@ export function piecesOf(volumes: readonly Volume[]): Piece[] {
   })
 }
 
-/** A disk with its volumes, each segment of theirs, orphans and free space. @param size of the disk, in bytes */
-export async function printDisk({ volumes, orphans, free }: DiskContents, size: number): Promise<void> {
+/** A disk with its volumes, each segment of theirs, orphans and free space. @param size as {@link printLayout} */
+export async function printDisk({ volumes, orphans, free }: DiskContents, size: number, bytes = false): Promise<void> {
   await printLayout(
     [
       ...piecesOf(volumes),
@@ -68,5 +69,6 @@ export async function printDisk({ volumes, orphans, free }: DiskContents, size: 
       ...free.map((run) => ({ ...run, owner: 'free' })),
     ],
     size,
+    bytes,
   )
 }

@@ -5,12 +5,13 @@ import { untilInterrupted } from '../interrupt.js'
 import { checkingOf, dissectOptions, imageArgument, imageOptions, planOptions } from '../options.js'
 import { note } from '../output.js'
 import { attachment } from '../shapes.js'
+import { tableOptions } from '../table.js'
 import { verb } from '../verb.js'
 
 export default verb({
   summary: 'make devices of the volumes of an image: loop, dm-linear, and dm-verity if a root hash covers one',
   arguments: [imageArgument],
-  options: { ...planOptions, ...imageOptions },
+  options: { ...planOptions, ...imageOptions, ...tableOptions },
   json: attachment,
   examples: ['ddi-attach os_1.2.raw --root-hash 4f2a…', 'ddi-attach attach data.raw --writable --name data'],
   async run([path], options) {

@@ -16,9 +16,9 @@ import { progressBar } from '../progress.js'
 import { array, integer, nullable, object, string, word } from '../schema.js'
 import { bytes, dryRun, extent, hexadecimal, path, uuid } from '../shapes.js'
 import { madeSigner, signerOf } from '../signer.js'
-import { printTable } from '../table.js'
+import { plainTableOptions, printTable } from '../table.js'
 import { architectureName, hashAndFile, names, powerOfTwo, seed, size, text } from '../values.js'
-import { flag, option, repeatable, verb } from '../verb.js'
+import { flag, option, repeatable, type ValuesOf, verb } from '../verb.js'
 
 export default verb({
   summary: 'build an image from definitions of its partitions, or add them to a disk: repart.d(5)',
@@ -78,6 +78,7 @@ export default verb({
     keyFile: option('--key-file <file>', 'key of partitions with Encrypt=', text),
     split: flag('--split', 'also write a file for each partition, by SplitName='),
     force: flag('--force', 'replace files that exist'),
+    ...plainTableOptions,
   },
   json: object({
     path,
@@ -149,7 +150,7 @@ export default verb({
           })
     const built = await building.finally(() => bar.stop())
     for (const warning of built.warnings) note(warning)
-    if (json === 'off') await printBuilt(built, dryRun)
+    if (json === 'off') await printBuilt(built, options)
     else {
       const partitions = built.partitions.map((one) => ({ ...one, extents: one.extents.map(describeRun) }))
       const others = built.others.map(({ number, label, ...run }) => ({ number, label, extents: [describeRun(run)] }))
@@ -158,7 +159,10 @@ export default verb({
   },
 })
 
-async function printBuilt({ path, size, uuid, partitions, others }: BuiltImage, dryRun: boolean): Promise<void> {
+async function printBuilt(
+  { path, size, uuid, partitions, others }: BuiltImage,
+  { dryRun, noheadings, bytes }: ValuesOf<typeof plainTableOptions & typeof dryRunOption>,
+): Promise<void> {
   print(`${path}: ${dryRun ? 'would have ' : ''}${formatSize(size)}, GPT ${uuid}\n`)
   await printTable(
     ['NUMBER', 'TYPE', 'LABEL', 'SIZE', 'CHANGE', 'SEGMENTS', 'UUID', 'FILE'],
@@ -166,12 +170,13 @@ async function printBuilt({ path, size, uuid, partitions, others }: BuiltImage, 
       number,
       partitionTypeName(typeUuid) ?? typeUuid,
       label,
-      formatSize(size),
+      { bytes: size },
       activity === 'grow' ? `grow from ${formatSize(oldSize)}` : activity,
       extents.length,
       uuid,
       splitPath,
     ]),
+    { noheadings, bytes },
   )
   for (const rootHash of new Set(partitions.flatMap((one) => one.rootHash ?? []))) print(`\nroot hash ${rootHash}`)
   if (!dryRun) return
@@ -183,7 +188,7 @@ async function printBuilt({ path, size, uuid, partitions, others }: BuiltImage, 
     ]),
   ]
   print('')
-  await printLayout(pieces, size)
+  await printLayout(pieces, size, bytes)
 }
 
 function endOf(extents: BuiltImage['partitions'][number]['extents']): number {

@@ -3,13 +3,13 @@ import { imageArgument, mountOptions, mountWork } from '../options.js'
 import { printJson } from '../output.js'
 import { array, boolean, object, string } from '../schema.js'
 import { fileSystem, path } from '../shapes.js'
-import { printTable } from '../table.js'
+import { printTable, tableOptions } from '../table.js'
 import { argument, verb } from '../verb.js'
 
 export default verb({
   summary: 'attach an image, and mount the volumes that this machine would use',
   arguments: [imageArgument, argument('<directory>', 'where to mount it')],
-  options: mountOptions,
+  options: { ...mountOptions, ...tableOptions },
   json: object({
     name: string,
     image: path,
@@ -49,6 +49,7 @@ export default verb({
         readOnly ? 'yes' : 'no',
         verified ? 'yes' : 'no',
       ]),
+      options,
     )
   },
 })

@@ -8,6 +8,7 @@ import { untilInterrupted } from '../../interrupt.js'
 import { logicalOptions, openLogical } from '../../logical.js'
 import { attachment } from '../../shapes.js'
 import { superArgument } from '../../super.js'
+import { tableOptions } from '../../table.js'
 import { text } from '../../values.js'
 import { argument, flag, option, verb } from '../../verb.js'
 
@@ -25,6 +26,7 @@ export default verb({
     ),
     writable: flag('--writable', 'make partitions writable that are not read-only'),
     ...logicalOptions,
+    ...tableOptions,
   },
   json: attachment,
   examples: ['ddi-attach android attach super.img --slot a', 'ddi-attach android attach super.img system_a'],

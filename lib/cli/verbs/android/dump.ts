@@ -11,12 +11,13 @@ import { array, integer, object, word } from '../../schema.js'
 import { bytes, path, problem, superFields } from '../../shapes.js'
 import { inputFile } from '../../streams.js'
 import { describeMetadata, printSuper, superArgument, superOptions } from '../../super.js'
+import { isTableAlone, tableOptions } from '../../table.js'
 import { flag, verb } from '../../verb.js'
 
 export default verb({
   summary: 'show the partitions, groups, devices and layout of a super partition, as lpdump does',
   arguments: [superArgument],
-  options: { ...superOptions, all: flag('--all', 'show every slot') },
+  options: { ...superOptions, all: flag('--all', 'show every slot'), ...tableOptions },
   json: object({
     image: path,
     slots: array(
@@ -31,7 +32,7 @@ export default verb({
     ),
   }),
   examples: ['ddi-attach android dump super.img', 'ddi-attach android dump super.img --slot b --json=pretty'],
-  async run([path], { json, slot, all, volume }) {
+  async run([path], { json, slot, all, volume, ...table }) {
     await using input = await inputFile(path, untilInterrupted())
     await using file = await openFile(input.path)
     const { source } = await expand(file)
@@ -42,8 +43,8 @@ export default verb({
     for (const { problems } of slots) for (const { message } of problems) note(message)
     if (json !== 'off') return printJson({ image: path, slots: slots.map(describe) }, json)
     for (const [index, one] of slots.entries()) {
-      if (index > 0) print('')
-      await printSuper(path, one)
+      if (index > 0 && !isTableAlone(table)) print('')
+      await printSuper(path, one, table)
     }
   },
 })

@@ -71,5 +71,5 @@ async function printStore(store: FoundStore, running: string | undefined, table:
   )
   if (isTableAlone(table)) return
   print('')
-  await printDisk(store, store.size)
+  await printDisk(store, store.size, table.bytes)
 }

@@ -8,6 +8,7 @@ import { initrdOptions, initrdWork, moduleOptions, noteUnstripped } from '../../
 import { formatSize, print, printJson } from '../../output.js'
 import { object, string } from '../../schema.js'
 import { initrdFields, sections } from '../../shapes.js'
+import { plainTableOptions } from '../../table.js'
 import { printSections } from '../../uki.js'
 import { rootHash, text, verifyMode } from '../../values.js'
 import { option, requiredOption, verb } from '../../verb.js'
@@ -44,6 +45,7 @@ export default verb({
     microcode: option('--microcode <file>', 'archive with microcode, cpio', text),
     secureBootKey: option('--secure-boot-key <file>', 'sign for UEFI Secure Boot with this key, PEM', text),
     secureBootCertificate: option('--secure-boot-certificate <file>', 'certificate of that key, PEM', text),
+    ...plainTableOptions,
   },
   json: object({ ...initrdFields, kernelVersion: string, commandLine: string, sections }),
   examples: [
@@ -68,7 +70,7 @@ export default verb({
     const { sections } = await inspectUki(output)
     if (options.json !== 'off') return printJson({ ...built, sections }, options.json)
     print(`${built.path}: ${formatSize(built.size)}, Linux ${built.kernelVersion}\n`)
-    await printSections(sections)
+    await printSections(sections, { noheadings: options.noheadings, bytes: options.bytes })
     print(`\nkernel command line: ${built.commandLine || '-'}`)
   },
 })

@@ -10,6 +10,7 @@ import { untilInterrupted } from '../../interrupt.js'
 import { checkingOf, checkingOptions, signatureGiven } from '../../options.js'
 import { openParity, parityOptions } from '../../parity.js'
 import { attachment } from '../../shapes.js'
+import { tableOptions } from '../../table.js'
 import { rootHash, text } from '../../values.js'
 import { argument, option, verb } from '../../verb.js'
 
@@ -34,6 +35,7 @@ export default verb({
     ...checkingOptions,
     ...treeOptions,
     ...parityOptions,
+    ...tableOptions,
   },
   json: attachment,
   examples: [

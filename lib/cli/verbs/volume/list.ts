@@ -80,5 +80,5 @@ async function printVolumes(
   )
   if (isTableAlone(table)) return
   print('')
-  await printDisk(contents, size)
+  await printDisk(contents, size, table.bytes)
 }
