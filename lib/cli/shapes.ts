@@ -89,7 +89,7 @@ export const receivedFields = {
   compression: nullable(string),
 }
 
-const logicalPartitionFields = {
+export const logicalPartitionFields = {
   name: string,
   group: string,
   attributes: object({ readOnly: boolean, slotSuffixed: boolean, updated: boolean, disabled: boolean }),

@@ -15,8 +15,9 @@ import { certificatesOf } from '../options.js'
 import { formatSize, note, print, printJson } from '../output.js'
 import { downloadProgress } from '../progress.js'
 import { pullWork } from '../pull-options.js'
+import { noteRounded } from '../rounded.js'
 import { array, nullable, object, string, word } from '../schema.js'
-import { bytes, dryRun, image, path, receivedFields, uuid, volume } from '../shapes.js'
+import { bytes, dryRun, image, path, receivedFields, requested, uuid, volumeFields } from '../shapes.js'
 import { describeImage } from '../store.js'
 import { storePullOptions } from '../store-pull.js'
 import { pair, size, text, wholeNumber } from '../values.js'
@@ -68,7 +69,7 @@ export default verb({
     uuid,
     dryRun,
     uki: object({ path, size: bytes, removablePath: string, kernelVersion: nullable(string) }),
-    volumes: array(volume),
+    volumes: array(object({ ...volumeFields, requested })),
     images: array(object({ ...receivedFields, image })),
     bootEntry: nullable(object({ state: word('made', 'none'), reason: nullable(string) })),
   }),
@@ -96,7 +97,11 @@ export default verb({
       ...{ uki, images, entries, volumes: volume, tries, force, dryRun },
       onProgress: progress.update,
     }).finally(() => progress.stop())
-    if (json !== 'off') printJson(describe(installed, dryRun), json)
+    const asked = new Map<string | null, number>(volume.map((one) => [one.designator, one.size]))
+    if (espSize !== undefined) asked.set('esp', espSize)
+    for (const { label, designator, size } of installed.volumes)
+      noteRounded(`${label}`, asked.get(designator) ?? null, size)
+    if (json !== 'off') printJson(describe(installed, asked, dryRun), json)
     else print(summary(installed, dryRun))
     noteProducts(installed)
     if (installed.bootEntry?.state === 'none')
@@ -115,13 +120,17 @@ function noteProducts({ uki, images }: InstalledDisk): void {
   for (const { image } of others) note(`${uki.path} boots images of ${product}: not ${image.label}`)
 }
 
-function describe({ path, uuid, volumes, images, uki, bootEntry }: InstalledDisk, dryRun: boolean) {
+function describe(
+  { path, uuid, volumes, images, uki, bootEntry }: InstalledDisk,
+  asked: ReadonlyMap<string | null, number>,
+  dryRun: boolean,
+) {
   return {
     path,
     uuid,
     dryRun,
     uki: { path: uki.path, size: uki.size, removablePath: uki.removablePath, kernelVersion: uki.kernelVersion },
-    volumes: volumes.map(describeVolume),
+    volumes: volumes.map((one) => ({ ...describeVolume(one), requested: asked.get(one.designator) ?? null })),
     images: images.map(({ image, removed: _, ...rest }) => ({ ...rest, image: describeImage(image) })),
     bootEntry: bootEntry && { reason: null, ...bootEntry },
   }

@@ -11,8 +11,9 @@ import { given } from '../../given.js'
 import { untilInterrupted } from '../../interrupt.js'
 import { formatSize, print, printJson } from '../../output.js'
 import { progressBar } from '../../progress.js'
-import { object } from '../../schema.js'
-import { dryRun, superFields } from '../../shapes.js'
+import { noteRounded } from '../../rounded.js'
+import { array, object } from '../../schema.js'
+import { dryRun, logicalPartitionFields, requested, superFields } from '../../shapes.js'
 import { describeMetadata } from '../../super.js'
 import {
   pair,
@@ -74,7 +75,11 @@ export default verb({
     force: flag('--force', 'replace what exists'),
     ...dryRunOption,
   },
-  json: object({ ...superFields, dryRun }),
+  json: object({
+    ...superFields,
+    partitions: array(object({ ...logicalPartitionFields, requested })),
+    dryRun,
+  }),
   examples: [
     'ddi-attach android make super.img --device-size 4G --group main:3G --partition system_a:readonly:0:main --image system_a=system.img',
     'ddi-attach android make super.img --device-size auto --partition data:none:1G --sparse',
@@ -107,7 +112,8 @@ export default verb({
         { geometry, devices, groups, partitions, flags: virtualAb ? 1 : 0 },
         { sparse, metadataOnly, replace, dryRun, signal: untilInterrupted(), onProgress: bar.update },
       ).finally(() => bar.stop())
-      const made = describeMetadata({ metadata, slot: 0 })
+      noteRounded('metadata', metadataSize, geometry.metadataSize, sectorSize)
+      const made = withRequested(describeMetadata({ metadata, slot: 0 }), partitions, blockSize)
       if (json !== 'off') printJson({ ...made, dryRun }, json)
       else if (dryRun) {
         for (const [n, one] of outputs.entries()) print(`${one}: would have ${formatSize(devices[n]!.size)}`)
@@ -118,6 +124,17 @@ export default verb({
     }
   },
 })
+
+/** Says which partitions have other sizes than were asked for. @param partitions in the order of the metadata */
+function withRequested(
+  made: ReturnType<typeof describeMetadata>,
+  partitions: readonly SuperPartition[],
+  blockSize: number,
+) {
+  const asked = partitions.map(({ size, image }) => size || (image?.size ?? null))
+  for (const [n, { name, size }] of made.partitions.entries()) noteRounded(name, asked[n]!, size, blockSize)
+  return { ...made, partitions: made.partitions.map((one, n) => ({ ...one, requested: asked[n]! })) }
+}
 
 /** The devices, the one of `--device-size` first. */
 function devicesOf(options: ValuesOf<typeof layoutOptions>, fitting: (alignment: number) => number) {
