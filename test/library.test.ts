@@ -89,7 +89,7 @@ test('every verb has its calls in the library', () => {
 /** What is the command's own business: to read what is typed, to print, and to find and make the files that are named, and those behind its streams. */
 const ownBusiness: readonly RegExp[] = [
   /^lib\/(text|size|uuid|tool|errors|work|kernel-command-line)[.]ts$/,
-  /^lib\/bytes\/(extents|runs|new-file|small-file|scratch)[.]ts$/,
+  /^lib\/bytes\/(exists|extents|runs|new-file|small-file|scratch)[.]ts$/,
   /^(lib\/pull\/tune|bindings\/package-root)[.]ts$/,
 ]
 /** What help says of a range or a default. */

@@ -33,6 +33,7 @@ const namedByOthers: Readonly<Record<string, string>> = {
   cert: 'client',
   cmdline: 'commandLine',
   'connect-timeout': 'timeouts',
+  'copy-ownership': 'ownership',
   'data-blocks': 'dataSize',
   'defer-partitions': 'defer',
   'defer-partitions-empty': 'deferEmpty',

@@ -17,7 +17,7 @@ const quick: Readonly<Record<string, string>> = {
     Disk.close Super.close VolumeTable.close Store.close`,
   'reads tables, headers or marks, whose sizes are capped': `openImage imageOn openDisk openSuper openStore readDisk readStore readGpt scanGpt
     readSuper readMetadataImage readSuperblock isSuper isSparse isMetadataImage expand findSuper findStores nestedVolumes dissect
-    dissectRemains dissectVerityDevices checkRootHash checkedSource inspectUki readTransfers readFacts findBootOrigin
+    dissectRemains dissectVerityDevices checkRootHash checkedSource previewFormat previewParity inspectUki readTransfers readFacts findBootOrigin
     trustedCertificates list attachedDevice runningImage Disk.isUsed Tree.attribute`,
   'writes a table, and moves no data': `Disk.grow Disk.shrink Disk.resize Disk.rename Disk.renameAll Disk.remove Disk.removeAll Disk.discard
     Disk.separate Disk.check Disk.repartition UnnamedVolume.name Super.grow Super.shrink Super.resize Super.rename Super.remove
