@@ -74,7 +74,10 @@ export function booleanOf(value: string, refuse: Refuse): boolean {
 }
 
 export function wordsIn(text: string): string[] {
-  return text.split(/\s+/).filter((word) => word !== '')
+  const word = /(?:"[^"]*"|'[^']*'|[^\s"'])+/g
+  // With a quote that is not closed, they are no words that anybody meant: what reads them says what is wrong.
+  if (text.replace(word, '').trim() !== '') return text.split(/\s+/).filter((one) => one !== '')
+  return (text.match(word) ?? []).map((one) => one.replace(/"([^"]*)"|'([^']*)'/g, '$1$2'))
 }
 
 /** What specifiers stand for. */

@@ -1,5 +1,5 @@
 // What all builds have in common: what is made before anything is written, and what is said of it then.
-import { stat } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { openScratch } from '../bytes/scratch.js'
 import type { Run } from '../bytes/source.js'
@@ -63,9 +63,11 @@ export async function withContext<Result>(
 ): Promise<Result> {
   const { output, signal } = settings
   await using scratch = await openScratch(await scratchPlace(output))
+  const added = new Set<string>()
   try {
-    return await work({ ...settings, prefix: scratch.prefix, covered: coveredPlaces(definitions) })
+    return await work({ ...settings, prefix: scratch.prefix, added, covered: coveredPlaces(definitions) })
   } catch (error) {
+    for (const path of added) await rm(path, { force: true })
     throw signal?.aborted ? aborted(signal) : systemError(error, `cannot build ${output}`)
   }
 }

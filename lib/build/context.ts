@@ -124,6 +124,8 @@ export interface BuildContext extends BuildSettings {
    * that elsewhere on the disk, and its files with it.
    */
   readonly prefix: string
+  /** Files that the build added to the tree that is copied: a build that fails takes them away again. */
+  readonly added: Set<string>
   /** Where the file systems of the image belong, besides the root. */
   readonly covered: readonly string[]
 }

@@ -11,7 +11,7 @@ import { throwIfAborted } from '../work.js'
 
 /**
  * Copies a file, or a directory with all that is in it: owners, modes, times, attributes, hard links and holes too.
- * @param to where it goes; its directory exists
+ * @param to where it goes; its directory exists. Files and links there are replaced, never written through; directories are merged
  * @param excluded paths within `from`, which exist; with a trailing slash, the directory's contents only
  * @throws ERR_DDI_TOOL, ERR_DDI_ABORTED
  */
@@ -23,7 +23,10 @@ export async function copyTree(
 ): Promise<void> {
   if (excluded.length > 0) return await copyWithout(from, to, excluded, signal)
   await runTool(
-    { command: ['cp', '--archive', '--reflink=auto', '--no-target-directory', '--', from, to], package: 'coreutils' },
+    {
+      command: ['cp', '--archive', '--reflink=auto', '--remove-destination', '--no-target-directory', '--', from, to],
+      package: 'coreutils',
+    },
     signal,
   )
 }
@@ -95,10 +98,9 @@ async function copyWithout(
     ],
     { signal, env },
   )
-  const writer = await startProgram(
-    [tar, '--extract', '--file=-', '--preserve-permissions', '--same-owner', ...attributes, `--directory=${to}`],
-    { signal, env },
-  )
+  // Of a socket, tar would leave the padding behind the end mark unread, and who still writes it would fail.
+  const reading = ['--extract', '--file=-', '--ignore-zeros', '--preserve-permissions', '--same-owner']
+  const writer = await startProgram([tar, ...reading, ...attributes, `--directory=${to}`], { signal, env })
   const ended = Promise.all([reader, writer].map((one) => once(one, 'close') as Promise<[number | null]>))
   const said = Promise.all([text(reader.stderr), text(writer.stderr)])
   writer.stdout.resume()

@@ -1,7 +1,10 @@
 // fstab(5) and crypttab(5) for an image, by MountPoint= and EncryptedVolume= of its definitions.
 import { createHmac } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
+import { lstat } from 'node:fs/promises'
 import { join, posix } from 'node:path'
+import { exists } from '../bytes/exists.js'
+import { writeNewFile } from '../bytes/new-file.js'
+import { readSmallFile } from '../bytes/small-file.js'
 import { DdiError, systemError } from '../errors.js'
 import { dpsTypes } from '../gpt/dps-types.js'
 import { resolveInRoot } from '../mount/root.js'
@@ -13,25 +16,36 @@ import type { BuildFormat, PartitionDefinition } from './partition-definition.js
 const heading = '# Made of MountPoint= and EncryptedVolume= in the definitions of the image.\n'
 
 /**
- * Writes the tables that were asked for into the tree that is copied from, so that they are part of the image.
- * @throws ERR_DDI_NOT_FOUND for a directory that is missing, ERR_DDI_PERMISSION
+ * Writes the tables that were asked for into the tree that is copied from, so that they are part of the image. Those of an earlier build
+ * are replaced.
+ * @throws ERR_DDI_EXISTS for a file of somebody else, ERR_DDI_NOT_FOUND for a directory that is missing, ERR_DDI_PERMISSION
  */
 export async function writeMountTables(
   partitions: readonly Named[],
-  { copySource, fstab, crypttab, dryRun }: Pick<BuildContext, 'copySource' | 'fstab' | 'crypttab' | 'dryRun'>,
+  { copySource, fstab, crypttab, dryRun, added }: BuildContext,
 ): Promise<void> {
   if (dryRun) return
-  if (fstab !== undefined) await writeInTree(copySource, fstab, fstabOf(partitions))
-  if (crypttab !== undefined) await writeInTree(copySource, crypttab, crypttabOf(partitions))
+  if (fstab !== undefined) await writeInTree(copySource, fstab, fstabOf(partitions), added)
+  if (crypttab !== undefined) await writeInTree(copySource, crypttab, crypttabOf(partitions), added)
 }
 
-async function writeInTree(tree: string, path: string, text: string): Promise<void> {
+async function writeInTree(tree: string, path: string, text: string, added: Set<string>): Promise<void> {
   try {
-    const directory = await resolveInRoot(tree, posix.dirname(path))
-    await writeFile(join(directory, posix.basename(path)), text)
+    const at = join(await resolveInRoot(tree, posix.dirname(path)), posix.basename(path))
+    const isNew = !(await exists(at))
+    const bytes = Buffer.from(text)
+    await writeNewFile(at, bytes.length, async (file) => await file.write(0, bytes), {
+      replace: !isNew && (await isOurs(at)),
+    })
+    if (isNew) added.add(at)
   } catch (error) {
     throw systemError(error, `cannot write ${path} of ${tree}`)
   }
+}
+
+async function isOurs(path: string): Promise<boolean> {
+  if (!(await lstat(path)).isFile()) return false
+  return (await readSmallFile(path)).subarray(0, heading.length).toString('latin1') === heading
 }
 
 /** The lines of fstab(5). */

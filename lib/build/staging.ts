@@ -1,5 +1,6 @@
 // Puts together what goes into a file system, unless it is one directory already.
-import { lstat, lutimes, mkdir, opendir, realpath, symlink } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { lstat, lutimes, mkdir, opendir, readdir, realpath, symlink } from 'node:fs/promises'
 import { dirname, join, posix, relative } from 'node:path'
 import { exists } from '../bytes/exists.js'
 import { DdiError, systemError } from '../errors.js'
@@ -121,14 +122,12 @@ async function copyOf(
 }
 
 /**
- * Where a source is: the links on the way to it are those of the tree, and lead nowhere else. It may be a link itself.
+ * Where a source is, links followed: they are those of the tree, and lead nowhere else.
  * @throws ERR_DDI_DEFINITION if there is none
  */
 async function sourcePath(root: string, source: string, definition: string): Promise<string> {
   try {
-    const found = join(await resolveInRoot(root, posix.dirname(source)), posix.basename(source))
-    await lstat(found)
-    return found
+    return await resolveInRoot(root, source)
   } catch (error) {
     if (!isMissing(error)) throw systemError(error, `cannot look at ${source} of ${root}`)
     throw new DdiError(
@@ -158,8 +157,45 @@ async function copyInto(
 ): Promise<void> {
   const to = join(stage, target)
   await refuseLinks(stage, isDirectory ? target : posix.dirname(target), definition)
+  await refuseClashes(from, to, excluded, (path) => `${definition}: CopyFiles=: ${posix.join(target, path)}`)
   await mkdir(dirname(to), { recursive: true, mode: 0o755 })
   if (isDirectory || excluded.length === 0) await copyTree(from, to, excluded, signal)
+}
+
+/**
+ * What is copied later takes the place of files and links that were copied before, and is merged with directories. A directory in the
+ * place of anything else would take away what was reached through it, as /lib of a merged /usr; nothing takes that of a directory.
+ * @param nameOf a path within the source, for people
+ * @throws ERR_DDI_DEFINITION
+ */
+async function refuseClashes(
+  from: string,
+  to: string,
+  excluded: readonly string[],
+  nameOf: (path: string) => string,
+): Promise<void> {
+  const isExcluded = (path: string) =>
+    excluded.some((one) => one === path || path.startsWith(/(^|\/)$/.test(one) ? one : `${one}/`))
+  const visit = async (path: string): Promise<void> => {
+    if (!(await exists(join(to, path)))) return
+    const [later, before] = await Promise.all([lstat(join(from, path)), lstat(join(to, path))])
+    if (later.isDirectory() !== before.isDirectory())
+      throw new DdiError(
+        'ERR_DDI_DEFINITION',
+        `${nameOf(path)} is ${kindOf(later)}, and ${kindOf(before)} was copied there before`,
+      )
+    if (!later.isDirectory()) return
+    for (const name of await readdir(join(from, path))) {
+      const next = posix.join(path, name)
+      if (!isExcluded(next)) await visit(next)
+    }
+  }
+  await visit('')
+}
+
+function kindOf(stats: Stats): string {
+  if (stats.isDirectory()) return 'a directory'
+  return stats.isSymbolicLink() ? 'a symbolic link' : 'a file'
 }
 
 async function makeLink(stage: string, { path, target }: SymbolicLink, definition: string): Promise<void> {

@@ -1,6 +1,6 @@
 // What options of repart.d(5) come to, as others read it.
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { buildImage } from '../../lib/index.js'
@@ -202,6 +202,32 @@ test('what is encrypted, cryptsetup decrypts with the key, and crypttab and fsta
     run('findmnt', '--tab-file', fstab, '--list', '--noheadings', '--output=TARGET'),
     /^\/data\n\/also\n\/boot\n\/\n$/,
   )
+})
+
+test('an fstab that is not ours stays, one of an earlier build is replaced, and a build that fails leaves none', async () => {
+  using folder = temporaryFolder()
+  const root = write(join(folder.path, 'tree'), { 'etc/hostname': 'name' })
+  const victim = join(folder.path, 'victim')
+  writeFileSync(victim, 'MINE')
+  const fstab = join(root, 'etc/fstab')
+  const build = async (output: string, ...lines: string[]) => {
+    const definitions = defineImage(folder.path, { '1': ['Type=root', 'Format=ext4', 'CopyFiles=/', ...lines] })
+    await buildImage(definitions, join(folder.path, output), { root, fstab: '/etc/fstab', seed })
+  }
+  for (const make of [() => writeFileSync(fstab, 'MINE'), () => symlinkSync(victim, fstab)]) {
+    make()
+    await assert.rejects(build('refused.raw', 'MountPoint=/'), { code: 'ERR_DDI_EXISTS' })
+    assert.equal(readFileSync(fstab, 'utf8'), 'MINE')
+    rmSync(fstab)
+  }
+  assert.equal(readFileSync(victim, 'utf8'), 'MINE')
+  await assert.rejects(build('failed.raw', 'MountPoint=/', 'CopyFiles=/none:/x'), { code: 'ERR_DDI_DEFINITION' })
+  assert.deepEqual(readdirSync(join(root, 'etc')), ['hostname'])
+  await build('first.raw', 'MountPoint=/')
+  await build('second.raw', 'MountPoint=/also')
+  assert.match(readFileSync(fstab, 'utf8'), / \/also ext4 /)
+  await assert.rejects(build('failed.raw', 'MountPoint=/', 'CopyFiles=/none:/x'), { code: 'ERR_DDI_DEFINITION' })
+  assert.deepEqual(readdirSync(join(root, 'etc')), ['fstab', 'hostname'])
 })
 
 test('TEST-58 compression, verity_explicit_block_size and minimize: by the tools’ own reports', async () => {

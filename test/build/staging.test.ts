@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseDefinition } from '../../lib/build/definitions.js'
@@ -105,15 +114,80 @@ test('links on the way to a source stay within the tree, as the image will have 
   }
 })
 
-test('a directory takes the place of a link that was copied before, also where something is excluded from it', async () => {
+test('what is copied later replaces files and links, is never written through them, and takes the place of no directory', async () => {
   using folder = temporaryFolder()
   const root = makeTree(folder.path)
-  const outside_ = join(folder.path, 'outside')
-  mkdirSync(outside_)
-  mkdirSync(join(root, 'first'))
-  symlinkSync(outside_, join(root, 'first/sub'))
-  const wanted = definition('CopyFiles=/first:/', 'CopyFiles=/etc:/', 'ExcludeFiles=/etc/one')
-  await stageTree(wanted, join(folder.path, 'stage'), outside(folder.path, root))
-  assert.deepEqual(readdirSync(outside_), [])
-  assert.equal(readFileSync(join(folder.path, 'stage/sub/two'), 'utf8'), 'two')
+  const victim = join(folder.path, 'victim')
+  const tree = (name: string, make: (path: string) => void) => {
+    mkdirSync(join(root, name))
+    make(join(root, name))
+  }
+  writeFileSync(victim, 'precious')
+  mkdirSync(join(folder.path, 'outside'))
+  tree('base', (path) => {
+    symlinkSync(victim, join(path, 'file'))
+    symlinkSync(`${'../'.repeat(20)}${victim.slice(1)}`, join(path, 'two'))
+    writeFileSync(join(path, 'real'), 'real')
+    symlinkSync('real', join(path, 'alias'))
+    symlinkSync(join(folder.path, 'outside'), join(path, 'sub'))
+  })
+  tree('over', (path) => {
+    writeFileSync(join(path, 'file'), 'new')
+    writeFileSync(join(path, 'alias'), 'new')
+  })
+  tree('merged', (path) => {
+    mkdirSync(join(path, 'sub'))
+    writeFileSync(join(path, 'sub/file'), 'new')
+  })
+  tree('flat', (path) => writeFileSync(join(path, 'etc'), 'a file'))
+  let stages = 0
+  const staged = async (...lines: string[]) => {
+    const stage = join(folder.path, `stage-${++stages}`)
+    await stageTree(definition(...lines), stage, outside(folder.path, root))
+    return (name: string) => readFileSync(join(stage, name), 'utf8')
+  }
+  for (const lines of [
+    ['CopyFiles=/over:/'],
+    ['CopyFiles=/over:/', 'ExcludeFiles=/over/none'],
+    ['CopyFiles=/over/file:/file', 'CopyFiles=/over/alias:/alias'],
+  ]) {
+    const text = await staged('CopyFiles=/base:/', ...lines)
+    assert.equal(text('file') + text('alias') + text('real'), 'newnewreal')
+  }
+  await staged('CopyFiles=/base:/', 'CopyFiles=/over/file:/two')
+  const refused = async (message: RegExp, ...lines: string[]) =>
+    await assert.rejects(staged(...lines), { code: 'ERR_DDI_DEFINITION', message })
+  const link = /\/sub is a directory, and a symbolic link was copied there before/
+  await refused(link, 'CopyFiles=/base:/', 'CopyFiles=/merged:/')
+  await refused(link, 'CopyFiles=/base:/', 'CopyFiles=/merged:/', 'ExcludeFiles=/merged/sub/none')
+  await refused(/\/etc is a file, and a directory was/, 'CopyFiles=/:/', 'ExcludeFiles=/merged', 'CopyFiles=/flat:/')
+  await staged('CopyFiles=/base:/', 'CopyFiles=/merged:/', 'ExcludeFiles=/merged/sub')
+  await staged('CopyFiles=/base:/', 'CopyFiles=/merged:/', 'ExcludeFiles=/merged/')
+  assert.equal(readFileSync(victim, 'utf8'), 'precious')
+  assert.deepEqual(readdirSync(join(folder.path, 'outside')), [])
+})
+
+test('a source that is a link is what it leads to within the tree', async () => {
+  using folder = temporaryFolder()
+  const root = makeTree(folder.path)
+  symlinkSync('/etc/one', join(root, 'file'))
+  symlinkSync('etc/sub', join(root, 'directory'))
+  symlinkSync('/nowhere', join(root, 'dangling'))
+  const stage = join(folder.path, 'stage')
+  await stageTree(definition('CopyFiles=/file:/x', 'CopyFiles=/directory:/y'), stage, outside(folder.path, root))
+  assert.equal(readFileSync(join(stage, 'x'), 'utf8'), 'one')
+  assert.equal(readFileSync(join(stage, 'y/two'), 'utf8'), 'two')
+  assert.ok(lstatSync(join(stage, 'x')).isFile() && lstatSync(join(stage, 'y')).isDirectory())
+  await assert.rejects(stageTree(definition('CopyFiles=/dangling:/x'), `${stage}-2`, outside(folder.path, root)), {
+    code: 'ERR_DDI_DEFINITION',
+    message: /does not exist/,
+  })
+})
+
+test('a path may be quoted', async () => {
+  using folder = temporaryFolder()
+  const stage = join(folder.path, 'stage')
+  await stageTree(definition(`MakeDirectories=/a "/b c" '/d "e'`), stage, outside(folder.path, makeTree(folder.path)))
+  assert.deepEqual(readdirSync(stage), ['a', 'b c', 'd "e'])
+  assert.throws(() => definition('MakeDirectories=/a "/b c'), { code: 'ERR_DDI_DEFINITION' })
 })
