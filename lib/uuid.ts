@@ -1,5 +1,8 @@
 import { fromHexadecimal, toHexadecimal } from './hexadecimal.js'
 
+/** That of what has none. */
+export const nilUuid = '00000000-0000-0000-0000-000000000000'
+
 /** Lower-case text of a UUID whose 16 bytes are in the order of RFC 9562 (big-endian). */
 export function formatUuid(bytes: Uint8Array): string {
   const hex = toHexadecimal(bytes.subarray(0, 16))

@@ -310,6 +310,7 @@ class Reader {
     std::unordered_set<std::string_view> uuids;
     for (const Entry& entry : scan.entries) {
       std::string_view uuid(reinterpret_cast<const char*>(&entry.bytes[16]), 16);
+      if (uuid == std::string_view("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16)) continue;
       if (!uuids.insert(uuid).second) scan.problems.push_back({scan.copy, kDuplicateUuid, entry.number});
     }
     if (!HasProtectiveMbr()) scan.problems.push_back({"primary", kNoProtectiveMbr, 0});

@@ -3,7 +3,7 @@ import { posix } from 'node:path'
 import { booleanOf, expandSpecifiers, type Refuse, type Specifiers, wordsIn } from '../definition.js'
 import { partitionTypeUuid } from '../gpt/dps-types.js'
 import { parseSize } from '../size.js'
-import { parseUuid } from '../uuid.js'
+import { nilUuid, parseUuid } from '../uuid.js'
 import { buildFormats, type PartitionDefinition, unset } from './partition-definition.js'
 
 /** Where an option stands, for its errors. */
@@ -92,7 +92,7 @@ export const options: Readonly<Record<string, Option>> = {
   },
   UUID(value, { refuse }) {
     if (value === '') return { uuid: null }
-    if (value === 'null') return { uuid: '00000000-0000-0000-0000-000000000000' }
+    if (value === 'null') return { uuid: nilUuid }
     const uuid = dashed(value)
     if (!parseUuid(uuid)) throw refuse(`${JSON.stringify(value)} is not a UUID`)
     return { uuid: uuid.toLowerCase() }

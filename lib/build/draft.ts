@@ -4,10 +4,11 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openFile } from '../bytes/file.js'
 import { alignUp } from '../bytes/runs.js'
-import { systemError } from '../errors.js'
+import { DdiError, systemError } from '../errors.js'
 import { partitionTypeName } from '../gpt/dps-types.js'
 import type { Partition } from '../gpt/table.js'
 import { resolveInRoot } from '../mount/root.js'
+import { nilUuid } from '../uuid.js'
 import type { Contents } from './contents.js'
 import type { BuildContext } from './context.js'
 import { refuseUnfitNames } from './fat.js'
@@ -55,6 +56,7 @@ export function matchDefinitions(
 /**
  * Names the partitions.
  * @param taken UUIDs of partitions that stay
+ * @throws ERR_DDI_DEFINITION for a UUID that another partition has
  */
 export function namePartitions(
   matched: readonly MatchedDefinition[],
@@ -79,8 +81,6 @@ export async function draftPartitions(named: readonly Named[], context: BuildCon
 /** A partition that has its name, and nothing yet. */
 export type Named = Omit<Draft, 'contents' | 'skipped'>
 
-const nil = '00000000-0000-0000-0000-000000000000'
-
 /** As systemd-repart does: what a partition is called already stays. */
 function namePartition(
   { definition, there }: MatchedDefinition,
@@ -91,9 +91,12 @@ function namePartition(
   const { typeUuid } = definition
   const sameType = earlier.filter((one) => one.definition.typeUuid === typeUuid).length
   const derived = partitionUuid(seed, typeUuid, sameType)
-  const isTaken = (one: string) => one !== nil && (taken.has(one) || earlier.some((other) => other.uuid === one))
-  const given = definition.copied && isTaken(definition.uuid!) ? null : definition.uuid
-  const own = there && there.uuid !== nil ? there.uuid : given
+  const isTaken = (one: string) => one !== nilUuid && (taken.has(one) || earlier.some((other) => other.uuid === one))
+  const clashes = definition.uuid !== null && !there && isTaken(definition.uuid)
+  if (clashes && !definition.copied)
+    throw new DdiError('ERR_DDI_DEFINITION', `${definition.path}: UUID=${definition.uuid} is that of another partition`)
+  const given = clashes ? null : definition.uuid
+  const own = there && there.uuid !== nilUuid ? there.uuid : given
   const uuid = own ?? (isTaken(derived) ? randomUUID() : derived)
   const label = there?.label || (definition.label ?? freeLabel(partitionTypeName(typeUuid) ?? 'linux', earlier))
   const volumeKey = definition.encrypt && !there ? randomBytes(64) : null

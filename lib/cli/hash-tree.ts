@@ -2,6 +2,7 @@ import type { FormattedTree } from '../build/tree.js'
 import { extentSource, linear } from '../bytes/extents.js'
 import { openFile } from '../bytes/file.js'
 import { DdiError } from '../errors.js'
+import { nilUuid } from '../uuid.js'
 import { bareTreeSource } from '../verity/bare-tree.js'
 import { encodeSuperblock, readSuperblock, type Superblock } from '../verity/superblock.js'
 import { layoutTree } from '../verity/tree.js'
@@ -36,9 +37,6 @@ export const treeOptions = {
   salt: option('--salt <hex>', 'without a superblock: the salt (default: none)', hexadecimal),
 }
 
-/** Of a tree that nobody gave one. */
-const noUuid = '00000000-0000-0000-0000-000000000000'
-
 /**
  * The hash tree in a file, with its superblock, or what the command line says in its place.
  * @param dataSize of what it covers, in bytes
@@ -58,7 +56,7 @@ export async function openTree(path: string, options: ValuesOf<typeof treeOption
     return await openStoredTree(path, start)
   }
   const superblock: Superblock = {
-    uuid: noUuid,
+    uuid: nilUuid,
     algorithm: hash ?? 'sha256',
     salt: salt ?? new Uint8Array(),
     dataBlockSize: dataBlockSize ?? 4096,

@@ -8,6 +8,7 @@ import { commitGpt, movesBackup, repairedMbr } from '../gpt/commit.js'
 import { describeProblem } from '../gpt/read.js'
 import type { Gpt, Partition, StoredGpt } from '../gpt/table.js'
 import { checkOptions, type OptionNames } from '../options.js'
+import { nilUuid } from '../uuid.js'
 import { type Progress, type Work, workNames } from '../work.js'
 import { freeRuns, segmentUnit } from './allocation.js'
 import { type Chain, extensionTypeUuid, findChains, type VolumeHead } from './chain.js'
@@ -202,8 +203,6 @@ async function refuseMember(disk: Source): Promise<void> {
 function rescueWarning(held: string): string {
   return `${held} exists where the primary table goes, and putting the backup back destroys it`
 }
-
-const nilUuid = '00000000-0000-0000-0000-000000000000'
 
 /**
  * What may name a volume, as it will be read back.

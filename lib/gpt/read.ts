@@ -1,5 +1,6 @@
 import type { Source } from '../bytes/source.js'
 import { DdiError, errorCodes } from '../errors.js'
+import { otherTable } from './other-tables.js'
 import { remainsOf } from './remains.js'
 import { scanGpt } from './scan.js'
 import type { Copy, Gpt, GptProblem } from './table.js'
@@ -19,8 +20,13 @@ export function problemError(problem: GptProblem): DdiError {
 /** How many partitions an error names. */
 const mostNamed = 8
 
-/** Why the table of a disk is refused: names each partition that lies where none may. @throws what `source.read` throws */
+/**
+ * Why the table of a disk is refused: names the kind of another one, and each partition that lies where none may.
+ * @throws what `source.read` throws
+ */
 export async function refusedTable(source: Source, problem: GptProblem): Promise<DdiError> {
+  const other = problem.code === 'ERR_DDI_NO_TABLE' ? await otherTable(source) : undefined
+  if (other !== undefined) return new DdiError(problem.code, `the disk has ${other}, and no GPT`)
   const isOfPlaces = problem.partition !== undefined || problem.code === 'ERR_DDI_GPT_TRUNCATED'
   const remains = isOfPlaces ? await remainsOf(source) : undefined
   if (!remains) return problemError(problem)

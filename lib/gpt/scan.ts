@@ -1,6 +1,7 @@
 import { withEndsInMemory } from '../bytes/memory.js'
 import { crc32, equalOctets } from '../bytes/native.js'
 import type { Source } from '../bytes/source.js'
+import { nilUuid } from '../uuid.js'
 import { arraySectors, checkGeometry, sectorSizes } from './check.js'
 import { isProtectiveMbr } from './mbr.js'
 import { type Checked, type Code, type Header, parseEntries, parseHeader, type StoredCopy, sameTable } from './parse.js'
@@ -247,6 +248,8 @@ async function lostArray(sectors: Sectors, { header, array }: ReadCopy, length: 
 function duplicates(partitions: readonly Partition[], copy: Copy): GptProblem[] {
   const seen = new Set<string>()
   return partitions.flatMap(({ uuid, number }) => {
+    // What has none yet, as systemd-repart makes room for a later version, clashes with nothing.
+    if (uuid === nilUuid) return []
     if (seen.has(uuid)) return [{ copy, code: 'ERR_DDI_GPT_DUPLICATE_UUID' as const, partition: number }]
     seen.add(uuid)
     return []

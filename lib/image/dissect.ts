@@ -5,6 +5,7 @@ import { probe } from '../disk/probe.js'
 import { foundExtents, type Volume, type WholeVolume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
+import { otherTable } from '../gpt/other-tables.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { machineArchitectures, refuseUnknownArchitectures } from './architecture.js'
 import { trustedCertificates } from './certificates.js'
@@ -96,9 +97,11 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
     if (unprobed) throw unprobed
     const [leftover] = image.table.problems
     const why = leftover ? `; ${leftover.message}` : ''
+    const other = await otherTable(image.source)
+    const has = other === undefined ? '' : `${other}, and `
     throw new DdiError(
       leftover?.code ?? 'ERR_DDI_NO_TABLE',
-      `${image.name} has neither a GPT nor a file system that libblkid knows${why}`,
+      `${image.name} has ${has}neither a GPT nor a file system that libblkid knows${why}`,
     )
   }
   const given = { rootHashes, signatures: trust.mode !== 'auto' || (options.certificates ?? []).length > 0 }

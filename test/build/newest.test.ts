@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { buildImage, partitionDisk } from '../../lib/index.js'
+import { buildImage, openImage, partitionDisk } from '../../lib/index.js'
 import { defineImage, emptyFile, MiB, typeUuids } from '../support/images.js'
 import { cli, run, temporaryFolder } from '../support/run.js'
 
@@ -193,4 +193,21 @@ test('TEST-58 random_seed: no seed, or a random one, makes other UUIDs each time
   const made = [uuids(), uuids(), uuids('--seed=random'), uuids('--seed=random'), uuids(`--seed=${seed}`)]
   assert.equal(new Set(made).size, made.length)
   assert.equal(uuids(`--seed=${seed}`), made.at(-1))
+})
+
+test('a UUID is that of one partition, but for the one of all zeroes', async () => {
+  using folder = temporaryFolder()
+  const empty = ['Type=usr', 'Format=empty', 'UUID=null', 'SizeMaxBytes=10M']
+  const reserved = defineImage(folder.path, { '1': empty, '2': empty, '3': empty })
+  const output = join(folder.path, 'image.raw')
+  await buildImage(reserved, output, { root: folder.path })
+  await using image = await openImage(output)
+  assert.deepEqual(image.table.problems, [])
+  assert.equal(image.volumes.length, 3)
+  mkdirSync(join(folder.path, 'twins'))
+  const one = ['Type=usr', `UUID=${seed}`, 'SizeMaxBytes=10M']
+  const twins = defineImage(join(folder.path, 'twins'), { '1': one, '2': one })
+  await assert.rejects(buildImage(twins, `${output}.2`, { root: folder.path }), {
+    ...{ code: 'ERR_DDI_DEFINITION', message: /2\.conf: UUID=750b6cd5-\S+ is that of another partition$/ },
+  })
 })

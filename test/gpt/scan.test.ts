@@ -172,6 +172,11 @@ test('what does not keep a table from being read is a problem', async () => {
   const twins = resealed((disk, _, array) => disk.copy(disk, array + 128 + 16, array + 16, array + 32))
   assert.deepEqual(await problems(twins), ['ERR_DDI_GPT_DUPLICATE_UUID'])
 
+  const unnamed = resealed((disk, _, array) => {
+    for (const at of [16, 128 + 16]) disk.fill(0, array + at, array + at + 16)
+  })
+  assert.deepEqual(await problems(unnamed), [])
+
   assert.deepEqual(await problems(Buffer.concat([small(), Buffer.alloc(512)])), ['ERR_DDI_GPT_BACKUP_NOT_AT_END'])
 
   const stale = small()
