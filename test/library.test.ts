@@ -24,6 +24,7 @@ const calls: Readonly<Record<string, readonly Call[] | string>> = {
   completion: 'of the shell alone',
   'copy-from': [ddi.withTree, ddi.copyFrom],
   'copy-to': [ddi.withTree, ddi.copyTo],
+  discover: [ddi.discoverImages],
   detach: [ddi.detach, ddi.detachAll],
   digest: [ddi.withTree, ddi.digestTree, ddi.formatManifestLine],
   inspect: [ddi.openImage, ddi.dissect, ddi.readFacts],

@@ -1,7 +1,8 @@
 import { DdiError } from '../errors.js'
+import { type ImageClass, imageClasses } from '../image-classes.js'
 import { booleans } from '../kernel-command-line.js'
 import type { VerifyMode } from '../pull/checksums.js'
-import { type ImageClass, type ImageKind, imageClasses } from '../pull/names.js'
+import type { ImageKind } from '../pull/names.js'
 
 /** One download that a machine is to make as it boots. */
 export interface PullRequest {

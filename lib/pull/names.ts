@@ -1,20 +1,11 @@
 import { basename, join } from 'node:path'
 import { DdiError } from '../errors.js'
 import { rootHashEndings } from '../image/root-hash-sources.js'
+import { type ImageClass, imageClasses } from '../image-classes.js'
 import { type ImageKind, kindOf, withoutEnding, withoutRawEnding } from '../image-endings.js'
 import { fileNameOf } from './address.js'
 
 export type { ImageKind } from '../image-endings.js'
-
-/** What images are for, and the directories that systemd looks for them in. */
-export const imageClasses = {
-  machine: '/var/lib/machines',
-  portable: '/var/lib/portables',
-  sysext: '/var/lib/extensions',
-  confext: '/var/lib/confexts',
-} as const
-/** What an image is for, and by that where systemd looks for it. */
-export type ImageClass = keyof typeof imageClasses
 
 /** Machines hold secrets, and programs that are set-user-ID but not of this system. @returns the mode of a directory for images */
 export function directoryMode(path: string): number {

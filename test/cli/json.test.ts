@@ -60,6 +60,7 @@ test('each verb prints the JSON of its schema, whatever it does', async () => {
   json('build', '--definitions', definitions, '--root', folder.path, '-o', at('built.raw'))
   json('completion', 'fish')
   json('list')
+  json('discover')
   json('pull', at('acme_1.raw'), '--output', at('pulled.raw'))
 
   const tree = json('verity format', at('acme_1.raw'), '--fec-device', at('fec'))

@@ -265,13 +265,14 @@ test('names that every object has are none of a policy', () => {
 test('a LUKS volume that encrypts nothing is not encrypted: of two headers, either could count', async () => {
   using folder = temporaryFolder()
   const path = join(folder.path, 'image.raw')
-  const judged = async (volume: string) => {
-    makeGptImage(path, 40 * MiB, [{ type: typeUuids.home, size: 20 * MiB, from: volume }])
+  const judged = async (volume: string, designator: 'home' | 'root' = 'home') => {
+    makeGptImage(path, 40 * MiB, [{ type: typeUuids[designator], size: 20 * MiB, from: volume }])
     await using image = await openImage(path)
-    const { roles } = await dissect(image, { policy: parseImagePolicy('home=encrypted') })
-    return roles.has('home')
+    const policy = parseImagePolicy(`${designator}=encrypted`)
+    return (await dissect(image, { policy, architectures: ['x86-64'] })).roles.has(designator)
   }
-  assert.equal(await judged(makeLuks(folder.path)), true)
+  for (const designator of ['home', 'root'] as const)
+    assert.equal(await judged(makeLuks(folder.path), designator), true)
   for (const cipher of ['cipher_null-ecb', 'capi:ecb(cipher_null)-plain'])
     await assert.rejects(judged(makeLuks(folder.path, cipher)), { code: 'ERR_DDI_POLICY', message: /is unprotected/ })
   const good = readFileSync(makeLuks(folder.path))

@@ -24,6 +24,7 @@ export const calls: Readonly<Record<string, Call>> = {
   detachAll: (options) => ddi.detachAll(options),
   digestFile: (options) => ddi.digestFile(nothing, nothing, options),
   digestTree: (options) => ddi.digestTree(nothing, options).next(),
+  discoverImages: ddi.discoverImages,
   dissect: (options) => ddi.dissect(nothing, options),
   dissectVerityDevices: (options) => ddi.dissectVerityDevices(nothing, nothing, nothing, nothing, options),
   encodeSparse: (options) => android.encodeSparse(nothing, nothing, options),
