@@ -3,7 +3,8 @@ import type { DmDevice } from '../../bindings/addon.js'
 import { DdiError } from '../errors.js'
 import { type DeviceMapper, formatDevice, mapperPath, openDeviceMapper } from '../kernel/device-mapper.js'
 import { type ListedLoop, listLoops, loopBackings } from '../kernel/loop.js'
-import { mappedBySysfs } from '../kernel/mapped-by-sysfs.js'
+import { loopReferences } from '../kernel/loop-references.js'
+import { mappedBySysfs, mapperName } from '../kernel/mapped-by-sysfs.js'
 import type { LinearTarget } from '../kernel/targets.js'
 import { type DeviceMark, type LoopMark, parseDeviceUuid, parseLoopReference, uuidPrefix } from './names.js'
 
@@ -57,12 +58,12 @@ export interface FoundAttachment {
 
 /**
  * Lists what is attached, by any process. All of it is read from the kernel: there is no state file to go stale. Without
- * privileges, it is what sysfs tells: of volumes that are loop devices by themselves, nothing.
+ * privileges, it is what sysfs and udev tell: of volumes that are loop devices by themselves, nothing before systemd 254.
  * @throws ERR_DDI_KERNEL
  */
 export async function list(): Promise<readonly ListedAttachment[]> {
   try {
-    return (await findAttachments()).map(describe)
+    return await Promise.all((await findAttachments()).map(describe))
   } catch (error) {
     if (!(error instanceof DdiError && error.code === 'ERR_DDI_PERMISSION')) throw error
     return await listBySysfs()
@@ -76,13 +77,19 @@ async function listBySysfs(): Promise<readonly ListedAttachment[]> {
     under: async ({ under }) => under,
   })
   const loops = await loopBackings()
+  const marks = (await loopReferences(loops)).flatMap(({ reference, ...loop }) => {
+    const mark = parseLoopReference(reference)
+    return mark ? [{ ...loop, mark }] : []
+  })
+  const names = [...mapped.map(({ attachment }) => attachment), ...marks.map(({ mark }) => mark.attachment)]
   return await Promise.all(
-    [...new Set(mapped.map(({ attachment }) => attachment))].sort().map(async (name) => {
+    [...new Set(names)].sort().map(async (name) => {
       const devices = mapped.filter(({ attachment }) => attachment === name)
-      const base = await findImage(devices, [])
-      const loop = loops.find(({ device }) => device === base)
-      const own = loop ? [{ device: loop.device, mark: { role: 'image', attachment: name } as const }] : []
-      return describe({ name, mapped: devices, loops: own, image: loop?.backing ?? base })
+      const known = marks.filter(({ mark }) => mark.attachment === name)
+      const base = await findImage(devices, known)
+      const loop = known.length > 0 ? undefined : loops.find(({ device }) => device === base)
+      const own = loop ? [{ device: loop.device, mark: { role: 'image', attachment: name } as const }] : known
+      return await describe({ name, mapped: devices, loops: own, image: loop?.backing ?? base })
     }),
   )
 }
@@ -180,7 +187,10 @@ export async function findLoops(): Promise<readonly FoundLoop[]> {
 }
 
 /** The backing file of a loop device of ours, or the block device that ours stand on. */
-async function findImage(mapped: readonly ShownDevice[], loops: readonly FoundLoop[]): Promise<string | null> {
+async function findImage(
+  mapped: readonly ShownDevice[],
+  loops: readonly Pick<FoundLoop, 'mark' | 'backing' | 'deviceNumber'>[],
+): Promise<string | null> {
   const loop = loops.find(({ mark }) => mark.role !== 'beside')
   if (loop) return loop.backing
   const ours = [...mapped.map(formatDevice), ...loops.map(({ deviceNumber }) => deviceNumber)]
@@ -194,7 +204,7 @@ async function devicePath(number: string): Promise<string | null> {
   return name ? `/dev/${name}` : null
 }
 
-function describe({ name, mapped, loops, image }: Shown): ListedAttachment {
+async function describe({ name, mapped, loops, image }: Shown): Promise<ListedAttachment> {
   const under = new Set(mapped.flatMap((device) => device.under))
   const isInUse = (device: ShownDevice) => under.has(formatDevice(device))
   // A LUKS volume that is open is offered by the device on top of it.
@@ -213,7 +223,7 @@ function describe({ name, mapped, loops, image }: Shown): ListedAttachment {
   const unfinished = mapped.some((device) => !device.active || (device.role === 'inner' && !isInUse(device)))
   return {
     name,
-    image,
+    image: image && (await mapperName(image)),
     state: unfinished || volumes.length === 0 ? 'partial' : 'active',
     volumes,
     devices: [...mapped.map((device) => mapperPath(device.name)), ...loops.map((loop) => loop.device)],

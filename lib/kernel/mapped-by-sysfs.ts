@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DmDevice } from '../../bindings/addon.js'
+import { mapperPath } from './device-mapper.js'
 
 /** What sysfs tells anybody of a device-mapper device. */
 export interface SeenDevice extends Pick<DmDevice, 'name' | 'uuid' | 'major' | 'minor' | 'active'> {
@@ -9,6 +10,13 @@ export interface SeenDevice extends Pick<DmDevice, 'name' | 'uuid' | 'major' | '
 }
 
 const blocks = '/sys/block'
+
+/** The path by which people know a device: that of device-mapper instead of the kernel's `/dev/dm-0`. */
+export async function mapperName(path: string): Promise<string> {
+  const device = /^\/dev\/(dm-\d+)$/.exec(path)?.[1]
+  const name = device && (await readFile(join(blocks, device, 'dm/name'), 'utf8').catch(() => '')).trimEnd()
+  return name ? mapperPath(name) : path
+}
 
 /** All device-mapper devices. Needs no privileges. */
 export async function mappedBySysfs(): Promise<readonly SeenDevice[]> {

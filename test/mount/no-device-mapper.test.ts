@@ -11,12 +11,23 @@ import {
   watch,
   writeFileSync,
 } from 'node:fs'
-import { join, relative } from 'node:path'
+import { basename, join, relative } from 'node:path'
 import { test } from 'node:test'
-import { attach, buildImage, copyFrom, type DdiError, mountImage, unmountImage, withTree } from '../../lib/index.js'
+import {
+  attach,
+  buildImage,
+  copyFrom,
+  type DdiError,
+  type ListedAttachment,
+  list,
+  mountImage,
+  unmountImage,
+  withTree,
+} from '../../lib/index.js'
+import { listLoops } from '../../lib/kernel/loop.js'
 import { openRoot, type Root } from '../../lib/mount/root.js'
 import { defineImage, MiB } from '../support/images.js'
-import { cli, run, temporaryFolder } from '../support/run.js'
+import { cli, cliPath, run, temporaryFolder } from '../support/run.js'
 
 const skip =
   process.getuid?.() === 0 &&
@@ -44,6 +55,34 @@ async function makeImage(folder: string): Promise<string> {
   await buildImage(definitions, path, { root: tree })
   return path
 }
+
+test('what is attached is listed without privileges too, as udev has written it down', { skip }, async () => {
+  using folder = temporaryFolder()
+  const path = await makeImage(folder.path)
+  await using attachment = await attach(path, { name: 'udev_knows' })
+  const devices = attachment.volumes.map(({ device }) => device)
+  const loops = await listLoops()
+  // Of systemd 254 and later, udev-builtin-blkid.c: what it was named by who made it, of each loop device.
+  const record = (device: string) => {
+    const number = readFileSync(`/sys/block/${basename(device)}/dev`, 'utf8').trim()
+    const { reference } = loops.find((loop) => loop.device === device)!
+    return `echo 'E:ID_LOOP_BACKING_FILENAME=${reference}' >/run/udev/data/b${number}`
+  }
+  const script = [
+    'mount -t tmpfs tmpfs /run && mkdir -p /run/udev/data',
+    ...devices.map(record),
+    `exec setpriv --reuid=65534 --regid=65534 --clear-groups '${process.execPath}' '${cliPath}' list --json=short`,
+  ].join(' && ')
+  const { attachments } = JSON.parse(run('unshare', '--mount', 'sh', '-c', script)) as {
+    readonly attachments: readonly ListedAttachment[]
+  }
+  const privileged = (await list()).find(({ name }) => name === 'udev_knows')
+  assert.equal(privileged?.volumes.length, 2)
+  assert.deepEqual(
+    attachments.find(({ name }) => name === 'udev_knows'),
+    privileged,
+  )
+})
 
 test('every verb that mounts does so', { skip }, async () => {
   using folder = temporaryFolder()

@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises'
 import { list } from '../../../attach/list.js'
 import { DdiError } from '../../../errors.js'
 import { findStores } from '../../../store/disks.js'
@@ -39,7 +40,9 @@ async function requireRunning(): Promise<string> {
 async function diskOf(uuid: string): Promise<string> {
   const having = (await findStores()).filter(({ images }) => images.some((image) => image.uuid === uuid))
   const paths = having.map(({ path }) => path)
-  const attached = paths.length > 1 ? (await list()).map(({ image }) => image) : paths
+  const images = paths.length > 1 ? (await list()).flatMap(({ image }) => image ?? []) : paths
+  // One disk may have several names.
+  const attached = await Promise.all(images.map((one) => realpath(one).catch(() => one)))
   const [path, second] = paths.filter((one) => attached.includes(one))
   if (path !== undefined && second === undefined) return path
   if (paths.length === 0)
