@@ -10,6 +10,7 @@ import { DdiError, systemError } from '../errors.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { runTool } from '../tool.js'
 import { throwIfAborted, type Work, workNames } from '../work.js'
+import { watchCopy } from './copy-progress.js'
 import { isWithin, type Tree, type TreeEntry } from './entries.js'
 import { handleOf, isMissing, type OpenedInRoot, type Root } from './root.js'
 
@@ -136,13 +137,18 @@ interface Copying extends Required<Pick<CopyOptions, 'ownership'>>, Work {
 }
 
 /** Copies a file or directory, all or nothing. */
-async function copyAll(from: string, target: string, { replace, ownership, signal }: Copying): Promise<void> {
+async function copyAll(
+  from: string,
+  target: string,
+  { replace, ownership, signal, onProgress }: Copying,
+): Promise<void> {
   // Nobody else may enter it: cp, which would follow a link that waits for it, finds none.
   await using directory = await openScratchDirectory(target)
   const copied = `${directory.held}/copy`
   const kept = ownership ? [] : ['--no-preserve=ownership']
   const copying = ['cp', '--archive', ...kept, '--no-target-directory', '--', from, copied] as const
-  await runTool({ command: copying, package: 'coreutils' }, signal)
+  const place = { from, to: copied, part: basename(target) }
+  await watchCopy(runTool({ command: copying, package: 'coreutils' }, signal), place, { onProgress })
   if (!ownership) {
     const privileged = ['!', '-type', 'l', '-perm', '/6000'] as const
     const plain = ['find', copied, ...privileged, '-exec', 'chmod', 'ug-s', '{}', '+'] as const

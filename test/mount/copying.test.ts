@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { copyFrom, copyTo, withTree } from '../../lib/index.js'
+import { copyFrom, copyTo, type Progress, withTree } from '../../lib/index.js'
 import { cli, run, temporaryFolder } from '../support/run.js'
 
 const skip = process.getuid?.() === 0 ? false : 'needs root'
@@ -70,4 +70,18 @@ test('a directory is written where an image is, and no link of it leads out', as
   for (const name of ['abc', 'etc/abc']) assert.equal(readFileSync(at('tree', name), 'utf8'), 'abc\n')
   assert.deepEqual(readdirSync(at('outside')), [])
   assert.deepEqual(readdirSync(at('tree')).sort(), ['abc', 'etc', 'up', 'within'])
+})
+
+test('a copy tells how far it is, and no more than there is', { skip }, async () => {
+  using folder = temporaryFolder()
+  const at = (...names: readonly string[]) => join(folder.path, ...names)
+  for (const name of ['tree', 'given']) mkdirSync(at(name))
+  for (const name of ['one', 'two']) writeFileSync(at('given', name), new Uint8Array(8 * 1024 * 1024).fill(1))
+  const reports: Progress[] = []
+  await withTree(at('tree'), { writable: true }, async (tree) => {
+    await copyTo(tree, at('given'), 'copied', { onProgress: (progress) => reports.push(progress) })
+  })
+  const total = 2 * 8 * 1024 * 1024
+  for (const report of reports) assert.deepEqual(report, { ...report, total, part: 'copied' })
+  assert.deepEqual(reports.at(-1), { done: total, total, part: 'copied' })
 })

@@ -3,6 +3,7 @@ import { withTree } from '../../mount/tree.js'
 import { inOwnNamespace } from '../namespace.js'
 import { imageArgument, ownershipOf, ownershipOptions, treeOptions, treeWork } from '../options.js'
 import { printJson } from '../output.js'
+import { progressBar } from '../progress.js'
 import { object } from '../schema.js'
 import { path } from '../shapes.js'
 import { argument, verb } from '../verb.js'
@@ -16,8 +17,11 @@ export default verb({
   async run([path, source, target], options) {
     await inOwnNamespace(async () => {
       const work = await treeWork(options)
-      const copying = { signal: work.signal, ...ownershipOf(options) }
-      await withTree(path, { ...work, writable: true }, (tree) => copyTo(tree, source, target, copying))
+      await withTree(path, { ...work, writable: true }, async (tree) => {
+        const bar = await progressBar('copying')
+        const copying = { signal: work.signal, onProgress: bar.update, ...ownershipOf(options) }
+        await copyTo(tree, source, target, copying).finally(() => bar.stop())
+      })
       if (options.json !== 'off') printJson({ image: path, source, target }, options.json)
     })
   },
