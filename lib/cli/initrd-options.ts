@@ -4,12 +4,12 @@ import { given } from './given.js'
 import { untilInterrupted } from './interrupt.js'
 import { namedCertificates } from './options.js'
 import { note } from './output.js'
-import { text } from './values.js'
+import { newFile, text } from './values.js'
 import { flag, option, repeatable, requiredOption, type ValuesOf } from './verb.js'
 
 /** Of verbs that make what boots a machine. */
 export const initrdOptions = {
-  output: requiredOption('-o, --output <file>', 'the new file', text),
+  output: requiredOption('-o, --output <file>', 'the new file', newFile),
   certificate: repeatable('--certificate <file>', 'trust this signer of root hashes, PEM or DER', text),
   keyring: option('--keyring <file>', 'trust these signers of SHA256SUMS, OpenPGP', text),
   authorities: option(

@@ -17,6 +17,12 @@ function invalid(what: string): DdiError {
 /** Text as it is. */
 export const text: Parser<string> = (given) => given
 
+/** The path of a file that is written anywhere in it, and gets its name when it is whole. */
+export const newFile: Parser<string> = (given) => {
+  if (given === '-') throw invalid('standard output cannot be written here: name a file, or ./- for one of that name')
+  return given
+}
+
 /** A partition type, by its name or UUID. */
 export const typeName: Parser<string> = suggesting(designators)
 

@@ -18,6 +18,11 @@ function refuses(parse: Parser<unknown>, ...texts: readonly string[]): void {
     )
 }
 
+test('a new file has a name', () => {
+  takes(values.newFile, { 'a.raw': 'a.raw', './-': './-' })
+  refuses(values.newFile, '-')
+})
+
 test('sizes are in bytes, and nothing else is one', () => {
   takes(values.size, {
     '4096': 4096,

@@ -17,7 +17,7 @@ import { array, integer, nullable, object, string, word } from '../schema.js'
 import { bytes, dryRun, extent, hexadecimal, path, uuid } from '../shapes.js'
 import { madeSigner, signerOf } from '../signer.js'
 import { plainTableOptions, printTable } from '../table.js'
-import { architectureName, hashAndFile, names, powerOfTwo, seed, size, text } from '../values.js'
+import { architectureName, hashAndFile, names, newFile, powerOfTwo, seed, size, text } from '../values.js'
 import { flag, option, repeatable, type ValuesOf, verb } from '../verb.js'
 
 export default verb({
@@ -29,7 +29,7 @@ export default verb({
       'directory with the definitions, *.conf; the first wins',
       text,
     ),
-    output: option('-o, --output <file>', 'the new image', text),
+    output: option('-o, --output <file>', 'the new image', newFile),
     image: option('--image <disk>', 'adds partitions to this disk image or block device, and grows those it has', text),
     empty: option(
       '--empty <mode>',

@@ -16,6 +16,7 @@ import { array, object } from '../../schema.js'
 import { dryRun, logicalPartitionFields, requested, superFields } from '../../shapes.js'
 import { describeMetadata } from '../../super.js'
 import {
+  newFile,
   pair,
   size,
   sizeOrAuto,
@@ -65,7 +66,7 @@ const contentOptions = {
 
 export default verb({
   summary: 'make a super partition, as lpmake does; with several devices, a directory of images',
-  arguments: [argument('<output>', 'file, or directory for several devices')],
+  arguments: [argument('<output>', 'file, or directory for several devices', newFile)],
   options: {
     ...layoutOptions,
     ...contentOptions,

@@ -15,7 +15,7 @@ import { parityOptions } from '../../parity.js'
 import { progressBar } from '../../progress.js'
 import { described, nullable, object } from '../../schema.js'
 import { dryRun, extent, hexadecimal as hexadecimalText, path, tree } from '../../shapes.js'
-import { hexadecimal, sizeOrZero, text, uuid } from '../../values.js'
+import { hexadecimal, newFile, sizeOrZero, uuid } from '../../values.js'
 import { argument, flag, option, type ValuesOf, verb } from '../../verb.js'
 
 const format = {
@@ -24,8 +24,9 @@ const format = {
   ...treeParameters,
   salt: option('--salt <hex>', 'at most 256 bytes, - for none (default: 32 random bytes)', hexadecimal),
   uuid: option('--uuid <uuid>', 'UUID of the tree (default: a random one)', uuid),
-  rootHashFile: option('--root-hash-file <file>', 'write the root hash there', text),
+  rootHashFile: option('--root-hash-file <file>', 'write the root hash there', newFile),
   ...parityOptions,
+  fecDevice: option('--fec-device <file>', 'file or block device for the parity of error correction', newFile),
   force: flag('--force', 'replace files that exist, and what they hold at offsets'),
   ...dryRunOption,
 }
@@ -34,7 +35,7 @@ export default verb({
   summary: 'make a hash tree, as veritysetup format does, and print the root hash',
   arguments: [
     argument('<data>', 'image file or block device'),
-    argument('[hash]', 'new file, or block device (default: DATA.verity)'),
+    argument('[hash]', 'new file, or block device (default: DATA.verity)', newFile),
   ],
   options: format,
   json: object({

@@ -9,14 +9,14 @@ import { print, printJson } from '../../output.js'
 import { object } from '../../schema.js'
 import { dryRun, hexadecimal, path } from '../../shapes.js'
 import { signerOf } from '../../signer.js'
-import { text } from '../../values.js'
+import { newFile, text } from '../../values.js'
 import { argument, flag, option, requiredOption, verb } from '../../verb.js'
 
 export default verb({
   summary: 'sign a root hash; the result is what IMAGE.roothash.p7s holds',
   arguments: [
     argument('<root-hash>', 'in hexadecimal, or a file that holds it'),
-    argument('<output>', 'new file for the PKCS#7 signature, in DER'),
+    argument('<output>', 'new file for the PKCS#7 signature, in DER', newFile),
   ],
   options: {
     certificate: requiredOption('--certificate <file>', 'certificate of the signer, PEM or DER', text),

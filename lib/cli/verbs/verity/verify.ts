@@ -10,7 +10,7 @@ import { verifyTree } from '../../../verity/verify.js'
 import { type BadBlocks, nameBlocks } from '../../bad-blocks.js'
 import { openTree, treeOptions } from '../../hash-tree.js'
 import { untilInterrupted } from '../../interrupt.js'
-import { formatSize, note, print, printJson } from '../../output.js'
+import { counted, formatSize, note, print, printJson } from '../../output.js'
 import { openParity, parityOptions } from '../../parity.js'
 import { progressBar } from '../../progress.js'
 import { array, integer, nullable, object } from '../../schema.js'
@@ -82,7 +82,7 @@ export default verb({
       )
     if (corrected) {
       note(
-        `error correction restores ${corrected.bytes} bytes of ${dataPath} and ${hashPath} in ${corrected.blocks.size} blocks`,
+        `error correction restores ${counted(corrected.bytes, 'byte')} of ${dataPath} and ${hashPath} in ${counted(corrected.blocks.size, 'block')}`,
       )
       if (repair) await writeBack(corrected, { superblock, data, hashPath, start: tree.file.size - tree.source.size })
       return
@@ -95,7 +95,9 @@ export default verb({
       )
     const size = dataBlocks * dataBlockSize
     if (json === 'off' && size < data.size)
-      print(`${dataPath}: ${dataBlocks} blocks (${formatSize(size)} of ${formatSize(data.size)}) match the root hash`)
+      print(
+        `${dataPath}: ${counted(dataBlocks, 'block')} (${formatSize(size)} of ${formatSize(data.size)}) ${dataBlocks === 1 ? 'matches' : 'match'} the root hash`,
+      )
   },
 })
 
@@ -131,7 +133,9 @@ async function restore(
   { covered, parity, ...correction }: NonNullable<Awaited<ReturnType<typeof openParity>>>,
 ): Promise<Corrected | undefined> {
   const { superblock, data, tree } = verified
-  const corrected = await correctBlocks(covered, parity, correction, { signal: untilInterrupted() })
+  const bar = await progressBar('correcting')
+  const work = { signal: untilInterrupted(), onProgress: bar.update }
+  const corrected = await correctBlocks(covered, parity, correction, work).finally(() => bar.stop())
   const { dataSize, treeStart } = layoutOf(superblock)
   const writes = [...corrected.blocks].map(([offset, bytes]) => ({ offset, bytes }))
   const inTree = writes.map(({ offset, bytes }) => ({ offset: offset - dataSize + treeStart, bytes }))
