@@ -2,8 +2,7 @@ import { openDisk } from '../attach/disk.js'
 import type { Disk } from '../disk/disk.js'
 import { foundExtents, type Volume } from '../disk/volume.js'
 import { printable } from '../text.js'
-import { segmentCount } from './extents.js'
-import { formatSize, print, printJson } from './output.js'
+import { counted, formatSize, print, printJson } from './output.js'
 import { noteRounded } from './rounded.js'
 import type { JsonValues } from './verb.js'
 import { describeVolume } from './volume.js'
@@ -32,7 +31,7 @@ export async function changeDisk(
     return
   }
   const has = dryRun ? 'would have ' : ''
-  print(`${printable(name)}: ${has}${formatSize(size)} in ${segmentCount(foundExtents(volume).length)}`)
+  print(`${printable(name)}: ${has}${formatSize(size)} in ${counted(foundExtents(volume).length, 'segment')}`)
   if (dryRun) await printChangedDisk(disk)
 }
 

@@ -22,7 +22,3 @@ export function describeRun({ start, length }: Run) {
 function nameOf(base: number | string, devices: readonly string[]): string {
   return typeof base === 'string' ? base : devices[base]!
 }
-
-export function segmentCount(count: number): string {
-  return `${count} ${count === 1 ? 'segment' : 'segments'}`
-}

@@ -11,14 +11,24 @@ export interface ReportOptions extends MountOptions {
   readonly replace: boolean
 }
 
-/** Writes a page that shows an image. @param path of the page @throws as {@link writeNewFile}, ERR_DDI_ABORTED */
-export async function writeReport(path: string, dissection: Dissection, options: ReportOptions): Promise<void> {
+/**
+ * Writes a page that shows an image.
+ * @param path of the page
+ * @returns what the page says of its files
+ * @throws as {@link writeNewFile}, ERR_DDI_ABORTED
+ */
+export async function writeReport(
+  path: string,
+  dissection: Dissection,
+  options: ReportOptions,
+): Promise<ReportedContents> {
   const { replace, ...reading } = options
   const { reportPage } = await import('./pictures/report-page.js')
   const contents = await contentsOf(dissection, reading)
   const page = Buffer.from(`${reportPage({ dissection, contents, made: new Date() })}\n`)
   const from = dissection.image.path === null ? [] : [dissection.image.path]
   await writeNewFile(path, page.length, (target) => target.write(0, page), { replace, from })
+  return contents
 }
 
 /** An image whose files cannot be read has a page nevertheless, which says why. */

@@ -99,6 +99,11 @@ async function* jsonText(
   yield before === head ? `${printableJson({ image, files: [] }, indent)}\n` : `${tail}\n`
 }
 
+/** `1 block`, `2 blocks` @param many if it is not `one` with an s */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`
+}
+
 /** 1536 is `1.5K`: as lsblk writes sizes, in powers of 1024. @param digits at most, behind the point */
 export function formatSize(bytes: number, digits = 1): string {
   const units = ['B', 'K', 'M', 'G', 'T', 'P']

@@ -2,7 +2,7 @@ import type { StoreImage } from '../store/image.js'
 import type { Mark } from '../store/state.js'
 import { openStore } from '../store/store.js'
 import { printable } from '../text.js'
-import { print, printJson } from './output.js'
+import { counted, print, printJson } from './output.js'
 import { object } from './schema.js'
 import { dryRun, imageFields } from './shapes.js'
 import { describeImage } from './store.js'
@@ -31,7 +31,7 @@ function describeState({ state, priority, tries, keep }: StoreImage): string {
   const usual = 8
   return [
     state,
-    ...(state === 'new' ? [`${tries} ${tries === 1 ? 'try' : 'tries'} left`] : []),
+    ...(state === 'new' ? [`${counted(tries, 'try', 'tries')} left`] : []),
     ...(priority === usual || priority === 0 ? [] : [`priority ${priority}`]),
     ...(keep ? ['kept'] : []),
   ].join(', ')

@@ -7,7 +7,7 @@ import type { WholeVolume } from '../disk/volume.js'
 import { dryRunOption } from './dry-run.js'
 import { describeExtents } from './extents.js'
 import { given } from './given.js'
-import { formatSize, print, printJson } from './output.js'
+import { counted, formatSize, print, printJson } from './output.js'
 import { printLayout } from './pictures/layout.js'
 import { noteRounded } from './rounded.js'
 import { isTableAlone, printTable, type TableValues } from './table.js'
@@ -54,7 +54,7 @@ export async function changeSuper(
   const { size, extents } = partition
   const name = partition.label!
   noteRounded(name, requested, size, opened.unit)
-  const count = `${extents.length} ${extents.length === 1 ? 'extent' : 'extents'}`
+  const count = counted(extents.length, 'extent')
   if (json !== 'off') printJson({ ...describeLogical(opened, name), requested, dryRun }, json)
   else print(`${name}: ${dryRun ? 'would have ' : ''}${formatSize(size)} in ${count}`)
 }

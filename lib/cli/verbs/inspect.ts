@@ -17,7 +17,7 @@ import { array, nullable, object, string, word } from '../schema.js'
 import { bytes, contents, fileSystem, hexadecimal, orphan, problem, uuid, volumeFields } from '../shapes.js'
 import { isTableAlone, printTable, type TableValues, tableOptions } from '../table.js'
 import { usedFor } from '../used-for.js'
-import { text } from '../values.js'
+import { newFile } from '../values.js'
 import { flag, type JsonValues, option, verb } from '../verb.js'
 import { describeOrphan, describeVolume } from '../volume.js'
 import { flagNames } from '../volume-flags.js'
@@ -27,7 +27,7 @@ export default verb({
   arguments: [imageArgument],
   options: {
     contents: flag('--contents', 'also read its files: os-release, hostname, possible uses; mounts it if permitted'),
-    report: option('--report <file>', 'also write a page that shows it, with its files, for a browser', text),
+    report: option('--report <file>', 'also write a page that shows it, with its files, for a browser', newFile),
     force: flag('--force', 'replace the file of the report'),
     ...tableOptions,
     ...imageOptions,
@@ -83,15 +83,19 @@ async function inspect(path: string, options: InspectValues): Promise<void> {
   const { nested, contents, json } = options
   await using image = await openImage(path, { nested }).catch((error: unknown) => showRemains(path, options, error))
   const dissection = await dissect(image, await dissectOptions(options))
-  if (options.report !== undefined)
-    await writeReport(options.report, dissection, { ...(await contentsWork(options)), replace: options.force })
+  const reported =
+    options.report === undefined
+      ? undefined
+      : await writeReport(options.report, dissection, { ...(await contentsWork(options)), replace: options.force })
+  // A page is made of files that cannot be read, too; whoever asks for them alone is told why.
+  const readFacts = async () => (reported && 'facts' in reported ? reported.facts : await factsOf(image, options))
   if (json !== 'off') {
-    printJson(describe(dissection, contents ? await factsOf(image, options) : null), json)
+    printJson(describe(dissection, contents ? await readFacts() : null), json)
     return
   }
   await printDissection(path, dissection, options)
   noteProblems([...image.table.problems, ...dissection.problems])
-  if (contents) printFacts(await factsOf(image, options))
+  if (contents) printFacts(await readFacts())
 }
 
 /** Shows what a table says nevertheless. @throws why it is refused */

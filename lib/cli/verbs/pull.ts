@@ -17,9 +17,8 @@ import { tuneForDownloads } from '../../pull/tune.js'
 import { printable } from '../../text.js'
 import { throwIfAborted } from '../../work.js'
 import { choice } from '../choice.js'
-import { segmentCount } from '../extents.js'
 import { given } from '../given.js'
-import { formatSize, print, printJson } from '../output.js'
+import { counted, formatSize, print, printJson } from '../output.js'
 import { downloadProgress } from '../progress.js'
 import { type From, pullFrom, sourceOf } from '../pull-from.js'
 import { pullOptions, pullWork } from '../pull-options.js'
@@ -246,6 +245,6 @@ function describe({ volume, ...rest }: Pulled) {
 
 function summary({ path, volume, size, downloaded, resumed, sha256 }: Pulled): string {
   const before = resumed > 0 ? `, ${formatSize(resumed)} of it before` : ''
-  const where = volume ? ` ${printable(volume.label!)} in ${segmentCount(volume.extents.length)}` : ''
+  const where = volume ? ` ${printable(volume.label!)} in ${counted(volume.extents.length, 'segment')}` : ''
   return `${printable(path)}${where}: ${formatSize(size)}, ${formatSize(downloaded + resumed)} downloaded${before}, SHA-256 ${sha256}`
 }

@@ -7,10 +7,9 @@ import { printable } from '../../../text.js'
 import { choice } from '../../choice.js'
 import { diskArgument } from '../../disk-arguments.js'
 import { dryRunOption } from '../../dry-run.js'
-import { segmentCount } from '../../extents.js'
 import { given } from '../../given.js'
 import { certificatesOf } from '../../options.js'
-import { formatSize, print, printJson } from '../../output.js'
+import { counted, formatSize, print, printJson } from '../../output.js'
 import { downloadProgress } from '../../progress.js'
 import { pullWork } from '../../pull-options.js'
 import { array, object } from '../../schema.js'
@@ -80,6 +79,6 @@ function summary({ image, removed, sha256 }: Installed, dryRun: boolean): string
     removed.length > 0 ? `; ${dryRun ? 'would remove' : 'removed'} ${removed.map((one) => one.label).join(', ')}` : ''
   const hash = sha256 === null ? '' : `, SHA-256 ${sha256}`
   return printable(
-    `${label}: ${dryRun ? 'would have ' : ''}${formatSize(volume.size)} in ${segmentCount(volume.extents.length)}${hash}${gone}`,
+    `${label}: ${dryRun ? 'would have ' : ''}${formatSize(volume.size)} in ${counted(volume.extents.length, 'segment')}${hash}${gone}`,
   )
 }

@@ -3,9 +3,8 @@ import { printable } from '../../../text.js'
 import { diskArgument } from '../../disk-arguments.js'
 import { printChangedDisk } from '../../disk-change.js'
 import { dryRunOption } from '../../dry-run.js'
-import { segmentCount } from '../../extents.js'
 import { untilInterrupted } from '../../interrupt.js'
-import { print, printJson } from '../../output.js'
+import { counted, print, printJson } from '../../output.js'
 import { progressBar } from '../../progress.js'
 import { array, object } from '../../schema.js'
 import { dryRun, volume } from '../../shapes.js'
@@ -25,7 +24,7 @@ export default verb({
     const moved = await disk.defragment(work).finally(() => bar.stop())
     if (json !== 'off') return printJson({ moved: moved.map(describeVolume), dryRun }, json)
     for (const { label, uuid, extents } of moved)
-      print(`${printable(label || uuid!)}: ${dryRun ? 'would be' : 'now'} in ${segmentCount(extents.length)}`)
+      print(`${printable(label || uuid!)}: ${dryRun ? 'would be' : 'now'} in ${counted(extents.length, 'segment')}`)
     if (!dryRun) return
     if (moved.length === 0) print('no volume would have fewer segments elsewhere')
     await printChangedDisk(disk)

@@ -4,8 +4,7 @@ import { printable } from '../../../text.js'
 import { diskArgument, volumeArgument } from '../../disk-arguments.js'
 import { printChangedDisk } from '../../disk-change.js'
 import { dryRunOption } from '../../dry-run.js'
-import { segmentCount } from '../../extents.js'
-import { formatSize, print, printJson } from '../../output.js'
+import { counted, formatSize, print, printJson } from '../../output.js'
 import { object } from '../../schema.js'
 import { dryRun, volume } from '../../shapes.js'
 import { verb } from '../../verb.js'
@@ -26,7 +25,7 @@ export default verb({
     if (!dryRun) return
     const { label, uuid, size } = volume
     print(
-      `${printable(label || uuid!)}: would be removed, ${formatSize(size)} in ${segmentCount(foundExtents(volume).length)}`,
+      `${printable(label || uuid!)}: would be removed, ${formatSize(size)} in ${counted(foundExtents(volume).length, 'segment')}`,
     )
     await printChangedDisk(disk)
   },
