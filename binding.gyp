@@ -4,7 +4,9 @@
       "target_name": "ddi",
       "sources": [
         "native/addon.cc",
+        "native/blkid.cc",
         "native/block_device.cc",
+        "native/cryptsetup.cc",
         "native/device_mapper.cc",
         "native/extended_attribute.cc",
         "native/kexec.cc",

@@ -134,6 +134,15 @@ export type Scan =
   | { readonly copy: 'primary' | 'backup'; readonly table: ScannedTable; readonly problems: readonly ScanProblem[] }
   | ScanProblem
 
+declare const blkidProbe: unique symbol
+/** A probe of libblkid; freed when nobody holds it. */
+export interface BlkidProbe {
+  readonly [blkidProbe]: never
+}
+
+/** What libblkid found, by its names. */
+export type BlkidValues = { readonly [Name in 'TYPE' | 'LABEL' | 'UUID' | 'PTTYPE']?: string }
+
 declare const xzDecoder: unique symbol
 /** One stream being unpacked; freed when nobody holds it. */
 export interface XzDecoder {
@@ -252,6 +261,8 @@ export interface Addon {
 
   /** mallopt(3): keeps that many bytes of freed memory in the process, shared by all threads. For programs, not for libraries. */
   keepFreedMemory(bytes: number): void
+  /** memfd_create(2). @returns a descriptor that other programs do not get */
+  makeMemoryFile(name: string): number
 
   /** mount(2). @param flags an OR of {@link mountFlags} */
   mount(source: string, target: string, type: string, flags: number, data: string): Promise<void>
@@ -296,6 +307,24 @@ export interface Addon {
   scanPartitions(fd: number, path: string, size: number): Promise<Scan>
   /** The same for bytes in memory, at once. */
   scanPartitionsInBytes(bytes: Uint8Array): Scan
+
+  /**
+   * A probe of libblkid for file systems, and for partition tables if they are wanted. It throws what dlopen(3) says if there is
+   * no libblkid.
+   */
+  blkidOpen(partitions: boolean): BlkidProbe
+  /**
+   * blkid_do_safeprobe() of a run of bytes, at once.
+   * @returns what that returned if it found nothing, or not one thing; -1 is an error
+   */
+  blkidProbe(probe: BlkidProbe, fd: number, offset: number, size: number): BlkidValues | number
+  /**
+   * crypt_activate_by_passphrase() of libcryptsetup, for LUKS2. It throws what dlopen(3) says if there is no libcryptsetup; EPERM if
+   * no key slot accepts the passphrase.
+   */
+  activateLuks(device: string, name: string, passphrase: Uint8Array, readOnly: boolean): Promise<void>
+  /** crypt_persistent_flags_set(): every activation passes discards on. It throws as {@link activateLuks}. */
+  persistLuksDiscards(device: string): Promise<void>
 
   /**
    * The decoder of liblzma for .xz, on as many cores as the limit allows, or for .lzma.

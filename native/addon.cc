@@ -4,7 +4,9 @@
 namespace {
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  ddi::ExportBlkid(env, exports);
   ddi::ExportBlockDevice(env, exports);
+  ddi::ExportCryptsetup(env, exports);
   ddi::ExportDeviceMapper(env, exports);
   ddi::ExportExtendedAttribute(env, exports);
   ddi::ExportKexec(env, exports);

@@ -113,7 +113,9 @@ inline std::vector<Pinned> PinAll(const Napi::Value& value) {
   return all;
 }
 
+void ExportBlkid(Napi::Env env, Napi::Object exports);
 void ExportBlockDevice(Napi::Env env, Napi::Object exports);
+void ExportCryptsetup(Napi::Env env, Napi::Object exports);
 void ExportDeviceMapper(Napi::Env env, Napi::Object exports);
 void ExportExtendedAttribute(Napi::Env env, Napi::Object exports);
 void ExportKexec(Napi::Env env, Napi::Object exports);

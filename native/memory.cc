@@ -1,5 +1,7 @@
-// When the C library returns freed memory to the kernel: mallopt(3).
+// Memory: when the C library returns what was freed to the kernel, mallopt(3), and files that are nowhere else,
+// memfd_create(2).
 #include <malloc.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 
@@ -19,10 +21,18 @@ Napi::Value KeepFreed(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// (name) -> descriptor
+Napi::Value MakeMemoryFile(const Napi::CallbackInfo& info) {
+  const int fd = memfd_create(Text(info, 0).c_str(), MFD_CLOEXEC);
+  if (fd < 0) throw Napi::Error(info.Env(), ToError(info.Env(), KernelError{errno, "memfd_create", ""}));
+  return Napi::Number::New(info.Env(), fd);
+}
+
 }  // namespace
 
 void ExportMemory(Napi::Env env, Napi::Object exports) {
   exports["keepFreedMemory"] = Napi::Function::New(env, KeepFreed);
+  exports["makeMemoryFile"] = Napi::Function::New(env, MakeMemoryFile);
 }
 
 }  // namespace ddi

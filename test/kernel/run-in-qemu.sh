@@ -38,13 +38,13 @@ cp -a "$data/." "$root/data/"
 cp -a dist package.json "$root/ddi/"
 mkdir -p "$root/ddi/build/Release" "$root/ddi/node_modules"
 cp build/Release/ddi.node "$root/ddi/build/Release/"
-for name in ffi-rs @yuuang node-gyp-build pkijs asn1js bytestreamjs pvtsutils pvutils tslib @noble; do
+for name in node-gyp-build pkijs asn1js bytestreamjs pvtsutils pvutils tslib @noble; do
   mkdir -p "$(dirname "$root/ddi/node_modules/$name")"
   [ ! -e "node_modules/$name" ] || cp -a "node_modules/$name" "$root/ddi/node_modules/$name"
 done
 node=$(readlink -f "$(command -v node)")
 cp "$node" "$root/bin/node"
-libraries=$(ldd "$node" build/Release/ddi.node node_modules/@yuuang/*gnu*/*.node /usr/lib/*/libblkid.so.1 | grep -o '/[^ ]*\.so[^ ]*' | grep -v '^/.*:$' | sort -u)
+libraries=$(ldd "$node" build/Release/ddi.node /usr/lib/*/libblkid.so.1 | grep -o '/[^ ]*\.so[^ ]*' | grep -v '^/.*:$' | sort -u)
 for library in $libraries /lib/x86_64-linux-gnu/libblkid.so.1; do
   mkdir -p "$root$(dirname "$library")"
   cp -L "$library" "$root$library"

@@ -43,7 +43,7 @@ test('what is appended to another initrd runs by itself, and is in nobody’s wa
 
   const command = /^ExecStart=(.*) \S+service\.js$/m.exec(readFileSync(join(tree, unit), 'utf8'))![1]!.split(' ')
   const script = `require('/usr/lib/ddi/node_modules/node-gyp-build')('/usr/lib/ddi').sha256Implementations().length > 0 &&
-    (require('/usr/lib/ddi/node_modules/ffi-rs').open({ library: 'b', path: 'libblkid.so.1' }), 'all of it')`
+    (require('/usr/lib/ddi/node_modules/node-gyp-build')('/usr/lib/ddi').blkidOpen(true), 'all of it')`
   assert.equal(run('chroot', tree, ...command, '--print', script).trim(), 'all of it')
 
   // The program itself says that there is nothing for it to boot.

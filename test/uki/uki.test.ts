@@ -44,7 +44,7 @@ function installPackage(folder: string): string {
     symlinkSync(join(packageRoot, 'node_modules', name), join(installed, 'node_modules', name))
   }
   // As scripts/build.mjs --prebuild puts it there.
-  const prebuild = join(installed, 'prebuilds/linux-x64/ddi.glibc.node')
+  const prebuild = join(installed, 'prebuilds/linux-x64/ddi.node')
   mkdirSync(dirname(prebuild), { recursive: true })
   if (!existsSync(prebuild)) copyFileSync(join(packageRoot, 'build/Release/ddi.node'), prebuild)
   return installed
@@ -109,8 +109,9 @@ test('a UKI has what it was made of, and the same bytes elsewhere and later', as
   const script = 'new Intl.DateTimeFormat().format() && "b".localeCompare("a") + new URL("http://bücher.de").host'
   assert.equal(run('chroot', tree, '/usr/bin/node', '--print', script).trim(), '1xn--bcher-kva.de')
   const addons = `require('/usr/lib/ddi/node_modules/node-gyp-build')('/usr/lib/ddi').sha256Implementations().length > 0 &&
-    typeof require('/usr/lib/ddi/node_modules/ffi-rs').open + typeof require('/usr/lib/ddi/node_modules/node-gyp-build')('/usr/lib/ddi').zstdOpen(27)`
-  assert.equal(run('chroot', tree, '/usr/bin/node', '--print', addons).trim(), 'functionobject')
+    typeof require('/usr/lib/ddi/node_modules/node-gyp-build')('/usr/lib/ddi').blkidOpen(true) +
+    typeof require('/usr/lib/ddi/node_modules/node-gyp-build')('/usr/lib/ddi').zstdOpen(27)`
+  assert.equal(run('chroot', tree, '/usr/bin/node', '--print', addons).trim(), 'objectobject')
 
   // By an installed package, whose command line is all that it has.
   const installed = installPackage(folder.path)
