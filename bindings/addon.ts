@@ -414,6 +414,9 @@ export function addon(): Addon {
   return loaded
 }
 
+/** What compiles the addon of an installed package: it has the sources, and node-gyp-build looks first at what was compiled. */
+const compilation = `npm install --no-save node-addon-api && npx node-gyp rebuild --directory='${packageRoot}'`
+
 function load(): Addon {
   try {
     const nodeGypBuild = createRequire(import.meta.url)('node-gyp-build') as (root: string) => Addon
@@ -422,7 +425,7 @@ function load(): Addon {
     refuseExhausted(error, 'the native addon')
     throw new DdiError(
       'ERR_DDI_ADDON_MISSING',
-      `the native addon cannot be loaded for ${process.platform} ${process.arch}: ${(error as Error).message}`,
+      `the native addon cannot be loaded: ${(error as Error).message.trim().replace(/\s+/g, ' ')}. To compile it here: ${compilation}`,
       { cause: error },
     )
   }

@@ -7,17 +7,19 @@
 
 #include "async.h"
 
+// glibc alone has it.
+extern "C" int mallopt(int, int) __attribute__((weak));
+
 namespace ddi {
 namespace {
 
 // (bytes): keeps that much freed memory in the process, shared by all of its threads
 Napi::Value KeepFreed(const Napi::CallbackInfo& info) {
-#ifdef __GLIBC__
+  if (!mallopt) return info.Env().Undefined();
   mallopt(M_TRIM_THRESHOLD, Int(info, 0));
   mallopt(M_ARENA_MAX, 1);
   // Larger pieces are mapped separately and returned at once; glibc before 2.35 refuses a higher threshold.
   mallopt(M_MMAP_THRESHOLD, std::min(Int(info, 0), 32 * 1024 * 1024));
-#endif
   return info.Env().Undefined();
 }
 

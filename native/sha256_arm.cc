@@ -1,8 +1,9 @@
-// SHA-256 by the cryptographic extension of ARMv8. Chosen at run time: binding.gyp lets the compiler know the
-// instructions, and uses them for these intrinsics only.
+// SHA-256 by the cryptographic extension of ARMv8. Chosen at run time, so no other file may use these instructions.
 #include "sha256.h"
 
 #if defined(__aarch64__)
+
+#pragma GCC target("+crypto")
 
 #include <arm_neon.h>
 #include <asm/hwcap.h>

@@ -23,8 +23,6 @@ needs() {
 # build [--prebuild]: the dependencies as locked, then the package
 build() {
   needs g++=g++ make=make python3=python3
-  # node-gyp, ours and that of the dependencies, compiles on all cores.
-  local -x npm_config_jobs=max
   if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
     npm ci --no-audit --no-fund --loglevel=error >&2
   fi

@@ -8,7 +8,8 @@ needs sgdisk=gdisk sfdisk=fdisk parted=parted veritysetup=cryptsetup-bin systemd
   qemu-system-x86_64=qemu-system-x86 cpio=cpio busybox=busybox-static lz4=lz4 qemu-img=qemu-utils depmod=kmod \
   dnsmasq=dnsmasq-base linux.uml=user-mode-linux /usr/share/OVMF/OVMF_CODE_4M.fd=ovmf strip=binutils sbsign=sbsigntool \
   /usr/lib/systemd/boot/efi/linuxx64.efi.stub=systemd-boot-efi nginx=nginx-light setfacl=acl gpg=gnupg zstd=zstd \
-  efibootmgr=efibootmgr curl=curl xz=xz-utils bzip2=bzip2 ip=iproute2 socat=socat jq=jq dot=graphviz chromium=chromium script=bsdutils zsh=zsh fish=fish
+  efibootmgr=efibootmgr curl=curl xz=xz-utils bzip2=bzip2 ip=iproute2 socat=socat jq=jq dot=graphviz chromium=chromium script=bsdutils zsh=zsh fish=fish \
+  aarch64-linux-gnu-g++=g++-aarch64-linux-gnu qemu-aarch64=qemu-user /lib/x86_64-linux-musl/libc.so=musl
 needs_kernel
 build --prebuild --sanitize
 npm run --silent check >&2

@@ -339,7 +339,10 @@ test('the packed package installs with neither compiler nor scripts, and its por
   assert.equal(without.stdout, '2\n', without.stderr)
   const refused = inApp(`npx ddi-attach inspect ${path}`)
   assert.equal(refused.status, 1)
-  assert.match(refused.stderr, /ERR_DDI_ADDON_MISSING/)
+  assert.match(
+    refused.stderr,
+    /arch=.*libc=.*loaded from.*To compile it here: npm .* npx node-gyp rebuild.*ERR_DDI_ADDON_MISSING/s,
+  )
 })
 
 test('a table has the columns that are asked for, as lsblk’s', () => {
