@@ -6,7 +6,7 @@ namespace {
 
 struct Context;
 constexpr int kAnyKeySlot = -1;
-enum ActivationFlags : uint32_t { kReadOnly = 1 << 0, kAllowDiscards = 1 << 3 };
+constexpr uint32_t kReadOnly = 1 << 0, kAllowDiscards = 1 << 3;
 // CRYPT_FLAGS_ACTIVATION: those that a header has for each activation.
 constexpr int kActivation = 0;
 
