@@ -5,7 +5,8 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync 
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
-const nodeGyp = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js')
+const require = createRequire(import.meta.url)
+const nodeGyp = require.resolve('node-gyp/bin/node-gyp.js')
 
 /** What the tools for each architecture that the package is for begin with, where they are not this machine's own. */
 const tools = { x64: 'x86_64-linux-gnu-', arm64: 'aarch64-linux-gnu-' }
