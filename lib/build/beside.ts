@@ -97,7 +97,8 @@ async function refuseOverlap(
   }
 }
 
-async function statIfAny(path: string): Promise<BigIntStats | undefined> {
+/** @returns undefined if nothing is there @throws ERR_DDI_PERMISSION */
+export async function statIfAny(path: string): Promise<BigIntStats | undefined> {
   try {
     return await stat(path, { bigint: true })
   } catch (error) {

@@ -8,9 +8,9 @@ import { DdiError } from '../errors.js'
 import { checkOptions } from '../options.js'
 import { bareTreeSource } from '../verity/bare-tree.js'
 import { checkRoots, coveredBlocks, parityLength, writeParity } from '../verity/error-correction.js'
+import type { Superblock } from '../verity/superblock.js'
 import { type Work, workNames } from '../work.js'
 import { refuseBeside, writeBeside } from './beside.js'
-import type { FormattedTree } from './tree.js'
 
 /** Where the parity of error correction goes. */
 export interface ParityFile {
@@ -24,7 +24,10 @@ export interface ParityFile {
 }
 
 /** A tree in a file, and whether its superblock is stored. */
-export interface StoredTree extends Pick<FormattedTree, 'superblock' | 'hash'> {
+export interface StoredTree {
+  readonly superblock: Superblock
+  /** Where it lies in its file, in bytes. */
+  readonly hash: Run
   readonly path: string
   readonly isBare: boolean
 }

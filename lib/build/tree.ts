@@ -1,3 +1,4 @@
+import { rm, truncate } from 'node:fs/promises'
 import { extentTarget, linear } from '../bytes/extents.js'
 import { type FileTarget, openFile } from '../bytes/file.js'
 import { alignUp } from '../bytes/runs.js'
@@ -10,7 +11,8 @@ import { newSuperblock, type TreeOptions, treeOptionNames, writeTree } from '../
 import type { Superblock } from '../verity/superblock.js'
 import { layoutTree } from '../verity/tree.js'
 import { type Work, workNames } from '../work.js'
-import { refuseBeside, writeBeside } from './beside.js'
+import { refuseBeside, statIfAny, writeBeside } from './beside.js'
+import { formatParity, type ParityFile, previewParity } from './parity.js'
 
 /** Options of {@link previewFormat}. */
 export interface FormatPlaceOptions extends TreeOptions {
@@ -23,7 +25,9 @@ export interface FormatPlaceOptions extends TreeOptions {
   readonly hashOffset?: number
   /** Stores the superblock before the tree. Default: true. */
   readonly superblock?: boolean
-  /** Replaces a hash file that exists, and what a file or block device holds where the tree goes. Default: false. */
+  /** Writes the parity of error correction too. Default: none. */
+  readonly parity?: Omit<ParityFile, 'replace'>
+  /** Replaces a hash file that exists, and what files or block devices hold where the tree and the parity go. Default: false. */
   readonly replace?: boolean
 }
 
@@ -32,6 +36,7 @@ const formatPlaceNames: OptionNames<FormatPlaceOptions> = {
   dataSize: true,
   hashOffset: true,
   superblock: true,
+  parity: true,
   replace: true,
 }
 
@@ -46,14 +51,17 @@ export interface FormattedTree {
   readonly superblock: Superblock
   /** Where the tree lies in its file, in bytes, with the superblock if that is stored. */
   readonly hash: Run
+  /** Where the parity lies in its file; null: there is none. */
+  readonly parity: Run | null
 }
 
 /**
  * Makes the hash tree of a file or block device: in a new file, on another block device, after the data in the same file, or at an
- * offset in any of these.
+ * offset in any of these. All that can be refused is refused before anything is written, and a tree whose parity cannot be written is taken
+ * back.
  * @param hashPath where the tree goes; null appends it to the data file, at the next multiple of the hash block size
  * @throws ERR_DDI_USAGE for an unknown option, for more bytes than there are, and for a tree that would overwrite its data; what `newSuperblock` and `writeTree`
- *   throw; ERR_DDI_EXISTS for a file that exists, or a file or block device that holds data where the tree goes; ERR_DDI_NO_SPACE if one is too small
+ *   and {@link formatParity} throw; ERR_DDI_EXISTS for a file that exists, or a file or block device that holds data where the tree goes; ERR_DDI_NO_SPACE if one is too small
  */
 export async function formatFile(
   dataPath: string,
@@ -61,6 +69,30 @@ export async function formatFile(
   options: FormatFileOptions = {},
 ): Promise<FormattedTree> {
   checkOptions(options, formatFileOptionNames, 'formatFile')
+  const { parity, replace = false } = options
+  if (!parity) return await formatTree(dataPath, hashPath, options)
+  await previewFormat(dataPath, hashPath, pickOptions(options, formatPlaceNames))
+  const path = hashPath ?? dataPath
+  const before = await statIfAny(path)
+  const tree = await formatTree(dataPath, hashPath, options)
+  try {
+    const stored = { ...tree, path, isBare: options.superblock === false }
+    const work = pickOptions(options, workNames)
+    return { ...tree, parity: await formatParity(dataPath, stored, { ...parity, replace }, work) }
+  } catch (error) {
+    const now = await statIfAny(path)
+    if (!before) await rm(path, { force: true })
+    // What was replaced is gone, as was asked for.
+    else if (before.isFile() && now?.ino === before.ino) await truncate(path, Number(before.size))
+    throw error
+  }
+}
+
+async function formatTree(
+  dataPath: string,
+  hashPath: string | null,
+  options: FormatFileOptions,
+): Promise<FormattedTree> {
   await using place = await placeTree(dataPath, hashPath, options)
   const { data, superblock, run, kept } = place
   const source = sliceSource(data, { start: 0, length: options.dataSize ?? data.size })
@@ -68,7 +100,7 @@ export async function formatFile(
     const stored = extentTarget(file, linear([hash]))
     const tree = options.superblock === false ? bareTreeTarget(superblock, stored) : stored
     const rootHash = await writeTree(superblock, source, tree, pickOptions(options, workNames))
-    return { rootHash, superblock, hash }
+    return { rootHash, superblock, hash, parity: null }
   }
   return await writeBeside(kept, hashPath ?? dataPath, run, { write, replace: options.replace ?? false })
 }
@@ -84,9 +116,13 @@ export async function previewFormat(
 ): Promise<Omit<FormattedTree, 'rootHash'>> {
   checkOptions(options, formatPlaceNames, 'previewFormat')
   await using place = await placeTree(dataPath, hashPath, options)
-  const { superblock, run, kept } = place
-  await refuseBeside(kept, hashPath ?? dataPath, run, options.replace ?? false)
-  return { superblock, hash: run }
+  const { superblock, run: hash, kept } = place
+  const { parity, replace = false } = options
+  const path = hashPath ?? dataPath
+  await refuseBeside(kept, path, hash, replace)
+  if (!parity) return { superblock, hash, parity: null }
+  const stored = { superblock, hash, path, isBare: options.superblock === false }
+  return { superblock, hash, parity: await previewParity(dataPath, stored, { ...parity, replace }) }
 }
 
 /** The data of a new tree, open until it is disposed of, and where the tree goes. @throws ERR_DDI_USAGE, and as `newSuperblock` */

@@ -35,6 +35,16 @@ export async function pull(
   target: PullTarget,
   options: PullOptions = {},
 ): Promise<Pulled> {
+  return await pullAfter(async () => {}, address, target, options)
+}
+
+/** The same, of which a file gets its name after something else is done. @throws as {@link pull}, and what that throws */
+export async function pullAfter(
+  beforeNaming: () => Promise<void>,
+  address: string | URL | Readable,
+  target: PullTarget,
+  options: PullOptions,
+): Promise<Pulled> {
   checkTarget(target)
   checkOptions(options, pullOptionNames, 'pull')
   const settings = settingsOf(options)
@@ -54,7 +64,7 @@ export async function pull(
   if (!target.replace) await refuseExisting(path)
   await makeDirectories(dirname(path), directoryMode(dirname(path)))
   await using destination: Destination =
-    target.kind === 'raw' ? new FileDestination(target) : new TreeDestination(target)
+    target.kind === 'raw' ? new FileDestination(target, beforeNaming) : new TreeDestination(target)
   return { path, volume: null, ...(await take(destination, path)) }
 }
 

@@ -1,14 +1,18 @@
-import { rm } from 'node:fs/promises'
+import { copyFile, link, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { giveName, makeDirectories, refuseNewFile } from '../bytes/new-file.js'
+import { openScratchDirectory } from '../bytes/scratch.js'
+import { systemCode, systemError } from '../errors.js'
 import { sideFiles } from '../image/root-hash-sources.js'
 import { checkOptions } from '../options.js'
-import { imageStem, type SideFile, sideFileEndings } from './names.js'
+import { directoryMode, imageStem, type SideFile, sideFileEndings } from './names.js'
 import { type PullOptions, pullOptionNames } from './options.js'
-import { type Pulled, pull } from './pull.js'
+import { type Pulled, pull, pullAfter } from './pull.js'
 import type { FileTarget } from './to-file.js'
 
 /**
- * Pulls an image with files that lie beside it on its server, from where they are called as the image without its ending. It appears after
- * them; if it does not, nor do they.
+ * Pulls an image with files that lie beside it on its server, from where they are called as the image without its ending. All are
+ * verified before any of them appears; the image appears last. If it does not, what they would have replaced is as before.
  * @param target the files come beside it, called as it is without `.raw`
  * @throws as {@link pull}
  */
@@ -19,20 +23,57 @@ export async function pullWithSideFiles(
   options: PullOptions = {},
 ): Promise<Pulled> {
   checkOptions(options, pullOptionNames, 'pullWithSideFiles')
-  const made: string[] = []
-  try {
-    for (const one of wanted) {
-      const url = new URL(address)
-      const ending = sideFileEndings[one]
-      url.pathname = url.pathname.replace(/[^/]*$/, `${encodeURIComponent(imageStem(url))}.${ending}`)
-      const path = sideFiles(target.path, ending)[0]!
-      const { readOnly = false, replace = false } = target
-      await pull(url, { kind: 'raw', path, readOnly, replace }, options)
-      made.push(path)
+  const { readOnly = false, replace = false } = target
+  const directory = dirname(target.path)
+  await makeDirectories(directory, directoryMode(directory))
+  const paths = wanted.map((one) => sideFiles(target.path, sideFileEndings[one])[0]!)
+  for (const path of paths) await refuseNewFile(path, { replace })
+  await using scratch = await openScratchDirectory(target.path)
+  const parts: Part[] = []
+  for (const [index, path] of paths.entries()) {
+    const url = new URL(address)
+    url.pathname = url.pathname.replace(
+      /[^/]*$/,
+      `${encodeURIComponent(imageStem(url))}.${sideFileEndings[wanted[index]!]}`,
+    )
+    const from = join(scratch.path, basename(path))
+    await pull(url, { kind: 'raw', path: from, readOnly }, options)
+    parts.push({ from, path, before: `${from}.before` })
+  }
+  const placed: Part[] = []
+  const place = async () => {
+    for (const one of parts) {
+      await keepBefore(one)
+      placed.push(one)
+      await giveName(one.from, one.path, replace).catch((error: unknown) => {
+        throw systemError(error, `cannot create ${one.path}`)
+      })
     }
-    return await pull(address, target, options)
+  }
+  try {
+    return await pullAfter(place, address, target, options)
   } catch (error) {
-    for (const path of made) await rm(path, { force: true })
+    for (const one of placed) await putBack(one)
     throw error
   }
+}
+
+/** A side file: where it was pulled to, where it belongs, and another name of what lies there before. */
+interface Part {
+  readonly from: string
+  readonly path: string
+  readonly before: string
+}
+
+async function keepBefore({ path, before }: Part): Promise<void> {
+  try {
+    // Not every file system has hard links.
+    await link(path, before).catch(async () => await copyFile(path, before))
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw systemError(error, `cannot replace ${path}`)
+  }
+}
+
+async function putBack({ path, before }: Part): Promise<void> {
+  await rename(before, path).catch(async () => await rm(path, { force: true }))
 }

@@ -34,10 +34,13 @@ export const fileTargetNames: OptionNames<FileTarget> = {
 export class FileDestination implements Destination {
   readonly kind = 'raw'
   readonly #target: FileTarget
+  readonly #beforeNaming: () => Promise<void>
   #file: { readonly handle: FileHandle; readonly path: string; readonly own: boolean } | undefined
 
-  constructor(target: FileTarget) {
+  /** @param beforeNaming is waited for when all is verified and on the disk, before the file gets its name */
+  constructor(target: FileTarget, beforeNaming = async () => {}) {
     this.#target = target
+    this.#beforeNaming = beforeNaming
   }
 
   get readsAgain(): boolean {
@@ -79,6 +82,7 @@ export class FileDestination implements Destination {
     }
     if (readOnly) await makeReadOnly(handle, path)
     await orWriteError(path, handle.sync())
+    await this.#beforeNaming()
     await giveName(path, this.#target.path, replace).catch((error: unknown) => {
       throw systemError(error, `cannot rename ${path} to ${this.#target.path}`, { EISDIR: 'ERR_DDI_EXISTS' })
     })

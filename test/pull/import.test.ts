@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { createReadStream, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createReadStream, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pull } from '../../lib/index.js'
@@ -57,6 +57,29 @@ test('files beside an image come with it, or nothing does', async () => {
   assert.equal(pullIt('--with=roothash,verity').status, 1)
   assert.deepEqual(readdirSync(at('out')), [])
   assert.equal(pullIt('--with=everything').status, 2)
+})
+
+test('files beside an image stay as they are where the new image does not come', async () => {
+  using folder = temporaryFolder()
+  const at = (name: string) => join(folder.path, name)
+  for (const name of ['www', 'out']) mkdirSync(at(name))
+  for (const name of ['os.raw', 'os.roothash', 'os.verity']) writeFileSync(at(`www/${name}`), `new ${name}`)
+  for (const name of ['os.raw', 'os.roothash']) writeFileSync(at(`out/${name}`), `old ${name}`)
+  const contents = () => readdirSync(at('out')).map((name) => readFileSync(at(`out/${name}`), 'utf8'))
+  const pullIt = (...more: string[]) =>
+    cli('pull', `file://${at('www/os.raw')}`, '--with=roothash,verity', '--output', at('out/os.raw'), ...more)
+  assert.equal(pullIt('--verify=no').status, 2)
+  run('sh', '-c', `cd '${at('www')}' && sha256sum * | sed '/os.raw/s/^......../00000000/' > SHA256SUMS`)
+  assert.match(pullIt('--verify=checksum', '--force').stderr, /ERR_DDI_PULL_CHECKSUM/)
+  assert.equal(pullIt('--verify=no', '--force', '--root-hash', '0'.repeat(64)).status, 3)
+  rmSync(at('out/os.raw'))
+  mkdirSync(at('out/os.raw'))
+  assert.notEqual(pullIt('--verify=no', '--force').status, 0)
+  rmSync(at('out/os.raw'), { recursive: true })
+  writeFileSync(at('out/os.raw'), 'old os.raw')
+  assert.deepEqual(contents(), ['old os.raw', 'old os.roothash'])
+  assert.equal(pullIt('--verify=no', '--force').status, 0)
+  assert.deepEqual(contents(), ['new os.raw', 'new os.roothash', 'new os.verity'])
 })
 
 test('an operating system in a directory of its own is moved up, with its mode and times; nothing else is', async () => {

@@ -177,6 +177,35 @@ test('areas that overlap are refused, and nothing is written', () => {
     assert.match(format(hash, ...args).stderr, /ERR_DDI_USAGE/, args.join(' '))
 })
 
+test('parity that cannot be written leaves no tree', () => {
+  using folder = temporaryFolder()
+  const at = (name: string) => join(folder.path, name)
+  const bytes = randomBytes(302 * 4096)
+  writeFileSync(at('data'), bytes)
+  writeFileSync(at('taken'), 'mine')
+  const small = emptyFile(at('small'), 4096)
+  const loop = run('losetup', '--find', '--show', small).trim()
+  try {
+    for (const [fec, code] of [
+      [at('taken'), 'EXISTS'],
+      [at('data'), 'USAGE'],
+      [at('none/fec'), 'NOT_FOUND'],
+      ['/dev/full', 'EXISTS'],
+      [loop, 'NO_SPACE'],
+    ])
+      for (const place of [['--append'], [at('tree')]]) {
+        const { stderr, stdout } = cli('verity', 'format', at('data'), ...place, '--fec-device', fec!)
+        assert.match(stderr, new RegExp(`ERR_DDI_${code}`), `${fec} ${place.join(' ')}`)
+        assert.equal(stdout, '')
+        assert.ok(readFileSync(at('data')).equals(bytes))
+        assert.ok(!existsSync(at('tree')))
+      }
+  } finally {
+    run('losetup', '-d', loop)
+  }
+  assert.equal(readFileSync(at('taken'), 'utf8'), 'mine')
+})
+
 test('offsets over 2 GiB, and a root hash file that cannot be written, before anything is', () => {
   using folder = temporaryFolder()
   const data = emptyFile(join(folder.path, 'data'), 3_000_000_000)

@@ -1,4 +1,3 @@
-import { formatParity, previewParity } from '../../../build/parity.js'
 import { type FormattedTree, formatFile, previewFormat } from '../../../build/tree.js'
 import { refuseNewFile, refuseReplacing, writeNewFile } from '../../../bytes/new-file.js'
 import type { Run } from '../../../bytes/source.js'
@@ -97,7 +96,7 @@ function placesOf(to: string, { tree, parity }: Formatted): (readonly [string, R
 
 async function formatAll(data: string, to: string | null, options: FormatValues): Promise<Formatted> {
   const { salt, uuid, hash, dataBlocks, dataBlockSize, hashBlockSize, hashOffset, noSuperblock } = options
-  const { force: replace, dryRun } = options
+  const { force: replace, dryRun, fecDevice: file, fecOffset: offset, fecRoots: roots } = options
   const signal = untilInterrupted()
   const bar = await progressBar('hashing')
   const work = { signal, onProgress: bar.update }
@@ -105,17 +104,17 @@ async function formatAll(data: string, to: string | null, options: FormatValues)
     ...{ superblock: !noSuperblock, replace },
     ...given({ salt, uuid, hashOffset, algorithm: hash, dataBlockSize, hashBlockSize }),
     ...given({ dataSize: dataBlocks === undefined ? undefined : dataBlocks * (dataBlockSize ?? 4096) }),
+    ...given({ parity: file === undefined ? undefined : { path: file, offset, roots } }),
   }
   try {
     const formatted = dryRun ? undefined : await formatFile(data, to, { ...settings, ...work })
     const tree = formatted ?? (await previewFormat(data, to, settings))
     const rootHash = formatted ? Buffer.from(formatted.rootHash).toString('hex') : null
-    const { fecDevice: file, fecOffset: offset, fecRoots: roots } = options
-    if (file === undefined) return { tree, rootHash, parity: null }
-    const stored = { ...tree, path: to ?? data, isBare: noSuperblock }
-    const place = { path: file, offset, roots, replace }
-    const run = dryRun ? await previewParity(data, stored, place) : await formatParity(data, stored, place, work)
-    return { tree, rootHash, parity: { file, extent: describeRun(run) } }
+    return {
+      tree,
+      rootHash,
+      parity: file !== undefined && tree.parity ? { file, extent: describeRun(tree.parity) } : null,
+    }
   } finally {
     bar.stop()
   }
