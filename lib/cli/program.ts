@@ -41,6 +41,7 @@ export function program(
       ddi
         .command(first)
         .description(index.groups[first] ?? '')
+        .showHelpAfterError(`(see ddi-attach help ${first})`)
         .exitOverride()
     groups.set(first, group)
     addVerb(group, second, verb, run)

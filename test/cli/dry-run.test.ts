@@ -1,7 +1,7 @@
 // What changes a disk, a file or the machine can be tried first, and a try tells what comes of it in earnest.
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { readIndex } from '../../lib/cli/verb-index.js'
@@ -16,7 +16,7 @@ const { verbs } = JSON.parse(readFileSync(join(packageRoot, 'dist/cli/verbs.json
 
 /** They change nothing. */
 const readers: readonly string[] = [
-  ...['boot-origin', 'completion', 'digest', 'inspect', 'list', 'list-files', 'plan', 'validate', 'verify'],
+  ...['boot-origin', 'completion', 'digest', 'discover', 'inspect', 'list', 'list-files', 'plan', 'validate', 'verify'],
   ...['android dump', 'store boot-order', 'store check', 'store list', 'uki inspect', 'verity dump', 'volume list'],
 ]
 
@@ -36,7 +36,6 @@ const withoutTry: Readonly<Record<string, string>> = {
   'uki build': 'writes one new file',
   'uki initrd': 'writes one new file',
   'verity verify': 'changes nothing without --repair, and says then what that would do',
-  'volume check': 'changes nothing without --repair, and says then what that would do',
 }
 
 /** Where what takes long, needs a server, or writes to /etc is tried. */
@@ -118,6 +117,10 @@ test('a try writes no byte, and prints what the change prints then', () => {
   change('volume remove', disk, 'srv')
   tryFirst('volume defragment', disk)
   tryFirst('volume remove', disk, 'other')
+  const damaged = openSync(disk, 'r+')
+  writeSync(damaged, new Uint8Array(512), 0, 512, 512)
+  closeSync(damaged)
+  tryFirst('volume check', disk, '--repair')
   rmSync(disk)
 
   change('volume init', store)

@@ -1,11 +1,16 @@
 // What the command line shows of images that are not made for it.
 import assert from 'node:assert/strict'
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { readIndex } from '../../lib/cli/verb-index.js'
 import { makeDisk, rawEntry } from '../support/gpt.js'
 import { MiB, makeGptImage, makeTree, typeUuids, writeAt } from '../support/images.js'
-import { attempt, cli, run, temporaryFolder } from '../support/run.js'
+import { attempt, cli, packageRoot, run, temporaryFolder } from '../support/run.js'
+
+const { verbs } = JSON.parse(readFileSync(join(packageRoot, 'dist/cli/verbs.json'), 'utf8')) as ReturnType<
+  typeof readIndex
+>
 
 interface Listed {
   readonly volumes: readonly {
@@ -114,4 +119,23 @@ test('a directory is read where an image is, and nothing in it passes for verifi
   assert.match(cli('copy-from', tree, 'link').stderr, /ERR_DDI_NOT_FOUND/)
   for (const option of [`--root-hash=${'ab'.repeat(32)}`, '--image-policy=root=signed', '--signature=userspace'])
     assert.match(cli('list-files', tree, option).stderr, /is a directory.*has no effect.*ERR_DDI_USAGE/)
+})
+
+test('every table is printed as scripts want it', () => {
+  const folder = join(packageRoot, 'lib/cli')
+  const text = (...names: readonly string[]) => readFileSync(join(folder, ...names), 'utf8')
+  const modules = readdirSync(folder).filter((name) => name.endsWith('.ts') && name !== 'table.ts')
+  const printers = modules
+    .filter((name) => text(name).includes('printTable('))
+    .flatMap((name) => [...text(name).matchAll(/^export async function (print\w+)/gm)].map(([, printer]) => printer!))
+  assert.ok(printers.includes('printAttachment'))
+  const printsTable = new RegExp(`\\b(${['printTable', ...printers].join('|')})\\(`)
+  const printing = verbs.filter(({ name }) => printsTable.test(text('verbs', `${name.replace(' ', '/')}.ts`)))
+  assert.ok(printing.length > 10)
+  for (const { name, options } of printing) {
+    const flags = options.map((one) => one.flags)
+    // Of some, the output is a file.
+    assert.ok(flags.includes('-o, --output <columns>') || flags.includes('-o, --output <file>'), name)
+    for (const flag of ['-n, --noheadings', '-b, --bytes']) assert.ok(flags.includes(flag), `${name} ${flag}`)
+  }
 })

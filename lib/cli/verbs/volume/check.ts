@@ -3,10 +3,12 @@ import type { CheckResult } from '../../../disk/table.js'
 import { printable } from '../../../text.js'
 import { choice } from '../../choice.js'
 import { diskArgument } from '../../disk-arguments.js'
+import { dryRunOption } from '../../dry-run.js'
 import { exitStatus } from '../../exit.js'
 import { given } from '../../given.js'
 import { print, printJson } from '../../output.js'
 import { array, object, string } from '../../schema.js'
+import { dryRun } from '../../shapes.js'
 import { flag, option, verb } from '../../verb.js'
 
 export default verb({
@@ -16,15 +18,16 @@ export default verb({
     repair: flag('--repair', 'repair it'),
     table: option('--table <copy>', 'backup: rescue what only the end of the disk still says', choice('backup')),
     force: flag('--force', 'with --table=backup: overwrite what lies where the primary table goes'),
+    ...dryRunOption,
   },
-  json: object({ mended: array(string), left: array(string) }),
-  examples: ['ddi-attach volume check disk.raw --repair'],
-  async run([path], { json, repair, table, force }) {
-    const { mended, left } = await check(path, repair, given({ table, force }))
-    if (json !== 'off') printJson({ mended, left }, json)
+  json: object({ mended: array(string), left: array(string), dryRun }),
+  examples: ['ddi-attach volume check disk.raw --repair', 'ddi-attach volume check disk.raw --repair --dry-run'],
+  async run([path], { json, repair, table, force, dryRun }) {
+    const { mended, left } = await check(path, repair, given({ table, force, dryRun }))
+    if (json !== 'off') printJson({ mended, left, dryRun }, json)
     else {
       const lines = [
-        ...mended.map((one) => `mended: ${printable(one)}`),
+        ...mended.map((one) => `${dryRun ? 'would be mended' : 'mended'}: ${printable(one)}`),
         ...left.map((one) => `${repair ? 'not mended: ' : ''}${printable(one)}`),
       ]
       if (lines.length > 0) print(lines.join('\n'))
