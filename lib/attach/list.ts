@@ -108,7 +108,7 @@ export async function findAttachments(): Promise<readonly FoundAttachment[]> {
   )
 }
 
-// LUKS stands on integrity, that or LUKS on verity or linear, verity on linear: what is on top comes first.
+// What verifies is named before what does not.
 const kindOrder = { crypt: 0, integrity: 1, verity: 2, linear: 3 } as const
 
 /** What libcryptsetup makes for a LUKS volume, that below first. */
@@ -152,7 +152,16 @@ async function marked<Device extends Pick<DmDevice, 'name' | 'uuid' | 'major' | 
       if (opened)
         ours.push({ ...device, kind, role: 'volume', node: opened.node, attachment: opened.attachment, under })
     }
-  return ours.sort((a, b) => kindOrder[a.kind] - kindOrder[b.kind])
+  return topFirst(ours.sort((a, b) => kindOrder[a.kind] - kindOrder[b.kind]))
+}
+
+/** By what they stand on, which may be another attachment, or one of the same name. */
+function topFirst<Device extends Pick<FoundDevice, 'major' | 'minor' | 'under'>>(devices: readonly Device[]): Device[] {
+  const under = new Set(devices.flatMap((device) => device.under))
+  const [tops, others] = [true, false].map((isTop) =>
+    devices.filter((device) => under.has(formatDevice(device)) !== isTop),
+  ) as [Device[], Device[]]
+  return tops.length === 0 ? others : [...tops, ...topFirst(others)]
 }
 
 /** Devices with the extents of other devices that they are made of; those that are gone by now are left out. */
