@@ -39,6 +39,21 @@ export function probed(path: string, where?: { readonly start: number; readonly 
   }
 }
 
+/** What `blkid -p` finds in whole files, by their paths. */
+export function fileSystems(paths: readonly string[]): ReadonlyMap<string, FileSystem> {
+  const probe = 'for path; do blkid -p -o export "$path" || true; echo; done'
+  const found = run('sh', '-c', probe, 'sh', ...new Set(paths)).split('\n\n')
+  const values = found.map(
+    (one) => new Map([...one.matchAll(/^([A-Z]+)=(.*)$/gm)].map(([, name, text]) => [name, text])),
+  )
+  return new Map(
+    values.flatMap((of) => {
+      const [path, type] = [of.get('DEVNAME'), of.get('TYPE')]
+      return path && type ? [[path, { type, uuid: of.get('UUID') ?? null, label: of.get('LABEL') ?? null }]] : []
+    }),
+  )
+}
+
 /** Text as udev encodes it: UTF-8, in which `\xNN` is a byte that is not safe in a name. */
 function decoded(text: string): string {
   const bytes = Buffer.from(text).toString('latin1')

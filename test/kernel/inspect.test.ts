@@ -6,6 +6,7 @@ import { afterEach, test } from 'node:test'
 import { emptyFile, MiB, makeTree, typeUuids } from '../support/images.js'
 import { attempt, cli, run, temporaryFolder } from '../support/run.js'
 import { assertNothingLeft } from './state.js'
+import { loopDevice, systemdDissects } from './systemd-dissect.js'
 
 afterEach(assertNothingLeft)
 
@@ -36,20 +37,13 @@ function compareWithPeers(path: string, device: string, sectorSize: number): voi
     const type = value('TYPE')
     assert.deepEqual(volume.fileSystem, type && { type, label: value('LABEL'), uuid: value('UUID') })
   }
-  const systemd = JSON.parse(run('systemd-dissect', '--json=short', device))
-  for (const mount of systemd.mounts) {
+  for (const mount of systemdDissects(device)) {
     const volume = inspected.volumes.find((one: { uuid: string }) => one.uuid === mount.partition_uuid)
     assert.equal(volume.designator, mount.designator)
     assert.equal(volume.architecture, mount.architecture)
     assert.equal(volume.label || null, mount.partition_label)
     assert.equal(volume.fileSystem?.type ?? null, mount.fstype)
   }
-}
-
-/** A loop device with sectors of a size, detached at the end of the scope. */
-function loopDevice(path: string, sectorSize: number): { readonly path: string } & Disposable {
-  const device = run('losetup', '--find', '--show', '--partscan', '--sector-size', String(sectorSize), path).trim()
-  return { path: device, [Symbol.dispose]: () => void run('losetup', '--detach', device) }
 }
 
 /** systemd-dissect mounts what it can, and wants a file system wherever one should be, and folders to mount on. */

@@ -53,10 +53,21 @@ opensuse() {
   btrfs subvolume set-default @/.snapshots/1/snapshot
 }
 
+first_boot() {
+  btrfs subvolume create var
+  tree state
+}
+
+flatcar_usr() {
+  btrfs property set . compression zstd
+  tree os/usr
+}
+
 printf secret >passphrase
 truncate --size=2M esp esp-4096 locked-swap
-truncate --size=4M boot oem
+truncate --size=4M boot
 truncate --size=8M tree writable locked-ext4
+truncate --size=18M oem flatcar-usr
 truncate --size=24M arch fedora opensuse first-boot home
 truncate --size=28M locked-root
 
@@ -69,12 +80,15 @@ erofs whole os
 ext4 tree cloudimg-rootfs os
 ext4 writable ROOT state
 ext4 boot BOOT boot.d
-ext4 oem OEM oem.d
 btrfs_of arch tree os
 btrfs_of fedora fedora
 btrfs_of opensuse opensuse
+btrfs_of oem tree oem.d
+btrfs_of flatcar-usr flatcar_usr
 btrfs_of first-boot tree state
 btrfs_of home mkdir user
-locked locked-root btrfs_of /dev/mapper/to-fill tree state
+locked locked-root btrfs_of /dev/mapper/to-fill first_boot
 locked locked-ext4 ext4 /dev/mapper/to-fill root state
 locked locked-swap mkswap /dev/mapper/to-fill
+# Flatcar: the tree is behind what it covers, with a superblock, and the root hash in the kernel.
+veritysetup format --hash-offset=$(stat --format=%s flatcar-usr) flatcar-usr flatcar-usr | sed -n 's/^Root hash:\s*//p' >flatcar-usr.roothash

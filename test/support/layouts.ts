@@ -1,8 +1,19 @@
 // Disks whose partitions have numbers, places and sector sizes of their own.
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { emptyFile, MiB } from './images.js'
+import { emptyFile, MiB, typeUuids } from './images.js'
 import { run } from './run.js'
+
+/** Those of the Discoverable Partitions Specification, and some of other projects. */
+export const partitionTypes = {
+  ...typeUuids,
+  bios: '21686148-6449-6e6f-744e-656564454649',
+  xbootldr: 'bc13c2ff-59e6-4262-a352-b275fd6f7172',
+  swap: '0657fd6d-a4ab-43c4-84e5-0933c84b4f4f',
+  flatcarUsr: '5dfbf5f4-2848-4bac-aa5e-0d9a20b745a6',
+  flatcarReserved: 'c95dc21a-df0e-4340-8d7b-26cbfa9a03e0',
+  flatcarResize: '3884dd41-8582-4404-b9a8-e9b84f2df50e',
+} as const
 
 export interface LayoutPartition {
   readonly number: number
@@ -19,17 +30,19 @@ export interface LayoutPartition {
 
 export interface Layout {
   readonly name: string
-  /** Where the real one is described: a repository `OWNER/NAME`, and a file in it. */
+  /** Where the real one is described, `OWNER/NAME@COMMIT: FILES` of a repository, and what could not be found. */
   readonly source: string
   /** In bytes. Default: 512. */
   readonly sectorSize?: number
   /** Partitions that the MBR names too, for machines that read no GPT. */
   readonly hybrid?: number
+  /** Of its /usr, where only the kernel command line says it. */
+  readonly usrHash?: string
   readonly partitions: readonly LayoutPartition[]
 }
 
-/** Makes the disk of a layout. @returns its path */
-export function makeLayout(folder: string, { name, sectorSize = 512, hybrid, partitions }: Layout): string {
+/** Makes the disk of a layout, with the root hash of its /usr beside it. @returns its path */
+export function makeLayout(folder: string, { name, sectorSize = 512, hybrid, usrHash, partitions }: Layout): string {
   const path = emptyFile(join(folder, `${name}.raw`), (Math.max(...partitions.map(endOf)) + 1) * MiB)
   const perMiB = MiB / sectorSize
   const args = partitions.flatMap(({ number, type, start, size, label, uuid, attributes = [] }) => [
@@ -46,6 +59,7 @@ export function makeLayout(folder: string, { name, sectorSize = 512, hybrid, par
   run('sgdisk', '--clear', '--set-alignment=8', ...args, disk)
   if (disk !== path) run('losetup', '--detach', disk)
   for (const { from, start } of partitions) if (from !== undefined) writeSparsely(path, start * MiB, readFileSync(from))
+  if (usrHash !== undefined) writeFileSync(join(folder, `${name}.usrhash`), usrHash)
   return path
 }
 
