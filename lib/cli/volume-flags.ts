@@ -2,10 +2,11 @@ import { nestedTypeUuid } from '../disk/chain.js'
 import { headAttributes, type Volume } from '../disk/volume.js'
 import { marksOf } from '../store/state.js'
 
-/** Types whose bits 48 to 56 say which of several systems boots: ChromeOS kernels, Flatcar's /usr, and the images of our stores. */
+/** Types whose bits 48 to 56 say which of several systems boots: of ChromeOS, Flatcar, Bottlerocket, and of the images of our stores. */
 const bootTypes: readonly (string | null)[] = [
   'fe3a2a5d-4f32-41a7-b725-accc3285a309',
   '5dfbf5f4-2848-4bac-aa5e-0d9a20b745a6',
+  '6b636168-7420-6568-2070-6c616e657421',
   nestedTypeUuid,
 ]
 

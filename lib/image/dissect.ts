@@ -16,7 +16,7 @@ import type { Image } from './open.js'
 import { type ImagePolicy, judge, type PolicySubject, policyDesignators } from './policy.js'
 import { assignPlainRoles, assignProtectedRoles, exceptionsOf, type GivenHashes } from './roles.js'
 import type { ProtectedDesignator } from './root-hash-sources.js'
-import { preferred } from './selection.js'
+import { preferred, rivals } from './selection.js'
 import { type SignatureMode, type SignatureTrust, signatureModes } from './signatures.js'
 
 /** Options of {@link dissect}. */
@@ -38,7 +38,7 @@ export interface DissectOptions extends GivenHashes {
    * Default: false.
    */
   readonly strict?: boolean
-  /** Which volumes libblkid probes for a file system: all, or those that this machine would use. Default: all. */
+  /** Which volumes libblkid probes for a file system: all, or those that this machine would use or choose from. Default: all. */
   readonly probe?: 'all' | 'used'
 }
 export const dissectOptionNames: OptionNames<DissectOptions> = {
@@ -61,7 +61,7 @@ interface Probing {
 
 /**
  * Says what each volume of an image is for (Discoverable Partitions Specification): this machine’s architecture first,
- * the newest version of the label if several compete, and by its UUIDs what a root hash names. Every root hash that
+ * the newest version of the label if several compete that hold something, and by its UUIDs what a root hash names. Every root hash that
  * is known is checked against the top of its tree here. Without libblkid, no volume has a file system, and a problem says so.
  * @throws ERR_DDI_USAGE for a hash tree or signature that belongs to no known root hash; ERR_DDI_NO_TABLE for an image with neither table nor file system; ERR_DDI_ROOT_HASH_FORMAT,
  *   ERR_DDI_ROOT_HASH_FILE, ERR_DDI_ROOT_HASH_MISMATCH, ERR_DDI_ROOT_HASH_WRONG, ERR_DDI_VERITY_MISSING,
@@ -82,9 +82,10 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
   }
   const report = (problem: TableProblem) => void problems.push(problem)
   const candidates = { image, volumes, architectures, policy: options.policy, report }
+  const unknown = await probeAll(image, options.probe === 'used' ? rivals(volumes) : volumes)
   const { verity, rootHashes } = await assignProtectedRoles(candidates, roles, options, trust)
   assignPlainRoles(volumes, roles)
-  const unprobed = await probeAll(image, options.probe === 'used' ? roles.values() : volumes)
+  const unprobed = unknown ?? (await probeAll(image, roles.values()))
   if (unprobed && options.policy) throw unprobed
   if (unprobed) report(unprobed)
   const unused = options.policy
@@ -108,11 +109,12 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
   return { image, volumes, roles, verity, exceptions, architectures, unused, signature: trust.mode, given, problems }
 }
 
-/** @returns why nothing can be probed here, of a machine without libblkid */
+/** Once each. @returns why nothing can be probed here, of a machine without libblkid */
 async function probeAll(image: Image, volumes: Iterable<Volume & Probing>): Promise<DdiError | undefined> {
   try {
     for (const volume of volumes)
-      volume.fileSystem = await probe(extentSource(image.source, foundExtents(volume)), image.name)
+      if (volume.fileSystem === undefined)
+        volume.fileSystem = await probe(extentSource(image.source, foundExtents(volume)), image.name)
     return undefined
   } catch (error) {
     if (!(error instanceof DdiError && error.code === 'ERR_DDI_LIBRARY_MISSING')) throw error

@@ -203,5 +203,8 @@ function reason({ volumes, architectures, unused }: Dissection): string {
   const hidden = volumes.filter((one) => one.designator !== null && !isOffered(one) && !isForeign(one))
   if (hidden.length > 0)
     return `: flags or the label _empty keep its ${[...new Set(hidden.map(({ designator }) => designator))].join(', ')} from being used by default`
+  const generics = volumes.filter(({ designator }) => designator === 'linux-generic')
+  if (generics.length > 1)
+    return `: ${generics.length} of its partitions are of the generic Linux type, which makes one the root only if there is no other`
   return volumes.length > 0 ? `: no type of its ${volumes.length} partitions says what it is for` : ''
 }

@@ -4,7 +4,7 @@ import type { Coverage, UsableVolume, Verity } from './dissection.js'
 import { type Candidates, hashVolumes, namedByRootHash, pairVerity, untrusted } from './pairs.js'
 import { mayProtect } from './policy.js'
 import { findRootHash, type KnownRootHash, type ProtectedDesignator } from './root-hash-sources.js'
-import { isOffered, newest, preferred, ranked } from './selection.js'
+import { filled, isOffered, newest, preferred, preferredFilled, ranked } from './selection.js'
 import {
   checkSignature,
   type KernelSignature,
@@ -49,10 +49,10 @@ export async function findProtected(
   if (!known) {
     const signed = await findSigned(candidates, designator, given, trust)
     if (signed) return signed
-    const named = preferred(volumes, designator, architectures)
+    const named = preferredFilled(volumes, designator, architectures)
     if (!named) return undefined
     const data = requireWhole(named)
-    const hash = newest(hashVolumes(candidates, designator, data).filter(isOffered))
+    const hash = newest(filled(hashVolumes(candidates, designator, data).filter(isOffered)))
     return { data, verity: hash && untrusted(data, hash), given: undefined }
   }
   const data = requireWhole(namedByRootHash(candidates, designator, known))

@@ -6,7 +6,7 @@ import type { Candidates } from './pairs.js'
 import { type ImagePolicy, policyFor } from './policy.js'
 import { findProtected } from './protection.js'
 import type { KnownRootHash, ProtectedDesignator } from './root-hash-sources.js'
-import { isOffered, newest } from './selection.js'
+import { filled, isOffered, newest } from './selection.js'
 import type { SignatureTrust } from './signatures.js'
 
 /** What the caller gave to cover volumes by. */
@@ -55,7 +55,7 @@ const plainRoles = ['home', 'srv', 'var', 'tmp', 'esp', 'xbootldr', 'swap'] as c
 /** The roles that no verity protects; a single generic Linux partition, or the only active one of an MBR, is the root if there is none. */
 export function assignPlainRoles(volumes: readonly DissectedVolume[], roles: Map<Designator, UsableVolume>): void {
   for (const designator of plainRoles) {
-    const volume = newest(volumes.filter((one) => one.designator === designator && isOffered(one)))
+    const volume = newest(filled(volumes.filter((one) => one.designator === designator && isOffered(one))))
     if (volume) roles.set(designator, requireWhole(volume))
   }
   if (roles.has('root')) return

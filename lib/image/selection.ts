@@ -2,6 +2,7 @@ import type { Volume } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
 import { compareVersions } from '../version.js'
+import type { DissectedVolume } from './dissection.js'
 
 /** The label that systemd-repart and systemd-sysupdate give to partitions that hold nothing yet. */
 const emptyLabel = '_empty'
@@ -17,6 +18,28 @@ export function newest<V extends Volume>(volumes: readonly V[]): V | undefined {
     (best, next) => (best && compareVersions(next.label ?? '', best.label ?? '') <= 0 ? best : next),
     undefined,
   )
+}
+
+/** The volumes that are chosen from by what they hold: several for one purpose. */
+export function rivals<V extends Volume>(volumes: readonly V[]): readonly V[] {
+  const offered = volumes.filter((one) => one.designator !== null && isOffered(one))
+  return offered.filter((one) => offered.some((other) => other !== one && other.designator === one.designator))
+}
+
+/** Those that hold something libblkid recognises, if any does: no update has filled the others yet. */
+export function filled<V extends DissectedVolume>(volumes: readonly V[]): readonly V[] {
+  const found = volumes.filter(({ fileSystem }) => fileSystem !== null)
+  return found.length > 0 ? found : volumes
+}
+
+/** As {@link preferred}, of those of its architecture that are {@link filled}. */
+export function preferredFilled<V extends DissectedVolume>(
+  volumes: readonly V[],
+  designator: Designator,
+  architectures: readonly string[],
+): V | undefined {
+  const found = ranked(volumes, designator, architectures)
+  return filled(found.filter(({ architecture }) => architecture === found[0]?.architecture))[0]
 }
 
 /** The newest volume of the first architecture that has any; one without an architecture fits all. */
