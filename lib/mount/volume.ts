@@ -40,6 +40,13 @@ export interface Mounting {
   readonly options: MountOptions
 }
 
+/** What holds file systems without being one, as libblkid names it, and whose work it is to open that. */
+const openers: ReadonlyMap<string, string> = new Map([
+  ['LVM2_member', '`vgchange --activate=y`'],
+  ['linux_raid_member', '`mdadm --assemble`'],
+  ['zfs_member', '`zpool import`'],
+])
+
 /**
  * Refuses, before anything is made, what could not be mounted later.
  * @throws ERR_DDI_LOCKED, ERR_DDI_FILE_SYSTEM, ERR_DDI_WRITABLE_EXECUTABLE
@@ -58,7 +65,11 @@ export function refuseUnfit(mounting: Mounting, designator: Designator, volume: 
   if (!isMountable(type))
     throw new DdiError(
       'ERR_DDI_FILE_SYSTEM',
-      `${designator} of ${image} holds ${type || 'no known file system'}; images may have ${mountable.join(', ')}`,
+      `${designator} of ${image} holds ${type || 'no known file system'}; ${
+        openers.has(type)
+          ? `once it is attached, ${openers.get(type)} finds the file systems in it`
+          : `images may have ${mountable.join(', ')}`
+      }`,
     )
   stepsFor(mounting, designator, type, volume)
 }

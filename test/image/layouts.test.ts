@@ -4,10 +4,10 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { flagNames } from '../../lib/cli/volume-flags.js'
-import { type Dissection, type DissectOptions, dissect, openImage, plan } from '../../lib/index.js'
-import { gptPartitions, mbrPartitions, type Partition } from '../corpus/theirs.js'
+import { type Dissection, type DissectOptions, dissect, openImage, plan, withTree } from '../../lib/index.js'
+import { gptPartitions, mbrPartitions, type Partition, probed } from '../corpus/theirs.js'
 import { emptyFile, MiB, makeFileSystem } from '../support/images.js'
-import { type Layout, makeLayout } from '../support/layouts.js'
+import { type Layout, makeLayout, partitionTypes } from '../support/layouts.js'
 import { otherLayouts } from '../support/other-layouts.js'
 import { run, temporaryFolder } from '../support/run.js'
 
@@ -61,6 +61,40 @@ test('several generic partitions are told apart by nobody, and the refusal says 
   const path = makeLayout(folder.path, { name: 'generic', source: haos.source, partitions })
   const dissection = await dissected(path)
   assert.throws(() => plan(dissection), { message: /: 7 of its partitions are of the generic Linux type, which makes/ })
+})
+
+/** The label of a physical volume of LVM, with its checksum (lib/format_text/layout.h of LVM2). */
+function physicalVolume(): Buffer {
+  const bytes = Buffer.alloc(4 * MiB)
+  const label = bytes.subarray(512, 1024)
+  label.write('LABELONE')
+  label.writeBigUInt64LE(1n, 8)
+  label.writeUInt32LE(32, 20)
+  label.write('LVM2 001', 24)
+  label.write('abcdefghijklmnopqrstuvwxyz012345', 32)
+  let sum = 0xf597a6cf
+  for (const byte of label.subarray(20)) {
+    sum ^= byte
+    for (let bit = 0; bit < 8; bit++) sum = (sum >>> 1) ^ (sum & 1 ? 0xedb88320 : 0)
+  }
+  label.writeUInt32LE(sum >>> 0, 16)
+  return bytes
+}
+
+// osbuild/images@1146ec23cd9c: data/distrodefs/fedora/imagetypes.yaml, server_partition_tables
+test('Fedora Server: a root in LVM is left to LVM', async () => {
+  const from = join(folder.path, 'lvm')
+  writeFileSync(from, physicalVolume())
+  const root = { number: 1, type: partitionTypes.root, start: 1, size: 4, label: 'root', from }
+  const path = makeLayout(folder.path, { name: 'fedora-server', source: 'osbuild/images', partitions: [root] })
+  assert.equal(probed(path, { start: MiB, size: 4 * MiB }).fileSystem?.type, 'LVM2_member')
+  await assert.rejects(
+    withTree(path, { architectures: ['x86-64'] }, async () => {}),
+    {
+      code: 'ERR_DDI_FILE_SYSTEM',
+      message: /root of .* holds LVM2_member; once it is attached, `vgchange/,
+    },
+  )
 })
 
 /** Makes a disk with an MBR. @param script of sfdisk */
