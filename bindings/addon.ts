@@ -141,7 +141,7 @@ export interface BlkidProbe {
 }
 
 /** What libblkid found, by its names. */
-export type BlkidValues = { readonly [Name in 'TYPE' | 'LABEL' | 'UUID' | 'PTTYPE']?: string }
+export type BlkidValues = { readonly [Name in 'TYPE' | 'LABEL' | 'UUID' | 'BLOCK_SIZE' | 'PTTYPE']?: string }
 
 declare const xzDecoder: unique symbol
 /** One stream being unpacked; freed when nobody holds it. */

@@ -9,6 +9,8 @@ export interface FileSystem {
   readonly type: string
   readonly label: string | null
   readonly uuid: string | null
+  /** The smallest blocks that it reads, in bytes: the sectors of a disk that it is mounted from are no larger. Null: not known. */
+  readonly blockSize: number | null
 }
 
 /** Which of blkid's chains run: that of file systems, or that of partition tables too. */
@@ -54,8 +56,10 @@ function probe(
  */
 export function probeFileSystem(fd: number, path: string, offset: number, size: number): FileSystem | null {
   const found = probe({ fd, path, offset, size }, 'file systems')
-  if (found === 'ambiguous') return { type: found, label: null, uuid: null }
-  return found?.TYPE === undefined ? null : { type: found.TYPE, label: found.LABEL ?? null, uuid: found.UUID ?? null }
+  if (found === 'ambiguous') return { type: found, label: null, uuid: null, blockSize: null }
+  if (found?.TYPE === undefined) return null
+  const { TYPE: type, LABEL: label = null, UUID: uuid = null, BLOCK_SIZE: blocks } = found
+  return { type, label, uuid, blockSize: Number(blocks) || null }
 }
 
 /**

@@ -64,7 +64,7 @@ Napi::Value Run(const Napi::CallbackInfo& info) {
   const int found = library.probe(probe->handle);
   if (found != 0) return Napi::Number::New(info.Env(), found);
   Napi::Object values = Napi::Object::New(info.Env());
-  for (const char* name : {"TYPE", "LABEL", "UUID", "PTTYPE"}) {
+  for (const char* name : {"TYPE", "LABEL", "UUID", "BLOCK_SIZE", "PTTYPE"}) {
     const char* value;
     if (library.lookUp(probe->handle, name, &value, nullptr) == 0) values[name] = Napi::String::New(info.Env(), value);
   }

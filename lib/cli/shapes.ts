@@ -20,6 +20,7 @@ export const fileSystem = object({
   type: described(string, 'as blkid names it'),
   label: nullable(string),
   uuid: nullable(string),
+  blockSize: described(nullable(bytes), 'the smallest blocks that it reads; null: not known'),
 })
 
 export const problem = object({ code: string, message: string })

@@ -281,8 +281,9 @@ function located({ name }: Image, source: Source): readonly FileExtent[] {
   return extents
 }
 
-/** A table inside another may count in smaller sectors than the disk's: the device under both has to take the smallest. */
+/** A table inside another, or a file system, may count in smaller sectors than the disk's: the device under all has to take the smallest. */
 function fittingSectorSize({ image: { sectorSize }, volumes }: Dissection, located: readonly FileExtent[]): number {
+  if (volumes.some(({ fileSystem }) => (fileSystem?.blockSize ?? sectorSize) < sectorSize)) return 512
   const fits = [...volumes.flatMap(foundExtents), ...located].every(
     (extent) => extent.length % sectorSize === 0 && (extent.kind === 'zero' || extent.start % sectorSize === 0),
   )

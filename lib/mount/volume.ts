@@ -1,5 +1,7 @@
+import { addon } from '../../bindings/addon.js'
 import type { AttachedVolume } from '../attach/activate.js'
 import { prepareResizeOn } from '../attach/resize-file-system.js'
+import { openFile } from '../bytes/file.js'
 import { DdiError } from '../errors.js'
 import type { Designator } from '../gpt/dps-types.js'
 import { luks } from '../image/luks.js'
@@ -119,6 +121,7 @@ export async function mountVolume(
       'ERR_DDI_FILE_SYSTEM',
       `${designator} of ${mounting.image} holds ${type || 'no known file system'} inside LUKS`,
     )
+  await refuseLargerSectors(mounting, designator, volume)
   const steps = stepsFor(mounting, designator, type, volume)
   const readOnly = volume.readOnly || isImmutable(type)
   if (check && !readOnly) await checkFileSystem(device, type, signal)
@@ -135,6 +138,29 @@ export async function mountVolume(
     readOnly: readOnly && !steps.overlay,
     verified: volume.verified,
   }
+}
+
+/** These are read block by block, whatever the sectors are. */
+const bySectors: readonly string[] = ['ext4', 'vfat', 'xfs']
+
+/**
+ * The kernel reads no less than a sector: it fails to mount with an error of input or output.
+ * @throws ERR_DDI_FILE_SYSTEM for blocks that are smaller than the sectors of the device
+ */
+async function refuseLargerSectors(
+  { image }: Mounting,
+  designator: Designator,
+  { device, fileSystem }: AttachedVolume,
+): Promise<void> {
+  const blockSize = fileSystem?.blockSize ?? null
+  if (blockSize === null || !bySectors.includes(fileSystem!.type)) return
+  await using file = await openFile(device)
+  const { sectorSize } = await addon().blockGeometry(file.fd, device)
+  if (sectorSize > blockSize)
+    throw new DdiError(
+      'ERR_DDI_FILE_SYSTEM',
+      `${designator} of ${image} is ${fileSystem!.type} with blocks of ${blockSize} bytes, and its disk has sectors of ${sectorSize}: it mounts only from a file, or a disk of smaller sectors`,
+    )
 }
 
 /** The device with the file system: that of the volume, or what opens on it. */

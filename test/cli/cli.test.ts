@@ -183,7 +183,7 @@ test('inspect --json has the documented shape', () => {
     size: dataSize,
     extents: [{ device: null, start: dataStart, length: dataSize }],
     defect: null,
-    fileSystem: { type: 'erofs', label: null, uuid: data.fileSystem.uuid },
+    fileSystem: { type: 'erofs', label: null, uuid: data.fileSystem.uuid, blockSize: 4096 },
     verity: { rootHash, dataVolume: data.uuid, hashVolume: hash.uuid, signer: null },
   })
   assert.equal(hash.verity, null)

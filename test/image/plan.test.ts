@@ -127,6 +127,7 @@ test('a verified root: every node in order, with its role', async () => {
           type: 'erofs',
           uuid: run('blkid', '-p', '-o', 'value', '-s', 'UUID', join(folder.path, 'data.erofs')).trim(),
           label: null,
+          blockSize: 4096,
         },
       },
     ],

@@ -482,3 +482,28 @@ test('who looks into an image exposes nothing of it, to nobody', async () => {
   child.stdout.destroy()
   for (let waits = 0; waits < 100 && !run('dmsetup', 'ls').includes('No devices'); waits++) await sleep(100)
 })
+
+test('a file system of smaller blocks than the sectors of its disk is mounted from a file, and from such a disk refused by name', async () => {
+  using folder = temporaryFolder()
+  const tree = join(folder.path, 'tree')
+  mkdirSync(tree)
+  writeFileSync(join(tree, 'file'), 'text')
+  const path = join(folder.path, 'image.raw')
+  const at = join(folder.path, 'mounted')
+  mkdirSync(at)
+  const lines = ['Type=root', 'Format=vfat', 'FileSystemSectorSize=512', 'CopyFiles=/', 'SizeMinBytes=4M']
+  await buildImage(defineImage(folder.path, { root: lines }), path, { root: tree, sectorSize: 4096 })
+  await mountImage(path, at)
+  assert.equal(readFileSync(join(at, 'file'), 'utf8'), 'text')
+  await unmountImage(at)
+  const device = run('losetup', '--find', '--show', '--sector-size', '4096', path).trim()
+  try {
+    await assert.rejects(mountImage(device, at), {
+      code: 'ERR_DDI_FILE_SYSTEM',
+      message: /^root of \S+ is vfat with blocks of 512 bytes, and its disk has sectors of 4096/,
+    })
+  } finally {
+    run('losetup', '--detach', device)
+  }
+  assertNothingLeft()
+})

@@ -34,7 +34,7 @@ export default verb({
     const { name, path, volumes } = mounted
     if (options.json !== 'off') {
       const described = volumes.map(({ fileSystem, ...one }) => {
-        return { ...one, fileSystem: { type: fileSystem, label: null, uuid: null } }
+        return { ...one, fileSystem: { type: fileSystem, label: null, uuid: null, blockSize: null } }
       })
       printJson({ name, image: mounted.image, path, volumes: described }, options.json)
       return
