@@ -5,6 +5,7 @@ import { sliceSource } from '../bytes/slice.js'
 import type { Source } from '../bytes/source.js'
 import { claimOfFileSystem } from '../disk/claimed-size.js'
 import { DdiError } from '../errors.js'
+import { appendedPlaces } from '../verity/appended.js'
 import { hasSuperblock, readSuperblock, type Superblock } from '../verity/superblock.js'
 import { checkRootHash, checkTreeFits } from '../verity/tree.js'
 import type { HashTree, UsableVolume } from './dissection.js'
@@ -23,26 +24,41 @@ export async function inFile(image: Image, path: string): Promise<HashTree> {
   return { kind: 'file', path, source }
 }
 
-/** The hash tree that no partition holds: in the file beside the image, or behind the file system of an image without a table. */
-export async function outsideTable(image: Image): Promise<HashTree | undefined> {
+/**
+ * The hash tree that no partition holds: in the file beside the image, or behind the data of an image without a table.
+ * @param rootHash decides between several that are appended
+ */
+export async function outsideTable(
+  image: Image,
+  data: UsableVolume,
+  rootHash: Uint8Array,
+): Promise<HashTree | undefined> {
   const path = image.path === null ? undefined : await findVeritySideFile(image.path)
   if (path !== undefined) return await inFile(image, path)
-  return image.table.type === 'none' ? await appended(image) : undefined
+  if (image.table.type !== 'none') return undefined
+  const trees = await appended(image)
+  for (const tree of trees) {
+    // Whoever takes one checks it, and says what is wrong with it.
+    const isNamed = await checkTree(image, data, tree.source, rootHash).catch(() => undefined)
+    if (isNamed) return tree
+  }
+  return trees[0]
 }
 
 /** Where one may begin behind a file system: at the next multiple of one of these. */
 const alignments = Array.from({ length: 12 }, (_, n) => 512 * 2 ** n)
 
-/** A hash tree appended to its data, where `formatFile` and most who call veritysetup put it. */
-async function appended({ source }: Image): Promise<HashTree | undefined> {
+/** What may be hash trees appended to their data: behind the file system, or by how long they are if they are the last of the file. */
+async function appended({ source }: Image): Promise<readonly HashTree[]> {
   const claimed = (await claimOfFileSystem(source))?.size ?? 0
-  if (claimed === 0) return undefined
-  for (const start of new Set(alignments.map((alignment) => alignUp(claimed, alignment)))) {
-    if (start >= source.size) break
+  const behind = claimed === 0 ? [] : alignments.map((alignment) => alignUp(claimed, alignment))
+  const trees: HashTree[] = []
+  for (const start of new Set([...behind, ...appendedPlaces(source.size)])) {
+    if (start >= source.size) continue
     const tree = sliceSource(source, { start, length: source.size - start })
-    if (await hasSuperblock(tree)) return { kind: 'appended', source: tree }
+    if (await hasSuperblock(tree)) trees.push({ kind: 'appended', source: tree })
   }
-  return undefined
+  return trees
 }
 
 /**

@@ -94,14 +94,14 @@ export async function pairVerity(
       ? await inFile(image, treePath)
       : volume
         ? inVolume(image, volume)
-        : await outsideTable(image)
+        : await outsideTable(image, data, rootHash.bytes)
   if (!hash && named) return untrusted(data, named)
   if (!hash)
     throw new DdiError(
       'ERR_DDI_VERITY_MISSING',
       `${image.name} has a root hash for ${designator}, but ${
         image.table.type === 'none'
-          ? 'no hash tree behind its file system'
+          ? 'no hash tree behind its data'
           : `no ${designator}-verity partition with UUID ${hashUuid} (its second half)`
       } and no .verity file beside it`,
     )

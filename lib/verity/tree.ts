@@ -29,8 +29,11 @@ export interface TreeLayout {
  * Lays out the hash tree that a superblock describes (Documentation/admin-guide/device-mapper/verity.rst): the top
  * level comes first in the volume, after the superblock.
  */
-export function layoutTree(superblock: Superblock): TreeLayout {
-  const { algorithm, hashBlockSize, dataBlocks } = superblock
+export function layoutTree({
+  algorithm,
+  hashBlockSize,
+  dataBlocks,
+}: Pick<Superblock, 'algorithm' | 'hashBlockSize' | 'dataBlocks'>): TreeLayout {
   // Digests lie a power of two apart; those of sha256 and sha512 are powers of two themselves.
   const digestsPerBlock = hashBlockSize / digestLengths[algorithm]
   const counts: number[] = []

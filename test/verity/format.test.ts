@@ -98,6 +98,26 @@ test('appended to its data, and beside it: what we format veritysetup verifies, 
   assert.deepEqual([bad.status, bad.stdout], [3, `${data}: data block 5\n`])
 })
 
+test('what is appended is found behind whatever lies before it, twice too, and with any block sizes', () => {
+  using folder = temporaryFolder()
+  const at = (name: string) => join(folder.path, name)
+  emptyFile(at('fat'), 3 * MiB)
+  run('mkfs.vfat', at('fat'))
+  renameSync(makeFileSystem(folder.path, 'ext4'), at('short'))
+  truncateSync(at('short'), 12 * MiB)
+  emptyFile(at('luks'), 20 * MiB)
+  run('cryptsetup', 'luksFormat', '--batch-mode', '--pbkdf=pbkdf2', '--pbkdf-force-iterations=1000', at('luks'), at('fat'))
+  for (const name of ['fat', 'short', 'luks'])
+    for (const sizes of [[], ['--data-block-size=1024', '--hash-block-size=512', '--hash=sha512']]) {
+      const made = cli('verity', 'format', at(name), '--append', ...sizes)
+      assert.equal(made.status, 0, made.stderr)
+      const verified = cli('verify', at(name), `--root-hash=${made.stdout.trim()}`)
+      assert.equal(verified.status, 0, `${name} ${sizes}: ${verified.stderr}`)
+    }
+  const wrong = cli('verify', at('fat'), `--root-hash=${'00'.repeat(32)}`)
+  assert.match(wrong.stderr, /ERR_DDI_ROOT_HASH_(WRONG|FORMAT)/)
+})
+
 test('appending that fails cuts off what was appended, and no other file, wherever the path leads by then', async () => {
   using folder = temporaryFolder()
   const [data, moved] = [join(folder.path, 'data'), join(folder.path, 'moved')]
