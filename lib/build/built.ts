@@ -1,6 +1,7 @@
 // What all builds have in common: what is made before anything is written, and what is said of it then.
 import { rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { refuseNewFile } from '../bytes/new-file.js'
 import { openScratch } from '../bytes/scratch.js'
 import type { Run } from '../bytes/source.js'
 import { systemError } from '../errors.js'
@@ -86,10 +87,13 @@ export interface Made {
   readonly paths: readonly (string | null)[]
 }
 
-/** Makes everything that partitions hold. @throws as the steps of a build */
+/** Makes everything that partitions hold. @throws as the steps of a build; ERR_DDI_EXISTS if a file is in the way of one that is split off */
 export async function makeContents({ placed }: Plan, context: BuildContext): Promise<Made> {
+  const { split, output, replace } = context
   const partitions = await protect(await fill(placed.filter(isWanted(context)), context), context)
-  const paths = context.split ? splitPaths(partitions, context.output) : partitions.map(() => null)
+  const paths = split ? splitPaths(partitions, output) : partitions.map(() => null)
+  // Before the image is written: their names may have the UUIDs that root hashes give.
+  for (const path of paths) if (path !== null) await refuseNewFile(path, { replace, from: [output] })
   return { partitions, paths }
 }
 

@@ -88,6 +88,28 @@ test('each partition is split off under the name that systemd-repart gives it', 
   assert.match(clash.stderr, /4\.conf: SplitName=: "root-x86-64" is the name of another partition too/)
 })
 
+test('what is in the way of a file that is split off is found before the image is written', () => {
+  using folder = temporaryFolder()
+  const definitions = write(join(folder.path, 'definitions'), {
+    '1.conf': definition('Type=root', 'SizeMinBytes=1M', 'SizeMaxBytes=1M', 'SplitName=one'),
+  })
+  const output = join(folder.path, 'image.raw')
+  writeFileSync(join(folder.path, 'image.one.raw'), 'mine')
+  const build = (...more: string[]) => cli('build', `--definitions=${definitions}`, '--split', ...more)
+  const { status, stderr } = build('-o', output)
+  assert.deepEqual([status, /image\.one\.raw exists/.test(stderr)], [2, true], stderr)
+  assert.deepEqual(readdirSync(folder.path).sort(), ['definitions', 'image.one.raw'])
+  assert.equal(build('-o', output, '--force').status, 0)
+  assert.equal(statSync(join(folder.path, 'image.one.raw')).size, MiB)
+  // On a disk that is there, its table stays as it is.
+  const table = readFileSync(output)
+  writeFileSync(join(definitions, '2.conf'), definition('Type=home', 'SizeMinBytes=1M', 'SplitName=two'))
+  writeFileSync(join(folder.path, 'image.two.raw'), 'mine')
+  const added = build('--image', output, '--size=8M')
+  assert.match(added.stderr, /image\.(one|two)\.raw exists/)
+  assert.deepEqual(readFileSync(output), table)
+})
+
 /** Paths in a squashfs. */
 const listed = (image: string) =>
   run('unsquashfs', '-ls', '-d', '', image)
