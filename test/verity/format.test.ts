@@ -106,7 +106,15 @@ test('what is appended is found behind whatever lies before it, twice too, and w
   renameSync(makeFileSystem(folder.path, 'ext4'), at('short'))
   truncateSync(at('short'), 12 * MiB)
   emptyFile(at('luks'), 20 * MiB)
-  run('cryptsetup', 'luksFormat', '--batch-mode', '--pbkdf=pbkdf2', '--pbkdf-force-iterations=1000', at('luks'), at('fat'))
+  run(
+    'cryptsetup',
+    'luksFormat',
+    '--batch-mode',
+    '--pbkdf=pbkdf2',
+    '--pbkdf-force-iterations=1000',
+    at('luks'),
+    at('fat'),
+  )
   for (const name of ['fat', 'short', 'luks'])
     for (const sizes of [[], ['--data-block-size=1024', '--hash-block-size=512', '--hash=sha512']]) {
       const made = cli('verity', 'format', at(name), '--append', ...sizes)
