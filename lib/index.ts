@@ -157,6 +157,7 @@ export {
 } from './install/install-disk.js'
 export { mapperPath } from './kernel/device-mapper.js'
 export { addPartitionNodes, removePartitionNodes } from './kernel/partitions.js'
+export { archiveTree } from './mount/archive.js'
 export type { FileKind, Tree, TreeEntry, TreeSource } from './mount/entries.js'
 export { type ImageFacts, type ImageUse, readFacts } from './mount/facts.js'
 export { type CopyOptions, copyFrom, copyTo, digestFile } from './mount/files.js'

@@ -23,6 +23,7 @@ const calls: Readonly<Record<string, readonly Call[] | string>> = {
   build: [ddi.buildImage, ddi.partitionDisk],
   completion: 'of the shell alone',
   'copy-from': [ddi.withTree, ddi.copyFrom],
+  archive: [ddi.withTree, ddi.archiveTree],
   'copy-to': [ddi.withTree, ddi.copyTo],
   discover: [ddi.discoverImages],
   detach: [ddi.detach, ddi.detachAll],

@@ -18,7 +18,7 @@ const quick: Readonly<Record<string, string>> = {
   'reads tables, headers or marks, whose sizes are capped': `openImage imageOn openDisk openSuper openStore readDisk readStore readGpt scanGpt
     readSuper readMetadataImage readSuperblock isSuper isSparse isMetadataImage expand findSuper findStores nestedVolumes dissect
     dissectRemains dissectVerityDevices checkRootHash checkedSource previewFormat previewParity inspectUki readTransfers readFacts findBootOrigin
-    trustedCertificates list attachedDevice runningImage Disk.isUsed Tree.attribute`,
+    trustedCertificates list discoverImages attachedDevice runningImage Disk.isUsed Tree.attribute`,
   'writes a table, and moves no data': `Disk.grow Disk.shrink Disk.resize Disk.rename Disk.renameAll Disk.remove Disk.removeAll Disk.discard
     Disk.separate Disk.check Disk.repartition UnnamedVolume.name Super.grow Super.shrink Super.resize Super.rename Super.remove
     Super.check Super.resizeGroup VolumeTable.grow VolumeTable.shrink VolumeTable.resize VolumeTable.rename VolumeTable.remove

@@ -166,6 +166,7 @@ export const mountOptions = {
   ),
   noCheck: flag('--no-check', 'do not check writable file systems first'),
   noGrow: flag('--no-grow', 'do not grow file systems on volumes whose flag asks for it'),
+  inMemory: flag('--in-memory', 'copy the image into memory first, and mount the copy'),
   inMemoryOverlay: flag(
     '--in-memory-overlay',
     'write to memory only, without permission to execute; changes are lost when it is unmounted',
@@ -193,7 +194,7 @@ export async function treeWork(options: ValuesOf<typeof treeOptions>): Promise<M
 }
 
 export async function mountWork(options: ValuesOf<typeof mountOptions>): Promise<MountOptions> {
-  const { writable, discard, noCheck, noGrow, inMemoryOverlay, owners, policy } = options
+  const { writable, discard, noCheck, noGrow, inMemory, inMemoryOverlay, owners, policy } = options
   return {
     ...(await treeWork(options)),
     ...given({ owners }),
@@ -203,6 +204,7 @@ export async function mountWork(options: ValuesOf<typeof mountOptions>): Promise
     discard,
     check: !noCheck,
     grow: !noGrow,
+    inMemory,
     inMemoryOverlay,
     writeXorExecute: policy === 'wx',
   }

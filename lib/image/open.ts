@@ -2,6 +2,7 @@ import { expand } from '../android/sparse.js'
 import { extentSource } from '../bytes/extents.js'
 import { openFile } from '../bytes/file.js'
 import { guardSource } from '../bytes/guard.js'
+import { copyToMemory, type MemoryFile } from '../bytes/memory-file.js'
 import type { Source } from '../bytes/source.js'
 import { findByName, requireWhole } from '../disk/volume.js'
 import { DdiError } from '../errors.js'
@@ -30,8 +31,13 @@ export interface OpenOptions {
    * beside the image.
    */
   readonly devices?: Readonly<Record<string, string | Source>>
+  /**
+   * Of a path: reads the image from a copy in memory, made first; what is attached is the copy, what is written goes to it, and the file is
+   * free. Default: false.
+   */
+  readonly inMemory?: boolean
 }
-export const openOptionNames: OptionNames<OpenOptions> = { nested: true, slot: true, devices: true }
+export const openOptionNames: OptionNames<OpenOptions> = { nested: true, slot: true, devices: true, inMemory: true }
 
 /** Options of {@link imageOn}. */
 export interface ImageOnOptions extends OpenOptions {
@@ -50,15 +56,20 @@ const imageOnOptionNames: OptionNames<ImageOnOptions> = { ...openOptionNames, na
  */
 export async function openImage(path: string, options: OpenOptions = {}): Promise<Image> {
   checkOptions(options, openOptionNames, 'openImage')
-  const file = await openFile(path)
+  const { file, ...opened } = options.inMemory ? await copyToMemory(path) : await openedFile(path)
   try {
     const image = await imageOn(file, { ...options, name: path, path })
-    image.keepOpen(file)
+    image.keepOpen(opened)
     return image
   } catch (error) {
-    await file.close()
+    await opened[Symbol.asyncDispose]()
     throw error
   }
+}
+
+async function openedFile(path: string): Promise<MemoryFile> {
+  const file = await openFile(path)
+  return { file, [Symbol.asyncDispose]: () => file.close() }
 }
 
 /**

@@ -30,6 +30,7 @@ const withoutTry: Readonly<Record<string, string>> = {
   umount: 'changes no disk: list shows what there is',
   with: 'what changes is the business of its command',
   boot: 'hands the machine over',
+  archive: 'writes a new file, and replaces none',
   'copy-from': 'writes a new file, and replaces none',
   'copy-to': 'writes what is named where it is named: list-files shows what is there',
   pull: 'writes something new: what it is, its bytes tell',

@@ -57,6 +57,7 @@ test('each verb prints the JSON of its schema, whatever it does', async () => {
   json('inspect', ext4, '--contents')
   json('copy-from', ext4, 'etc/os-release', at('out'))
   json('copy-to', ext4, at('out'), 'copy')
+  json('archive', ext4, at('out.tar'))
   json('build', '--definitions', definitions, '--root', folder.path, '-o', at('built.raw'))
   json('completion', 'fish')
   json('list')

@@ -1,6 +1,15 @@
 // What systemd's TEST-50-DISSECT asserts of images that are mounted and attached; test/image/minimal.test.ts has what needs no kernel.
 import assert from 'node:assert/strict'
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { after, afterEach, before, test } from 'node:test'
 import {
@@ -127,6 +136,21 @@ test('a GPT is mounted by the root hash given, and unmounted', async () => {
   assert.deepEqual(osReleases(at('mount')), [original(), original()])
   await unmountImage(at('mount'))
   assert.ok(!existsSync(at('mount/etc')))
+})
+
+test('a GPT is mounted from a copy in memory, which is gone with it, and its file is free', async () => {
+  const moved = at('moved.gpt')
+  copyFileSync(images.gpt, moved)
+  const inMemory = { ...machine, rootHash: images.rootHash, inMemory: true }
+  {
+    await using mounted = await mountImage(moved, at('mount'), inMemory)
+    rmSync(moved)
+    assert.equal(mounted.volumes[0]!.verified, true)
+    assert.deepEqual(osReleases(at('mount')), [original(), original()])
+    assert.match(run('losetup', '--list', '--noheadings', '--output=BACK-FILE'), /^\/dev\/shm\/\S+ \(deleted\)$/m)
+  }
+  assert.ok(!existsSync(at('mount/etc')))
+  assert.deepEqual(readdirSync('/dev/shm'), [])
 })
 
 test('mount options: the last of a designator count, and those of no designator are of the root', () => {

@@ -23,6 +23,7 @@ export const calls: Readonly<Record<string, Call>> = {
   detach: (options) => ddi.detach(nothing, options),
   detachAll: (options) => ddi.detachAll(options),
   digestFile: (options) => ddi.digestFile(nothing, nothing, options),
+  archiveTree: (options) => ddi.archiveTree(nothing, nothing, options),
   digestTree: (options) => ddi.digestTree(nothing, options).next(),
   discoverImages: ddi.discoverImages,
   dissect: (options) => ddi.dissect(nothing, options),
