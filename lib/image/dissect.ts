@@ -91,7 +91,7 @@ export async function dissect(image: Image, options: DissectOptions = {}): Promi
   const unused = options.policy
     ? await applyPolicy(options.policy, { image, volumes, roles, verity, architectures })
     : []
-  const exceptions = exceptionsOf(roles, verity, { policy: options.policy, strict: options.strict ?? false })
+  const exceptions = exceptionsOf(volumes, roles, verity, { policy: options.policy, strict: options.strict ?? false })
   // Bytes that a root hash covers need not be a file system that libblkid knows.
   const known = isCovered(verity.get('root')) || volumes.some(({ fileSystem }) => fileSystem)
   if (image.table.type === 'none' && !known) {

@@ -89,8 +89,8 @@ export interface Dissection {
   readonly roles: ReadonlyMap<Designator, UsableVolume>
   readonly verity: ReadonlyMap<ProtectedDesignator, Verity>
   /**
-   * Volumes of the system that no root hash covers and that are used even if one covers another: because the policy names them,
-   * or without permission to execute what is in them.
+   * Volumes that no root hash covers and that are used even if one covers another: those of the system that the policy names,
+   * and others without permission to execute what is in them.
    */
   readonly exceptions: ReadonlyMap<UsableVolume, 'policy' | 'noexec'>
   /** Those whose volumes count, the preferred first. */

@@ -30,7 +30,7 @@ export interface Offer {
   /** The root hash and tree that cover it. */
   readonly protection: TrustedVerity | KernelVerity | undefined
   readonly readOnly: boolean
-  /** Nothing in it may be executed: it belongs to the system, and no root hash covers it while one covers the rest. */
+  /** Nothing in it may be executed: no root hash covers it, while one covers another volume. */
   readonly noExec: boolean
 }
 

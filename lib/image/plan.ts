@@ -122,7 +122,7 @@ export interface PlannedVolume {
   readonly readOnly: boolean
   /** A root hash covers every byte. */
   readonly verified: boolean
-  /** It belongs to the system, and no root hash covers it while one covers the rest: to be mounted without permission to execute. */
+  /** No root hash covers it, while one covers another volume of the image: to be mounted without permission to execute. */
   readonly noExec: boolean
   /** Its flag requests that its file system be grown to fill it. */
   readonly growFileSystem: boolean

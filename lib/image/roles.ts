@@ -66,10 +66,12 @@ export function assignPlainRoles(volumes: readonly DissectedVolume[], roles: Map
 }
 
 /**
- * Where a root hash covers /usr, the root need not be covered: it is made at the first boot, written or encrypted. A policy that
- * does not want a volume covered is obeyed.
+ * Where a root hash covers one volume, nothing in those that none covers is to be executed. Of the system, that may be a root beside a
+ * covered /usr: it is made at the first boot, written or encrypted. A policy that does not want a volume of the system covered is
+ * obeyed; what it says of others cannot be that they may hold programs.
  */
 export function exceptionsOf(
+  volumes: readonly DissectedVolume[],
   roles: Map<Designator, UsableVolume>,
   verity: ReadonlyMap<ProtectedDesignator, Verity>,
   { policy, strict }: { readonly policy: ImagePolicy | undefined; readonly strict: boolean },
@@ -85,7 +87,23 @@ export function exceptionsOf(
     // What the policy wants, and strictness forbids, is refused later.
     else if (isBesideUsr && !isNamed) roles.delete('root')
   }
+  if ([...verity.values()].some(isCovered))
+    for (const volume of dataVolumes(volumes, roles)) exceptions.set(volume, 'noexec')
   return exceptions
+}
+
+/** What may hold files, and does not belong to the system. */
+function dataVolumes(
+  volumes: readonly DissectedVolume[],
+  roles: ReadonlyMap<Designator, UsableVolume>,
+): readonly UsableVolume[] {
+  const systems: readonly (DissectedVolume | undefined)[] = [roles.get('root'), roles.get('usr')]
+  return volumes.filter(
+    (one): one is UsableVolume =>
+      one.state === 'whole' &&
+      !/^(?:root|usr|swap)$|-verity(?:-sig)?$/.test(one.designator ?? '') &&
+      !systems.includes(one),
+  )
 }
 
 /** A rule of its own for a volume that is not covered; one that takes it either way leaves open how it is used. */

@@ -83,14 +83,15 @@ test('of several signed versions the newest counts whose data and tree are there
   assert.deepEqual(await used(path, { certificates }), ['os_27.178', 'signed', 'ERR_DDI_SIGNATURE_UNTRUSTED'])
 })
 
-test('a root beside a covered /usr is offered without permission to execute, or not at all', async () => {
+test('a root or a home beside a covered /usr is offered without permission to execute, or not at all', async () => {
   using folder = temporaryFolder()
   const identity = makeIdentity(folder.path, 'signer')
   const certificates = await trustedCertificates([identity.certificate], [])
   const { rootHash, partitions } = makeVersion(folder.path, '1', identity)
   const path = join(folder.path, 'image.raw')
   const root = { type: typeUuids.root, size: 8 * MiB, label: 'state', from: makeFileSystem(folder.path, 'ext4') }
-  makeGptImage(path, 32 * MiB, [...partitions, root])
+  const home = { type: typeUuids.home, size: 8 * MiB, label: 'data', from: root.from }
+  makeGptImage(path, 32 * MiB, [...partitions, root, home])
   const offered = async (options: DissectOptions, volumes?: readonly string[]) => {
     await using image = await openImage(path)
     const dissection = await dissect(image, { architectures: ['x86-64'], ...options })
@@ -100,9 +101,15 @@ test('a root beside a covered /usr is offered without permission to execute, or 
     )
   }
   const both = ['usr verified ro', 'root rw noexec']
+  const data = 'home rw noexec'
   for (const options of [{ certificates }, { usrHash: rootHash }, { certificates, usrHash: rootHash }]) {
-    assert.deepEqual((await offered(options)).toSorted(), both.toSorted())
-    assert.deepEqual(await offered({ ...options, strict: true }), ['usr verified ro'])
+    assert.deepEqual((await offered(options)).toSorted(), [...both, data].toSorted())
+    assert.deepEqual(await offered({ ...options, strict: true }), ['usr verified ro', data])
+    // By name, too.
+    assert.deepEqual(await offered(options, ['os_1', 'data']), ['os_1 verified ro', 'data rw noexec'])
+    // That it may be used is not that it may hold programs.
+    const use = parseImagePolicy('home=unprotected:usr=verity+signed:=ignore')
+    assert.deepEqual(await offered({ ...options, policy: use }), ['usr verified ro', data])
     // A policy that takes it either way does not say that it may hold programs.
     const open = parseImagePolicy('root=open:usr=verity+signed:=ignore')
     assert.deepEqual((await offered({ ...options, policy: open })).toSorted(), both.toSorted())

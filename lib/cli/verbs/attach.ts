@@ -24,9 +24,11 @@ export default verb({
       writable,
       signal: untilInterrupted(),
     })
+    const noExec = attachment.volumes.filter((one) => one.noExec).map(({ node }) => node)
+    if (noExec.length > 0)
+      note(`no root hash covers ${noExec.join(', ')} of ${path}, while one covers the system: mount with noexec`)
     for (const { designator, verified, noExec } of attachment.volumes)
-      if (noExec) note(`${designator} of ${path} is not verified, and the rest of the system is: mount it with noexec`)
-      else if (!verified && (designator === 'root' || designator === 'usr'))
+      if (!verified && !noExec && (designator === 'root' || designator === 'usr'))
         note(`${designator} of ${path} is not verified: no root hash is known for it`)
     await printAttachment(attachment, options)
   },

@@ -13,7 +13,7 @@ import { inOwnNamespace } from '../namespace.js'
 import { noteProblems, noteSource } from '../notes.js'
 import { dissectOptions, type ImageValues, imageArgument, imageOptions } from '../options.js'
 import { formatSize, print, printJson } from '../output.js'
-import { array, nullable, object, string, word } from '../schema.js'
+import { array, boolean, described, nullable, object, string, word } from '../schema.js'
 import { bytes, contents, fileSystem, hexadecimal, orphan, problem, uuid, volumeFields } from '../shapes.js'
 import { isTableAlone, printTable, type TableValues, tableOptions } from '../table.js'
 import { usedFor } from '../used-for.js'
@@ -46,6 +46,7 @@ export default verb({
       object({
         ...volumeFields,
         fileSystem: nullable(fileSystem),
+        noExec: described(boolean, 'no root hash covers it, while one covers another volume'),
         verity: nullable(
           object({
             rootHash: nullable(hexadecimal),
@@ -155,7 +156,7 @@ async function printDissection(path: string, dissection: Dissection, options: Ta
 }
 
 /** The JSON of `inspect`, a shape that programs rely on: in bytes, UUIDs in lower case. */
-function describe({ image, volumes, verity, problems }: Dissection, contents: ImageFacts | null) {
+function describe({ image, volumes, verity, exceptions, problems }: Dissection, contents: ImageFacts | null) {
   const { type, uuid, source } = image.table
   return {
     image: image.name,
@@ -165,6 +166,7 @@ function describe({ image, volumes, verity, problems }: Dissection, contents: Im
     volumes: volumes.map((volume) => ({
       ...describeVolume(volume),
       fileSystem: volume.fileSystem ?? null,
+      noExec: volume.state === 'whole' && exceptions.get(volume) === 'noexec',
       verity: describeVerity([...verity.values()].find(({ data }) => data === volume)),
     })),
     orphans: image.orphans.map(describeOrphan),
