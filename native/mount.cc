@@ -63,7 +63,9 @@ Napi::Value MapOwners(const Napi::CallbackInfo& info) {
     long result = syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes);
     if (result == 0) {
       step = "move_mount";
-      result = syscall(SYS_move_mount, tree, "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH);
+      // The target may be the path of a descriptor, which is a link.
+      result =
+          syscall(SYS_move_mount, tree, "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS);
     }
     int error = errno;
     close(static_cast<int>(tree));

@@ -122,8 +122,12 @@ export function mountSteps(
   return { volume, overlay: { flags, data: '' } }
 }
 
+/** Whether nothing that is mounted so can be executed. */
+export function isNoExec({ volume, overlay }: MountSteps): boolean {
+  return ((overlay ?? volume).flags & mountFlags.noExec) !== 0
+}
+
 /** Whether what is mounted so could change the programs that it runs. */
-export function isWritableAndExecutable({ volume, overlay }: MountSteps): boolean {
-  const { flags } = overlay ?? volume
-  return (flags & (mountFlags.readOnly | mountFlags.noExec)) === 0
+export function isWritableAndExecutable(steps: MountSteps): boolean {
+  return !isNoExec(steps) && ((steps.overlay ?? steps.volume).flags & mountFlags.readOnly) === 0
 }

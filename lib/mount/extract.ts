@@ -15,7 +15,7 @@ import { isMountable } from './arguments.js'
 import { type ExtractedFiles, inWalkOrder, isWithin, type Tree, type TreeEntry } from './entries.js'
 import { extractors, settle } from './extractors.js'
 import type { MountOptions } from './options.js'
-import { findPlace, type Placed, type Placement, placements } from './places.js'
+import { findPlace, type Placed, type Placement, placements, refuseAstray } from './places.js'
 import type { Root } from './root.js'
 
 /** A volume whose files are in the tree. */
@@ -76,15 +76,15 @@ export async function extractImage(image: Image, directory: string, options: Mou
   if (found.length === 0) throw new DdiError('ERR_DDI_NOTHING_TO_ATTACH', `${image.name} has no files to read here`)
   for (const placement of found) refuseUnread(image, placement)
   const target = join(directory, 'tree')
-  if (found[0]!.designator !== 'root') await mkdir(target, { mode: 0o700 })
+  await mkdir(target, { mode: 0o700 })
   const placed: Placed[] = []
   const volumes: ExtractedVolume[] = []
   const unread: string[] = []
   const tools = new Set<string>()
   for (const placement of found) {
-    const place = await findPlace(target, placement, placed, image.name)
+    const place = await pathOfPlace(target, placement, placed, image.name)
     if (place === undefined) continue
-    placed.push({ path: place, readOnly: true })
+    placed.push({ designator: placement.designator, path: place, readOnly: true })
     await rm(place, { recursive: true, force: true })
     const extractor = extractors[typeOf(placement)]
     if (!extractor) {
@@ -97,7 +97,18 @@ export async function extractImage(image: Image, directory: string, options: Mou
     await settle(Buffer.from(place), options.signal)
     tools.add(extractor.tool)
   }
+  await refuseAstray(target, placed, image.name)
   return { name: image.name, target, tools, volumes, unread }
+}
+
+async function pathOfPlace(
+  target: string,
+  placement: Placement<UsableVolume>,
+  placed: readonly Placed[],
+  image: string,
+): Promise<string | undefined> {
+  await using place = await findPlace(target, placement, async () => placed, image)
+  return await place?.realPath()
 }
 
 function typeOf({ volume }: Placement<UsableVolume>): string {

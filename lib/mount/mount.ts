@@ -5,12 +5,13 @@ import { dissect, dissectOptionNames, requireProbed } from '../image/dissect.js'
 import { luks } from '../image/luks.js'
 import { type Image, openImage, openOptionNames } from '../image/open.js'
 import { type PlannedVolume, plan } from '../image/plan.js'
+import { listMounts } from '../kernel/mounts.js'
 import { checkOptions, pickOptions } from '../options.js'
 import { throwIfAborted } from '../work.js'
 import { memoryRoot, mountName } from './names.js'
 import { type MountOptions, mountOptionNames, mountPlanOptionNames } from './options.js'
 import { mountMemory } from './overlay.js'
-import { findPlace, placements } from './places.js'
+import { findPlace, placements, refuseAstray } from './places.js'
 import { requireCrypt } from './unlock.js'
 import { unmountNamed } from './unmount.js'
 import { type MountedVolume, type Mounting, mountVolume, refuseUnfit } from './volume.js'
@@ -95,8 +96,21 @@ async function mountAll(
   if (!found.some(({ designator }) => designator === 'root')) await mountMemory(memoryRoot(mounting.name), target)
   for (const placement of found) {
     throwIfAborted(mounting.options.signal)
-    const place = await findPlace(target, placement, mounted, mounting.image)
-    if (place !== undefined) mounted.push(await mountVolume(mounting, placement.designator, placement.volume, place))
+    await using place = await findPlace(target, placement, () => whereabouts(mounted), mounting.image)
+    if (place) mounted.push(await mountVolume(mounting, placement.designator, placement.volume, place))
   }
+  await refuseAstray(target, mounted, mounting.image)
   return mounted
+}
+
+/**
+ * Where volumes were mounted, and where they are by now. A hostile file system may have one directory under two names: what is mounted on it then goes by
+ * that under which it was last looked up.
+ */
+async function whereabouts(mounted: readonly MountedVolume[]): Promise<readonly MountedVolume[]> {
+  const mounts = await listMounts()
+  return mounted.flatMap((one) => [
+    one,
+    ...mounts.filter(({ source }) => source === one.device).map(({ path }) => ({ ...one, path })),
+  ])
 }

@@ -1,12 +1,15 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readFile, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { addon, mountFlags, unmountFlags } from '../../bindings/addon.js'
 import { openScratchDirectory } from '../bytes/scratch.js'
-import { systemCode, systemError } from '../errors.js'
+import { DdiError, systemCode, systemError } from '../errors.js'
+import { listMounts } from '../kernel/mounts.js'
 import type { MountArguments } from './arguments.js'
+import { type OpenedInRoot, openRoot } from './root.js'
 
 /**
- * Mounts on exactly this place, which has no links in it.
+ * Mounts on exactly this place.
+ * @param place a path without links, or that of a descriptor
  * @param type of the file system
  * @throws ERR_DDI_FILE_SYSTEM if the kernel does not have it, or finds it damaged
  */
@@ -20,11 +23,32 @@ export async function mountAt(
     await addon().mount(source, place, type, flags, data)
   } catch (error) {
     const why = systemCode(error) === 'ENODEV' ? ` (this kernel has no ${type})` : ''
-    throw systemError(error, `cannot mount ${source} on ${place}${why}`, {
+    const where = await readlink(place).catch(() => place)
+    throw systemError(error, `cannot mount ${source} on ${where}${why}`, {
       ENODEV: 'ERR_DDI_FILE_SYSTEM',
       EUCLEAN: 'ERR_DDI_FILE_SYSTEM',
     })
   }
+}
+
+/**
+ * Opens what was just mounted on a directory. Whoever may write in the tree can have its path lead elsewhere by then; that is found out.
+ * @throws ERR_DDI_MOUNT_POINT if the path leads elsewhere
+ */
+export async function openMountOn(directory: OpenedInRoot): Promise<OpenedInRoot> {
+  const path = await directory.realPath()
+  await using root = await openRoot('/')
+  const opened = await root.open(path)
+  const [id, below] = [await mountId(opened), await mountId(directory)]
+  const mounts = await listMounts()
+  if (mounts.some((one) => one.id === id && one.parent === below && one.path === path)) return opened
+  await opened[Symbol.asyncDispose]()
+  throw new DdiError('ERR_DDI_MOUNT_POINT', `${path} changed while something was mounted on it`)
+}
+
+/** That of the mount that a descriptor is in: proc(5), fdinfo. */
+async function mountId({ fd }: OpenedInRoot): Promise<number> {
+  return Number(/^mnt_id:\s*(\d+)$/m.exec(await readFile(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1])
 }
 
 /** Mounts an empty file system in memory, which nothing in it is run from. @param name that it has among mounts */

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { addon } from '../../bindings/addon.js'
 import { DdiError, systemError } from '../errors.js'
 import { systemPath, toolPath } from '../tool.js'
+import type { OpenedInRoot } from './root.js'
 
 /** Shows files of owners from `inside` as those of owners from `outside`: so many user and group IDs. */
 export interface OwnerMap {
@@ -13,7 +14,7 @@ export interface OwnerMap {
 }
 
 /** Maps the owners of a mount. @throws ERR_DDI_KERNEL, ERR_DDI_PERMISSION */
-export async function mapOwners(place: string, { inside, outside, count }: OwnerMap): Promise<void> {
+export async function mapOwners(mount: OpenedInRoot, { inside, outside, count }: OwnerMap): Promise<void> {
   // A user namespace lives as long as a process in it.
   const unshare = await toolPath({ command: ['unshare'], package: 'util-linux' })
   const child = spawn(unshare, ['--user', 'sleep', '60'], { stdio: 'ignore', env: { PATH: systemPath } })
@@ -24,12 +25,12 @@ export async function mapOwners(place: string, { inside, outside, count }: Owner
       await writeFile(`/proc/${child.pid}/${map}`, `${inside} ${outside} ${count}\n`)
     const handle = await open(`/proc/${child.pid}/ns/user`, 'r')
     try {
-      await addon().mapOwners(place, handle.fd)
+      await addon().mapOwners(mount.path, handle.fd)
     } finally {
       await handle.close()
     }
   } catch (error) {
-    throw systemError(error, `cannot map the owners of ${place}`)
+    throw systemError(error, `cannot map the owners of ${await mount.realPath()}`)
   } finally {
     child.kill('SIGKILL')
   }

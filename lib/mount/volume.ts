@@ -10,14 +10,16 @@ import { runTool, type Tool } from '../tool.js'
 import {
   isImmutable,
   isMountable,
+  isNoExec,
   isWritableAndExecutable,
   type MountSteps,
   mountable,
   mountSteps,
 } from './arguments.js'
 import type { MountOptions } from './options.js'
-import { mountAt, overlay } from './overlay.js'
+import { mountAt, openMountOn, overlay } from './overlay.js'
 import { mapOwners } from './owners.js'
+import type { OpenedInRoot } from './root.js'
 import { unlockVolume } from './unlock.js'
 
 /** A mounted volume. */
@@ -28,6 +30,8 @@ export interface MountedVolume {
   readonly path: string
   readonly fileSystem: string
   readonly readOnly: boolean
+  /** Nothing in it can be executed. */
+  readonly noExec: boolean
   readonly verified: boolean
 }
 
@@ -105,14 +109,14 @@ function stepsFor(
 
 /**
  * Mounts a volume of an attachment: opened if it is locked, checked if it is writable.
- * @param place an absolute path without links
+ * @param place a directory, opened
  * @throws ERR_DDI_FILE_SYSTEM, ERR_DDI_PASSPHRASE, ERR_DDI_WRITABLE_EXECUTABLE, ERR_DDI_TOOL, ERR_DDI_LIBRARY_MISSING, ERR_DDI_KERNEL
  */
 export async function mountVolume(
   mounting: Mounting,
   designator: Designator,
   volume: AttachedVolume,
-  place: string,
+  place: OpenedInRoot,
 ): Promise<MountedVolume> {
   const { check = true, grow = true, owners, signal } = mounting.options
   const { device, type } = await openedDevice(mounting, volume)
@@ -125,17 +129,22 @@ export async function mountVolume(
   const steps = stepsFor(mounting, designator, type, volume)
   const readOnly = volume.readOnly || isImmutable(type)
   if (check && !readOnly) await checkFileSystem(device, type, signal)
-  await mountAt(device, place, type, steps.volume)
+  await mountAt(device, place.path, type, steps.volume)
+  await using mounted = await openMountOn(place)
   if (grow && !readOnly && volume.growFileSystem && growable.includes(type))
     await (await prepareResizeOn(device, type))()
-  if (steps.overlay) await overlay(place, steps.overlay)
-  if (owners) await mapOwners(place, owners)
+  if (steps.overlay) await overlay(mounted.path, steps.overlay)
+  if (owners) {
+    await using top = await openMountOn(steps.overlay ? mounted : place)
+    await mapOwners(top, owners)
+  }
   return {
     designator,
     device,
-    path: place,
+    path: await place.realPath(),
     fileSystem: type,
     readOnly: readOnly && !steps.overlay,
+    noExec: isNoExec(steps),
     verified: volume.verified,
   }
 }

@@ -7,6 +7,7 @@ import { findImageKernel } from '../../lib/boot/image-kernel.js'
 import { kexecImage } from '../../lib/boot/kexec.js'
 import { mountRoot, obtainRoot } from '../../lib/boot/root.js'
 import { detachAll } from '../../lib/index.js'
+import { makeBeside, makePrograms, makeUsr } from '../support/beside.js'
 import { bootIn, type TestBoot } from '../support/boot.js'
 import { makeTree, makeVerityImage } from '../support/images.js'
 import { attempt, cli, run, temporaryFolder } from '../support/run.js'
@@ -53,6 +54,18 @@ test('a raw root is verified as it is read, and volatile as the command line say
     writeFileSync(join(sysroot, 'program'), '#!/bin/sh\necho runs\n', { mode: 0o755 })
     assert.equal(run(join(sysroot, 'program')), 'runs\n')
     assert.ok(!optionsOf(sysroot).includes('nosuid'))
+  })
+})
+
+test('a layer in memory is executable over what a root hash covers, and over nothing beside that', async () => {
+  using folder = temporaryFolder()
+  const tree = makePrograms(join(folder.path, 'tree'), 'program')
+  const usr = makeUsr(folder.path)
+  const path = makeBeside(usr, join(folder.path, 'image.raw'), { home: tree })
+  const line = `rd.systemd.pull=raw,machine,verify=no:root:file://${path} usrhash=${usr.rootHash} ddi.volatile=overlay`
+  await mounted(folder.path, `${line} systemd.image_policy=usr=verity:home=unprotected`, (sysroot) => {
+    const noExec = ['usr', 'home'].filter((name) => optionsOf(join(sysroot, name)).includes('noexec'))
+    assert.deepEqual(noExec, ['home'])
   })
 })
 

@@ -7,8 +7,17 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, 
 import { join } from 'node:path'
 import { afterEach, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { buildImage, detachAll, mountImage, parseImagePolicy, unmountImage, withTree } from '../../lib/index.js'
+import {
+  buildImage,
+  detachAll,
+  type MountOptions,
+  mountImage,
+  parseImagePolicy,
+  unmountImage,
+  withTree,
+} from '../../lib/index.js'
 import { parseCertificates } from '../../lib/verity/index.js'
+import { makeBeside, makePrograms, makeUsr } from '../support/beside.js'
 import { defineImage, emptyFile, MiB, makeGptImage, typeUuids } from '../support/images.js'
 import { makeIdentity } from '../support/keys.js'
 import { attempt, cli, cliPath, packageRoot, run, temporaryFolder } from '../support/run.js'
@@ -243,6 +252,93 @@ test('links in an image lead nowhere out of it, and what has no place or no file
   const blank = join(folder.path, 'blank.raw')
   makeGptImage(blank, 16 * MiB, [{ type: typeUuids.root, size: MiB }])
   await assert.rejects(mountImage(blank, at), { code: 'ERR_DDI_FILE_SYSTEM' })
+})
+
+test('what no root hash covers is mounted on, in and above nothing that one covers, by no link and no second name', async () => {
+  using folder = temporaryFolder()
+  const at = join(folder.path, 'mounted')
+  mkdirSync(at)
+  const usr = makeUsr(folder.path)
+  const home = makePrograms(join(folder.path, 'home'), 'way/evil')
+  const roots = {
+    below: 'mkdir usr; ln -s usr/bin home',
+    above: 'mkdir -p home/usr; ln -s home/usr usr',
+    through: 'mkdir home real; ln -s ../real home/way; ln -s home/way usr',
+    twin: 'mkdir usr',
+    'twin-above': 'mkdir -p data/usr; ln -s data/usr usr',
+  }
+  for (const [name, commands] of Object.entries(roots)) {
+    const root = join(folder.path, name)
+    mkdirSync(root)
+    run('sh', '-euc', `cd "$1"; ${commands}`, 'sh', root)
+    const path = makeBeside(usr, `${root}.raw`, { root, home })
+    // One directory under two names, which only a hostile file system has.
+    const start = Number(/First sector: (\d+)/.exec(run('sgdisk', '--info=3', path))![1]) * 512
+    const twin = { twin: '/usr', 'twin-above': '/data' }[name]
+    if (twin) run('debugfs', '-w', '-R', `link ${twin} /home`, `${path}?offset=${start}`)
+    const refused = mountImage(path, at, { usrHash: usr.rootHash, inMemoryOverlay: name === 'above' })
+    const message =
+      name === 'through'
+        ? /usr leads to "\/home\/way", and not to its usr volume/
+        : /\/home leads to "\/.*", which is, lies in or holds the place of its usr volume/
+    await assert.rejects(refused, { code: 'ERR_DDI_MOUNT_POINT', message }, name)
+    assertNothingLeft()
+  }
+})
+
+test('beside a covered /usr, nothing else can be executed unless that is asked for', async () => {
+  using folder = temporaryFolder()
+  const at = join(folder.path, 'mounted')
+  const root = makePrograms(join(folder.path, 'root'), 'bin/x')
+  for (const name of [at, join(root, 'usr'), join(root, 'home'), join(root, 'var')]) mkdirSync(name)
+  const home = makePrograms(join(folder.path, 'homes'), 'x')
+  const usr = makeUsr(folder.path)
+  const usrHash = usr.rootHash
+  const path = makeBeside(usr, join(folder.path, 'image.raw'), { root, home, var: home })
+  const status = (name: string) => attempt('sh', '-c', '"$1"', 'sh', join(at, name)).status
+  const options: readonly MountOptions[] = [{ usrHash }, { usrHash, inMemoryOverlay: true }, {}]
+  for (const one of options) {
+    const isCovered = one.usrHash !== undefined
+    await using mounted = await mountImage(path, at, one)
+    const noExec = mounted.volumes.map(({ designator, noExec }) => [designator, noExec])
+    const data = ['root', 'home', 'var'].map((name) => [name, isCovered])
+    // What is writable is not executable, covered or not.
+    assert.deepEqual(noExec, [data[0], ['usr', one.inMemoryOverlay ?? false], data[1], data[2]])
+    for (const name of ['bin/x', 'home/x', 'var/x']) assert.equal(status(name), isCovered ? 126 : 0, name)
+  }
+  {
+    await using _ = await mountImage(path, at, { usrHash, mountOptions: { home: 'exec' } })
+    assert.deepEqual([status('home/x'), status('var/x')], [0, 126])
+  }
+  const shown = cli('mount', path, at, `--usr-hash=${usrHash}`)
+  assert.match(shown.stdout, /^VOLUME .* RO +NOEXEC +VERIFIED$/m)
+  assert.match(shown.stdout, /^home .* yes +yes +no$/m)
+  assert.equal(cli('umount', at).status, 0)
+  const attached = cli('attach', path, `--usr-hash=${usrHash}`, '--name=beside')
+  assert.match(attached.stderr, /no root hash covers root, home, var of .* mount with noexec/)
+  assert.equal(cli('detach', 'beside').status, 0)
+  // Not offered is not there: a root in memory has a place for everything else.
+  await using strict = await mountImage(path, at, { usrHash, strict: true })
+  assert.deepEqual(
+    strict.volumes.map(({ designator }) => designator),
+    ['usr', 'home', 'var'],
+  )
+})
+
+test('what an image without a root has is mounted in one in memory, where systemd-dissect mounts it', async () => {
+  using folder = temporaryFolder()
+  const at = join(folder.path, 'mounted')
+  const tree = join(folder.path, 'tree')
+  for (const name of [at, join(tree, 'tmp')]) mkdirSync(name, { recursive: true })
+  const usr = makeUsr(folder.path)
+  const path = makeBeside(usr, join(folder.path, 'image.raw'), { home: tree, var: tree })
+  const mounts = () =>
+    run('findmnt', '--list', '--noheadings', '--output', 'TARGET,FSTYPE', '--submounts', '--target', at)
+  run('systemd-dissect', '--mount', path, at)
+  const theirs = mounts()
+  run('umount', '--recursive', at)
+  await using _ = await mountImage(path, at, { usrHash: usr.rootHash })
+  assert.equal(mounts(), theirs)
 })
 
 test('a usr image has a root in memory', async () => {

@@ -21,6 +21,7 @@ export default verb({
         path,
         fileSystem: fileSystem,
         readOnly: boolean,
+        noExec: boolean,
         verified: boolean,
       }),
     ),
@@ -40,13 +41,14 @@ export default verb({
       return
     }
     await printTable(
-      ['VOLUME', 'PATH', 'DEVICE', 'FSTYPE', 'RO', 'VERIFIED'],
-      volumes.map(({ designator, path, device, fileSystem, readOnly, verified }) => [
+      ['VOLUME', 'PATH', 'DEVICE', 'FSTYPE', 'RO', 'NOEXEC', 'VERIFIED'],
+      volumes.map(({ designator, path, device, fileSystem, readOnly, noExec, verified }) => [
         designator,
         path,
         device,
         fileSystem,
         readOnly ? 'yes' : 'no',
+        noExec ? 'yes' : 'no',
         verified ? 'yes' : 'no',
       ]),
       options,
