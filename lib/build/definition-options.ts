@@ -71,6 +71,7 @@ function expand(text: string, { specifiers, refuse }: Place): string {
 
 /** Why an option of systemd is none here. */
 export const refused: Readonly<Record<string, string>> = {
+  BlockDeviceReplace: 'a file system that is mounted is not moved: btrfs replace does that',
   Integrity: 'partitions with integrity are not made: it takes a kernel with dm-integrity',
   IntegrityAlgorithm: 'partitions with integrity are not made: it takes a kernel with dm-integrity',
   TPM2PCRs: 'nothing is bound to a TPM2: that takes the machine itself, at its first boot',

@@ -80,6 +80,7 @@ test('what systemd has and ddi has not is refused with the reason', () => {
     ['FileSystemSectorSize=4096', /FileSystemSectorSize= is supported for vfat/],
     ['Integrity=inline', /Integrity= is not supported: .* dm-integrity$/],
     ['IntegrityAlgorithm=hmac-sha256', /IntegrityAlgorithm= is not supported: .* dm-integrity$/],
+    ['BlockDeviceReplace=/', /BlockDeviceReplace= is not supported: .* btrfs replace does that$/],
     ['TPM2PCRs=7', /TPM2PCRs= is not supported: nothing is bound to a TPM2/],
     ['KeyFile=/key', /KeyFile= needs Encrypt=/],
     ['VolumeLabel=x', /VolumeLabel= needs Encrypt=/],
