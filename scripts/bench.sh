@@ -4,11 +4,12 @@
 needs sgdisk=gdisk veritysetup=cryptsetup-bin mkfs.erofs=erofs-utils nginx=nginx-light curl=curl zstd=zstd \
   linux.uml=user-mode-linux dnsmasq=dnsmasq-base busybox=busybox-static mksquashfs=squashfs-tools cpio=cpio gpg=gnupg \
   lz4=lz4 depmod=kmod python3=python3 strip=binutils /usr/lib/systemd/boot/efi/linuxx64.efi.stub=systemd-boot-efi ip=iproute2 \
-  xz=xz-utils /lib/systemd/systemd-pull=systemd-container /usr/bin/time=time openssl=openssl taskset=util-linux
+  xz=xz-utils /lib/systemd/systemd-pull=systemd-container /usr/bin/time=time openssl=openssl taskset=util-linux aarch64-linux-gnu-g++=g++-aarch64-linux-gnu
 needs_kernel
-build
+build --prebuild
 status=0
 node dist/bench/startup.js || status=1
+node dist/bench/install.js || status=1
 node dist/bench/verify.js || status=1
 node dist/bench/volumes.js || status=1
 node dist/bench/store.js || status=1
