@@ -13,7 +13,7 @@ import { temporaryFolder } from './support/run.js'
 const quick: Readonly<Record<string, string>> = {
   'reads or writes as many bytes as the caller says': `Source.read Target.read Target.write Target.flush FileSource.read FileTarget.read
     FileTarget.write FileTarget.flush FileTarget.truncate SparseSource.read UnnamedVolume.read UnnamedVolume.write UnnamedVolume.flush`,
-  'opens, or closes': `openFile openFileForWriting openRoot openSparse Root.open FileSource.close FileTarget.close Image.close Root.close
+  'opens, or closes': `openTreeFile TreeFile.close openFile openFileForWriting openRoot openSparse Root.open FileSource.close FileTarget.close Image.close Root.close
     Disk.close Super.close VolumeTable.close Store.close`,
   'reads tables, headers or marks, whose sizes are capped': `openImage imageOn openDisk openSuper openStore readDisk readStore readGpt scanGpt
     readSuper readMetadataImage readSuperblock isSuper isSparse isMetadataImage expand findSuper findStores nestedVolumes dissect
@@ -31,7 +31,7 @@ const quick: Readonly<Record<string, string>> = {
 }
 /** Calls that take a signal alone, by the reason. */
 const untold: Readonly<Record<string, string>> = {
-  'makes devices, and moves no data': 'activate attach',
+  'makes devices, and moves no data': 'activate attach attachVerity',
   'tells of all by its log': 'boot',
 }
 const namesIn = (table: Readonly<Record<string, string>>) => Object.values(table).flatMap((names) => names.split(/\s+/))

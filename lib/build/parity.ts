@@ -8,17 +8,13 @@ import { DdiError } from '../errors.js'
 import { checkOptions } from '../options.js'
 import { bareTreeSource } from '../verity/bare-tree.js'
 import { checkRoots, coveredBlocks, parityLength, writeParity } from '../verity/error-correction.js'
+import type { ParityPlace } from '../verity/parity-file.js'
 import type { Superblock } from '../verity/superblock.js'
 import { type Work, workNames } from '../work.js'
 import { refuseBeside, writeBeside } from './beside.js'
 
 /** Where the parity of error correction goes. */
-export interface ParityFile {
-  readonly path: string
-  /** Where the parity begins in it, in bytes: a multiple of the block size. */
-  readonly offset: number
-  /** Bytes of parity of each code, 2 to 24. */
-  readonly roots: number
+export interface ParityFile extends ParityPlace {
   /** Replaces what the file holds there. */
   readonly replace: boolean
 }

@@ -1,13 +1,9 @@
 import type { FormattedTree } from '../build/tree.js'
-import { extentSource, linear } from '../bytes/extents.js'
-import { openFile } from '../bytes/file.js'
-import { DdiError } from '../errors.js'
-import { nilUuid } from '../uuid.js'
-import { bareTreeSource } from '../verity/bare-tree.js'
-import { encodeSuperblock, readSuperblock, type Superblock } from '../verity/superblock.js'
 import { layoutTree } from '../verity/tree.js'
+import type { TreeFileOptions } from '../verity/tree-file.js'
 import { choice } from './choice.js'
 import { describeRun } from './extents.js'
+import { given } from './given.js'
 import { hexadecimal, powerOfTwo, sizeOrZero, wholeNumber } from './values.js'
 import { flag, option, type ValuesOf } from './verb.js'
 
@@ -37,68 +33,15 @@ export const treeOptions = {
   salt: option('--salt <hex>', 'without a superblock: the salt (default: none)', hexadecimal),
 }
 
-/**
- * The hash tree in a file, with its superblock, or what the command line says in its place.
- * @param dataSize of what it covers, in bytes
- * @throws ERR_DDI_USAGE for parameters beside a superblock, or that none could say
- */
-export async function openTree(path: string, options: ValuesOf<typeof treeOptions>, dataSize: number) {
-  const { hashOffset: start, noSuperblock, hash, salt, dataBlockSize, hashBlockSize, dataBlocks } = options
-  const given = Object.entries({ hash, salt, dataBlockSize, hashBlockSize, dataBlocks }).filter(
-    ([, one]) => one !== undefined,
-  )
-  if (!noSuperblock) {
-    if (given.length > 0)
-      throw new DdiError(
-        'ERR_DDI_USAGE',
-        'the superblock says how the tree is made: give parameters only with --no-superblock',
-      )
-    return await openStoredTree(path, start)
+/** Where the tree of a verb lies, and how it was made. */
+export function treeFileOf(options: ValuesOf<typeof treeOptions>): TreeFileOptions {
+  const { hashOffset, noSuperblock, hash, salt, dataBlockSize, hashBlockSize, dataBlocks } = options
+  const dataSize = dataBlocks === undefined ? undefined : dataBlocks * (dataBlockSize ?? 4096)
+  return {
+    hashOffset,
+    superblock: !noSuperblock,
+    ...given({ algorithm: hash, salt, dataBlockSize, hashBlockSize, dataSize }),
   }
-  const superblock: Superblock = {
-    uuid: nilUuid,
-    algorithm: hash ?? 'sha256',
-    salt: salt ?? new Uint8Array(),
-    dataBlockSize: dataBlockSize ?? 4096,
-    hashBlockSize: hashBlockSize ?? 4096,
-    dataBlocks: dataBlocks ?? Math.floor(dataSize / (dataBlockSize ?? 4096)),
-  }
-  encodeSuperblock(superblock)
-  const tree = await openRun(path, start)
-  requireAligned(start, superblock)
-  return { ...tree, superblock, source: bareTreeSource(superblock, tree.source) }
-}
-
-/** The superblock in a hash file, and where its tree lies. @param start of the superblock, in bytes */
-export async function openStoredTree(path: string, start: number) {
-  const tree = await openRun(path, start)
-  try {
-    const superblock = await readSuperblock(tree.source)
-    requireAligned(start, superblock)
-    return { ...tree, superblock }
-  } catch (error) {
-    await tree.file.close()
-    throw error
-  }
-}
-
-async function openRun(path: string, start: number) {
-  const file = await openFile(path)
-  if (start >= file.size) {
-    await file.close()
-    throw new DdiError('ERR_DDI_USAGE', `--hash-offset: ${path} has only ${file.size} bytes`)
-  }
-  const run = { start, length: file.size - start }
-  return { file, run, source: extentSource(file, linear([run])), [Symbol.asyncDispose]: () => file.close() }
-}
-
-/** The kernel counts from the beginning of the device, in hash blocks. @throws ERR_DDI_USAGE */
-function requireAligned(start: number, { hashBlockSize }: Superblock): void {
-  if (start % hashBlockSize !== 0)
-    throw new DdiError(
-      'ERR_DDI_USAGE',
-      `--hash-offset: ${start} is not a multiple of the hash block size ${hashBlockSize}`,
-    )
 }
 
 export function describeTree({ superblock, hash }: Pick<FormattedTree, 'superblock' | 'hash'>) {

@@ -1,14 +1,11 @@
-import { activate } from '../../../attach/activate.js'
-import { openFile } from '../../../bytes/file.js'
-import { plan } from '../../../image/plan.js'
-import { dissectVerityDevices } from '../../../image/verity-devices.js'
+import { attachVerity } from '../../../attach/verity.js'
 import { parseRootHash } from '../../../verity/root-hash.js'
 import { printAttachment } from '../../attachment.js'
 import { given } from '../../given.js'
-import { openTree, treeOptions } from '../../hash-tree.js'
+import { treeFileOf, treeOptions } from '../../hash-tree.js'
 import { untilInterrupted } from '../../interrupt.js'
 import { checkingOf, checkingOptions, signatureGiven } from '../../options.js'
-import { openParity, parityOptions } from '../../parity.js'
+import { parityOf, parityOptions } from '../../parity.js'
 import { attachment } from '../../shapes.js'
 import { tableOptions } from '../../table.js'
 import { rootHash, text } from '../../values.js'
@@ -43,15 +40,13 @@ export default verb({
     'ddi-attach verity attach root.img root.img 4f2a… --hash-offset 8M --fec-device root.fec',
   ],
   async run([dataPath, hashPath, rootHash], options) {
-    await using data = await openFile(dataPath)
-    await using tree = await openTree(hashPath, options, data.size)
-    const { superblock, source } = tree
-    await using parity = await openParity(options, { superblock, data, tree })
     const signature = await signatureGiven(options.rootHashSignature)
-    const hash = { kind: 'file', path: hashPath, source } as const
-    const trust = given({ signature, parity: parity?.inBlocks })
-    const dissection = await dissectVerityDevices(data, hash, superblock, parseRootHash(rootHash), trust)
-    const planned = plan(dissection, { ...given({ name: options.name }), ...checkingOf(options) })
-    await printAttachment(await activate(planned, { signal: untilInterrupted() }), options)
+    const attachment = await attachVerity(dataPath, hashPath, parseRootHash(rootHash), {
+      ...treeFileOf(options),
+      ...checkingOf(options),
+      ...given({ name: options.name, signature, parity: parityOf(options) }),
+      signal: untilInterrupted(),
+    })
+    await printAttachment(attachment, options)
   },
 })

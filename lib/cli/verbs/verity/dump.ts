@@ -1,5 +1,6 @@
 import { layoutTree } from '../../../verity/tree.js'
-import { describeTree, hashOffset, openStoredTree } from '../../hash-tree.js'
+import { openTreeFile } from '../../../verity/tree-file.js'
+import { describeTree, hashOffset } from '../../hash-tree.js'
 import { print, printJson } from '../../output.js'
 import { object } from '../../schema.js'
 import { tree } from '../../shapes.js'
@@ -12,7 +13,7 @@ export default verb({
   json: object(tree),
   examples: ['ddi-attach verity dump root.verity --json=pretty'],
   async run([path], { json, hashOffset }) {
-    await using tree = await openStoredTree(path, hashOffset)
+    await using tree = await openTreeFile(path, { hashOffset })
     const { superblock, run } = tree
     const facts = describeTree({ superblock, hash: { start: run.start, length: layoutTree(superblock).end } })
     if (json !== 'off') printJson(facts, json)

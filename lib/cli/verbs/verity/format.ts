@@ -10,7 +10,7 @@ import { given } from '../../given.js'
 import { describeTree, treeParameters } from '../../hash-tree.js'
 import { untilInterrupted } from '../../interrupt.js'
 import { formatSize, print, printJson } from '../../output.js'
-import { parityOptions } from '../../parity.js'
+import { parityOf, parityOptions } from '../../parity.js'
 import { progressBar } from '../../progress.js'
 import { described, nullable, object } from '../../schema.js'
 import { dryRun, extent, hexadecimal as hexadecimalText, path, tree } from '../../shapes.js'
@@ -96,7 +96,7 @@ function placesOf(to: string, { tree, parity }: Formatted): (readonly [string, R
 
 async function formatAll(data: string, to: string | null, options: FormatValues): Promise<Formatted> {
   const { salt, uuid, hash, dataBlocks, dataBlockSize, hashBlockSize, hashOffset, noSuperblock } = options
-  const { force: replace, dryRun, fecDevice: file, fecOffset: offset, fecRoots: roots } = options
+  const { force: replace, dryRun, fecDevice: file } = options
   const signal = untilInterrupted()
   const bar = await progressBar('hashing')
   const work = { signal, onProgress: bar.update }
@@ -104,7 +104,7 @@ async function formatAll(data: string, to: string | null, options: FormatValues)
     ...{ superblock: !noSuperblock, replace },
     ...given({ salt, uuid, hashOffset, algorithm: hash, dataBlockSize, hashBlockSize }),
     ...given({ dataSize: dataBlocks === undefined ? undefined : dataBlocks * (dataBlockSize ?? 4096) }),
-    ...given({ parity: file === undefined ? undefined : { path: file, offset, roots } }),
+    ...given({ parity: parityOf(options) }),
   }
   try {
     const formatted = dryRun ? undefined : await formatFile(data, to, { ...settings, ...work })
