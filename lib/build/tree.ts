@@ -8,11 +8,12 @@ import { DdiError } from '../errors.js'
 import { checkOptions, type OptionNames, pickOptions } from '../options.js'
 import { bareTreeTarget } from '../verity/bare-tree.js'
 import { newSuperblock, type TreeOptions, treeOptionNames, writeTree } from '../verity/format.js'
+import type { ParityPlace } from '../verity/parity-file.js'
 import type { Superblock } from '../verity/superblock.js'
 import { layoutTree } from '../verity/tree.js'
 import { type Work, workNames } from '../work.js'
 import { refuseBeside, statIfAny, writeBeside } from './beside.js'
-import { formatParity, type ParityFile, previewParity } from './parity.js'
+import { formatParity, previewParity } from './parity.js'
 
 /** Options of {@link previewFormat}. */
 export interface FormatPlaceOptions extends TreeOptions {
@@ -26,7 +27,7 @@ export interface FormatPlaceOptions extends TreeOptions {
   /** Stores the superblock before the tree. Default: true. */
   readonly superblock?: boolean
   /** Writes the parity of error correction too. Default: none. */
-  readonly parity?: Omit<ParityFile, 'replace'>
+  readonly parity?: ParityPlace
   /** Replaces a hash file that exists, and what files or block devices hold where the tree and the parity go. Default: false. */
   readonly replace?: boolean
 }
