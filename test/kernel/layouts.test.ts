@@ -4,7 +4,6 @@ import { closeSync, mkdirSync, openSync, readFileSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { openFile } from '../../lib/bytes/file.js'
-import { openStoredTree } from '../../lib/cli/hash-tree.js'
 import {
   activate,
   attach,
@@ -15,6 +14,7 @@ import {
   type MountOptions,
   mountImage,
   openImage,
+  openTreeFile,
   type Plan,
   plan,
   requireWhole,
@@ -197,7 +197,7 @@ function compareMounted(device: string, file: string, original: string): ReturnT
 /** Of Flatcar's /usr: the tree is behind what it covers, and the root hash in the kernel. @param device with both */
 async function planFlatcarUsr(device: string, name: string): Promise<Plan> {
   await using data = await openFile(device)
-  await using tree = await openStoredTree(device, 18 * MiB)
+  await using tree = await openTreeFile(device, { hashOffset: 18 * MiB })
   const rootHash = parseRootHash(readFileSync(join(folder.path, 'flatcar-usr.roothash'), 'utf8').trim())
   const hash = { kind: 'file', path: device, source: tree.source } as const
   return plan(await dissectVerityDevices(data, hash, tree.superblock, rootHash), { name })
