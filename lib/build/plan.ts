@@ -1,4 +1,5 @@
 // What a build comes to: which partitions there will be, and where.
+import { stat } from 'node:fs/promises'
 import { readSmallFile } from '../bytes/small-file.js'
 import type { Specifiers } from '../definition.js'
 import { DdiError, systemCode, systemError } from '../errors.js'
@@ -54,9 +55,18 @@ export async function wantedDefinitions(
       throw refuse('a partition with fixate-volume-key cannot be deferred: its key is not made yet')
     if (isDeferred(one)) continue
     if (verity === 'signature' && !signer) throw refuse('Verity=signature needs a key and a certificate')
-    if (encrypt && (own ?? keyFile) === undefined) throw refuse('Encrypt= needs a key file')
+    if (encrypt) await requireKey(own ?? keyFile, refuse)
   }
   return wanted
+}
+
+/** An empty key file would encrypt with what anybody can type. */
+async function requireKey(path: string | undefined, refuse: (what: string) => DdiError): Promise<void> {
+  if (path === undefined) throw refuse('Encrypt= needs a key file')
+  const stats = await stat(path).catch((error: unknown) => {
+    throw systemError(error, `cannot read ${path}`)
+  })
+  if (stats.isFile() && stats.size === 0) throw refuse(`the key file ${path} is empty`)
 }
 
 /** Where the file systems of other partitions than the root belong. */
