@@ -1,9 +1,11 @@
 import { mkdir, readFile, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { addon, mountFlags, unmountFlags } from '../../bindings/addon.js'
+import { openFile } from '../bytes/file.js'
 import { openScratchDirectory } from '../bytes/scratch.js'
 import { DdiError, systemCode, systemError } from '../errors.js'
 import { listMounts } from '../kernel/mounts.js'
+import { formatUuid } from '../uuid.js'
 import type { MountArguments } from './arguments.js'
 import { type OpenedInRoot, openRoot } from './root.js'
 
@@ -11,7 +13,7 @@ import { type OpenedInRoot, openRoot } from './root.js'
  * Mounts on exactly this place.
  * @param place a path without links, or that of a descriptor
  * @param type of the file system
- * @throws ERR_DDI_FILE_SYSTEM if the kernel does not have it, or finds it damaged
+ * @throws ERR_DDI_FILE_SYSTEM if the kernel does not have it, or finds it damaged; ERR_DDI_BUSY for a btrfs whose UUID is mounted already
  */
 export async function mountAt(
   source: string,
@@ -22,6 +24,7 @@ export async function mountAt(
   try {
     await addon().mount(source, place, type, flags, data)
   } catch (error) {
+    if (type === 'btrfs' && systemCode(error) === 'EEXIST') throw await twinOf(source, error)
     const why = systemCode(error) === 'ENODEV' ? ` (this kernel has no ${type})` : ''
     const where = await readlink(place).catch(() => place)
     throw systemError(error, `cannot mount ${source} on ${where}${why}`, {
@@ -49,6 +52,25 @@ export async function openMountOn(directory: OpenedInRoot): Promise<OpenedInRoot
 /** That of the mount that a descriptor is in: proc(5), fdinfo. */
 async function mountId({ fd }: OpenedInRoot): Promise<number> {
   return Number(/^mnt_id:\s*(\d+)$/m.exec(await readFile(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1])
+}
+
+/** Kernels know a btrfs by its UUID: neither a copy nor the same image on another device is mounted beside it. */
+async function twinOf(source: string, cause: unknown): Promise<DdiError> {
+  const uuid = await btrfsUuid(source)
+  for (const { type, source: other, path } of await listMounts())
+    if (type === 'btrfs' && (await btrfsUuid(other).catch(() => undefined)) === uuid)
+      return new DdiError('ERR_DDI_BUSY', `${path} is of a btrfs with the same UUID ${uuid}: unmount it first`, {
+        cause,
+      })
+  return new DdiError('ERR_DDI_BUSY', `a btrfs with the same UUID ${uuid} is mounted already: unmount it first`, {
+    cause,
+  })
+}
+
+/** Of the superblock, at 64 KiB: its UUID follows the checksum of 32 bytes. */
+async function btrfsUuid(path: string): Promise<string> {
+  await using device = await openFile(path)
+  return formatUuid(await device.read(64 * 1024 + 32, 16))
 }
 
 /** Mounts an empty file system in memory, which nothing in it is run from. @param name that it has among mounts */

@@ -503,6 +503,14 @@ test('a btrfs, whose mounts have numbers of no device, grows as its flag asks, a
   await mountImage(path, at, { writable: true, architectures: ['x86-64'] })
   assert.match(run('btrfs', 'filesystem', 'usage', '--raw', at), new RegExp(`Device size:\\s*${288 * MiB}$`, 'm'))
   await assert.rejects(detachAll(), { code: 'ERR_DDI_BUSY', message: /is mounted on .*mounted: unmount it first/ })
+  const [copy, other] = [join(folder.path, 'copy.raw'), join(folder.path, 'other')]
+  run('cp', '--sparse=always', path, copy)
+  mkdirSync(other)
+  // A kernel knows a btrfs by its UUID.
+  await assert.rejects(mountImage(copy, other, { architectures: ['x86-64'] }), {
+    code: 'ERR_DDI_BUSY',
+    message: /mounted is of a btrfs with the same UUID [-0-9a-f]{36}: unmount it first/,
+  })
   await unmountImage(at)
   assertNothingLeft()
 })
