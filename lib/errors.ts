@@ -147,6 +147,7 @@ export const errorCodes = {
   ERR_DDI_PULL_FORBIDDEN: ['system', 'the server refuses a file, or hides that it has none'],
   ERR_DDI_PULL_RESPONSE: ['system', 'the server does not answer with the requested file'],
   ERR_DDI_PULL_REDIRECT: ['system', 'the server redirects endlessly, to an invalid address, or to a less secure one'],
+  ERR_DDI_PULL_CERTIFICATE: ['system', 'the certificate of a server does not verify'],
   ERR_DDI_PULL_BROKEN: ['system', 'the connection keeps breaking, or the server does not answer'],
   ERR_DDI_PULL_CHANGED: ['system', 'a file changed on the server during the download'],
   ERR_DDI_PULL_KEYRING: ['system', 'there is no valid keyring to verify signatures with'],

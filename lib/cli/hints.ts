@@ -127,9 +127,10 @@ const hints: Readonly<Partial<Record<ErrorCode, readonly Hint[]>>> = {
   ERR_DDI_DEFINITION: [
     {
       option: '--key',
-      message: /needs a key/,
+      message: /needs a key and/,
       text: 'sign with --certificate and --key, or with --certificate and --signer',
     },
+    { option: '--key-file', message: /needs a key file/, text: 'give the key with --key-file' },
   ],
   ERR_DDI_PULL_NO_CHECKSUM: [
     { option: '--verify', text: 'give the SHA-256 with --verify=SHA256, or do not verify the image with --verify=no' },
@@ -153,6 +154,12 @@ const hints: Readonly<Partial<Record<ErrorCode, readonly Hint[]>>> = {
       message: /run depmod/,
       text: 'of modules in another root than /: run `depmod -b ROOT VERSION`, and give --modules-from ROOT/lib/modules/VERSION',
     },
+  ],
+  ERR_DDI_PULL_CERTIFICATE: [
+    { option: '--ca', message: /issuer|first certificate|self.signed/, text: 'trust who signed it with --ca' },
+  ],
+  ERR_DDI_PULL_RESPONSE: [
+    { message: /proxy/, text: 'proxies are those of http_proxy and https_proxy; no_proxy names hosts without' },
   ],
   ERR_DDI_PULL_MEMORY: [{ option: '--max-memory', text: 'allow more with --max-memory' }],
   ERR_DDI_PULL_TOO_LARGE: [{ option: '--max-size', text: 'raise the limit with --max-size' }],

@@ -1,7 +1,7 @@
 import { DdiError } from '../errors.js'
 import type { Batch } from './batches.js'
 import type { FileState, Validator } from './transport.js'
-import { unavailable } from './unavailable.js'
+import { isPassing, unavailable } from './unavailable.js'
 
 /** A request for a file, or for a part of it; its size and validator are of what is here already. */
 export interface PartRequest extends FileState {
@@ -88,7 +88,8 @@ export function parseAnswer(request: PartRequest, status: number, fields: Header
     throw refusal('ERR_DDI_PULL_NOT_FOUND', `the server has no such file (${status})`)
   if (status === 403)
     throw refusal('ERR_DDI_PULL_FORBIDDEN', 'the server does not give it away, or has no such file (403)')
-  if ([408, 425, 429].includes(status) || status >= 500) throw unavailable(url, status, fields['retry-after'])
+  if (isPassing(status)) throw unavailable(url, status, fields['retry-after'])
+  if (status === 407) throw refusal('ERR_DDI_PULL_RESPONSE', 'the proxy answers 407: it wants a name and a password')
   // A byte that exists was requested: the file has become shorter.
   if (status === 416 && isContinuing(request)) throw changed(url)
   if (status === 206) {

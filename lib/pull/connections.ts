@@ -3,11 +3,13 @@ import { request as requestSecurely, Agent as SecureAgent } from 'node:https'
 import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect, type SecureContext, TLSSocket } from 'node:tls'
+import { DdiError } from '../errors.js'
 import { type SecureContexts, secureContexts } from './authorities.js'
 import { sendByHttp2, speaksOnlyHttp2 } from './http2.js'
 import type { Settings } from './options.js'
 import { proxyFor } from './proxies.js'
 import { basicAuthorization, deadline, type Limits, type Outgoing, pathOf, type Response } from './response.js'
+import { isPassing } from './unavailable.js'
 
 /** Connections to servers, which are used again. */
 export interface Connections extends Disposable {
@@ -46,11 +48,12 @@ export function openConnections({ client, authorities, timeouts }: Settings, sig
       : { ...serverOf(url), path: pathOf(url) }
     const fields = proxy ? { host: url.host, ...authorizationAt(proxy), ...headers } : headers
     const request = secure ? requestSecurely : requestPlainly
-    return await answerTo(
+    const answer = answerTo(
       request({ ...at, headers: fields, agent: secure?.others ?? plain, signal }),
       'response',
       timeouts,
     )
+    return await (proxy ? namingProxy(answer, proxy) : answer)
   }
 
   return {
@@ -107,9 +110,19 @@ async function tunnel(
   const path = `${url.hostname}:${url.port || 443}`
   const headers = { host: path, ...authorizationAt(proxy) }
   const at = { ...serverOf(proxy), method: 'CONNECT', path, headers, agent: false, signal, secureContext }
-  const { statusCode, socket } = await answerTo(request(at), 'connect', timeouts)
-  if (statusCode !== 200) throw new Error(`the proxy answers ${statusCode}`)
-  return socket
+  const { statusCode, socket } = await namingProxy(answerTo(request(at), 'connect', timeouts), proxy)
+  if (statusCode === 200) return socket
+  socket.destroy()
+  const what = `the proxy ${proxy.host} answers ${statusCode}`
+  throw isPassing(statusCode) ? new Error(what) : new DdiError('ERR_DDI_PULL_RESPONSE', `${url}: ${what}`)
+}
+
+/** Says of a connection that fails which proxy it was to. */
+async function namingProxy<Result>(work: Promise<Result>, proxy: URL): Promise<Result> {
+  return await work.catch((error: unknown) => {
+    const { code, message } = error as NodeJS.ErrnoException
+    throw Object.assign(new Error(`the proxy ${proxy.host}: ${message}`, { cause: error }), { code })
+  })
 }
 
 function serverOf({ hostname, port }: URL): { readonly host: string; readonly port?: string } {

@@ -10,7 +10,7 @@ import { basicAuthorization, type Response } from './response.js'
 export interface HttpClient extends Disposable {
   /**
    * Makes one request, and follows redirects.
-   * @throws ERR_DDI_PULL_NOT_FOUND, ERR_DDI_PULL_FORBIDDEN, ERR_DDI_PULL_RESPONSE, ERR_DDI_PULL_REDIRECT, ERR_DDI_PULL_BROKEN if it may work later,
+   * @throws ERR_DDI_PULL_NOT_FOUND, ERR_DDI_PULL_FORBIDDEN, ERR_DDI_PULL_RESPONSE, ERR_DDI_PULL_REDIRECT, ERR_DDI_PULL_CERTIFICATE, ERR_DDI_PULL_BROKEN if it may work later,
    *   ERR_DDI_ABORTED
    */
   get(request: PartRequest): Promise<OpenAnswer>
@@ -109,11 +109,21 @@ function authorization({ login, password }: Credentials): { readonly authorizati
   return { authorization: basicAuthorization(login, password) }
 }
 
+/** How OpenSSL says that a certificate does not verify, as Node.js passes it on: trying again changes nothing. */
+const untrusted =
+  /^(CERT_|UNABLE_TO_|(DEPTH_ZERO_)?SELF_SIGNED_|ERR_TLS_CERT_|INVALID_(CA|PURPOSE)$|PATH_LENGTH_EXCEEDED$)/
+
 /** @throws ERR_DDI_ABORTED if that is why */
 function failed(url: URL, error: unknown, signal: AbortSignal): DdiError {
   throwIfAborted(signal)
   if (error instanceof DdiError) return error
-  const { code, message } = error as NodeJS.ErrnoException
+  const { code, message, cause } = error as NodeJS.ErrnoException
   const what = code === undefined ? message : `${code}: ${message}`
+  // Over HTTP/2, a stream is cancelled, and says why.
+  const why = (cause as NodeJS.ErrnoException | undefined)?.code ?? code
+  if (why !== undefined && untrusted.test(why))
+    return new DdiError('ERR_DDI_PULL_CERTIFICATE', `${url}: its certificate does not verify: ${what}`, {
+      cause: error,
+    })
   return new DdiError('ERR_DDI_PULL_BROKEN', `${url}: ${what}`, { cause: error })
 }

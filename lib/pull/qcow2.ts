@@ -11,7 +11,12 @@ const inflate = promisify(inflateRaw)
 const magic = Buffer.from('QFI\xfb', 'latin1')
 const headerLength = 72
 const extendedHeaderLength = 105
-const incompatible = { corrupt: 1n << 1n, compression: 1n << 3n } as const
+const incompatible = {
+  corrupt: 1n << 1n,
+  dataFile: 1n << 2n,
+  compression: 1n << 3n,
+  extendedEntries: 1n << 4n,
+} as const
 /** Those that change nothing of how the active state is read: the image was not closed, another compression. */
 const readable = (1n << 0n) | incompatible.corrupt | incompatible.compression
 const offsetMask = 0x00ff_ffff_ffff_fe00n
@@ -76,6 +81,8 @@ function parseHeader(header: Buffer): Layout {
   if (header.readUInt32BE(32) !== 0) throw unsupported('encryption')
   const features = version === 2 || header.length < extendedHeaderLength - 1 ? 0n : header.readBigUInt64BE(72)
   if ((features & incompatible.corrupt) !== 0n) throw malformed('it is marked as corrupt')
+  if ((features & incompatible.dataFile) !== 0n) throw unsupported('a data file')
+  if ((features & incompatible.extendedEntries) !== 0n) throw unsupported('extended entries')
   if ((features & ~readable) !== 0n) throw unsupported(`the features 0x${features.toString(16)}`)
   const compression = (features & incompatible.compression) === 0n ? 0 : (header[104] ?? 0)
   if (compression > 1) throw unsupported(`compression ${compression}`)

@@ -13,6 +13,11 @@ class Unavailable extends DdiError {
   }
 }
 
+/** Whether the answer with a status may be another one later. */
+export function isPassing(status: number): boolean {
+  return [408, 425, 429].includes(status) || status >= 500
+}
+
 /**
  * The error of an answer that may be another one later.
  * @param retryAfter the header field: seconds, or a date (RFC 9110, section 10.2.3)

@@ -105,7 +105,7 @@ test('a server with a private certificate that requires one of the client; also 
   const authorities = text('server.pem')
   const client = { certificate: text('client.pem'), key: text('client.key') }
   try {
-    await assert.rejects(pull(url, target, no), { code: 'ERR_DDI_PULL_BROKEN' })
+    await assert.rejects(pull(url, target, no), { code: 'ERR_DDI_PULL_CERTIFICATE' })
     await assert.rejects(pull(url, target, { ...no, authorities }), { code: 'ERR_DDI_PULL_FORBIDDEN' })
     await pull(url, target, { ...no, authorities, client })
     assert.equal(text('image.raw'), 'image')
@@ -115,8 +115,8 @@ test('a server with a private certificate that requires one of the client; also 
     // A proxy that refuses is an error as of a server.
     process.env['https_proxy'] = `http://127.0.0.1:${(refusing.address() as AddressInfo).port}`
     await assert.rejects(pull(url, target, { ...no, authorities, client }), {
-      code: 'ERR_DDI_PULL_BROKEN',
-      message: /proxy answers 403/,
+      code: 'ERR_DDI_PULL_RESPONSE',
+      message: /the proxy 127[^ ]* answers 403/,
     })
   } finally {
     delete process.env['https_proxy']

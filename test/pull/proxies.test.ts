@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { pull } from '../../lib/index.js'
 import { needsNone, proxyFor } from '../../lib/pull/proxies.js'
+import { temporaryFolder } from '../support/run.js'
 
 test('hosts that need no proxy, as curl reads no_proxy', () => {
   const cases: readonly (readonly [list: string, host: string, needsNone: boolean])[] = [
@@ -51,6 +57,42 @@ test('each scheme has its proxy, and what is no http proxy is refused by its kin
         message: new RegExp(`^(?!.*s3cret).*${kind}`),
       })
   } finally {
+    for (const name of Object.keys(process.env)) if (!(name in before)) delete process.env[name]
+    Object.assign(process.env, before)
+  }
+})
+
+test('a proxy that refuses ends a download at once, and one that is not there is named', async () => {
+  using folder = temporaryFolder()
+  const before = { ...process.env }
+  let requests = 0
+  const proxy = createServer((_, response) => {
+    requests++
+    response.writeHead(407).end()
+  }).listen(0, '127.0.0.1')
+  proxy.on('connect', (_, socket) => {
+    requests++
+    socket.end('HTTP/1.1 407 No\r\n\r\n')
+  })
+  await once(proxy, 'listening')
+  const host = `127.0.0.1:${(proxy.address() as AddressInfo).port}`
+  const target = { kind: 'raw', path: join(folder.path, 'image.raw') } as const
+  const through = async (scheme: string, retries: number) =>
+    await pull(`${scheme}://server.example/image.raw`, target, { verify: 'no', retries })
+  for (const name of Object.keys(process.env)) if (/_proxy$/i.test(name)) delete process.env[name]
+  Object.assign(process.env, { http_proxy: `http://${host}`, https_proxy: `http://${host}` })
+  try {
+    for (const scheme of ['http', 'https'])
+      await assert.rejects(through(scheme, 3), { code: 'ERR_DDI_PULL_RESPONSE', message: /the proxy .*answers 407/ })
+    assert.equal(requests, 2)
+    proxy.close()
+    for (const scheme of ['http', 'https'])
+      await assert.rejects(through(scheme, 0), {
+        code: 'ERR_DDI_PULL_BROKEN',
+        message: new RegExp(`ECONNREFUSED: the proxy ${host}: `),
+      })
+  } finally {
+    proxy.close()
     for (const name of Object.keys(process.env)) if (!(name in before)) delete process.env[name]
     Object.assign(process.env, before)
   }

@@ -106,8 +106,8 @@ test('the authorities of the environment, and of this machine alone where it has
     await pullWith({ SSL_CERT_DIR: `${at('none')}:${at('certs')}` })
     await pullWith({ NODE_EXTRA_CA_CERTS: at('server.pem') })
     await pullWith({}, { authorities: text('server.pem') })
-    await assert.rejects(pullWith({}), { code: 'ERR_DDI_PULL_BROKEN' })
-    await assert.rejects(pullWith({ SSL_CERT_FILE: at('client.pem') }), { code: 'ERR_DDI_PULL_BROKEN' })
+    await assert.rejects(pullWith({}), { code: 'ERR_DDI_PULL_CERTIFICATE' })
+    await assert.rejects(pullWith({ SSL_CERT_FILE: at('client.pem') }), { code: 'ERR_DDI_PULL_CERTIFICATE' })
     await assert.rejects(pullWith({ SSL_CERT_FILE: at('none') }), { code: 'ERR_DDI_NOT_FOUND' })
     await assert.rejects(pullWith({ SSL_CERT_FILE: at('client.key') }), { code: 'ERR_DDI_CERTIFICATE' })
     delete process.env['SSL_CERT_FILE']
