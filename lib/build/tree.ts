@@ -1,9 +1,10 @@
 import { rm, truncate } from 'node:fs/promises'
 import { extentTarget, linear } from '../bytes/extents.js'
-import { type FileTarget, openFile } from '../bytes/file.js'
+import { type FileSource, type FileTarget, openFile } from '../bytes/file.js'
 import { alignUp } from '../bytes/runs.js'
 import { sliceSource } from '../bytes/slice.js'
 import type { Run } from '../bytes/source.js'
+import { claimOfFileSystem } from '../disk/claimed-size.js'
 import { DdiError } from '../errors.js'
 import { checkOptions, type OptionNames, pickOptions } from '../options.js'
 import { bareTreeTarget } from '../verity/bare-tree.js'
@@ -61,7 +62,7 @@ export interface FormattedTree {
  * offset in any of these. All that can be refused is refused before anything is written, and a tree whose parity cannot be written is taken
  * back.
  * @param hashPath where the tree goes; null appends it to the data file, at the next multiple of the hash block size
- * @throws ERR_DDI_USAGE for an unknown option, for more bytes than there are, and for a tree that would overwrite its data; what `newSuperblock` and `writeTree`
+ * @throws ERR_DDI_USAGE for an unknown option, for more bytes than there are, for a file system that ends within a block, and for a tree that would overwrite its data; what `newSuperblock` and `writeTree`
  *   and {@link formatParity} throw; ERR_DDI_EXISTS for a file that exists, or a file or block device that holds data where the tree goes; ERR_DDI_NO_SPACE if one is too small
  */
 export async function formatFile(
@@ -138,6 +139,7 @@ async function placeTree(dataPath: string, hashPath: string | null, options: For
     if (size > data.size)
       throw new DdiError('ERR_DDI_USAGE', `${dataPath} has ${data.size} bytes: a tree cannot cover ${size} of it`)
     const superblock = newSuperblock(size, { ...pickOptions(options, treeOptionNames), hashBlockSize })
+    if (options.dataSize === undefined) await requireWholeBlocks(data, superblock)
     const { end, hashStartBlock } = layoutTree(superblock)
     const length = options.superblock === false ? end - hashStartBlock * hashBlockSize : end
     if (hashPath === null && data.kind !== 'file')
@@ -152,6 +154,17 @@ async function placeTree(dataPath: string, hashPath: string | null, options: For
     await dispose()
     throw error
   }
+}
+
+/** A file system that ends within a block would be cut off there: nothing mounts it under its root hash. @throws ERR_DDI_USAGE */
+async function requireWholeBlocks(data: FileSource, { dataBlocks, dataBlockSize }: Superblock): Promise<void> {
+  const covered = dataBlocks * dataBlockSize
+  const claimed = covered < data.size ? ((await claimOfFileSystem(data))?.size ?? 0) : 0
+  if (claimed > covered)
+    throw new DdiError(
+      'ERR_DDI_USAGE',
+      `${data.path} has ${data.size} bytes, and the last ${data.size - covered} are no whole block of ${dataBlockSize}: a tree would leave out the end of its file system; make its size a multiple of that`,
+    )
 }
 
 function isOffset(offset: number, unit: number): boolean {

@@ -126,6 +126,23 @@ test('what is appended is found behind whatever lies before it, twice too, and w
   assert.match(wrong.stderr, /ERR_DDI_ROOT_HASH_(WRONG|FORMAT)/)
 })
 
+test('a file system that ends within a block is refused before anything is written', () => {
+  using folder = temporaryFolder()
+  const path = makeFileSystem(folder.path, 'squashfs')
+  writeFileSync(join(folder.path, 'tree/noise'), randomBytes(9000))
+  run('mksquashfs', join(folder.path, 'tree'), path, '-noappend', '-quiet', '-nopad')
+  const size = statSync(path).size
+  assert.notEqual(size % 4096, 0)
+  for (const more of [[], ['--append'], ['--append', '--dry-run']]) {
+    const { status, stderr } = cli('verity', 'format', path, ...more)
+    assert.deepEqual([status, /no whole block of 4096/.test(stderr)], [2, true], stderr)
+  }
+  assert.deepEqual([statSync(path).size, existsSync(`${path}.verity`)], [size, false])
+  truncateSync(path, Math.ceil(size / 4096) * 4096)
+  const made = cli('verity', 'format', path, '--append')
+  assert.equal(cli('verify', path, `--root-hash=${made.stdout.trim()}`).status, 0, made.stderr)
+})
+
 test('appending that fails cuts off what was appended, and no other file, wherever the path leads by then', async () => {
   using folder = temporaryFolder()
   const [data, moved] = [join(folder.path, 'data'), join(folder.path, 'moved')]
