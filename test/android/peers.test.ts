@@ -128,10 +128,20 @@ test('a device as large as its partitions need, metadata in whole sectors, and a
 
   writeFileSync(at('new.img'), randomBytes(5 * block))
   assert.notEqual(cli('android', 'add', image, 'a', '--from', at('new.img'), '--slot=b').status, 0)
-  succeeds('make', image, '--device-size=4M', '--metadata-slots=1', '--force')
+  succeeds('make', image, '--device-size=4M', '--metadata-slots=1', '--group=main:1M', '--force')
   succeeds('add', image, 'c', '--from', at('new.img'), '--replace')
   writeFileSync(at('newer.img'), randomBytes(2 * block))
   succeeds('add', image, 'c', '--from', at('newer.img'), '--replace', '--attributes=readonly')
+  // What lpadd takes as arguments stays as it was unless it is given.
+  const heads = () =>
+    JSON.parse(succeeds('dump', image, '--json=short')).slots[0].partitions.map(
+      ({ name, group, attributes: { readOnly } }: { name: string; group: string; attributes: { readOnly: boolean } }) =>
+        [name, group, readOnly].join(),
+    )
+  succeeds('add', image, 'c', '--from', at('new.img'), '--replace', '--group=main')
+  assert.deepEqual(heads(), ['c,main,true'])
+  succeeds('add', image, 'c', '--from', at('newer.img'), '--replace', '--attributes=none')
+  assert.deepEqual(heads(), ['c,main,false'])
   succeeds('extract', image, 'c', '--output', at('out'))
   assert.ok(readFileSync(at('out/c.img')).equals(readFileSync(at('newer.img'))))
   assert.equal(cli('android', 'add', image, 'c', '--size=1G', '--replace').status, 1)

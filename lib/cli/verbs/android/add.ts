@@ -17,9 +17,13 @@ export default verb({
   options: {
     size: option('--size <size>', 'such as 512M; 0 for none yet (default: the size of --from)', sizeOrZero),
     from: option('--from <file>', 'initial contents of the partition, sparse or not', text),
-    group: option('--group <name>', 'group of the partition (default: default)', text),
-    replace: flag('--replace', 'remove what has the name before'),
-    attributes: option('--attributes <list>', 'none, readonly, updated, disabled', attributes, 'none'),
+    group: option('--group <name>', 'group of the partition (default: default, or as it was)', text),
+    replace: flag('--replace', 'replace what has the name; group and attributes stay unless given'),
+    attributes: option(
+      '--attributes <list>',
+      'none, readonly, updated, disabled (default: none, or as they were)',
+      attributes,
+    ),
     ...superChangeOptions,
   },
   json: changedPartition,
@@ -31,10 +35,18 @@ export default verb({
       const from = file && (await expand(file)).source
       const size = options.size ?? from?.size
       if (size === undefined) throw new DdiError('ERR_DDI_USAGE', 'give --size, or --from to take the size of a file')
-      const head = { label: name, attributes: { ...noAttributes, ...options.attributes }, ...given({ group }) }
       const bar = await progressBar('copying')
       const work = { signal: untilInterrupted(), onProgress: bar.update, ...given({ from }) }
       await changeSuper(path, options, async (one) => {
+        const former = options.replace
+          ? one.metadata.partitions.find((partition) => partition.name === name)
+          : undefined
+        const wanted = given({ group: group ?? former?.group })
+        const head = {
+          label: name,
+          attributes: { ...noAttributes, ...(options.attributes ?? former?.attributes) },
+          ...wanted,
+        }
         if (options.replace) await makeWay(one, name, size)
         const partition = await one.create(head, size, work).finally(() => bar.stop())
         return { partition, requested: size }
