@@ -80,12 +80,17 @@ const hints: Readonly<Partial<Record<ErrorCode, readonly Hint[]>>> = {
     { option: '--output', message: /is a (FIFO|character device)/, text: 'write to standard output with --output=-' },
   ],
   ERR_DDI_NO_SPACE: [
+    {
+      option: '--slot',
+      message: /free in \d+ runs?/,
+      text: 'remove or shrink a partition: `ddi-attach android dump IMAGE` shows them',
+    },
     { message: /free in \d+ runs?/, text: 'remove or shrink a volume: `ddi-attach volume list DISK` shows them' },
     { option: '--esp-size', message: /EFI partition/, text: 'make it larger with --esp-size' },
   ],
   ERR_DDI_NO_TABLE: [
     { message: /^primary table/, text: 'a blank disk gets a table by `ddi-attach volume init DISK`' },
-    { text: '`file IMAGE` says what it is; what is compressed has to be unpacked first' },
+    { text: '`file IMAGE` says what it is; `ddi-attach pull` unpacks what is compressed, and qcow2 images' },
   ],
   ERR_DDI_NOT_FOUND: [
     { message: /^cannot mount on/, text: 'make the directory first, by mkdir' },
