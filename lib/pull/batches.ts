@@ -92,6 +92,21 @@ export function lengthOf(batch: Batch): number {
   return length
 }
 
+/** Nobody has to look into it to know that these are zeroes. */
+const zeroes = new Uint8Array(2 * 1024 * 1024)
+
+/** Zeroes that are stored nowhere. @param length in bytes */
+export function zeroBatch(length: number): Batch {
+  const whole = Math.floor(length / zeroes.length)
+  const rest = length % zeroes.length
+  return [...Array.from({ length: whole }, () => zeroes), ...(rest > 0 ? [zeroes.subarray(0, rest)] : [])]
+}
+
+/** Whether a batch is of nothing but {@link zeroBatch}. */
+export function isZeroBatch(batch: Batch): boolean {
+  return batch.length > 0 && batch.every(({ buffer }) => buffer === zeroes.buffer)
+}
+
 /** Bytes `start` to `end` of a batch, as far as it has them, without copying. */
 export function slice(batch: Batch, start: number, end: number): Batch {
   if (start <= 0 && end >= lengthOf(batch)) return batch

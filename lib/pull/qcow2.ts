@@ -2,7 +2,7 @@ import { promisify } from 'node:util'
 import { constants, inflateRaw } from 'node:zlib'
 import type { Source } from '../bytes/source.js'
 import { DdiError } from '../errors.js'
-import type { Batch } from './batches.js'
+import { type Batch, zeroBatch } from './batches.js'
 import { zstdDecoder } from './decoders.js'
 
 const inflate = promisify(inflateRaw)
@@ -108,18 +108,22 @@ async function* bytesOf(file: Source, layout: Layout): AsyncGenerator<Batch> {
   const clusterSize = 2 ** layout.clusterBits
   const entries = clusterSize / 8
   const perTable = clusterSize * entries
-  const zeroes = new Uint8Array(clusterSize)
+  const [zeroes] = zeroBatch(clusterSize)
   for (let start = 0, index = 0; start < layout.size; start += perTable, index++) {
     const tableAt = (await readWhole(file, layout.tableOffset + index * 8, 8)).readBigUInt64BE() & offsetMask
-    const table = tableAt === 0n ? undefined : await readWhole(file, Number(tableAt), clusterSize)
     const end = Math.min(start + perTable, layout.size)
+    if (tableAt === 0n) {
+      yield zeroBatch(end - start)
+      continue
+    }
+    const table = await readWhole(file, Number(tableAt), clusterSize)
     const perStep = Math.max(step, clusterSize)
     for (let at = start; at < end; at += perStep) {
       const count = Math.ceil((Math.min(at + perStep, end) - at) / clusterSize)
       const clusters = Array.from({ length: count }, async (_, number) => {
         const from = at + number * clusterSize
-        const entry = table?.readBigUInt64BE(((from - start) / clusterSize) * 8) ?? 0n
-        const bytes = (await readCluster(file, layout, entry)) ?? zeroes
+        const entry = table.readBigUInt64BE(((from - start) / clusterSize) * 8)
+        const bytes = (await readCluster(file, layout, entry)) ?? zeroes!
         return bytes.subarray(0, layout.size - from)
       })
       yield await Promise.all(clusters)

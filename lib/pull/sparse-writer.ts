@@ -3,7 +3,7 @@ import { promisify } from 'node:util'
 import { addon } from '../../bindings/addon.js'
 import { BoundedQueue } from '../bounded-queue.js'
 import { systemError } from '../errors.js'
-import { type Batch, lengthOf } from './batches.js'
+import { type Batch, isZeroBatch, lengthOf, zeroBatch } from './batches.js'
 
 const flush = promisify(fdatasync)
 
@@ -37,8 +37,10 @@ export class SparseWriter {
     const position = this.#position
     const length = lengthOf(batch)
     this.#position += length
+    // Of a hole, the last byte makes the file as long.
+    const [chunks, at] = isZeroBatch(batch) ? [zeroBatch(1), position + length - 1] : [batch, position]
     await this.#writing.addStep(async () => {
-      await orWriteError(this.#path, addon().writeSparse(this.#fd, this.#path, batch, position))
+      await orWriteError(this.#path, addon().writeSparse(this.#fd, this.#path, chunks, at))
       done?.()
       const start = this.#flushed
       const due = position + length - start

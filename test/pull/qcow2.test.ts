@@ -65,6 +65,17 @@ test('qcow2 images become raw ones, as qemu-img converts them', async () => {
   assert.deepEqual(readdirSync(folder.path).sort(), ['disk.qcow2', 'disk.qcow2.xz', 'out.raw', 'raw'])
 })
 
+test('what a large disk has not stored is no work', async () => {
+  using folder = temporaryFolder()
+  const [packed, path] = [join(folder.path, 'disk.qcow2'), join(folder.path, 'disk.raw')]
+  const size = 2 * 1024 ** 4
+  run('qemu-img', 'create', '-q', '-f', 'qcow2', packed, String(size))
+  run('qemu-io', '-f', 'qcow2', '-c', 'write -P 7 1000G 64k', packed)
+  await pull(`file://${packed}`, { kind: 'raw', path }, { ...no, maxSize: size })
+  assert.match(run('qemu-img', 'compare', '-f', 'qcow2', '-F', 'raw', packed, path), /identical/)
+  assert.ok(statSync(path).blocks * 512 < MiB)
+})
+
 test('a qcow2 image becomes a volume, and comes as a stream', async () => {
   using folder = temporaryFolder()
   const at = (name: string) => join(folder.path, name)
