@@ -211,6 +211,8 @@ export interface Addon {
     toOffset: number,
     length: number,
   ): Promise<number>
+  /** sync_file_range(2), in bytes: what is in memory only begins to be written; waits while the device has enough to do */
+  startWriteback(fd: number, path: string, offset: number, length: number): Promise<void>
   /** lseek(2) with SEEK_DATA: the next byte that is in no hole, -1 if there is none; EINVAL of block devices */
   seekData(fd: number, path: string, offset: number): Promise<number>
   /** lseek(2) with SEEK_HOLE: where the next hole begins, or the file ends */

@@ -1,4 +1,5 @@
 // Copying between files without the bytes passing through this process, and where a file has data.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +28,17 @@ Napi::Value Copy(const Napi::CallbackInfo& info) {
                            });
 }
 
+// sync_file_range(fd, offset, length, SYNC_FILE_RANGE_WRITE)
+Napi::Value StartWriteback(const Napi::CallbackInfo& info) {
+  return Task<Nothing>::Run(info.Env(),
+                            [fd = Int(info, 0), path = Text(info, 1), offset = static_cast<off_t>(Number(info, 2)),
+                             length = static_cast<off_t>(Number(info, 3))]() -> Outcome<Nothing> {
+                              if (sync_file_range(fd, offset, length, SYNC_FILE_RANGE_WRITE) < 0)
+                                return KernelError{errno, "sync_file_range", path};
+                              return Nothing{};
+                            });
+}
+
 // lseek(fd, offset, SEEK_DATA or SEEK_HOLE) -> the offset found, -1 if there is none up to the end
 Napi::Promise Seek(const Napi::CallbackInfo& info, int whence) {
   return Task<double>::Run(info.Env(),
@@ -45,6 +57,7 @@ Napi::Value SeekHole(const Napi::CallbackInfo& info) { return Seek(info, SEEK_HO
 
 void ExportCopyRange(Napi::Env env, Napi::Object exports) {
   exports["copyRange"] = Napi::Function::New(env, Copy);
+  exports["startWriteback"] = Napi::Function::New(env, StartWriteback);
   exports["seekData"] = Napi::Function::New(env, SeekData);
   exports["seekHole"] = Napi::Function::New(env, SeekHole);
 }

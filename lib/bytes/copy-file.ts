@@ -3,13 +3,13 @@ import { DdiError, systemCode, systemError } from '../errors.js'
 import { throwIfAborted, type Work } from '../work.js'
 import { writeZeroes } from './copy.js'
 import type { FileSource } from './file.js'
-import { locate, type Run, type Target } from './source.js'
+import { locate, type OpenedFile, type Run, type Target } from './source.js'
 
 const step = 16 * 1024 * 1024
 
 /**
  * Copies the beginning of a file to that of a target, in the kernel where that can: holes become zeroes, which are not stored where the
- * target can. It is the caller's to flush: doing so meanwhile holds the copying up.
+ * target can. The device begins to write what was copied meanwhile; to flush the target is the caller's.
  * @param length in bytes
  * @throws ERR_DDI_SHORT_READ, ERR_DDI_IO, ERR_DDI_NO_SPACE, ERR_DDI_ABORTED
  */
@@ -19,14 +19,37 @@ export async function copyFromFile(
   length: number,
   { signal, onProgress }: Work = {},
 ): Promise<void> {
-  for (let at = 0; at < length; ) {
-    throwIfAborted(signal)
-    const data = await nextData(from, at, length)
-    if (data.start > at) await writeZeroes(to, at, data.start - at)
-    const part = Math.min(data.length, step)
-    await copyPart(from, to, { start: data.start, length: part })
-    at = data.start + part
-    onProgress?.({ done: at, total: length })
+  const writeback = writebackBeside()
+  try {
+    for (let at = 0; at < length; ) {
+      throwIfAborted(signal)
+      const data = await nextData(from, at, length)
+      if (data.start > at) await writeZeroes(to, at, data.start - at)
+      const part = Math.min(data.length, step)
+      await copyPart(from, to, { start: data.start, length: part }, writeback)
+      at = data.start + part
+      onProgress?.({ done: at, total: length })
+    }
+  } finally {
+    await writeback.settled()
+  }
+}
+
+interface Writeback {
+  begin(file: OpenedFile, run: Run): void
+  /** Nothing uses the files any more. */
+  settled(): Promise<void>
+}
+
+/** Has a device begin to write what was copied, in order, while more is copied: a flush has less to wait for then. */
+function writebackBeside(): Writeback {
+  let last = Promise.resolve()
+  return {
+    begin({ fd, path }, { start, length }) {
+      // What goes wrong with it, the flush tells.
+      last = last.then(() => addon().startWriteback(fd, path, start, length)).catch(() => {})
+    },
+    settled: () => last,
   }
 }
 
@@ -49,13 +72,15 @@ async function nextData(from: FileSource, at: number, end: number): Promise<Run>
   }
 }
 
-async function copyPart(from: FileSource, to: Target, { start, length }: Run): Promise<void> {
+async function copyPart(from: FileSource, to: Target, { start, length }: Run, writeback: Writeback): Promise<void> {
   await to.announce?.(length)
   const places = locate(to, start, length)
   let at = start
   for (const place of places ?? [])
-    if (place.kind === 'linear' && (await copyInKernel(from, at, place.base.fd, place))) at += place.length
-    else break
+    if (place.kind === 'linear' && (await copyInKernel(from, at, place.base.fd, place))) {
+      writeback.begin(place.base, place)
+      at += place.length
+    } else break
   if (at < start + length) await to.write(at, await from.read(at, start + length - at))
 }
 

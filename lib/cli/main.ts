@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 // What is asked most by scripts needs none of the rest.
 import { readFileSync } from 'node:fs'
-import { packageRoot } from '../../bindings/package-root.js'
 
 if (process.argv.length === 3 && process.argv[2] === '--version') {
-  const { version } = JSON.parse(readFileSync(`${packageRoot}/package.json`, 'utf8')) as { readonly version: string }
-  console.log(version)
+  // From dist/cli, where it is bundled.
+  const facts = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  console.log((JSON.parse(facts) as { readonly version: string }).version)
 } else {
   const { run } = await import('./run.js')
   await run()

@@ -1,4 +1,5 @@
-import { createPrivateKey, type KeyObject, webcrypto, X509Certificate } from 'node:crypto'
+import type { KeyObject, webcrypto, X509Certificate } from 'node:crypto'
+import { nodeCrypto } from '../bytes/crypto.js'
 import { DdiError } from '../errors.js'
 
 /** The contents of a verity signature partition (Discoverable Partitions Specification): JSON, then NULs to whole 4096 bytes. */
@@ -71,7 +72,7 @@ export function certificateBlocks(bytes: Uint8Array): readonly string[] {
 export function parseCertificates(bytes: Uint8Array, where: string): readonly X509Certificate[] {
   const blocks = certificateBlocks(bytes)
   try {
-    return (blocks.length > 0 ? blocks : [bytes]).map((block) => new X509Certificate(block))
+    return (blocks.length > 0 ? blocks : [bytes]).map((block) => new (nodeCrypto().X509Certificate)(block))
   } catch (error) {
     throw new DdiError(
       'ERR_DDI_CERTIFICATE',
@@ -106,7 +107,7 @@ export function parsePrivateKey(
   let parsed: KeyObject
   try {
     const secret = passphrase === undefined ? {} : { passphrase }
-    parsed = createPrivateKey({ key: typeof key === 'string' ? key : Buffer.from(key), ...secret })
+    parsed = nodeCrypto().createPrivateKey({ key: typeof key === 'string' ? key : Buffer.from(key), ...secret })
   } catch (error) {
     throw new DdiError('ERR_DDI_KEY', `the private key cannot be read: ${(error as Error).message}`, { cause: error })
   }
@@ -167,9 +168,13 @@ async function importKey(key: KeyObject): Promise<webcrypto.CryptoKey> {
       'ERR_DDI_KEY',
       `keys of type ${key.asymmetricKeyType} are not supported: use RSA, or EC on P-256, P-384 or P-521`,
     )
-  return await webcrypto.subtle.importKey('pkcs8', key.export({ type: 'pkcs8', format: 'der' }), algorithm, false, [
-    'sign',
-  ])
+  return await nodeCrypto().webcrypto.subtle.importKey(
+    'pkcs8',
+    key.export({ type: 'pkcs8', format: 'der' }),
+    algorithm,
+    false,
+    ['sign'],
+  )
 }
 
 // RFC 5754, RFC 5758, RFC 4055.
@@ -277,7 +282,7 @@ export async function signersOf(signature: Uint8Array): Promise<readonly X509Cer
   const signed = parseSigned(pkijs, signature.subarray(0, derLength(signature)))
   try {
     const certificates = (signed.certificates ?? []).map(
-      (one) => new X509Certificate(Buffer.from(one.toSchema().toBER())),
+      (one) => new (nodeCrypto().X509Certificate)(Buffer.from(one.toSchema().toBER())),
     )
     return certificates.filter((one) => signed.signerInfos.some(({ sid }) => isSigner(pkijs, sid, one)))
   } catch (error) {

@@ -9,7 +9,6 @@ import { printable } from '../../text.js'
 import { printFacts } from '../facts.js'
 import { writeReport } from '../inspect-report.js'
 import { untilInterrupted } from '../interrupt.js'
-import { inOwnNamespace } from '../namespace.js'
 import { noteProblems, noteSource } from '../notes.js'
 import { dissectOptions, type ImageValues, imageArgument, imageOptions } from '../options.js'
 import { formatSize, print, printJson } from '../output.js'
@@ -68,7 +67,9 @@ export default verb({
   ],
   async run([path], options) {
     const show = () => inspect(path, options)
-    await (options.contents || options.report !== undefined ? inOwnNamespace(show) : show())
+    if (!options.contents && options.report === undefined) return await show()
+    const { inOwnNamespace } = await import('../namespace.js')
+    await inOwnNamespace(show)
   },
 })
 
