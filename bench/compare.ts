@@ -31,7 +31,11 @@ export async function compare({ title, rounds, ours, peer, target }: Comparison)
   console.log(`${title} (median of ${rounds}, ${availableParallelism()} × ${cpus()[0]?.model ?? 'processor'})`)
   console.log(`  ${mine.toFixed(1).padStart(9)} ms  ${ours.name}`)
   console.log(`  ${theirs.toFixed(1).padStart(9)} ms  ${peer.name}`)
-  report(`${(theirs / mine).toFixed(1)} times as fast`, theirs / mine >= target, `at least ${Number(target.toFixed(2))}`)
+  report(
+    `${(theirs / mine).toFixed(1)} times as fast`,
+    theirs / mine >= target,
+    `at least ${Number(target.toFixed(2))}`,
+  )
 }
 
 /** Prints a figure with its target, and fails the run where it is missed. */

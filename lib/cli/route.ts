@@ -18,8 +18,11 @@ export function route(
   if (first === undefined) return ['--help']
   if (first === 'help') {
     const asked = argv.slice(1)
-    const isKnown = isVerb(...asked) || (asked.length === 1 && asked[0]! in groups)
-    return isKnown || asked.length === 0 ? [...asked, '--help'] : asked
+    const verb = [asked.slice(0, 2), asked.slice(0, 1)].find((words) => isVerb(...words))
+    // Words behind a verb do not have it run.
+    if (verb) return [...verb, '--help']
+    const isGroup = asked.length === 1 && asked[0]! in groups
+    return isGroup || asked.length === 0 ? [...asked, '--help'] : asked
   }
   if (first in groups) return second === undefined ? [first, '--help'] : argv
   if (isVerb(first) || ['-h', '--help', '--version'].includes(first)) return argv

@@ -153,13 +153,15 @@ export function wholeImageVolume(size: number): WholeVolume {
 /**
  * The volume of a UUID, of a label that only one has, or of the number of its partition in the table of the disk itself.
  * @param where the image or disk, for the error
- * @throws ERR_DDI_NO_VOLUME
+ * @throws ERR_DDI_NO_VOLUME, ERR_DDI_USAGE for an empty name, which names no volume without a label
  */
 export function findByName<V extends Pick<Volume, 'uuid' | 'label'> & { readonly origin?: Origin }>(
   volumes: readonly V[],
   name: string,
   where: string,
 ): V {
+  if (name === '')
+    throw new DdiError('ERR_DDI_USAGE', `the name of a volume of ${where} is empty: give its label, UUID or partition`)
   const ways: ((volume: V) => boolean)[] = [
     ({ uuid }) => uuid === name.toLowerCase(),
     ({ label }) => label === name,

@@ -60,6 +60,8 @@ test('what may be a mistyped verb gets a suggestion, what may be an image is att
     [['volume'], 'volume [options] [command]'],
     [['help', 'volume'], 'volume [options] [command]'],
     [['help', 'volume', 'create'], 'volume create [options] <disk>'],
+    [['help', 'volume', 'create', 'disk.raw'], 'volume create [options] <disk>'],
+    [['help', 'attach', 'image.raw', '--writable'], 'attach [options] <image>'],
   ] as const) {
     const { status, stdout } = cli(...asked)
     assert.deepEqual([status, stdout.split('\n')[0]], [0, `Usage: ddi-attach ${usage}`], asked.join(' '))

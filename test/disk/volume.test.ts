@@ -138,5 +138,8 @@ test('a volume is found by its UUID, or by a label that only one has', () => {
   assert.equal(findByName(volumes, first.toUpperCase(), 'the disk'), volumes[0])
   assert.equal(findByName(volumes, 'one', 'the disk'), volumes[0])
   assert.throws(() => findByName(volumes, 'twin', 'the disk'), { code: 'ERR_DDI_NO_VOLUME', message: /several/ })
+  // As a variable of a script that is not set.
+  const unnamed = [{ uuid: null, label: '' }]
+  assert.throws(() => findByName(unnamed, '', 'the disk'), { code: 'ERR_DDI_USAGE', message: /empty/ })
   assert.throws(() => findByName([], 'one', 'the disk'), { code: 'ERR_DDI_NO_VOLUME', message: /it has none/ })
 })
