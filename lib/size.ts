@@ -9,7 +9,10 @@ const units = ['', 'K', 'M', 'G', 'T', 'P']
  */
 export function parseNewSize(text: string, current: number): number {
   if (text.startsWith('+')) return current + parseSize(text)
-  return text.startsWith('-') ? Math.max(0, current - parseSize(text.slice(1))) : parseSize(text)
+  if (!text.startsWith('-')) return parseSize(text)
+  const size = current - parseSize(text.slice(1))
+  if (size < 0) throw new DdiError('ERR_DDI_USAGE', `invalid size ${text}: there are only ${current} bytes`)
+  return size
 }
 
 /**

@@ -83,11 +83,12 @@ test('the check fails on each thing that it is there for', () => {
 })
 
 test('a warning of the C++ compiler fails the build', () => {
-  const { targets } = JSON.parse(readFileSync(join(packageRoot, 'binding.gyp'), 'utf8'))
+  const { targets, variables } = JSON.parse(readFileSync(join(packageRoot, 'binding.gyp'), 'utf8'))
+  for (const { cflags_cc: flags, target_name: name } of targets) assert.equal(flags[0], '<@(strict)', name)
   using folder = temporaryFolder()
   const path = join(folder.path, 'unused.cc')
   writeFileSync(path, 'int main() { int unused = 1; }\n')
-  const compiled = attempt('g++', ...targets[0].cflags_cc, '-fsyntax-only', path)
+  const compiled = attempt('g++', ...variables.strict, '-fsyntax-only', path)
   assert.notEqual(compiled.status, 0)
   assert.match(compiled.stderr, /-Werror=unused-variable/)
 })

@@ -62,8 +62,8 @@ export async function withContext<Result>(
   settings: BuildSettings,
   work: (context: BuildContext) => Promise<Result>,
 ): Promise<Result> {
-  const { output, signal } = settings
-  await using scratch = await openScratch(await scratchPlace(output))
+  const { signal, output } = settings
+  await using scratch = await openScratch(await scratchPlace(settings))
   const added = new Set<string>()
   try {
     return await work({ ...settings, prefix: scratch.prefix, added, covered: coveredPlaces(definitions) })
@@ -73,10 +73,10 @@ export async function withContext<Result>(
   }
 }
 
-/** Beside the image; beside a device, all would be in memory. */
-async function scratchPlace(output: string): Promise<string> {
+/** Beside the image; beside a device, all would be in memory, and nothing is left of a dry run that belongs there. */
+async function scratchPlace({ output, dryRun }: BuildSettings): Promise<string> {
   const stats = await stat(output).catch(() => undefined)
-  return stats?.isBlockDevice() ? join(process.env['TMPDIR'] ?? '/var/tmp', basename(output)) : output
+  return dryRun || stats?.isBlockDevice() ? join(process.env['TMPDIR'] ?? '/var/tmp', basename(output)) : output
 }
 
 /** What was made of a plan. */

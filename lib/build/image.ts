@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { refuseExisting } from '../bytes/new-file.js'
+import { refuseNewFile } from '../bytes/new-file.js'
 import { DdiError } from '../errors.js'
 import { newGpt } from '../gpt/create.js'
 import { checkOptions } from '../options.js'
@@ -45,9 +45,9 @@ export async function buildImage(
   })
 }
 
-async function checkOutput({ output, replace, dryRun }: BuildSettings): Promise<void> {
+async function checkOutput({ output, replace }: BuildSettings): Promise<void> {
   const parent = await stat(dirname(output)).catch(() => undefined)
   if (!parent?.isDirectory())
     throw new DdiError('ERR_DDI_NOT_FOUND', `cannot create ${output}: ${dirname(output)} is not a directory`)
-  if (!replace && !dryRun) await refuseExisting(output)
+  await refuseNewFile(output, { replace })
 }

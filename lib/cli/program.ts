@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import { printable } from '../text.js'
 import type { ArgumentFacts, OptionFacts, Words } from './verb.js'
 import type { IndexedVerb, NamedVerb, VerbIndex } from './verb-index.js'
 
@@ -19,7 +20,16 @@ export function program(
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [verb]', 'print help for a verb')
     .showHelpAfterError('(see ddi-attach --help)')
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'ddi-attach: ')) })
+    .configureOutput({
+      outputError: (text, write) =>
+        write(
+          text
+            .replace(/^error: /, 'ddi-attach: ')
+            .split('\n')
+            .map(printable)
+            .join('\n'),
+        ),
+    })
     .addHelpText(
       'after',
       examplesText(['ddi-attach image.raw', 'ddi-attach inspect image.raw', 'ddi-attach detach image.raw']),

@@ -8,12 +8,24 @@ export interface ProgressDisplay {
   readonly stop: () => void
 }
 
+/** In characters; `besides` is what stands beside the bar and its title at the most, as a rule. */
+const [shortestBar, longestBar, besides] = [10, 40, 55]
+
+/** How fast it goes and how long it takes yet; nothing while that would be a guess. */
+function rateOf(seconds: number, done: number, left: number): string {
+  if (seconds < 1 || done <= 0) return ''
+  const rest = Math.ceil((left * seconds) / done)
+  const minutes = Math.floor(rest / 60)
+  return `${formatSize(Math.round(done / seconds))}/s  ${minutes > 0 ? `${minutes}m ` : ''}${rest % 60}s left`
+}
+
 /** A bar. Work whose end is not known is not shown. */
 export async function progressBar(title: string): Promise<ProgressDisplay> {
   if (!process.stderr.isTTY || isQuiet()) return { update() {}, stop() {} }
   const { default: progress } = await import('cli-progress')
   const bar = new progress.SingleBar({
-    format: `${title}{part} [{bar}] {percentage}%  {bytes}  {rate}{eta_formatted} left`,
+    format: `${title}{part} [{bar}] {percentage}%  {bytes}  {rate}`,
+    barsize: Math.max(shortestBar, Math.min(longestBar, (process.stderr.columns ?? 80) - title.length - besides)),
     barCompleteChar: '█',
     barIncompleteChar: '░',
     hideCursor: true,
@@ -34,9 +46,10 @@ export async function progressBar(title: string): Promise<ProgressDisplay> {
         started = { at: performance.now(), done, part, total }
         bar.start(total, done, { rate: '', bytes, part: part === undefined ? '' : ` ${printable(part)}` })
       }
-      const seconds = (performance.now() - started.at) / 1000
-      const rate = seconds > 1 ? `${formatSize(Math.round((done - started.done) / seconds))}/s  ` : ''
-      bar.update(done, { rate, bytes })
+      bar.update(done, {
+        rate: rateOf((performance.now() - started.at) / 1000, done - started.done, total - done),
+        bytes,
+      })
     },
     stop() {
       if (started) bar.stop()

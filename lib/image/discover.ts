@@ -45,7 +45,7 @@ function ofUser(use: ImageClass): readonly string[] {
 
 /**
  * Lists the images in the directories that systemd looks in, as `systemd-dissect --discover` does; nothing of them is read.
- * @throws ERR_DDI_PERMISSION for a directory that this process may not read
+ * @returns without those of directories that this process may not read, as others than root may not read /var/lib/machines
  */
 export async function discoverImages(options: DiscoverOptions = {}): Promise<readonly DiscoveredImage[]> {
   checkOptions(options, discoverOptionNames, 'discoverImages')
@@ -65,7 +65,7 @@ export async function discoverImages(options: DiscoverOptions = {}): Promise<rea
 
 async function imagesIn(directory: string, use: ImageClass): Promise<readonly DiscoveredImage[]> {
   const files = await readdir(directory).catch((error: unknown) => {
-    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return []
+    if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(systemCode(error) ?? '')) return []
     throw systemError(error, `cannot read ${directory}`)
   })
   const found: DiscoveredImage[] = []

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
 import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -54,7 +53,7 @@ async function archiveTo(root: string, to: Writable, end: boolean, { signal, onP
     done += length
     onProgress?.({ done, total: null })
   })
-  const closed = once(child, 'close')
+  const closed = new Promise<number | null>((resolve) => child.once('close', resolve))
   try {
     await pipeline(child.stdout, to, { end })
   } catch (error) {
@@ -62,7 +61,7 @@ async function archiveTo(root: string, to: Writable, end: boolean, { signal, onP
     throwIfAborted(signal)
     throw systemError(error, 'cannot write the archive')
   }
-  const [status] = (await closed) as [number | null]
+  const status = await closed
   throwIfAborted(signal)
   if (status !== 0) throw toolError('tar failed', said)
 }

@@ -15,7 +15,7 @@ export function parseAddress(address: string | URL): Address {
   if (!URL.canParse(String(address)))
     throw new DdiError(
       'ERR_DDI_USAGE',
-      `${JSON.stringify(String(address))} is not a URL: write http://…, https://… or file:///…`,
+      `${JSON.stringify(String(address))} is neither a URL nor a file: write http://…, https://… or file:///…`,
     )
   const url = new URL(address)
   const [login, password] = [url.username, url.password].map(decoded) as [string, string]

@@ -10,6 +10,8 @@ import { attempt, cli, cliPath, packageRoot, run, temporaryFolder } from '../sup
 test('wrong usage has status 2 and says what is wrong, on stderr', () => {
   const wrong = [
     ['inspekt', 'a'],
+    ['--quiet', 'inspect', 'a'],
+    ['Inspect', 'a'],
     ['help', 'none-such'],
     ['help', 'volume', 'none-such'],
     ['volume', 'none-such'],
@@ -187,6 +189,7 @@ test('inspect --json has the documented shape', () => {
     defect: null,
     fileSystem: { type: 'erofs', label: null, uuid: data.fileSystem.uuid, blockSize: 4096 },
     verity: { rootHash, dataVolume: data.uuid, hashVolume: hash.uuid, signer: null },
+    noExec: false,
   })
   assert.equal(hash.verity, null)
   const { stdout: pretty } = cli('inspect', path, '--json=pretty')
