@@ -70,6 +70,7 @@ const hints: Readonly<Partial<Record<ErrorCode, readonly Hint[]>>> = {
     { option: '--lazy', text: 'or remove the devices as soon as their last user is gone, with --lazy' },
     { message: /detach it first/, text: '`ddi-attach list` shows what is attached' },
   ],
+  ERR_DDI_STORE_LAST_GOOD: [{ option: '--force', text: 'do it nevertheless with --force' }],
   ERR_DDI_EXISTS: [
     { option: '--force', message: /exist/, text: 'replace it with --force' },
     {

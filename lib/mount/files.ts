@@ -1,12 +1,12 @@
 import { createHash, Hash } from 'node:crypto'
 import { constants } from 'node:fs'
-import { type FileHandle, lstat } from 'node:fs/promises'
+import { access, type FileHandle, lstat } from 'node:fs/promises'
 import { basename, join, relative } from 'node:path'
 import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { giveName, refuseExisting } from '../bytes/new-file.js'
 import { openScratchDirectory } from '../bytes/scratch.js'
-import { DdiError, systemError } from '../errors.js'
+import { DdiError, systemCode, systemError } from '../errors.js'
 import { checkOptions, type OptionNames } from '../options.js'
 import { runTool } from '../tool.js'
 import { throwIfAborted, type Work, workNames } from '../work.js'
@@ -163,7 +163,8 @@ async function copyAll(
  * Copies a file or directory into a tree: a directory, or an image that is mounted for writing. Links in the tree lead nowhere else.
  * @param source a path outside
  * @param path within the tree; what is there is replaced if it is a file, once all of the new one is there
- * @throws ERR_DDI_NOT_FOUND for the source, and for the directory it would go to; ERR_DDI_EXISTS, ERR_DDI_ABORTED
+ * @throws ERR_DDI_NOT_FOUND for the source, and for the directory it would go to; ERR_DDI_EXISTS, ERR_DDI_PERMISSION if the file
+ *   system is read-only, ERR_DDI_ABORTED
  */
 export async function copyTo(tree: Tree, source: string, path: string, options: CopyOptions = {}): Promise<void> {
   checkOptions(options, copyOptionNames, 'copyTo')
@@ -177,6 +178,10 @@ export async function copyTo(tree: Tree, source: string, path: string, options: 
       throw error
     })
   await using _ = parent
+  await access(`/proc/${process.pid}/fd/${parent.fd}`, constants.W_OK).catch((error: unknown) => {
+    const why = systemCode(error) === 'EROFS' ? ': it is read-only, or of a kind that nothing can be copied into' : ''
+    throw systemError(error, `cannot write to the file system of the image${why}`, { EROFS: 'ERR_DDI_PERMISSION' })
+  })
   // The directory is held, whoever renames it; what has this name in it must not be a link.
   const target = `/proc/${process.pid}/fd/${parent.fd}/${basename(path)}`
   const there = await lstat(target).catch(() => undefined)

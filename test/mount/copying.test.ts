@@ -85,3 +85,19 @@ test('a copy tells how far it is, and no more than there is', { skip }, async ()
   for (const report of reports) assert.deepEqual(report, { ...report, total, part: 'copied' })
   assert.deepEqual(reports.at(-1), { done: total, total, part: 'copied' })
 })
+
+test('a file system that nothing can be written to says so by itself', { skip }, async () => {
+  using folder = temporaryFolder()
+  const at = (name: string) => join(folder.path, name)
+  for (const name of ['tree', 'mounted']) mkdirSync(at(name))
+  writeFileSync(at('tree/file'), 'contents')
+  run('mksquashfs', at('tree'), at('image'), '-quiet')
+  run('mount', '--options=loop,ro', at('image'), at('mounted'))
+  try {
+    const { status, stderr } = cli('copy-to', at('mounted'), at('tree/file'), 'file')
+    assert.match(stderr, /^ddi-attach: cannot write to the file system of the image: it is read-only/)
+    assert.equal(status, 4)
+  } finally {
+    run('umount', at('mounted'))
+  }
+})
