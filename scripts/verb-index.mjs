@@ -40,10 +40,7 @@ async function writeSchemas(root, schemas) {
   mkdirSync(directory, { recursive: true })
   const { schemaOf } = await import(pathToFileURL(join(root, 'dist/lib/cli/failure.js')).href)
   for (const [name, json] of Object.entries(schemas))
-    writeFileSync(
-      join(directory, `${name.replace(' ', '-')}.json`),
-      `${JSON.stringify(schemaOf(name, json), undefined, 2)}\n`,
-    )
+    writeFileSync(join(directory, `${name.replace(' ', '-')}.json`), `${JSON.stringify(schemaOf(name, json))}\n`)
 }
 
 /** @param root of the package, which is bundled */
