@@ -23,7 +23,9 @@ function completionsOf({ name, summary, options, arguments: given }: IndexedVerb
   const seen = (one: string) => `__fish_seen_subcommand_from ${one}`
   const inside = second === undefined ? seen(first) : `${seen(first)}; and ${seen(second)}`
   return [
-    second === undefined ? word('__fish_use_subcommand', first, summary) : word(seen(first), second, summary),
+    second === undefined
+      ? word('__fish_use_subcommand', first, summary)
+      : word(`${seen(first)}; and ${afterWords(2)}`, second, summary),
     ...options.map((one) => option(inside, one)),
     ...given.flatMap((one, place) => argument(inside, one, name.split(' ').length + 1 + place)),
   ]
@@ -34,10 +36,12 @@ function option(condition: string, { flags, description, choices }: OptionFacts)
   return `complete -c ddi-attach -n ${quote(condition)} -l ${longName(flags).slice(2)}${values} -d ${quote(description)}`
 }
 
+const afterWords = (count: number) => `test (count (__ddi_attach_words)) -eq ${count}`
+
 /** @param before how many words stand before it */
 function argument(inside: string, { suggests }: ArgumentFacts, before: number): readonly string[] {
   if (suggests === null) return []
-  const condition = quote(`${inside}; and test (count (__ddi_attach_words)) -eq ${before}`)
+  const condition = quote(`${inside}; and ${afterWords(before)}`)
   const values = typeof suggests === 'object' ? suggests.join(' ') : `(${listing(suggests, before)})`
   return [`complete -c ddi-attach -n ${condition} -x -a ${quote(values)}`]
 }

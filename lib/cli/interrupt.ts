@@ -1,5 +1,6 @@
 import { constants } from 'node:os'
 import { noteError } from './output.js'
+import { reportJson } from './report.js'
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
@@ -12,19 +13,27 @@ export function untilInterrupted(): AbortSignal {
 
 let interruptedBy: (typeof signals)[number] | undefined
 
-/** Ends the process at SIGINT, SIGTERM or SIGHUP, unless what runs has something to undo; a second one ends it in any case. */
-export function endWhenInterrupted(): void {
+/**
+ * Ends the process at SIGINT, SIGTERM or SIGHUP, unless what runs has something to undo; a second one ends it in any case.
+ * @param json what `--json` is by then
+ */
+export function endWhenInterrupted(json: () => string | undefined): void {
   for (const name of signals)
     process.on(name, () => {
       interruptedBy ??= name
       if (process.listenerCount(name) > 1) return
-      process.exit(reportInterrupt())
+      process.exit(reportInterrupt(json()))
     })
 }
 
-/** Says that a signal ended the work. @returns the exit status, as shells give it; undefined if none came */
-export function reportInterrupt(): number | undefined {
+/**
+ * Says that a signal ended the work.
+ * @param json as `--json` has it
+ * @returns the exit status, as shells give it; undefined if none came
+ */
+export function reportInterrupt(json: string | undefined): number | undefined {
   if (interruptedBy === undefined) return undefined
   noteError('interrupted')
+  reportJson({ code: 'ERR_DDI_ABORTED', message: 'interrupted' }, json)
   return 128 + constants.signals[interruptedBy]
 }

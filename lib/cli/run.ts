@@ -9,9 +9,11 @@ import { route } from './route.js'
 import { longName, type Verb } from './verb.js'
 import { type IndexedVerb, loadVerb, type NamedVerb, readIndex, readNames, type VerbIndex } from './verb-index.js'
 
+/** What is asked for, as far as it has been read. */
+let asked: Asked = { options: [], json: undefined }
+
 /** Runs a command line. @returns the exit status */
 async function main(argv: readonly string[]): Promise<number> {
-  let asked: Asked = { options: [], json: undefined }
   try {
     const names = readNames()
     const words = route(argv, names, existsSync)
@@ -28,7 +30,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return typeof process.exitCode === 'number' ? process.exitCode : exitStatus.done
   } catch (error) {
     if (error instanceof CommanderError) return endOfParsing(error, argv)
-    const interrupted = reportInterrupt()
+    const interrupted = reportInterrupt(asked.json)
     if (interrupted !== undefined) return interrupted
     if (output && (error === output.error || (error as Error).cause === output.error)) return output.status
     report(error, asked)
@@ -58,10 +60,10 @@ export async function run(): Promise<void> {
   // Then nobody can be told anything.
   process.stderr.on('error', () => {})
   process.on('uncaughtException', (error) => {
-    report(error, { options: [], json: undefined })
+    report(error, asked)
     process.exit(statusOf(error))
   })
-  endWhenInterrupted()
+  endWhenInterrupted(() => asked.json)
   const status = await main(process.argv.slice(2))
   process.exitCode = status || (output?.status ?? status)
 }
