@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { constants } from 'node:os'
+import { join } from 'node:path'
 import { getSystemErrorName } from 'node:util'
 import { DdiError, type ErrorCode } from '../lib/errors.js'
 import { refuseExhausted } from './exhausted.js'
@@ -416,18 +418,25 @@ export function addon(): Addon {
   return loaded
 }
 
-/** What compiles the addon of an installed package: it has the sources, and node-gyp-build looks first at what was compiled. */
+/** Where the addon is: what was compiled here, before what the package has for the processor. DDI_ADDON names another one. */
+export function addonPath(): string {
+  const [compiled, packed] = ['build/Release', `prebuilds/${process.platform}-${process.arch}`].map((place) =>
+    join(packageRoot, place, 'ddi.node'),
+  ) as [string, string]
+  return process.env['DDI_ADDON'] ?? (existsSync(compiled) ? compiled : packed)
+}
+
+/** What compiles the addon of an installed package, which has the sources. */
 const compilation = `npm install --no-save node-addon-api && npx node-gyp rebuild --directory='${packageRoot}'`
 
 function load(): Addon {
   try {
-    const nodeGypBuild = createRequire(import.meta.url)('node-gyp-build') as (root: string) => Addon
-    return withErrorCodes(nodeGypBuild(packageRoot))
+    return withErrorCodes(createRequire(import.meta.url)(addonPath()) as Addon)
   } catch (error) {
     refuseExhausted(error, 'the native addon')
     throw new DdiError(
       'ERR_DDI_ADDON_MISSING',
-      `the native addon cannot be loaded: ${(error as Error).message.trim().replace(/\s+/g, ' ')}. To compile it here: ${compilation}`,
+      `the native addon cannot be loaded: ${(error as Error).message.split('\n')[0]}. To compile it here: ${compilation}`,
       { cause: error },
     )
   }

@@ -1,5 +1,5 @@
 // The addon: by node-gyp, for this machine in build/, for the other architecture in build/ARCHITECTURE/ by Debian's cross compiler.
-// Prebuilds are for any C library (native/portable.cc): one file each, named as node-gyp-build finds it.
+// Prebuilds are for any C library (native/portable.cc): one file each.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'

@@ -134,8 +134,6 @@ export async function bundlePackage(root) {
     input: Object.fromEntries(Object.entries(entriesOf(lib)).map(([name, path]) => [name, join(lib, path)])),
     platform: 'node',
     plugins: [withoutPrograms],
-    // It finds its own files.
-    external: ['node-gyp-build'],
     preserveEntrySignatures: 'allow-extension',
     // As package.json has it, an import of nothing is for nothing: programs are run by one.
     treeshake: { moduleSideEffects: [{ test: /\/dist\/lib\/(boot|cli)\//, sideEffects: true }] },

@@ -50,7 +50,7 @@ suite('a prebuild needs nothing that a C library, libstdc++ or Node.js of an ear
     ['arm64', 'aarch64-linux-gnu-'],
   ] as const) {
     test(architecture, () => {
-      const prebuild = join(packageRoot, 'prebuilds', `linux-${architecture}`, 'ddi.node')
+      const prebuild = prebuildFor(architecture)
       assert.ok(statSync(prebuild).size < 300_000, `${statSync(prebuild).size} bytes`)
       const dynamic = run(`${tools}readelf`, '--wide', '--dynamic', prebuild)
       const needed = [...dynamic.matchAll(/NEEDED.*\[(.*)\]/g)].map(([, name]) => name)
@@ -91,16 +91,26 @@ test('no code for arm64 but that which is chosen at run time has instructions th
   )
 })
 
+function prebuildFor(architecture: string): string {
+  return join(packageRoot, 'prebuilds', `linux-${architecture}`, 'ddi.node')
+}
+
+/** What makes a runtime load the prebuild for it, and not what was compiled here. */
+function withPrebuild(runtime: readonly string[]): readonly [string, ...string[]] {
+  const architecture = runtime[0] === 'qemu-aarch64' ? 'arm64' : 'x64'
+  return ['env', `DDI_ADDON=${prebuildFor(architecture)}`, ...runtime]
+}
+
 /** Hashes a block by each implementation of SHA-256, and opens libblkid; with Node.js, or what takes its place. */
 function tryAddon(...runtime: readonly string[]): { readonly hashes: Record<string, string>; readonly blkid: string } {
-  const script = `const addon = require('node-gyp-build')(${JSON.stringify(packageRoot)})
+  const script = `const addon = require(process.env.DDI_ADDON)
     const hash = async (implementation) => Buffer.from(await addon.verityHashBlocks(
       new Uint8Array(4096), 4096, { algorithm: 'sha256', salt: new Uint8Array(0), implementation })).toString('hex')
     let blkid = 'opened'
     try { addon.blkidOpen(false) } catch (error) { blkid = error.message }
     Promise.all(addon.sha256Implementations().map(async (name) => [name, await hash(name)]))
       .then((all) => console.log(JSON.stringify({ hashes: Object.fromEntries(all), blkid })))`
-  return JSON.parse(run('env', 'PREBUILDS_ONLY=1', `--chdir=${packageRoot}`, ...runtime, '-e', script))
+  return JSON.parse(run(...withPrebuild(runtime), '-e', script))
 }
 
 const ofZeroes = createHash('sha256').update(Buffer.alloc(4096)).digest('hex')
@@ -118,7 +128,7 @@ function makeImage(folder: string): {
     format(...runtime) {
       const tree = join(folder, 'tree')
       const fixed = ['--salt', 'ab'.repeat(32), '--uuid', typeUuids.linuxGeneric]
-      const formatted = run('env', 'PREBUILDS_ONLY=1', ...runtime, cliPath, 'verity', 'format', image, tree, ...fixed)
+      const formatted = run(...withPrebuild(runtime), cliPath, 'verity', 'format', image, tree, ...fixed)
       const bytes = readFileSync(tree)
       rmSync(tree)
       return [formatted, bytes]
@@ -136,7 +146,7 @@ test('on arm64, as qemu-user emulates it, the command does as on x64', () => {
   assert.deepEqual(tryAddon(...node), { hashes: { armv8: ofZeroes, portable: ofZeroes }, blkid: 'opened' })
   assert.deepEqual(format(...node), format(process.execPath))
   const inspect = (...runtime: readonly string[]) =>
-    run('env', 'PREBUILDS_ONLY=1', ...runtime, cliPath, 'inspect', image, '--json=pretty')
+    run(...withPrebuild(runtime), cliPath, 'inspect', image, '--json=pretty')
   const inspected = inspect(process.execPath)
   assert.match(inspected, /"ext4"/)
   assert.equal(inspect(...node), inspected)

@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs'
 import { readFile, realpath } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
+import { addonPath } from '../../bindings/addon.js'
 import { packageRoot } from '../../bindings/package-root.js'
 import { DdiError, systemError } from '../errors.js'
 import { findLibraries, type Libraries } from './libraries.js'
@@ -38,12 +39,10 @@ export async function bootProgram(node: string, others: readonly CopiedFile[]): 
   const list = await readFile(join(bundle, 'boot/files.json'), 'utf8').catch((error: unknown) => {
     throw systemError(error, 'the package has no boot program', { ENOENT: 'ERR_DDI_NOT_FOUND' })
   })
-  const addon = nativeAddon()
-  const programs = [{ path: node, from: await realpath(process.execPath) }, ...others, addon.program]
+  const programs = [{ path: node, from: await realpath(process.execPath) }, ...others, nativeAddon()]
   return {
     files: [
       ...programs.map((one): TreeFile => ({ ...one, kind: 'program' })),
-      ...addon.scripts.map((one): TreeFile => ({ ...one, kind: 'copy' })),
       { path: `${home}/package.json`, kind: 'content', content: '{"type":"module"}\n' },
       ...(JSON.parse(list) as readonly string[]).map(
         (name): TreeFile => ({ path: `${home}/dist/${name}`, kind: 'copy', from: join(bundle, name) }),
@@ -58,23 +57,10 @@ export async function bootProgram(node: string, others: readonly CopiedFile[]): 
   }
 }
 
-/** The addon, and the package that finds it, which is not in the bundle. */
-function nativeAddon(): { readonly program: CopiedFile; readonly scripts: readonly CopiedFile[] } {
-  const require = createRequire(import.meta.url)
-  const { resolve } = require('node-gyp-build') as { readonly resolve: (root: string) => string }
-  try {
-    const gyp = dirname(require.resolve('node-gyp-build/package.json'))
-    return {
-      program: {
-        path: `${home}/prebuilds/${process.platform}-${process.arch}/ddi.node`,
-        from: resolve(packageRoot),
-      },
-      scripts: ['package.json', 'index.js', 'node-gyp-build.js'].map((file) => ({
-        path: `${home}/node_modules/node-gyp-build/${file}`,
-        from: join(gyp, file),
-      })),
-    }
-  } catch (error) {
-    throw new DdiError('ERR_DDI_ADDON_MISSING', 'the native addon of this package is not there', { cause: error })
-  }
+/** @throws ERR_DDI_ADDON_MISSING */
+function nativeAddon(): CopiedFile {
+  const from = addonPath()
+  if (!existsSync(from))
+    throw new DdiError('ERR_DDI_ADDON_MISSING', `the native addon of this package is not there: ${from}`)
+  return { path: `${home}/prebuilds/${process.platform}-${process.arch}/ddi.node`, from }
 }

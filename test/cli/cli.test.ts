@@ -346,7 +346,7 @@ test('the packed package installs with neither compiler nor scripts, and its por
   assert.equal(refused.status, 1)
   assert.match(
     refused.stderr,
-    /arch=.*libc=.*loaded from.*To compile it here: npm .* npx node-gyp rebuild.*ERR_DDI_ADDON_MISSING/s,
+    /prebuilds\/linux-x64\/ddi\.node.*To compile it here: npm .* npx node-gyp rebuild.*ERR_DDI_ADDON_MISSING/s,
   )
 })
 

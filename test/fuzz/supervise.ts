@@ -1,7 +1,7 @@
 // Runs a target in processes that may hang, crash or eat the machine.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -119,7 +119,7 @@ export async function inProcess(
     [name, ...[seed, first, count, seconds, slow].map(String), journal, ...(file ? [file] : [])],
     {
       execArgv: ['--max-old-space-size=384', '--max-semi-space-size=4'],
-      env: { ...process.env, TMPDIR: folder.path, ...(sanitized && sanitizers(folder.path)) },
+      env: { ...process.env, TMPDIR: folder.path, ...(sanitized && sanitizers()) },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     },
   )
@@ -175,13 +175,10 @@ function lastInput(journal: string, first: number): Ended['last'] {
   return { number: bytes.readDoubleLE(0), input: bytes.subarray(16, 16 + bytes.readDoubleLE(8)) }
 }
 
-/** What makes a process use the addon that was built with sanitizers. @param folder for a link to it */
-function sanitizers(folder: string): Readonly<Record<string, string>> {
-  mkdirSync(join(folder, 'addon/build'), { recursive: true })
-  // Where node-gyp-build looks.
-  symlinkSync(join(packageRoot, 'build/Debug'), join(folder, 'addon/build/Release'))
+/** What makes a process use the addon that was built with sanitizers. */
+function sanitizers(): Readonly<Record<string, string>> {
   return {
-    DDI_PREBUILD: join(folder, 'addon'),
+    DDI_ADDON: join(packageRoot, 'build/Debug/ddi.node'),
     LD_PRELOAD: run('g++', '-print-file-name=libasan.so').trim(),
     ASAN_OPTIONS: 'detect_leaks=0:quarantine_size_mb=8:allocator_may_return_null=1:abort_on_error=1',
     UBSAN_OPTIONS: 'print_stacktrace=1',

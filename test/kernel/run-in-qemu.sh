@@ -38,7 +38,7 @@ cp -a "$data/." "$root/data/"
 cp -a dist package.json "$root/ddi/"
 mkdir -p "$root/ddi/build/Release" "$root/ddi/node_modules"
 cp build/Release/ddi.node "$root/ddi/build/Release/"
-for name in node-gyp-build pkijs asn1js bytestreamjs pvtsutils pvutils tslib @noble; do
+for name in pkijs asn1js bytestreamjs pvtsutils pvutils tslib @noble; do
   mkdir -p "$(dirname "$root/ddi/node_modules/$name")"
   [ ! -e "node_modules/$name" ] || cp -a "node_modules/$name" "$root/ddi/node_modules/$name"
 done

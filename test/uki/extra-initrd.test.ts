@@ -42,8 +42,8 @@ test('what is appended to another initrd runs by itself, and is in nobody’s wa
   assert.deepEqual([verified.status, verified.stderr], [0, ''])
 
   const command = /^ExecStart=(.*) \S+service\.js$/m.exec(readFileSync(join(tree, unit), 'utf8'))![1]!.split(' ')
-  const script = `require('/usr/lib/ddi/node_modules/node-gyp-build')('/usr/lib/ddi').sha256Implementations().length > 0 &&
-    (require('/usr/lib/ddi/node_modules/node-gyp-build')('/usr/lib/ddi').blkidOpen(true), 'all of it')`
+  const script = `require('/usr/lib/ddi/prebuilds/linux-x64/ddi.node').sha256Implementations().length > 0 &&
+    (require('/usr/lib/ddi/prebuilds/linux-x64/ddi.node').blkidOpen(true), 'all of it')`
   assert.equal(run('chroot', tree, ...command, '--print', script).trim(), 'all of it')
 
   // The program itself says that there is nothing for it to boot.

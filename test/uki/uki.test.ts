@@ -108,9 +108,9 @@ test('a UKI has what it was made of, and the same bytes elsewhere and later', as
   for (const name of ['proc', 'dev']) mkdirSync(join(tree, name), { recursive: true })
   const script = 'new Intl.DateTimeFormat().format() && "b".localeCompare("a") + new URL("http://bücher.de").host'
   assert.equal(run('chroot', tree, '/usr/bin/node', '--print', script).trim(), '1xn--bcher-kva.de')
-  const addons = `require('/usr/lib/ddi/node_modules/node-gyp-build')('/usr/lib/ddi').sha256Implementations().length > 0 &&
-    typeof require('/usr/lib/ddi/node_modules/node-gyp-build')('/usr/lib/ddi').blkidOpen(true) +
-    typeof require('/usr/lib/ddi/node_modules/node-gyp-build')('/usr/lib/ddi').zstdOpen(27)`
+  const addons = `require('/usr/lib/ddi/prebuilds/linux-x64/ddi.node').sha256Implementations().length > 0 &&
+    typeof require('/usr/lib/ddi/prebuilds/linux-x64/ddi.node').blkidOpen(true) +
+    typeof require('/usr/lib/ddi/prebuilds/linux-x64/ddi.node').zstdOpen(27)`
   assert.equal(run('chroot', tree, '/usr/bin/node', '--print', addons).trim(), 'objectobject')
 
   // By an installed package, whose command line is all that it has.
