@@ -28,6 +28,7 @@ export default verb({
   },
   json: changedPartition,
   examples: ['ddi-attach android add super.img product_a --from product.img --attributes readonly'],
+  asks: ([path, name], { replace }) => (replace ? `Replace the partition ${name} of ${path}?` : undefined),
   async run([path, name], options) {
     const { group } = options
     const file = options.from === undefined ? undefined : await openFile(options.from)

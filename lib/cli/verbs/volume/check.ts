@@ -22,6 +22,8 @@ export default verb({
   },
   json: object({ mended: array(string), left: array(string), dryRun }),
   examples: ['ddi-attach volume check disk.raw --repair', 'ddi-attach volume check disk.raw --repair --dry-run'],
+  asks: ([path], { repair, force }) =>
+    repair && force ? `Overwrite what lies where the primary table of ${path} goes?` : undefined,
   async run([path], { json, repair, table, force, dryRun }) {
     const { mended, left } = await check(path, repair, given({ table, force, dryRun }))
     if (json !== 'off') printJson({ mended, left, dryRun }, json)
