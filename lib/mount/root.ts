@@ -23,8 +23,12 @@ export interface OpenedInRoot extends AsyncDisposable {
 /** O_PATH of <fcntl.h>, the same on all processors that Node.js runs on. */
 export const pathOnly = 0o10000000
 
-/** Opens a directory to open files in. @throws ERR_DDI_NOT_FOUND, ERR_DDI_PERMISSION */
-export async function openRoot(path: string): Promise<Root> {
+/**
+ * Opens a directory to open files in.
+ * @param name of what is in it, for errors. Default: its path
+ * @throws ERR_DDI_NOT_FOUND, ERR_DDI_PERMISSION
+ */
+export async function openRoot(path: string, name = path): Promise<Root> {
   let handle: FileHandle
   try {
     handle = await open(path, constants.O_DIRECTORY | constants.O_RDONLY)
@@ -47,7 +51,7 @@ export async function openRoot(path: string): Promise<Root> {
           return await openAt(followed)
         })
         .catch((error: unknown) => {
-          throw systemError(error, `cannot open ${within} of ${path}`, missing)
+          throw systemError(error, `cannot open ${within} of ${name}`, missing)
         })
       const own = `/proc/self/fd/${fd}`
       return { fd, path: own, realPath: () => readlink(own), [Symbol.asyncDispose]: () => closeDescriptor(fd) }

@@ -72,7 +72,7 @@ async function withTreeOf<Result>(
   const mounted = await mountIfPossible(image, place, options)
   if (!mounted) return await withExtracted(image, directory.path, options, use)
   try {
-    await using root = await openRoot(mounted.path)
+    await using root = await openRoot(mounted.path, image.name)
     return await use(mountedTree(root, options.signal))
   } finally {
     await mounted.unmount()
@@ -122,7 +122,7 @@ async function withExtracted<Result>(
   const files = join(directory, 'files')
   await mkdir(files)
   const extracted = await extractImage(image, files, options)
-  await using root = await openRoot(extracted.target)
+  await using root = await openRoot(extracted.target, image.name)
   return await use(extractedTree(root, extracted))
 }
 
