@@ -47,7 +47,13 @@ ${index.verbs.flatMap(argumentCases).join('\n')}
   [[ $known -eq 1 ]] && return
   while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "$current")
 }
-_ddi_attach_is_group() {
+${functions(index)}
+complete -o filenames -F _ddi_attach ddi-attach`
+}
+
+/** What the completion calls. */
+function functions(index: VerbIndex): string {
+  return `_ddi_attach_is_group() {
   case "$1" in ${Object.keys(index.groups).join('|')}) return 0 ;; *) return 1 ;; esac
 }
 _ddi_attach_takes_value() {
@@ -63,8 +69,7 @@ _ddi_attach_plain() {
   word="\${word//\\\\/}"
   [[ $word == "~/"* ]] && word="$HOME/\${word#??}"
   printf %s "$word"
-}
-complete -o filenames -F _ddi_attach ddi-attach`
+}`
 }
 
 /** Words as one of the shell, a line each: those that a disk lists may have spaces. */
