@@ -76,13 +76,19 @@ function adapt(markdown) {
   })
 }
 
+/** Of links in documents, those that stay links: pages of this site and of others. */
+function isPage(target) {
+  const isSource = /^(\.\.\/)+(bindings|lib|native|scripts|test)\//.test(target)
+  return /^(https?:|#|\/)/.test(target) || (/\.md(#|$)/.test(target) && !isSource)
+}
+
 /** Files of the source are no pages: they are named, and not linked to. */
 function unlinkSource(markdown) {
   markdown.core.ruler.push('unlink-source', ({ tokens }) => {
     for (const { children } of tokens) {
       let within = false
       for (const token of children ?? []) {
-        if (token.type === 'link_open') within = !/^(https?:|#|\/)|\.md(#|$)/.test(token.attrGet('href'))
+        if (token.type === 'link_open') within = !isPage(token.attrGet('href'))
         if (within && token.type.startsWith('link_'))
           Object.assign(token, { type: 'text', tag: '', nesting: 0, content: '', hidden: token.nesting < 0 })
         if (token.type === 'text' && token.hidden) within = false
