@@ -85,7 +85,14 @@ export async function canStrip(): Promise<boolean> {
 
 async function copyStripped(from: string, to: string, signal: AbortSignal | undefined): Promise<void> {
   if (!(await canStrip())) await copyFile(from, to)
-  else await runTool({ command: ['strip', '--strip-unneeded', '-o', to, '--', from], package: 'binutils' }, signal)
+  else
+    await runTool(
+      {
+        command: ['strip', '--strip-unneeded', '--remove-section=.comment', '-o', to, '--', from],
+        package: 'binutils',
+      },
+      signal,
+    )
   // What is copied from a system may be read-only.
   await chmod(to, 0o755)
   await dropLanguages(to)
