@@ -5,6 +5,7 @@ export interface FileSystem {
   readonly type: string
   readonly uuid: string | null
   readonly label: string | null
+  readonly blockSize: number | null
 }
 
 export interface Partition {
@@ -34,7 +35,13 @@ export function probed(path: string, where?: { readonly start: number; readonly 
   }
   const type = status === 8 ? 'ambiguous' : value('FS_TYPE')
   return {
-    fileSystem: type === null ? null : { type, uuid: value('FS_UUID_ENC'), label: value('FS_LABEL_ENC') },
+    fileSystem:
+      type === null
+        ? null
+        : {
+            ...{ type, uuid: value('FS_UUID_ENC'), label: value('FS_LABEL_ENC') },
+            blockSize: Number(value('FS_BLOCK_SIZE')) || null,
+          },
     table: value('PART_TABLE_TYPE'),
   }
 }
@@ -44,12 +51,15 @@ export function fileSystems(paths: readonly string[]): ReadonlyMap<string, FileS
   const probe = 'for path; do blkid -p -o export "$path" || true; echo; done'
   const found = run('sh', '-c', probe, 'sh', ...new Set(paths)).split('\n\n')
   const values = found.map(
-    (one) => new Map([...one.matchAll(/^([A-Z]+)=(.*)$/gm)].map(([, name, text]) => [name, text])),
+    (one) => new Map([...one.matchAll(/^([A-Z_]+)=(.*)$/gm)].map(([, name, text]) => [name, text])),
   )
   return new Map(
     values.flatMap((of) => {
       const [path, type] = [of.get('DEVNAME'), of.get('TYPE')]
-      return path && type ? [[path, { type, uuid: of.get('UUID') ?? null, label: of.get('LABEL') ?? null }]] : []
+      const blockSize = Number(of.get('BLOCK_SIZE')) || null
+      return path && type
+        ? [[path, { type, uuid: of.get('UUID') ?? null, label: of.get('LABEL') ?? null, blockSize }]]
+        : []
     }),
   )
 }

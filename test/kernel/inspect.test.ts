@@ -35,7 +35,8 @@ function compareWithPeers(path: string, device: string, sectorSize: number): voi
     const where = ['--offset', String(volume.extents[0].start), '--size', String(volume.size), path]
     const value = (name: string) => attempt('blkid', '-p', '-s', name, '-o', 'value', ...where).stdout.trimEnd() || null
     const type = value('TYPE')
-    assert.deepEqual(volume.fileSystem, type && { type, label: value('LABEL'), uuid: value('UUID') })
+    const blockSize = Number(value('BLOCK_SIZE')) || null
+    assert.deepEqual(volume.fileSystem, type && { type, label: value('LABEL'), uuid: value('UUID'), blockSize })
   }
   for (const mount of systemdDissects(device)) {
     const volume = inspected.volumes.find((one: { uuid: string }) => one.uuid === mount.partition_uuid)
