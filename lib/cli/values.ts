@@ -204,6 +204,7 @@ export const superPartition = (given: string) => {
 
 /** A size that may count from another: `2G`, `+1G` or `-1G`; see `parseNewSize`. */
 export const newSize: Parser<string> = (given) => {
-  parseNewSize(given, 0)
+  // What it counts from is not known yet.
+  parseNewSize(given, Number.MAX_SAFE_INTEGER)
   return given
 }
