@@ -27,7 +27,7 @@ export async function pullWithSideFiles(
   const directory = dirname(target.path)
   await makeDirectories(directory, directoryMode(directory))
   const paths = wanted.map((one) => sideFiles(target.path, sideFileEndings[one])[0]!)
-  for (const path of paths) await refuseNewFile(path, { replace })
+  for (const path of [target.path, ...paths]) await refuseNewFile(path, { replace })
   await using scratch = await openScratchDirectory(target.path)
   const parts: Part[] = []
   for (const [index, path] of paths.entries()) {
