@@ -65,12 +65,10 @@ function groupsOf(lib) {
       [`${name}-verbs`, of(roots, isCommand)],
     ]
   })
-  const isRuntime = (id) => id === '\0rolldown/runtime.js'
-  const isGround = of(start, isLibrary)
   const groups = {
     openpgp: (id) => id.includes('/node_modules/openpgp/'),
     pkijs: (id) => cryptography.test(id),
-    ground: (id, graph) => isRuntime(id) || isGround(id, graph),
+    ground: of(start, isLibrary),
     start: of(start, (id) => !isLibrary(id)),
     ...Object.fromEntries(tierGroups),
     ...Object.fromEntries(formats.map((room) => [room, of(at([`${room}/index`]), isLibrary)])),
