@@ -33,14 +33,18 @@ export const treeOptions = {
   salt: option('--salt <hex>', 'without a superblock: the salt (default: none)', hexadecimal),
 }
 
-/** Where the tree of a verb lies, and how it was made. */
-export function treeFileOf(options: ValuesOf<typeof treeOptions>): TreeFileOptions {
+/** Where the tree of a verb lies, and how it is made. */
+export function treeFileOf(
+  options: ValuesOf<typeof treeParameters> & {
+    readonly hashOffset: number | undefined
+    readonly salt: Uint8Array | undefined
+  },
+): TreeFileOptions {
   const { hashOffset, noSuperblock, hash, salt, dataBlockSize, hashBlockSize, dataBlocks } = options
   const dataSize = dataBlocks === undefined ? undefined : dataBlocks * (dataBlockSize ?? 4096)
   return {
-    hashOffset,
     superblock: !noSuperblock,
-    ...given({ algorithm: hash, salt, dataBlockSize, hashBlockSize, dataSize }),
+    ...given({ hashOffset, algorithm: hash, salt, dataBlockSize, hashBlockSize, dataSize }),
   }
 }
 

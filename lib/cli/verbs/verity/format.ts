@@ -7,7 +7,7 @@ import { printable } from '../../../text.js'
 import { dryRunOption } from '../../dry-run.js'
 import { describeRun } from '../../extents.js'
 import { given } from '../../given.js'
-import { describeTree, treeParameters } from '../../hash-tree.js'
+import { describeTree, treeFileOf, treeParameters } from '../../hash-tree.js'
 import { untilInterrupted } from '../../interrupt.js'
 import { formatSize, print, printJson } from '../../output.js'
 import { parityOf, parityOptions } from '../../parity.js'
@@ -95,16 +95,14 @@ function placesOf(to: string, { tree, parity }: Formatted): (readonly [string, R
 }
 
 async function formatAll(data: string, to: string | null, options: FormatValues): Promise<Formatted> {
-  const { salt, uuid, hash, dataBlocks, dataBlockSize, hashBlockSize, hashOffset, noSuperblock } = options
-  const { force: replace, dryRun, fecDevice: file } = options
+  const { uuid, force: replace, dryRun, fecDevice: file } = options
   const signal = untilInterrupted()
   const bar = await progressBar('hashing')
   const work = { signal, onProgress: bar.update }
   const settings = {
-    ...{ superblock: !noSuperblock, replace },
-    ...given({ salt, uuid, hashOffset, algorithm: hash, dataBlockSize, hashBlockSize }),
-    ...given({ dataSize: dataBlocks === undefined ? undefined : dataBlocks * (dataBlockSize ?? 4096) }),
-    ...given({ parity: parityOf(options) }),
+    ...treeFileOf(options),
+    ...given({ uuid, parity: parityOf(options) }),
+    replace,
   }
   try {
     const formatted = dryRun ? undefined : await formatFile(data, to, { ...settings, ...work })
