@@ -3,10 +3,10 @@ import { dissect } from '../../image/dissect.js'
 import type { Dissection } from '../../image/dissection.js'
 import { openImage } from '../../image/open.js'
 import { verify } from '../../image/verify.js'
-import { type BadBlocks, nameBlocks } from '../bad-blocks.js'
+import { type BadBlocks, nameBlocks, nameMatching } from '../bad-blocks.js'
 import { untilInterrupted } from '../interrupt.js'
 import { dissectOptions, imageArgument, imageOptions } from '../options.js'
-import { counted, formatSize, print, printJson } from '../output.js'
+import { formatSize, print, printJson } from '../output.js'
 import { type BlockMap, blockMap } from '../pictures/block-map.js'
 import { progressBar } from '../progress.js'
 import { array, integer, object, string } from '../schema.js'
@@ -68,9 +68,7 @@ export default verb({
       const size = formatSize(covered)
       const ofVolume = covered < volume.volumeSize ? `${size} of ${formatSize(volume.volumeSize)}` : `all ${size}`
       if (json === 'off')
-        print(
-          `${volume.designator}: ${counted(volume.dataBlocks, 'block')} (${ofVolume}) ${volume.dataBlocks === 1 ? 'matches' : 'match'} root hash ${volume.rootHash}`,
-        )
+        print(nameMatching(volume.designator, volume.dataBlocks, ofVolume, `root hash ${volume.rootHash}`))
     }
   },
 })

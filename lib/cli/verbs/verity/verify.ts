@@ -1,7 +1,7 @@
 import { DdiError } from '../../../errors.js'
 import { parseRootHash } from '../../../verity/root-hash.js'
 import { verifyFile } from '../../../verity/verify-file.js'
-import { type BadBlocks, nameBlocks } from '../../bad-blocks.js'
+import { type BadBlocks, nameBlocks, nameMatching } from '../../bad-blocks.js'
 import { given } from '../../given.js'
 import { treeFileOf, treeOptions } from '../../hash-tree.js'
 import { untilInterrupted } from '../../interrupt.js'
@@ -71,8 +71,6 @@ export default verb({
       )
     const size = dataBlocks * dataBlockSize
     if (json === 'off' && size < dataSize)
-      print(
-        `${dataPath}: ${counted(dataBlocks, 'block')} (${formatSize(size)} of ${formatSize(dataSize)}) ${dataBlocks === 1 ? 'matches' : 'match'} the root hash`,
-      )
+      print(nameMatching(dataPath, dataBlocks, `${formatSize(size)} of ${formatSize(dataSize)}`, 'the root hash'))
   },
 })
