@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { DdiError } from '../errors.js'
 import { printable, printableJson } from '../text.js'
 import { throwIfAborted, type Work } from '../work.js'
 
@@ -50,6 +51,11 @@ function hasColors(stream: NodeJS.WriteStream): boolean {
   const { NO_COLOR, FORCE_COLOR } = process.env
   if (FORCE_COLOR !== undefined) return FORCE_COLOR !== '0'
   return !NO_COLOR && stream.isTTY && stream.hasColors()
+}
+
+/** @param kind of what a verb is about to write to standard output @throws ERR_DDI_USAGE if JSON would be in the midst of it */
+export function refuseJson(kind: 'file' | 'image', mode: 'off' | 'pretty' | 'short'): void {
+  if (mode !== 'off') throw new DdiError('ERR_DDI_USAGE', `standard output cannot be both the ${kind} and JSON`)
 }
 
 export function printJson(value: unknown, mode: 'pretty' | 'short'): void {

@@ -1,9 +1,8 @@
-import { DdiError } from '../../errors.js'
 import { archiveTree } from '../../mount/archive.js'
 import { withTree } from '../../mount/tree.js'
 import { inOwnNamespace } from '../namespace.js'
 import { imageArgument, treeOptions, treeWork } from '../options.js'
-import { printJson } from '../output.js'
+import { printJson, refuseJson } from '../output.js'
 import { progressBar } from '../progress.js'
 import { object } from '../schema.js'
 import { path } from '../shapes.js'
@@ -17,8 +16,7 @@ export default verb({
   examples: ['ddi-attach archive image.raw image.tar', 'ddi-attach archive image.raw | zstd > image.tar.zst'],
   async run([path, target = '-'], options) {
     const { json } = options
-    if (target === '-' && json !== 'off')
-      throw new DdiError('ERR_DDI_USAGE', 'standard output cannot be both the file and JSON')
+    if (target === '-') refuseJson('file', json)
     await inOwnNamespace(async () => {
       const work = await treeWork(options)
       await withTree(path, work, async (tree) => {

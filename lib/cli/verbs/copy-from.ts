@@ -1,10 +1,9 @@
-import { DdiError } from '../../errors.js'
 import { copyFrom } from '../../mount/files.js'
 import { withTree } from '../../mount/tree.js'
 import { inOwnNamespace } from '../namespace.js'
 import { noteSource } from '../notes.js'
 import { imageArgument, ownershipOf, ownershipOptions, treeOptions, treeWork } from '../options.js'
-import { printJson } from '../output.js'
+import { printJson, refuseJson } from '../output.js'
 import { progressBar } from '../progress.js'
 import { object } from '../schema.js'
 import { path } from '../shapes.js'
@@ -22,8 +21,7 @@ export default verb({
   examples: ['ddi-attach copy-from image.raw etc/os-release', 'ddi-attach copy-from image.raw usr/share ./share'],
   async run([path, source, target = '-'], options) {
     const { json } = options
-    if (target === '-' && json !== 'off')
-      throw new DdiError('ERR_DDI_USAGE', 'standard output cannot be both the file and JSON')
+    if (target === '-') refuseJson('file', json)
     await inOwnNamespace(async () => {
       const work = await treeWork(options)
       await withTree(path, work, async (tree) => {

@@ -18,7 +18,7 @@ import { printable } from '../../text.js'
 import { throwIfAborted } from '../../work.js'
 import { choice } from '../choice.js'
 import { given } from '../given.js'
-import { counted, formatSize, print, printJson } from '../output.js'
+import { counted, formatSize, print, printJson, refuseJson } from '../output.js'
 import { downloadProgress } from '../progress.js'
 import { type From, pullFrom, sourceOf } from '../pull-from.js'
 import { pullOptions, pullWork } from '../pull-options.js'
@@ -186,7 +186,7 @@ async function pullToOutput(
     throw new DdiError('ERR_DDI_USAGE', '--with needs a place for files: a name or --output')
   if (name !== undefined || disk !== undefined || readOnly || force)
     throw new DdiError('ERR_DDI_USAGE', '--output=- excludes a name, --disk, --read-only and --force')
-  if (json !== 'off') throw new DdiError('ERR_DDI_USAGE', 'standard output cannot be both the image and JSON')
+  refuseJson('image', json)
   const path = join(await cacheDirectory(), createHash('sha256').update(`${from.address}`).digest('hex').slice(0, 16))
   const target = { kind: 'raw', path, replace: true, ...given({ rootHash }) } as const
   await withProgress(options, (onProgress) => pullFrom(from, target, options.with ?? [], { ...work, onProgress }))

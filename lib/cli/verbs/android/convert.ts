@@ -4,7 +4,7 @@ import { DdiError } from '../../../errors.js'
 import { printable } from '../../../text.js'
 import { dryRunOption } from '../../dry-run.js'
 import { untilInterrupted } from '../../interrupt.js'
-import { print, printJson } from '../../output.js'
+import { print, printJson, refuseJson } from '../../output.js'
 import { progressBar } from '../../progress.js'
 import { object } from '../../schema.js'
 import { dryRun, path } from '../../shapes.js'
@@ -35,8 +35,7 @@ export default verb({
     const given = [path, ...others.toReversed()] as const
     if (given.filter((one) => one === '-').length > 1)
       throw new DdiError('ERR_DDI_USAGE', 'standard input is one image: only one - can be read')
-    if (output === '-' && json !== 'off')
-      throw new DdiError('ERR_DDI_USAGE', 'standard output cannot be both the image and JSON')
+    if (output === '-') refuseJson('image', json)
     const signal = untilInterrupted()
     await using piped = given.includes('-') ? await inputFile('-', signal) : undefined
     await using directory = output === '-' ? await streamDirectory() : undefined
